@@ -1,0 +1,28 @@
+"""The domain: one folder that holds all state of one assistant.
+
+This room knows the folder's layout, the schema of ``domain.toml``, how questions are written down, and how
+to write a file so that it is either whole or absent. It knows nothing of models, indexes or answers, and imports
+no other room.
+"""
+
+from domain.errors import DomainError
+from domain.files import whole_file, whole_folder, write_text
+from domain.folder import Domain, create_domain
+from domain.questions import Question, read_questions
+from domain.settings import AnswerSettings, FinetuneConfig, RetrievalSettings, Settings, set_setting
+
+__all__ = [
+    "AnswerSettings",
+    "Domain",
+    "DomainError",
+    "FinetuneConfig",
+    "Question",
+    "RetrievalSettings",
+    "Settings",
+    "create_domain",
+    "read_questions",
+    "set_setting",
+    "whole_file",
+    "whole_folder",
+    "write_text",
+]

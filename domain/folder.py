@@ -1,0 +1,91 @@
+"""The layout of a domain folder, drawn in ``docs/design.md``: this file is the only place that spells it."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import DomainError
+from domain.files import write_text
+from domain.settings import Settings, new_settings_text, read_settings
+
+
+@dataclass(frozen=True)
+class Domain:
+    """An opened domain folder: its settings, and where each thing lies in it."""
+
+    path: Path
+    settings: Settings
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Domain":
+        """Open a domain folder and check its ``domain.toml``; nothing else is read yet."""
+        folder = Path(path)
+        if not folder.is_dir():
+            raise DomainError(f"{folder} is not a folder; make a new domain with: lorewright new {folder}")
+        if not (folder / "domain.toml").is_file():
+            raise DomainError(f"{folder} has no domain.toml, so it is not a domain; make one with: lorewright new {folder}")
+        return cls(folder, read_settings(folder / "domain.toml"))
+
+    @property
+    def settings_file(self) -> Path:
+        return self.path / "domain.toml"
+
+    @property
+    def documents(self) -> Path:
+        return self.path / "documents"
+
+    @property
+    def train_questions(self) -> Path:
+        return self.path / "questions" / "train.jsonl"
+
+    @property
+    def held_out_questions(self) -> Path:
+        return self.path / "questions" / "held_out.jsonl"
+
+    @property
+    def prompts(self) -> Path:
+        """Prompt files that replace the built-in ones of the same name, by language; need not exist."""
+        return self.path / "prompts"
+
+    @property
+    def index(self) -> Path:
+        return self.path / "index"
+
+    @property
+    def conversations(self) -> Path:
+        return self.path / "conversations.sqlite"
+
+    @property
+    def evaluations(self) -> Path:
+        return self.path / "evaluations"
+
+    @property
+    def adapters(self) -> Path:
+        return self.path / "adapters"
+
+    def adapter(self, name: str) -> Path:
+        """The folder of the run ``name``; the name is checked, so that it can never lead out of ``adapters/``."""
+        if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name.endswith(".partial"):
+            raise DomainError(f"{name!r} cannot name an adapter: use letters, digits, '.', '-' and '_', at most 100.")
+        return self.adapters / name
+
+    def adapter_names(self) -> list[str]:
+        """The finished runs, the newest last."""
+        manifests = sorted(self.adapters.glob("*/manifest.json"), key=lambda manifest: manifest.stat().st_mtime)
+        return [manifest.parent.name for manifest in manifests if not manifest.parent.name.endswith(".partial")]
+
+
+def create_domain(path: str | Path, **settings: str) -> Domain:
+    """Make a new domain folder with an empty ``documents/`` and a commented ``domain.toml``.
+
+    ``settings`` are root keys of domain.toml to set, for example ``base_model="smollm2-135m-instruct"``.
+    """
+    folder = Path(path)
+    if (folder / "domain.toml").exists():
+        raise DomainError(f"{folder} already is a domain; nothing was changed.")
+    if folder.exists() and not folder.is_dir():
+        raise DomainError(f"{folder} is a file; choose another name.")
+    (folder / "documents").mkdir(parents=True, exist_ok=True)
+    (folder / "questions").mkdir(exist_ok=True)
+    write_text(folder / "domain.toml", new_settings_text(**settings))
+    return Domain.open(folder)

@@ -1,0 +1,103 @@
+"""Question files: ``questions/train.jsonl`` and ``questions/held_out.jsonl``, one JSON object a line.
+
+.. code-block:: json
+
+    {"id": "en-lora-1", "language": "en", "answerable": true, "document": "en/lora.md",
+     "messages": [{"role": "user", "content": "What is r?"}, {"role": "assistant", "content": "The rank."}]}
+
+``messages`` alternate user and assistant (a system message may come first) and end with the assistant's answer.
+``document`` is the path under ``documents/`` that holds the answer to the last question (the gold document).
+``answerable`` is false where the documents do not hold the answer. ``id``, ``language`` and ``document`` may be absent.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from domain.errors import DomainError
+
+KEYS = {"id", "language", "answerable", "document", "messages"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """One conversation with a known answer."""
+
+    id: str
+    messages: tuple[dict[str, str], ...]
+    answerable: bool = True
+    document: str | None = None
+    language: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The last question asked."""
+        return self.messages[-2]["content"]
+
+    @property
+    def answer(self) -> str:
+        """The answer that the file gives to it."""
+        return self.messages[-1]["content"]
+
+    @property
+    def history(self) -> tuple[dict[str, str], ...]:
+        """What was said before the last question."""
+        return self.messages[:-2]
+
+
+def read_questions(path: Path) -> list[Question]:
+    """Read a question file, or raise a :class:`DomainError` that names the file and the line."""
+    questions: list[Question] = []
+    seen: dict[str, int] = {}
+    try:
+        lines = path.read_bytes().splitlines()
+    except FileNotFoundError:
+        raise DomainError(f"{path} does not exist; write one question a line into it (JSON, see docs).") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            question = _question(json.loads(line.decode("utf-8-sig")), f"line-{number}")
+        except UnicodeDecodeError as error:
+            raise DomainError(f"{path}, line {number}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None
+        except json.JSONDecodeError as error:
+            raise DomainError(f"{path}, line {number}, column {error.colno}: not valid JSON ({error.msg}).") from None
+        except ValueError as error:
+            raise DomainError(f"{path}, line {number}: {error}.") from None
+        if question.id in seen:
+            raise DomainError(f"{path}, line {number}: the id {question.id!r} stands in line {seen[question.id]} too.")
+        seen[question.id] = number
+        questions.append(question)
+    return questions
+
+
+def _question(record: Any, default_id: str) -> Question:
+    """Check one decoded line; raise ValueError with what is wrong, without a full stop."""
+    if not isinstance(record, dict):
+        raise ValueError("must be a JSON object like {\"messages\": [...]}")
+    if unknown := sorted(set(record) - KEYS):
+        raise ValueError(f"unknown key {unknown[0]!r}; the keys are {', '.join(sorted(KEYS))}")
+    messages = record.get("messages")
+    if not isinstance(messages, list) or len(messages) < 2:
+        raise ValueError('"messages" must be a list of at least a question and its answer')
+    for position, message in enumerate(messages):
+        if not isinstance(message, dict) or not isinstance(message.get("content"), str) or not message["content"].strip():
+            raise ValueError(f'message {position + 1} must be {{"role": ..., "content": ...}} with a text that is not empty')
+    roles = [message.get("role") for message in messages]
+    spoken = roles[1:] if roles[0] == "system" else roles
+    if spoken != ["user", "assistant"] * (len(spoken) // 2) or not spoken:
+        raise ValueError(f"roles must alternate user, assistant and end with assistant, not {', '.join(map(str, roles))}")
+    answerable = record.get("answerable", True)
+    if not isinstance(answerable, bool):
+        raise ValueError('"answerable" must be true or false')
+    for key in ("id", "language", "document"):
+        if not isinstance(record.get(key), str | None):
+            raise ValueError(f'"{key}" must be a text')
+    return Question(
+        id=record.get("id") or default_id,
+        messages=tuple({"role": message["role"], "content": message["content"]} for message in messages),
+        answerable=answerable,
+        document=record.get("document"),
+        language=record.get("language"),
+    )

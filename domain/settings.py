@@ -1,0 +1,218 @@
+"""The schema of ``domain.toml``: every key, its type, its default and the sentence that explains it.
+
+This file is the only place where a setting is written down: the command line's flags, the comments of a new
+``domain.toml`` and the checks on an old one are all made from it. Names are those of
+``transformers.TrainingArguments`` and ``peft.LoraConfig`` where those have one.
+"""
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain.errors import DomainError
+from domain.files import write_text
+
+
+class _Table(BaseModel):
+    """A table of ``domain.toml``: unknown keys and wrong types are errors; docstrings below fields are help texts."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+
+class RetrievalSettings(_Table):
+    """What is read into the index and what is found again."""
+
+    k: Annotated[int, Field(ge=1, le=20)] = 4
+    """How many passages are put before the model."""
+
+    passage_tokens: Annotated[int, Field(ge=32, le=500)] = 200
+    """The most tokens (of the embedder) in one passage; another value needs `lorewright index --rebuild`."""
+
+    dense_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Weight of meaning (dense vectors) against words (full text) in the ranking: 0 is words only, 1 meaning only."""
+
+
+class AnswerSettings(_Table):
+    """How answers are written."""
+
+    max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 192
+    """The most tokens in one answer."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    """0 always takes the likeliest token; higher values vary the answer."""
+
+    repetition_penalty: Annotated[float, Field(ge=1, le=2)] = 1.05
+    """Above 1 makes a small model less likely to repeat itself."""
+
+    refuse: bool = True
+    """Say "not in the documents" when the passages found do not carry an answer."""
+
+
+class FinetuneConfig(_Table):
+    """One training run of a LoRA adapter."""
+
+    r: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Rank of the LoRA matrices (Hu et al. 2021)."""
+
+    lora_alpha: Annotated[float, Field(gt=0)] = 16.0
+    """The adapter's output is scaled by lora_alpha / r."""
+
+    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout on the adapter's input during training."""
+
+    target_modules: tuple[str, ...] = ()
+    """Names of the linear layers that get an adapter; empty takes the catalogue's choice for the model."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Highest learning rate of AdamW."""
+
+    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+
+    warmup_steps: Annotated[float, Field(ge=0)] = 0.05
+    """Optimiser steps of rising learning rate; below 1 it is a share of all steps."""
+
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """AdamW's decoupled weight decay."""
+
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    """Gradients are scaled down to this norm."""
+
+    num_train_epochs: Annotated[float, Field(gt=0)] = 2.0
+    """How often each example is seen."""
+
+    per_device_train_batch_size: Annotated[int, Field(ge=1)] = 1
+    """Examples in one forward pass; padding costs time on a CPU, so 1 is usually fastest there."""
+
+    gradient_accumulation_steps: Annotated[int, Field(ge=1)] = 8
+    """Forward passes before the optimiser steps."""
+
+    max_length: Annotated[int, Field(ge=64)] = 2048
+    """An example longer than this many tokens is left out, and the report says so."""
+
+    max_train_tokens: Annotated[int, Field(ge=0)] = 0
+    """Stop choosing examples when the run would read more tokens than this, epochs included; 0 means no bound."""
+
+    retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the examples that are shown with retrieved passages, as questions are when the index is on."""
+
+    seed: int = 42
+    """Seed of everything random in the run."""
+
+
+class Settings(_Table):
+    """All of ``domain.toml``."""
+
+    base_model: str = "qwen2.5-coder-0.5b-instruct"
+    """The chat model: a name that `lorewright models` lists, or the path of a model folder."""
+
+    adapter: str = ""
+    """The tuned adapter that answers: a name under adapters/; empty answers with the base model."""
+
+    embedder: str = "multilingual-e5-small"
+    """The model that turns passages and questions into vectors; another one needs `lorewright index --rebuild`."""
+
+    language: Literal["auto", "en", "zh"] = "auto"
+    """Language of answers; auto answers in the language of the question."""
+
+    retrieval: RetrievalSettings = RetrievalSettings()
+    answer: AnswerSettings = AnswerSettings()
+    finetune: FinetuneConfig = FinetuneConfig()
+
+
+def read_settings(path: Path) -> Settings:
+    """Read ``domain.toml``, or raise a :class:`DomainError` that names the file, the line, and the nearest key."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise DomainError(f"{path}: not UTF-8 text; save the file as UTF-8.") from None
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DomainError(f"{path}: not valid TOML: {error}.") from None
+    try:
+        return Settings.model_validate(_toml_types(values))
+    except ValidationError as error:
+        raise DomainError(_explain(error, path, text)) from None
+
+
+def new_settings_text(**chosen: str) -> str:
+    """The text of a new ``domain.toml``: every key commented with its own help text, the chosen ones set."""
+    lines = ["# What this assistant is. A key that starts with # shows its default; remove the # to change it.", ""]
+    tables = [("", Settings), *((name, type(table)) for name, table in Settings() if isinstance(table, _Table))]
+    for table_name, table in tables:
+        if table_name:
+            lines += [f"[{table_name}]"]
+        for key, field in table.model_fields.items():
+            if isinstance(field.default, _Table):
+                continue
+            value = chosen.get(key, field.default) if not table_name else field.default
+            assignment = f"{key} = {tomlkit.item(list(value) if isinstance(value, tuple) else value).as_string()}"
+            lines += [f"# {field.description}", assignment if key in chosen and not table_name else f"# {assignment}"]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def set_setting(path: Path, key: str, value: Any) -> None:
+    """Set one key (``adapter``, or ``answer.temperature``) in ``domain.toml``; comments and layout stay as they are."""
+    document: Any = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
+    table = document
+    *tables, name = key.split(".")
+    for part in tables:
+        table = table.setdefault(part, tomlkit.table())
+    if name in table or tables:
+        table[name] = value
+        text = tomlkit.dumps(document)
+    else:  # a new key of the root must stand above the first [table]
+        text = tomlkit.dumps({name: value}) + tomlkit.dumps(document)
+    Settings.model_validate(_toml_types(tomllib.loads(text)))
+    write_text(path, text)
+
+
+def _toml_types(values: dict[str, Any]) -> dict[str, Any]:
+    """TOML has lists where the schema has tuples, and people write 16 where a float is meant."""
+    result: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            result[key] = _toml_types(value)
+        else:
+            result[key] = tuple(value) if isinstance(value, list) else value
+    return result
+
+
+def _explain(error: ValidationError, path: Path, text: str) -> str:
+    """One sentence for the first problem of a domain.toml."""
+    problem = error.errors()[0]
+    *tables, key = [str(part) for part in problem["loc"] if not isinstance(part, int)]
+    line = _line_of(text, tables, key)
+    where = f"{path}, line {line}" if line else str(path)
+    name = ".".join([*tables, key])
+    if problem["type"] == "extra_forbidden":
+        model: Any = Settings
+        for table in tables:
+            model = model.model_fields[table].annotation
+        near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(model.model_fields)}."
+        return f"{where}: unknown key {name!r}; {hint}"
+    return f"{where}: {name} is {problem['input']!r}, but: {problem['msg'][0].lower()}{problem['msg'][1:]}."
+
+
+def _line_of(text: str, tables: list[str], key: str) -> int | None:
+    """The line of ``text`` in which ``key`` of the table stands; TOML readers do not tell."""
+    current: list[str] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            current = [part.strip().strip("\"'") for part in header[1].split(".")]
+            if current == [*tables, key]:
+                return number
+        elif (assignment := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line)) and [*current, *assignment[1].split(".")] == [
+            *tables,
+            key,
+        ]:
+            return number
+    return None
