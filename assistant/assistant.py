@@ -1,0 +1,148 @@
+"""The assistant of one domain: ask it, stream it, go on with a conversation.
+
+    assistant = Assistant.open("tea-shop")
+    answer = assistant.ask("龙井怎么泡?")
+    print(answer.text, [citation.passage.place for citation in answer.citations])
+
+The command line and the page do nothing that this class cannot do.
+"""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langgraph.graph.state import CompiledStateGraph
+
+from assistant.agent import build_agent
+from assistant.answers import Answer, read_answer
+from assistant.chain import Request, answering_chain
+from assistant.chat_model import LocalChatModel
+from assistant.conversations import Conversations
+from assistant.errors import AssistantError
+from assistant.prompts import Prompts
+from assistant.refusal import Refusal
+from domain import Domain
+from indexes import Index
+
+DEFAULT = "the adapter that domain.toml names"
+
+
+class Assistant:
+    """A domain that answers. Open one with :meth:`open`; it may be used from several threads."""
+
+    def __init__(self, domain: Domain, index: Index):
+        self.domain = domain
+        self.index = index
+        self.prompts = Prompts(domain)
+        settings = domain.settings
+        self.llm = LocalChatModel(
+            model=settings.base_model,
+            adapter=self.adapter_folder(),
+            max_tokens=settings.answer.max_new_tokens,
+            temperature=settings.answer.temperature,
+            repetition_penalty=settings.answer.repetition_penalty,
+        )
+        """The chat model, an ordinary LangChain one; its weights are loaded at the first question."""
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Assistant":
+        """Open the assistant of a domain folder that was indexed before."""
+        domain = Domain.open(path)
+        return cls(domain, Index.open(domain))
+
+    def adapter_folder(self, name: str = DEFAULT) -> Path | None:
+        """The folder of an adapter by name: empty is the base model (None), the default is what domain.toml says."""
+        chosen = self.domain.settings.adapter if name == DEFAULT else name
+        if not chosen:
+            return None
+        folder = self.domain.adapter(chosen)
+        if chosen not in self.domain.adapter_names():
+            known = ", ".join(self.domain.adapter_names()) or "none yet"
+            raise AssistantError(
+                f"{self.domain.path} has no adapter {chosen!r} (there are: {known}); "
+                f"train one with: lorewright finetune {self.domain.path} --run {chosen}"
+            )
+        return folder
+
+    @cached_property
+    def conversations(self) -> Conversations:
+        """The memory file."""
+        return Conversations(self.domain.conversations)
+
+    @cached_property
+    def chain(self) -> CompiledStateGraph:
+        """The answering chain without memory, an ordinary LangChain Runnable:
+        ``chain.invoke({"messages": [("user", "...")]})["messages"][-1]``."""
+        return answering_chain(self.llm, self.index, self.prompts, Refusal.of(self.index))
+
+    @cached_property
+    def remembering_chain(self) -> CompiledStateGraph:
+        """The same with memory; ``config["configurable"]["thread_id"]`` names the conversation."""
+        saver = self.conversations.saver
+        return answering_chain(self.llm, self.index, self.prompts, Refusal.of(self.index), saver)
+
+    @cached_property
+    def agent(self) -> CompiledStateGraph:
+        """An agent that decides itself when to search the index or to calculate (LangChain's ``create_agent``)."""
+        return build_agent(self.llm, self.index, self.prompts)
+
+    def ask(self, question: str, conversation: str | None = None, adapter: str = DEFAULT) -> Answer:
+        """Answer one question; with a conversation's name, as its next turn."""
+        for piece in self.stream(question, conversation, adapter):
+            if isinstance(piece, Answer):
+                return piece
+        raise AssistantError("the answer was stopped before it began.")
+
+    def stream(
+        self,
+        question: str,
+        conversation: str | None = None,
+        adapter: str = DEFAULT,
+        stop: threading.Event | None = None,
+    ) -> Iterator[str | Answer]:
+        """Answer as pieces of text while they are decoded, and at last the whole :class:`Answer`.
+
+        The last one replaces the pieces: its citations have been checked. When ``stop`` is set, or the iterator is
+        closed, the model stops at its next token; what it had said then is remembered as the answer.
+        """
+        if not question.strip():
+            raise AssistantError("the question is empty.")
+        request = Request(self.adapter_folder(adapter), stop or threading.Event())
+        chain = self.remembering_chain if conversation else self.chain
+        if conversation:
+            self.conversations.touch(conversation, question)
+        events = chain.stream(
+            {"messages": [{"role": "user", "content": question, "id": uuid.uuid4().hex}]},
+            {"configurable": {"thread_id": conversation}} if conversation else None,
+            context=request,
+            stream_mode=["messages", "updates"],
+            durability="exit" if conversation else None,
+        )
+        try:
+            for mode, event in events:
+                if mode == "messages":
+                    message, metadata = event
+                    if isinstance(message, AIMessageChunk) and metadata["langgraph_node"] == "answer" and message.text:
+                        yield message.text
+                elif mode == "updates" and (event.keys() & {"answer", "refuse"}):
+                    (update,) = event.values()
+                    yield read_answer(update["messages"][-1])
+        finally:
+            request.stop.set()
+            for _ in events:
+                pass  # lets the graph write the turn down
+
+    def history(self, conversation: str) -> list[str | Answer]:
+        """What was said in a conversation, questions as text and answers as :class:`Answer`, the oldest first."""
+        state = self.remembering_chain.get_state({"configurable": {"thread_id": conversation}})
+        messages: list[BaseMessage] = state.values.get("messages", [])
+        return [read_answer(m) if isinstance(m, AIMessage) else str(m.text) for m in messages]
+
+    def close(self) -> None:
+        """Close the index and the memory file."""
+        self.index.close()
+        if "conversations" in self.__dict__:
+            self.conversations.close()

@@ -1,0 +1,124 @@
+"""The answering chain, as a LangGraph graph (which is an ordinary LangChain Runnable).
+
+    condense ──> retrieve ──> answer          the model answers from the passages, with citations
+                    └───────> refuse          the passages do not carry an answer: the model is not asked
+
+State is the list of messages. Each answer is an ``AIMessage`` whose ``additional_kwargs["lorewright"]`` holds what
+:class:`assistant.answers.Answer` shows: passages, citations, whether it was refused, and which adapter spoke.
+"""
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langgraph.channels import UntrackedValue
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from assistant.answers import answer_message
+from assistant.chat_model import LocalChatModel
+from assistant.citations import cite
+from assistant.prompts import Prompts
+from assistant.refusal import Refusal
+from base_models import Message
+from indexes import Index, Passage
+
+HISTORY_MESSAGES = 6
+"""How many earlier messages the model is shown; passages of earlier turns are not repeated."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What belongs to one question and is not remembered."""
+
+    adapter: Path | None = None
+    """The adapter that answers; None is the base model."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """When set, the answer ends at the next token."""
+
+
+class State(MessagesState):
+    """The conversation, and what the nodes hand to one another (never written to the memory file)."""
+
+    question: Annotated[str, UntrackedValue]
+    passages: Annotated[list[Passage], UntrackedValue]
+
+
+def answering_chain(
+    llm: LocalChatModel,
+    index: Index,
+    prompts: Prompts,
+    refusal: Refusal,
+    checkpointer: BaseCheckpointSaver | None = None,
+) -> CompiledStateGraph:
+    """Compile the chain. Invoke it with ``{"messages": [("user", question)]}``; with a checkpointer it remembers the
+    conversation named by ``config["configurable"]["thread_id"]``."""
+    settings = prompts.domain.settings
+
+    def condense(state: State, runtime: Runtime[Request]) -> dict:
+        """Make a follow-up question complete, so that it can be searched for."""
+        question, history = split_history(state["messages"])
+        if not history:
+            return {"question": question}
+        language = prompts.language(question)
+        said = "\n".join(f"{message['role']}: {message['content']}" for message in history)
+        asked = prompts.text("condense", language, history=said, question=question)
+        rewritten = llm.bind(max_tokens=80).invoke([("user", asked)]).text.strip()
+        # A small model sometimes answers instead of rewriting; the words of the question itself must not get lost.
+        return {"question": f"{rewritten.splitlines()[0]} {question}" if rewritten else question}
+
+    def retrieve(state: State) -> dict:
+        return {"passages": index.search(state["question"], k=settings.retrieval.k)}
+
+    def carried(state: State) -> Literal["answer", "refuse"]:
+        """Whether the passages carry an answer, by the threshold fitted for the question's language."""
+        if settings.answer.refuse and refusal.refuses(state["question"], state["passages"]):
+            return "refuse"
+        return "answer" if state["passages"] else "refuse"
+
+    def answer(state: State, runtime: Runtime[Request]) -> dict:
+        question, history = split_history(state["messages"])
+        request = runtime.context or Request()
+        speaker = llm.model_copy(update={"adapter": request.adapter})
+        whole: BaseMessage = AIMessageChunk("")
+        for chunk in speaker.stream(list(map(_pair, prompts.answering(question, state["passages"], history)))):
+            whole = whole + chunk
+            if request.stop.is_set():
+                break
+        refused = prompts.is_refusal(whole.text)
+        text, citations = (whole.text, []) if refused else cite(whole.text, state["passages"])
+        message = answer_message(text, state["passages"], citations, refused, request.adapter)
+        message.usage_metadata = whole.usage_metadata  # type: ignore[attr-defined]
+        return {"messages": [message]}
+
+    def refuse(state: State) -> dict:
+        language = prompts.language(state["messages"][-1].text)
+        return {"messages": [answer_message(prompts.refusal(language), state["passages"], [], True, None)]}
+
+    graph = StateGraph(State, context_schema=Request)
+    for node in (condense, retrieve, answer, refuse):
+        graph.add_node(node.__name__, node)
+    graph.add_edge(START, "condense")
+    graph.add_edge("condense", "retrieve")
+    graph.add_conditional_edges("retrieve", carried)
+    graph.add_edge("answer", END)
+    graph.add_edge("refuse", END)
+    return graph.compile(checkpointer=checkpointer)
+
+
+def split_history(messages: list[BaseMessage]) -> tuple[str, list[Message]]:
+    """The last question, and the answered turns before it as plain messages, the latest few only."""
+    *earlier, last = messages
+    turns: list[Message] = []
+    for asked, said in zip(earlier, earlier[1:], strict=False):
+        if asked.type == "human" and isinstance(said, AIMessage):
+            turns += [{"role": "user", "content": asked.text}, {"role": "assistant", "content": said.text}]
+    return last.text, turns[-HISTORY_MESSAGES:]
+
+
+def _pair(message: Message) -> tuple[str, str]:
+    return message["role"], message["content"]

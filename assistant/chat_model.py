@@ -1,0 +1,215 @@
+"""A local model as an ordinary LangChain chat model: invoke, stream, batch, async, usage, tools.
+
+    llm = LocalChatModel(model="qwen2.5-coder-0.5b-instruct", adapter="tea-shop/adapters/first")
+    llm.invoke("龙井怎么泡?").content
+
+Weights are loaded at the first call and shared by all LocalChatModels of the process that name the same model; an
+adapter is switched on for the time of a call. One call computes at a time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from langchain_core.callbacks import CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field
+
+from assistant.errors import AssistantError
+from assistant.tool_calls import split_tool_calls
+from base_models import Generation, LoadedModel, Message, Sampling, generate, load, stream
+
+ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
+
+
+@lru_cache(maxsize=1)  # the weights of one base model fill a small machine; another name replaces it
+def _loaded(model: str, quantization: Literal["nf4", "int8"] | None, dtype: str, device: str) -> LoadedModel:
+    return load(model, quantization=quantization, dtype=dtype, device=device)
+
+
+class LocalChatModel(BaseChatModel):
+    """A chat model of the catalogue, or of a folder, on this machine."""
+
+    model: str
+    """Catalogue name or path of a model folder."""
+    adapter: Path | None = None
+    """Folder of a finished run to answer with; None answers with the base model."""
+    quantization: Literal["nf4", "int8"] | None = None
+    dtype: str = "auto"
+    device: str = "auto"
+    max_tokens: int = Field(default=256, ge=1)
+    """The most tokens in one answer."""
+    temperature: float = Field(default=0.0, ge=0)
+    repetition_penalty: float = Field(default=1.0, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    """How many prompts :meth:`answer_many` decodes together."""
+    stop: list[str] | None = None
+    """The answer ends before the first of these strings."""
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The weights, loaded at the first use."""
+        return _loaded(self.model, self.quantization, self.dtype, self.device)
+
+    def answer_many(
+        self, conversations: Sequence[Sequence[Message]], progress: Callable[[int], None] | None = None
+    ) -> list[Generation]:
+        """Answer many conversations, decoded in batches; far faster than one by one. No callbacks are called."""
+        return generate(self.loaded, conversations, self._sampling, self.adapter, None, self.batch_size, progress)
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Tell the model of tools, in its own chat format. It decides itself whether to call one."""
+        if tool_choice not in (None, "auto"):
+            raise AssistantError("LocalChatModel cannot be made to call a tool; leave tool_choice out.")
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    @property
+    def _sampling(self) -> Sampling:
+        return Sampling(self.max_tokens, self.temperature, self.repetition_penalty)
+
+    @property
+    def _llm_type(self) -> str:
+        return "lorewright-local"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.model, "adapter": str(self.adapter) if self.adapter else None}
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        tools: Sequence[dict] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        sampling = Sampling(kwargs.get("max_tokens", self.max_tokens), self.temperature, self.repetition_penalty)
+        pieces = stream(self.loaded, [_message(message) for message in messages], sampling, self.adapter, tools)
+        stops = stop or self.stop or []
+        # With tools, text is held back until it is whole, for a call must not be shown as if it were an answer.
+        held_back = "" if tools is None else None
+        whole = ""
+        stopped_at: str | None = None
+        generation: Generation | None = None
+        for piece in pieces:
+            if isinstance(piece, Generation):
+                generation = piece
+                break
+            whole += piece
+            if found := min((whole.find(text) for text in stops if text in whole), default=-1) + 1:
+                whole, stopped_at = whole[: found - 1], stops[0]
+                break
+            if held_back is not None:
+                ready = whole[: len(whole) - _possible_stop(whole, stops)]
+                if new := ready[len(held_back) :]:
+                    held_back = ready
+                    yield self._chunk(AIMessageChunk(new), run_manager)
+        pieces.close()  # type: ignore[attr-defined]  # stops the model where a stop string ended the answer
+        if held_back is not None:
+            if rest := whole[len(held_back) :]:
+                yield self._chunk(AIMessageChunk(rest), run_manager)
+        else:
+            text, calls = split_tool_calls(whole, tools or [])
+            chunks = [
+                tool_call_chunk(name=call["name"], args=call["arguments"], id=call["id"], index=index)
+                for index, call in enumerate(calls)
+            ]
+            yield self._chunk(AIMessageChunk(text, tool_call_chunks=chunks), run_manager)
+        yield self._last_chunk(messages, whole, generation, stopped_at, tools, run_manager)
+
+    def _last_chunk(
+        self,
+        messages: list[BaseMessage],
+        whole: str,
+        generation: Generation | None,
+        stopped_at: str | None,
+        tools: Sequence[dict] | None,
+        run_manager: CallbackManagerForLLMRun | None,
+    ) -> ChatGenerationChunk:
+        """The chunk that carries usage and why the answer ended."""
+        from base_models import encode
+
+        tokenizer = self.loaded.tokenizer
+        if generation is None:  # ended by a stop string: count what was kept
+            prompt = len(encode(tokenizer, [_message(message) for message in messages], tools).ids)
+            completion = len(tokenizer(whole, add_special_tokens=False).input_ids)
+        else:
+            prompt, completion = generation.prompt_tokens, generation.completion_tokens
+        finished = stopped_at is not None or (generation is not None and generation.stopped)
+        message = AIMessageChunk(
+            "",
+            usage_metadata=UsageMetadata(
+                input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
+            ),
+            response_metadata={
+                "model_name": self.model,
+                "model_provider": "lorewright",
+                "finish_reason": "stop" if finished else "length",
+            },
+            chunk_position="last",
+        )
+        return self._chunk(message, run_manager)
+
+    @staticmethod
+    def _chunk(message: AIMessageChunk, run_manager: CallbackManagerForLLMRun | None) -> ChatGenerationChunk:
+        chunk = ChatGenerationChunk(message=message)
+        if run_manager and chunk.text:
+            run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+        return chunk
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        chunks = list(self._stream(messages, stop, None, **kwargs))
+        whole = chunks[0]
+        for chunk in chunks[1:]:
+            whole += chunk
+        merged = whole.message
+        assert isinstance(merged, AIMessageChunk)
+        message = AIMessage(
+            content=merged.content,
+            tool_calls=merged.tool_calls,
+            invalid_tool_calls=merged.invalid_tool_calls,
+            usage_metadata=merged.usage_metadata,
+            response_metadata=merged.response_metadata,
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _message(message: BaseMessage) -> dict[str, Any]:
+    """A LangChain message as the chat templates of transformers take it."""
+    if message.type not in ROLES:
+        raise AssistantError(f"a message of type {message.type!r} cannot be shown to a local model.")
+    result: dict[str, Any] = {"role": ROLES[message.type], "content": str(message.text)}
+    if isinstance(message, AIMessage) and message.tool_calls:
+        result["tool_calls"] = [
+            {"type": "function", "function": {"name": call["name"], "arguments": call["args"]}}
+            for call in message.tool_calls
+        ]
+    if isinstance(message, ToolMessage) and message.name:
+        result["name"] = message.name
+    return result
+
+
+def _possible_stop(text: str, stops: Sequence[str]) -> int:
+    """How many characters at the end of ``text`` may be the beginning of a stop string."""
+    lengths = [length for stop in stops for length in range(1, len(stop)) if text.endswith(stop[:length])]
+    return max(lengths, default=0)

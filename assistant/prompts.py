@@ -1,0 +1,83 @@
+"""Prompts: text files in ``assistant/prompts/LANGUAGE/``, each of which a domain may replace in ``prompts/LANGUAGE/``.
+
+The functions here make messages of them. The answering chain and the rendering of training examples call the same
+functions, so that what is trained is what will be asked.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from langchain_core.prompts import PromptTemplate
+
+from assistant.errors import AssistantError
+from domain import Domain
+from indexes import Passage, language_of
+
+BUILT_IN = Path(__file__).parent / "prompts"
+VARIABLES = {
+    "system": set(),
+    "grounded": {"passages", "question", "refusal"},
+    "ungrounded": {"question"},
+    "refusal": set(),
+    "condense": {"history", "question"},
+    "agent": set(),
+}
+
+
+class Prompts:
+    """The prompts of one domain, in every language."""
+
+    def __init__(self, domain: Domain):
+        self.domain = domain
+        self._texts = {
+            (language, name): self._read(language, name) for language in ("en", "zh") for name in VARIABLES
+        }
+
+    def language(self, question: str) -> str:
+        """The language to answer in: the domain's, or that of the question."""
+        chosen = self.domain.settings.language
+        return language_of(question) if chosen == "auto" else chosen
+
+    def refusal(self, language: str) -> str:
+        """The sentence that says that the documents do not hold the answer."""
+        return self._texts[language, "refusal"]
+
+    def is_refusal(self, answer: str) -> bool:
+        """Whether an answer is a refusal, in whichever language, perhaps with a citation behind it."""
+        return any(answer.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh"))
+
+    def text(self, name: str, language: str, **variables: str) -> str:
+        """One prompt with its variables filled in."""
+        return PromptTemplate.from_template(self._texts[language, name]).format(**variables)
+
+    def answering(
+        self,
+        question: str,
+        passages: Sequence[Passage] | None,
+        history: Sequence[dict[str, str]] = (),
+    ) -> list[dict[str, str]]:
+        """The messages to which the assistant's answer is the next: with passages, or (None) without an index."""
+        language = self.language(question)
+        if passages is None:
+            asked = self.text("ungrounded", language, question=question)
+        else:
+            listed = "\n\n".join(f"[{n}] {p.place}\n{p.text}" for n, p in enumerate(passages, start=1))
+            asked = self.text(
+                "grounded", language, passages=listed, question=question, refusal=self.refusal(language)
+            )
+        system = {"role": "system", "content": self.text("system", language)}
+        return [system, *history, {"role": "user", "content": asked}]
+
+    def sha256(self) -> str:
+        """Hash of all prompts; a run trained with others need not fit."""
+        return hashlib.sha256(repr(sorted(self._texts.items())).encode()).hexdigest()
+
+    def _read(self, language: str, name: str) -> str:
+        own = self.domain.prompts / language / f"{name}.txt"
+        file = own if own.is_file() else BUILT_IN / language / f"{name}.txt"
+        text = file.read_text(encoding="utf-8-sig").strip()
+        if (found := set(PromptTemplate.from_template(text).input_variables)) != VARIABLES[name]:
+            wanted = ", ".join(f"{{{variable}}}" for variable in sorted(VARIABLES[name])) or "no {variables}"
+            raise AssistantError(f"{file} must hold {wanted}, but holds {', '.join(sorted(found)) or 'none'}.")
+        return text

@@ -1,0 +1,64 @@
+"""Base models: which there are, where their files come from, how they are loaded, how messages become ids and back.
+
+Every other room loads models through here. Nothing here knows of documents, prompts or training.
+The names that need torch are imported at their first use, so that ``fingerprint`` and the catalogue stay cheap.
+"""
+
+from typing import TYPE_CHECKING
+
+from base_models.adapters import read_manifest, seal_adapter
+from base_models.catalogue import CATALOGUE, Entry, find
+from base_models.errors import ModelError
+from base_models.fetch import cached_models, fetch, fingerprint, is_fetched
+
+if TYPE_CHECKING:
+    from base_models.embedding import Embedder, load_embedder
+    from base_models.generation import Generation, Sampling, generate, stream
+    from base_models.load import LoadedModel, load
+    from base_models.messages import Encoded, Message, encode
+
+_LAZY = {
+    "Embedder": "embedding",
+    "load_embedder": "embedding",
+    "Generation": "generation",
+    "Sampling": "generation",
+    "generate": "generation",
+    "stream": "generation",
+    "LoadedModel": "load",
+    "load": "load",
+    "Encoded": "messages",
+    "Message": "messages",
+    "encode": "messages",
+}
+
+__all__ = [
+    "CATALOGUE",
+    "Embedder",
+    "Encoded",
+    "Entry",
+    "Generation",
+    "LoadedModel",
+    "Message",
+    "ModelError",
+    "Sampling",
+    "cached_models",
+    "encode",
+    "fetch",
+    "find",
+    "fingerprint",
+    "generate",
+    "is_fetched",
+    "load",
+    "load_embedder",
+    "read_manifest",
+    "seal_adapter",
+    "stream",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"base_models.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

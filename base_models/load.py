@@ -1,0 +1,208 @@
+"""One function that loads any causal chat model, and the object it returns.
+
+Not supported here: encoder models (see ``embedding.py``), checkpoints that bring their own code, ``.bin`` checkpoints.
+The CUDA and MPS branches were written with care but could not be run on the machines of this project.
+"""
+
+import json
+import platform
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+
+from base_models.adapters import check_adapter
+from base_models.catalogue import CATALOGUE, find
+from base_models.errors import ModelError
+from base_models.fetch import cache_folder, fetch, fingerprint
+from base_models.messages import chat_format_hash
+from domain import write_text
+
+Quantization = Literal["nf4", "int8"]
+
+
+@dataclass
+class LoadedModel:
+    """A causal chat model in memory, with the adapters that were put on it so far."""
+
+    name: str
+    """Catalogue name, or the path it was loaded from."""
+    fingerprint: str
+    """SHA-256 that names the base weights."""
+    model: Any
+    """The transformers model; a ``peft.PeftModel`` around it once an adapter was used."""
+    tokenizer: PreTrainedTokenizerBase
+    chat_format: str
+    """SHA-256 of chat template, special tokens and vocabulary."""
+    adapter: Path | None = None
+    """The adapter used when :meth:`using` is not told another one."""
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def lora_target_modules(self) -> list[str]:
+        """Names of the linear layers that get a LoRA by default: the catalogue's choice, else every attention projection."""
+        if self.name in CATALOGUE:
+            return list(find(self.name).target_modules)
+        attention = re.compile(r"(^|[._])(query|key|value|qkv|[qkvo])_?(key_value|proj)?$|c_attn")
+        layers = {name.rpartition(".")[2] for name, part in self.model.named_modules() if isinstance(part, torch.nn.Linear)}
+        return sorted(layer for layer in layers if attention.search(layer))
+
+    @contextmanager
+    def using(self, adapter: Path | None) -> Iterator[Any]:
+        """Yield the model with that adapter switched on (None: the bare base model), for one thread at a time.
+
+        The base weights are in memory once, however many adapters are in use; switching takes milliseconds.
+        """
+        with self._lock:
+            if adapter is None:
+                if not hasattr(self.model, "disable_adapter"):
+                    yield self.model
+                else:
+                    with self.model.disable_adapter():
+                        yield self.model
+            else:
+                self.model.set_adapter(self._put_on(Path(adapter)))
+                yield self.model
+
+    def _put_on(self, folder: Path) -> str:
+        """Load the adapter into the model unless these very weights are there already; return peft's name for it."""
+        from peft import PeftConfig, PeftModel
+
+        manifest = check_adapter(folder, self.fingerprint, self.chat_format)
+        name = manifest["adapter_sha256"]
+        if isinstance(self.model, PeftModel) and name in self.model.peft_config:
+            return name
+        config = PeftConfig.from_pretrained(str(folder))
+        if isinstance(self.model, PeftModel):
+            self.model.add_adapter(name, config)
+        else:
+            self.model = PeftModel(self.model, config, adapter_name=name)
+        result = self.model.load_adapter(str(folder), adapter_name=name)
+        absent = [key for key in result.missing_keys if "lora_" in key]
+        if absent or result.unexpected_keys:
+            self.model.delete_adapter(name)
+            raise ModelError(
+                f"adapter {folder.name} does not fit {self.name}: {len(absent)} of its tensors are missing and "
+                f"{len(result.unexpected_keys)} are unknown to the model; train it again."
+            )
+        self.model.eval()
+        return name
+
+
+def load(
+    name_or_path: str | Path,
+    adapter: str | Path | None = None,
+    quantization: Quantization | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+) -> LoadedModel:
+    """Load a chat model by catalogue name (fetched first if need be) or from a folder of safetensors.
+
+    ``adapter`` is the folder of a finished run; it is checked against the model and refused if it belongs to another.
+    ``quantization`` "nf4" or "int8" needs bitsandbytes. ``dtype`` "auto" takes what a short measurement found fastest
+    on this processor, or bfloat16 on CUDA. ``device`` "auto" takes cuda, then mps, then cpu.
+    """
+    if str(name_or_path) in CATALOGUE:
+        entry = find(str(name_or_path))
+        if entry.kind != "chat":
+            raise ModelError(f"{entry.name} is an embedder and cannot chat; see: lorewright models")
+        folder = fetch(entry.name)
+    else:
+        folder = Path(name_or_path)
+        if not (folder / "config.json").is_file():
+            find(str(name_or_path))  # raises, naming the nearest catalogue names
+    chosen = choose_device(device)
+    torch_dtype = choose_dtype(dtype, chosen)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if not tokenizer.chat_template:
+        raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=torch_dtype,
+        local_files_only=True,
+        use_safetensors=True,
+        quantization_config=_quantization_config(quantization, torch_dtype),
+        **({"device_map": chosen} if quantization else {}),
+    )
+    if not quantization:
+        model.to(chosen)
+    model.eval()
+    loaded = LoadedModel(
+        str(name_or_path), fingerprint(str(name_or_path)), model, tokenizer, chat_format_hash(tokenizer)
+    )
+    if adapter is not None:
+        loaded.adapter = Path(adapter)
+        with loaded.using(loaded.adapter):
+            pass  # fails now, not at the first question, if the adapter does not fit
+    return loaded
+
+
+def choose_device(device: str = "auto") -> str:
+    """The device to run on: the one named, or the first present of cuda, mps, cpu."""
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def choose_dtype(dtype: str, device: str) -> torch.dtype:
+    """bfloat16 or float32 by name, or by what is faster: bfloat16 on CUDA, a measurement on a CPU."""
+    if dtype != "auto":
+        if dtype not in ("bfloat16", "float16", "float32"):
+            raise ModelError(f"dtype {dtype!r} is unknown; take auto, bfloat16, float16 or float32.")
+        return getattr(torch, dtype)
+    if device == "cpu":
+        return getattr(torch, _fastest_cpu_dtype())
+    return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
+
+
+def _fastest_cpu_dtype() -> str:
+    """Time one matrix product in both types; processors differ by a factor of ten either way. Kept in the cache."""
+    key = f"{platform.processor() or platform.machine()} {torch.__version__} {torch.get_num_threads()}"
+    file = cache_folder() / "fastest_dtype.json"
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    if key not in known:
+        times = {}
+        for name in ("float32", "bfloat16"):
+            left, right = torch.ones(64, 2048, dtype=getattr(torch, name)), torch.ones(2048, 2048, dtype=getattr(torch, name))
+            left @ right
+            start = time.perf_counter()
+            for _ in range(5):
+                left @ right
+            times[name] = time.perf_counter() - start
+        known[key] = min(times, key=times.__getitem__)
+        write_text(file, json.dumps(known, indent=1))
+    return known[key]
+
+
+def _quantization_config(quantization: Quantization | None, dtype: torch.dtype) -> Any:
+    if quantization is None:
+        return None
+    try:
+        import bitsandbytes  # noqa: F401 - only to say clearly that it is missing
+    except ImportError:
+        raise ModelError(f"quantization {quantization} needs bitsandbytes: pip install bitsandbytes") from None
+    from transformers import BitsAndBytesConfig
+
+    if quantization == "nf4":
+        return BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+            bnb_4bit_use_double_quant=True,
+        )
+    if quantization == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    raise ModelError(f"quantization {quantization!r} is unknown; take nf4 or int8.")

@@ -1,0 +1,90 @@
+"""Messages to token ids and a label mask: one function, for training and for answering alike.
+
+Adapters are commonly spoiled by training on ids that differ from those seen at answering (another template, a missing
+end token). Here both come from :func:`encode`, and an example whose prompt is not, id for id, what answering would
+send is refused.
+
+A control token that stands in what a person or a document says (``<|im_end|>``) is encoded as plain text.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from base_models.errors import ModelError
+
+Message = Mapping[str, Any]
+"""``{"role": "system" | "user" | "assistant" | "tool", "content": str}``, and ``tool_calls`` where a tool is called."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One conversation as the model reads it."""
+
+    ids: list[int]
+    labelled: list[bool]
+    """True for the tokens to learn: what the assistant says, its end token included. As long as ``ids``."""
+
+
+def encode(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Sequence[dict] | None = None
+) -> Encoded:
+    """Encode a conversation in the chat format of the tokenizer.
+
+    If the last message is the assistant's, the result is an example to learn from; else it is a prompt that ends where
+    the assistant is to speak, with nothing labelled. ``tools`` are JSON schemas of functions the model may call.
+    """
+    if messages[-1]["role"] != "assistant":
+        ids = _template(tokenizer, messages, tools, add_generation_prompt=True)
+        return Encoded(ids, [False] * len(ids))
+    ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
+    labelled = [False] * len(ids)
+    end = tokenizer.eos_token_id
+    for turn, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        prompt = _template(tokenizer, messages[:turn], tools, add_generation_prompt=True)
+        start = len(prompt)
+        if ids[:start] != prompt:
+            raise ModelError(
+                f"the chat template of {tokenizer.name_or_path} writes an earlier turn differently once it is answered, "
+                "so training on it would not match answering; use single-turn examples with this model."
+            )
+        try:
+            stop = ids.index(end, start) + 1
+        except ValueError:
+            raise ModelError(
+                f"the chat template of {tokenizer.name_or_path} does not end an answer with {tokenizer.eos_token!r}, "
+                "so a model trained on it would never stop."
+            ) from None
+        labelled[start:stop] = [True] * (stop - start)
+    return Encoded(ids, labelled)
+
+
+def chat_format_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """SHA-256 over all that decides how messages become ids: template, special tokens and vocabulary."""
+    parts = [
+        tokenizer.chat_template,
+        sorted((name, str(token)) for name, token in tokenizer.special_tokens_map.items()),
+        sorted(tokenizer.get_vocab().items()),
+    ]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def _template(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    tools: Sequence[dict] | None,
+    add_generation_prompt: bool,
+) -> list[int]:
+    return tokenizer.apply_chat_template(
+        [dict(message) for message in messages],
+        tools=list(tools) if tools else None,
+        add_generation_prompt=add_generation_prompt,
+        sanitize_control_tokens=True,
+        return_dict=False,
+    )

@@ -1,0 +1,88 @@
+"""Conversations to tensors: which examples are taken, and how a batch is laid out."""
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from base_models import Encoded, Message, encode
+from domain import FinetuneConfig
+from finetune.errors import FinetuneError
+
+IGNORED = -100
+"""Label of a token that is not learnt (torch's cross_entropy ignores it)."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The examples of one run, and what was left out and why."""
+
+    examples: list[Encoded]
+    too_long: int
+    over_budget: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one epoch."""
+        return sum(len(example.ids) for example in self.examples)
+
+    @property
+    def labelled_tokens(self) -> int:
+        return sum(sum(example.labelled) for example in self.examples)
+
+    def sha256(self) -> str:
+        """Hash of every id and label, in order: two runs with equal hashes learn from equal data."""
+        digest = hashlib.sha256()
+        for example in self.examples:
+            digest.update(repr((example.ids, example.labelled)).encode())
+        return digest.hexdigest()
+
+
+def choose_examples(
+    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], config: FinetuneConfig
+) -> Chosen:
+    """Encode the conversations; leave out those over ``max_length``, and the rest once ``max_train_tokens`` is reached.
+
+    The order is shuffled with ``config.seed`` first, so that a bounded run sees a fair sample.
+    """
+    encoded = [encode(tokenizer, messages) for messages in conversations]
+    fitting = [example for example in encoded if len(example.ids) <= config.max_length]
+    if not fitting:
+        raise FinetuneError(
+            f"none of the {len(encoded)} examples fits into max_length={config.max_length} tokens; raise it."
+            if encoded
+            else "there are no examples to learn from; write questions/train.jsonl first."
+        )
+    random.Random(config.seed).shuffle(fitting)
+    chosen: list[Encoded] = []
+    budget = config.max_train_tokens / config.num_train_epochs
+    used = 0
+    for example in fitting:
+        if config.max_train_tokens and used + len(example.ids) > budget:
+            continue
+        used += len(example.ids)
+        chosen.append(example)
+    if not chosen:
+        raise FinetuneError(f"max_train_tokens={config.max_train_tokens} is less than the shortest example; raise it.")
+    return Chosen(chosen, len(encoded) - len(fitting), len(fitting) - len(chosen))
+
+
+def collate(examples: Sequence[Encoded], pad_token_id: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """Pad on the right: ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest]."""
+    longest = max(len(example.ids) for example in examples)
+
+    def padded(rows: list[list[int]], value: int) -> torch.Tensor:
+        return torch.tensor([row + [value] * (longest - len(row)) for row in rows], device=device)
+
+    labels = [
+        [token if learn else IGNORED for token, learn in zip(example.ids, example.labelled, strict=True)]
+        for example in examples
+    ]
+    return {
+        "input_ids": padded([example.ids for example in examples], pad_token_id),
+        "attention_mask": padded([[1] * len(example.ids) for example in examples], 0),
+        "labels": padded(labels, IGNORED),
+    }

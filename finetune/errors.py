@@ -1,0 +1,7 @@
+"""The error of this room."""
+
+from domain import DomainError
+
+
+class FinetuneError(DomainError):
+    """A run cannot start or go on; the message says why and what to change."""
