@@ -14,7 +14,7 @@ from base_models.fetch import cached_models, fetch, fingerprint, is_fetched
 if TYPE_CHECKING:
     from base_models.embedding import Embedder, load_embedder
     from base_models.generation import Generation, Sampling, generate, stream
-    from base_models.load import LoadedModel, load
+    from base_models.loading import LoadedModel, load
     from base_models.messages import Encoded, Message, encode
 
 _LAZY = {
@@ -24,8 +24,8 @@ _LAZY = {
     "Sampling": "generation",
     "generate": "generation",
     "stream": "generation",
-    "LoadedModel": "load",
-    "load": "load",
+    "LoadedModel": "loading",
+    "load": "loading",
     "Encoded": "messages",
     "Message": "messages",
     "encode": "messages",

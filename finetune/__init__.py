@@ -1,6 +1,6 @@
 """Examples become an adapter: a LoRA on any causal chat model, trained by one compact loop.
 
-This room is given conversations (messages) and a base model, and leaves a folder that ``base_models.load`` accepts.
+This room is given conversations (messages) and a base model, and leaves a folder that ``base_models.loading`` accepts.
 It knows nothing of documents, passages or prompts: who wants the tuned model to answer from passages renders the
 examples with passages before they come here.
 """

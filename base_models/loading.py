@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from base_models.adapters import check_adapter
 from base_models.catalogue import CATALOGUE, find
@@ -64,15 +65,17 @@ class LoadedModel:
 
         The base weights are in memory once, however many adapters are in use; switching takes milliseconds.
         """
+        from peft import PeftModel
+
         with self._lock:
-            if adapter is None:
-                if not hasattr(self.model, "disable_adapter"):
+            if adapter is not None:
+                name = self._put_on(Path(adapter))
+                self.model.set_adapter(name)
+                yield self.model
+            elif isinstance(self.model, PeftModel):
+                with self.model.disable_adapter():
                     yield self.model
-                else:
-                    with self.model.disable_adapter():
-                        yield self.model
             else:
-                self.model.set_adapter(self._put_on(Path(adapter)))
                 yield self.model
 
     def _put_on(self, folder: Path) -> str:

@@ -1,0 +1,269 @@
+"""The command line. To know what the program can do, read the commands below from top to bottom.
+
+Each command is a function: its parameters are the arguments, its docstring is the help. Everything that takes time
+to import is imported inside the commands, so that ``lorewright --help`` answers at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assistant.settings_flags import settings_flags
+from domain import Domain, DomainError, FinetuneConfig, create_domain, read_questions
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="A folder of documents becomes a private expert: index it, tune a model on it, ask it with citations.",
+)
+
+DomainFolder = Annotated[Path, typer.Argument(metavar="DOMAIN", help="The domain folder.")]
+Adapter = Annotated[
+    str | None, typer.Option(help="Adapter to answer with: a run's name, or 'base' for none. [default: domain.toml's]")
+]
+
+
+@app.command()
+def new(
+    domain: DomainFolder,
+    base_model: Annotated[str | None, typer.Option(help="Chat model; see: lorewright models")] = None,
+    embedder: Annotated[str | None, typer.Option(help="Embedding model; see: lorewright models")] = None,
+) -> None:
+    """Make a new domain folder; put your files into its documents/."""
+    chosen = {"base_model": base_model, "embedder": embedder}
+    made = create_domain(domain, **{key: value for key, value in chosen.items() if value}, adapter="")
+    typer.echo(f"Made {domain}. Put documents into {made.documents}, then run: lorewright index {domain}")
+
+
+@app.command()
+def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")] = None) -> None:
+    """Download models into the user cache; without names, the default chat model and embedder."""
+    from base_models import fetch, is_fetched
+    from domain import Settings
+
+    for name in names or [Settings().base_model, Settings().embedder]:
+        known = is_fetched(name)
+        path = fetch(name)
+        typer.echo(f"{name}: {'already' if known else 'now'} in {path}")
+
+
+@app.command()
+def models() -> None:
+    """List the models that can be named, and which of them are on this machine."""
+    from assistant.doctor import print_models
+
+    print_models()
+
+
+@app.command()
+def index(
+    domain: DomainFolder,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read everything again, for another embedder.")] = False,
+) -> None:
+    """Read what is new in documents/, forget what is gone."""
+    from assistant.indexing import update_index
+    from assistant.progress import Bars
+
+    with Bars() as bars:
+        report = update_index(Domain.open(domain), rebuild, bars.update)
+    typer.echo(
+        f"{domain}: {report.added} added, {report.changed} changed, {report.deleted} deleted, "
+        f"{report.unchanged} unchanged; {report.passages} passages."
+    )
+    for document, reason in report.failed:
+        typer.echo(f"not read: {document}: {reason}", err=True)
+    if report.failed:
+        raise typer.Exit(3)
+
+
+@app.command()
+@settings_flags(FinetuneConfig)
+def finetune(
+    domain: DomainFolder,
+    config: dict[str, Any],
+    run: Annotated[str, typer.Option(help="Name of the run; its adapter is adapters/NAME.")] = "first",
+    again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
+) -> None:
+    """Train an adapter on questions/train.jsonl; domain.toml's [finetune] keys are the flags."""
+    from assistant.progress import Bars
+    from assistant.tuning import is_up_to_date, tune
+
+    opened = Domain.open(domain)
+    settings = _validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
+    if not again and is_up_to_date(opened, run, settings):
+        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
+        return
+    try:
+        with Bars() as bars:
+            report = tune(opened, run, settings, bars.update, bars.step)
+    except KeyboardInterrupt:
+        typer.echo(f"\nStopped; no adapter was written. The same command starts the run {run!r} again.", err=True)
+        raise typer.Exit(130) from None
+    left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
+    left += f", {report.too_long} longer than max_length" if report.too_long else ""
+    typer.echo(
+        f"{domain}: trained {report.trained_parameters:,} parameters on {report.examples} examples "
+        f"({report.tokens:,} tokens{left}) in {report.seconds:.0f} s; loss {report.steps[0].loss:.3f} -> "
+        f"{report.steps[-1].loss:.3f}. Adapter: {opened.adapter(run)}, now the one that answers (domain.toml)."
+    )
+
+
+@app.command()
+def evaluate(
+    domain: DomainFolder,
+    questions: Annotated[int, typer.Option(help="How many held-out questions; 0 asks all.")] = 0,
+    adapter: Adapter = None,
+    again: Annotated[bool, typer.Option("--again", help="Ask again even if nothing has changed.")] = False,
+) -> None:
+    """Ask the held-out questions of {base, tuned} x {without, with index} and print one table."""
+    from assistant.progress import Bars
+    from assistant.tables import print_evaluation
+    from assistant.tuning import evaluate_domain
+
+    with Bars() as bars:
+        result = evaluate_domain(Domain.open(domain), _adapter_name(adapter), questions, again, bars.update)
+    print_evaluation(result)
+
+
+@app.command()
+def ask(domain: DomainFolder, question: str, adapter: Adapter = None) -> None:
+    """Answer one question, with citations."""
+    from assistant.assistant import DEFAULT, Assistant
+
+    name = _adapter_name(adapter)
+    _speak(Assistant.open(domain), question, None, DEFAULT if name is None else name)
+
+
+@app.command()
+def chat(
+    domain: DomainFolder,
+    conversation: Annotated[str, typer.Option(help="Name of the conversation to go on with.")] = "terminal",
+    adapter: Adapter = None,
+) -> None:
+    """Talk in the terminal; an empty line or Ctrl-D ends it, and the conversation is kept."""
+    from assistant.assistant import DEFAULT, Assistant
+
+    assistant = Assistant.open(domain)
+    name = _adapter_name(adapter)
+    while question := _input("? "):
+        _speak(assistant, question, conversation, DEFAULT if name is None else name)
+
+
+@app.command()
+def agent(domain: DomainFolder, question: str) -> None:
+    """Answer one question with the agent, which searches and calculates when it sees fit."""
+    from assistant.assistant import Assistant
+
+    result = Assistant.open(domain).agent.invoke({"messages": [("user", question)]}, {"recursion_limit": 12})
+    for message in result["messages"][1:]:
+        for call in getattr(message, "tool_calls", []):
+            typer.echo(f"[{call['name']} {call['args']}]", err=True)
+    typer.echo(result["messages"][-1].text)
+
+
+@app.command()
+def search(
+    domain: DomainFolder,
+    query: str,
+    k: Annotated[int, typer.Option(help="How many passages.")] = 5,
+) -> None:
+    """Show the passages that fit a question best, and where they stand."""
+    from indexes import Index
+
+    with Index.open(domain) as opened:
+        for number, p in enumerate(opened.search(query, k=k), start=1):
+            typer.echo(
+                f"[{number}] {p.document}, {p.place}  score {p.score:.3f} "
+                f"(meaning {p.dense_score:.3f}, words {p.full_text_score:.2f})\n{p.text}\n"
+            )
+
+
+@app.command()
+def ui(
+    domain: DomainFolder,
+    port: Annotated[int, typer.Option(help="First port to try; the next free one is taken.")] = 8501,
+    open_browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+) -> None:
+    """Open the page on 127.0.0.1 and serve it until Ctrl-C."""
+    from assistant.page import serve_page
+
+    serve_page(Domain.open(domain), port, open_browser)
+
+
+@app.command()
+def doctor(domain: Annotated[Path | None, typer.Argument(metavar="[DOMAIN]", help="A domain to look at too.")] = None) -> None:
+    """Tell what one needs to know when something does not work."""
+    from assistant.doctor import print_report
+
+    print_report(domain)
+
+
+def _speak(assistant: Any, question: str, conversation: str | None, adapter: str) -> None:
+    """Stream one answer to the terminal, then its sources."""
+    from assistant.answers import Answer
+
+    streamed = ""
+    for piece in assistant.stream(question, conversation, adapter):
+        if isinstance(piece, Answer):
+            rest = piece.text.removeprefix(streamed.strip())
+            typer.echo(rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}")
+            for citation in piece.citations:
+                typer.echo(f"  [{citation.number}] {citation.passage.document}, {citation.passage.place}")
+        else:
+            streamed += piece
+            typer.echo(piece, nl=False)
+
+
+def _adapter_name(option: str | None) -> str | None:
+    """What the --adapter flag means: None as domain.toml says, empty for the base model."""
+    return "" if option == "base" else option
+
+
+def _input(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
+
+
+def _validated(model: type[FinetuneConfig], values: dict[str, Any]) -> FinetuneConfig:
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        flag = "--" + str(problem["loc"][0]).replace("_", "-")
+        raise DomainError(f"{flag} {problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}.") from None
+
+
+def main() -> None:
+    """Entry point: errors are one sentence, unless ``--debug`` asks for the traceback."""
+    os.environ.setdefault("LANGSMITH_TRACING", "false")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(args=arguments, prog_name="lorewright", standalone_mode=True)
+    except DomainError as error:
+        if debug:
+            raise
+        sys.exit(f"lorewright: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nlorewright: stopped; what was finished is kept, the rest is done again next time.")
+    except OSError as error:
+        if debug:
+            raise
+        sys.exit(f"lorewright: {error.strerror or error}: {error.filename or ''} (what was finished is kept)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,200 @@
+"""Proof: {base, tuned} x {without, with index} on the held-out questions, and how well passages are found.
+
+The answers come from the same prompts, the same retrieval, the same refusal threshold and the same checking of
+citations as in the chain; only the decoding is in batches. Results are one versioned JSON file in ``evaluations/``,
+every answer included, so that a figure can be traced to the answers it counts.
+"""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import psutil
+
+from assistant.assistant import Assistant
+from assistant.citations import cite
+from assistant.metrics import bootstrap, mean, ratio, token_f1
+from assistant.refusal import Refusal
+from assistant.training import search_text
+from domain import Question
+from indexes import Passage
+
+FORMAT = 1
+RANKS = 10
+"""How deep the gold document is looked for; a rank beyond counts as not found."""
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many are done, and how many there are."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the table: who answered, and from what."""
+
+    tuned: bool
+    index: bool
+
+    @property
+    def name(self) -> str:
+        return f"{'tuned' if self.tuned else 'base'}, {'with' if self.index else 'without'} index"
+
+
+def evaluate(
+    assistant: Assistant, questions: Sequence[Question], adapter: str, progress: Progress = lambda *_: None
+) -> dict[str, Any]:
+    """Ask every question in every cell and return the result as it is written to ``evaluations/``.
+
+    ``adapter`` is the tuned one's name; if it is empty, only the base model is asked.
+    """
+    progress("searching", 0, len(questions))
+    found = assistant.index.search_many([search_text(question) for question in questions], k=RANKS)
+    refusal = Refusal.of(assistant.index)
+    cells = [Cell(tuned, index) for tuned in ([False, True] if adapter else [False]) for index in (False, True)]
+    answers = {
+        cell.name: _answers(assistant, cell, adapter, questions, found, refusal, progress) for cell in cells
+    }
+    return {
+        "format": FORMAT,
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "base_model": assistant.domain.settings.base_model,
+        "adapter": adapter,
+        "embedder": assistant.domain.settings.embedder,
+        "questions": len(questions),
+        "refusal": refusal.describe(),
+        "table": {name: summary(rows) for name, rows in answers.items()},
+        "gain": gains(answers),
+        "retrieval": retrieval(questions, found),
+        "answers": answers,
+        "hardware": {
+            "machine": platform.machine(),
+            "cores": psutil.cpu_count(),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        },
+        "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "peft")},
+    }
+
+
+def _answers(
+    assistant: Assistant,
+    cell: Cell,
+    adapter: str,
+    questions: Sequence[Question],
+    found: Sequence[Sequence[Passage]],
+    refusal: Refusal,
+    progress: Progress,
+) -> list[dict[str, Any]]:
+    """One row a question: what was answered in this cell, and how it scores."""
+    settings = assistant.domain.settings
+    prompts = assistant.prompts
+    shown = [passages[: settings.retrieval.k] if cell.index else None for passages in found]
+    asked = [
+        index
+        for index, (question, passages) in enumerate(zip(questions, shown, strict=True))
+        if passages is None or not (settings.answer.refuse and refusal.refuses(search_text(question), passages))
+    ]
+    speaker = assistant.llm.model_copy(
+        update={"adapter": assistant.adapter_folder(adapter) if cell.tuned else None}
+    )
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(cell.name, done, len(asked))
+
+    progress(cell.name, 0, len(asked))
+    generations = speaker.answer_many(
+        [prompts.answering(questions[index].text, shown[index], _history(questions[index])) for index in asked], advance
+    )
+    texts = dict(zip(asked, (generation.text for generation in generations), strict=True))
+    rows = []
+    for index, question in enumerate(questions):
+        passages = shown[index] or []
+        text = texts.get(index, prompts.refusal(prompts.language(question.text)))
+        refused = index not in texts or prompts.is_refusal(text)
+        text, citations = (text, []) if refused or not cell.index else cite(text, passages)
+        rows.append(
+            {
+                "id": question.id,
+                "language": question.language or prompts.language(question.text),
+                "answerable": question.answerable,
+                "question": question.text,
+                "gold": question.answer,
+                "gold_document": question.document,
+                "answer": text,
+                "refused": refused,
+                "asked_the_model": index in texts,
+                "f1": token_f1(text, question.answer),
+                "cited": [citation.passage.document for citation in citations],
+            }
+        )
+    return rows
+
+
+def _history(question: Question) -> list[dict[str, str]]:
+    return [message for message in question.history if message["role"] != "system"]
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The figures of one cell, in all and by language; each is [value, low, high] with its 95 % interval."""
+    result = {}
+    for language in ("all", *sorted({row["language"] for row in rows})):
+        chosen = [row for row in rows if language in ("all", row["language"])]
+        answerable = [row for row in chosen if row["answerable"]]
+        unanswerable = [row for row in chosen if not row["answerable"]]
+        right = [sum(document == row["gold_document"] for document in row["cited"]) for row in chosen]
+        result[language] = {
+            "token_f1": bootstrap([row["f1"] for row in answerable], mean),
+            "false_refusals": bootstrap([row["refused"] for row in answerable], mean),
+            "false_answers": bootstrap([not row["refused"] for row in unanswerable], mean),
+            "citation_precision": bootstrap(
+                [(hits, len(row["cited"])) for hits, row in zip(right, chosen, strict=True)], ratio
+            ),
+            "citation_recall": bootstrap(
+                [hits > 0 for hits, row in zip(right, chosen, strict=True) if row["answerable"]], mean
+            ),
+        }
+    return result
+
+
+def gains(answers: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[float, float, float]]:
+    """Tuned minus base in token F1 on the answerable questions, paired by question, with its interval."""
+    result = {}
+    for index in (False, True):
+        base, tuned = (answers.get(Cell(tuned, index).name) for tuned in (False, True))
+        if base and tuned:
+            pairs = [after["f1"] - before["f1"] for before, after in zip(base, tuned, strict=True) if before["answerable"]]
+            result[f"{'with' if index else 'without'} index"] = bootstrap(pairs, mean)
+    return result
+
+
+def retrieval(questions: Sequence[Question], found: Sequence[Sequence[Passage]]) -> dict[str, Any]:
+    """hit@1, hit@5 and MRR of the gold document by language, over the answerable questions, with intervals."""
+    ranks: dict[str, list[float]] = {}
+    for question, passages in zip(questions, found, strict=True):
+        if question.answerable and question.document:
+            hits = [rank for rank, p in enumerate(passages, start=1) if p.document == question.document]
+            for language in ("all", question.language or "?"):
+                ranks.setdefault(language, []).append(hits[0] if hits else np.inf)
+    return {
+        language: {
+            "questions": len(values),
+            "hit@1": bootstrap([rank <= 1 for rank in values], mean),
+            "hit@5": bootstrap([rank <= 5 for rank in values], mean),
+            "mrr": bootstrap([1 / rank for rank in values], mean),
+        }
+        for language, values in ranks.items()
+    }
+
+
+def write_evaluation(assistant: Assistant, name: str, result: dict[str, Any]) -> None:
+    """Write a result to ``evaluations/NAME.json``."""
+    from domain import write_text
+
+    text = json.dumps(result, ensure_ascii=False, indent=1, default=float)
+    write_text(assistant.domain.evaluations / f"{name}.json", text + "\n")

@@ -1,0 +1,46 @@
+"""A settings table becomes flags of a command, so that no option is written twice."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+
+
+def settings_flags(table: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command that takes ``config: dict``: each key of the table becomes a flag of the same name, explained
+    by the key's own docstring, and ``config`` receives the ones that were given."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command)
+
+        @functools.wraps(command)
+        def wrapper(**arguments: Any) -> None:
+            config = {name: arguments.pop(name) for name in table.model_fields}
+            given = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if v not in (None, [])}
+            command(config=given, **arguments)
+
+        own = [parameter for name, parameter in signature.parameters.items() if name != "config"]
+        flags = [
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[
+                    _flag_type(field.annotation),
+                    typer.Option(help=f"{field.description} [default: domain.toml's, else {field.default}]"),
+                ],
+            )
+            for name, field in table.model_fields.items()
+        ]
+        keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
+        wrapper.__signature__ = signature.replace(parameters=[*keyword_only, *flags])  # type: ignore[attr-defined]
+        return wrapper
+
+    return decorate
+
+
+def _flag_type(annotation: Any) -> Any:
+    return list[str] if annotation == tuple[str, ...] else annotation | None

@@ -1,0 +1,72 @@
+"""Questions with known answers become the conversations that an adapter is trained on.
+
+What is trained is what will be asked: a share of the questions (``finetune.retrieved_share``) goes through the
+answering prompt with passages that the domain's own index finds, and the answer ends with the number of the passage
+that holds it. The rest is asked without passages, so that the model also learns the domain by heart.
+
+Three kinds of example with passages:
+
+- the right passage among the others that were found (at its own rank, or put in if it was not found);
+- only passages that do not answer (DISTRACTORS_ONLY of the answerable ones): the answer is the refusal;
+- a question that the documents do not answer: the answer is the refusal.
+"""
+
+import random
+from collections.abc import Sequence
+
+from assistant.citations import SUPPORT, support
+from assistant.prompts import Prompts
+from base_models import Message
+from domain import FinetuneConfig, Question
+from indexes import Index, Passage
+
+DISTRACTORS_ONLY = 0.12
+SEARCHED = 20
+"""How deep the right passage is looked for."""
+
+
+def training_conversations(
+    index: Index, prompts: Prompts, questions: Sequence[Question], config: FinetuneConfig
+) -> list[list[Message]]:
+    """One conversation for each question, as described above; the same for the same seed."""
+    chance = random.Random(config.seed)
+    found = index.search_many([search_text(question) for question in questions], k=SEARCHED)
+    k = prompts.domain.settings.retrieval.k
+    conversations = []
+    for question, passages in zip(questions, found, strict=True):
+        grounded = chance.random() < config.retrieved_share or not question.answerable
+        shown, answer = _grounded(question, passages, k, prompts, chance) if grounded else (None, question.answer)
+        asked = prompts.answering(question.text, shown, _turns(question))
+        conversations.append([*asked, {"role": "assistant", "content": answer}])
+    return conversations
+
+
+def search_text(question: Question) -> str:
+    """What is searched for: the question, and the one before it, on which a follow-up leans."""
+    before = [message["content"] for message in question.history if message["role"] == "user"]
+    return " ".join([*before[-1:], question.text])
+
+
+def _grounded(
+    question: Question, found: Sequence[Passage], k: int, prompts: Prompts, chance: random.Random
+) -> tuple[list[Passage], str]:
+    """The passages to show, and the answer that they allow."""
+    refusal = prompts.refusal(prompts.language(question.text))
+    if not question.answerable:
+        return list(found[:k]), refusal
+    right = max(
+        (passage for passage in found if passage.document == question.document),
+        key=lambda passage: support(question.answer, passage),
+        default=None,
+    )
+    if right is None or chance.random() < DISTRACTORS_ONLY:
+        others = [p for p in found if p.document != question.document and support(question.answer, p) < SUPPORT]
+        return others[:k], refusal
+    shown = list(found[:k])
+    if right not in shown:
+        shown[chance.randrange(len(shown))] = right
+    return shown, f"{question.answer} [{shown.index(right) + 1}]"
+
+
+def _turns(question: Question) -> list[dict[str, str]]:
+    return [message for message in question.history if message["role"] != "system"]

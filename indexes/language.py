@@ -1,0 +1,60 @@
+"""Chinese or English: which language a text is in, and into which words the full-text index divides it."""
+
+import re
+import unicodedata
+
+SEGMENTER_VERSION = 1
+"""Raised when :func:`words_of` gives other words for the same text: an index of another version must be rebuilt."""
+
+CJK = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Han characters and kana, as the inside of a regular expression's brackets: scripts written without spaces."""
+
+_CJK_CHARACTER = re.compile(f"[{CJK}]")
+_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
+_WRAPPED_CJK = re.compile(rf"(?<=[{CJK}])[ \t]*\n[ \t\u3000]*(?=[{CJK}])")
+_ENGLISH = frozenset(
+    "a about an and are as at be by can do does for from how i if in is it mean my not of on or should that the this to "
+    "was what when where which who why will with you".split()
+)
+
+
+def language_of(text: str) -> str:
+    """Return ``"zh"`` or ``"en"``.
+
+    Chinese is a text with at least 30 % CJK characters among its letters. Below that a text with any CJK character is
+    still Chinese if it holds no common English word: model names are long, so a question such as
+    "LLaMA-Factory 怎么用?" is mostly Latin letters.
+    """
+    cjk = len(_CJK_CHARACTER.findall(text))
+    if not cjk:
+        return "en"
+    if cjk >= 0.3 * len(_LETTER.findall(text)):
+        return "zh"
+    return "en" if _ENGLISH & set(re.findall(r"[a-z]+", text.lower())) else "zh"
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text for full-text search, in order: lower-cased words, and pairs of neighbours in Chinese.
+
+    ``"LoRA 的秩"`` gives ``["lora", "的秩"]``, ``"低秩适应"`` gives ``["低秩", "秩适", "适应"]``. A single character
+    between others of another script stands alone. Overlapping pairs need no dictionary and find what a segmenter would
+    (measured: see ``benchmarks/retrieval.py``). Stemming of English is left to FTS5's porter tokenizer.
+    """
+    words: list[str] = []
+    for run in _WORD.findall(_WRAPPED_CJK.sub("", unicodedata.normalize("NFKC", text)).lower()):
+        if len(run) > 1 and _CJK_CHARACTER.match(run):
+            words += [run[position : position + 2] for position in range(len(run) - 1)]
+        else:
+            words.append(run)
+    return words
+
+
+def full_text_query(question: str) -> str:
+    """An FTS5 expression that finds passages with any word of ``question``; empty when it holds no word.
+
+    Words are quoted, and nothing but letters and digits is left in them, so no question is a syntax error. A single
+    CJK character also finds the pairs that begin with it.
+    """
+    terms = dict.fromkeys(words_of(question))
+    return " OR ".join(f'"{term}"*' if _CJK_CHARACTER.fullmatch(term) else f'"{term}"' for term in terms)

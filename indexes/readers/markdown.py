@@ -1,0 +1,77 @@
+"""Markdown: the text stays as written, markdown-it-py (CommonMark with tables) tells where its blocks are."""
+
+import re
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from indexes.readers.document import Block, Extracted
+from indexes.readers.encodings import decode
+
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
+
+
+def read_markdown(data: bytes) -> Extracted:
+    """Blocks under their headings; a list, table or listing is one block, to be cut between items or lines at need."""
+    text = decode(data)
+    parser = MarkdownIt("commonmark").enable("table").disable("inline")
+    titles: list[tuple[int, str]] = []
+    body_line = 0
+    if front := _FRONT_MATTER.match(text):
+        body_line = front[0].count("\n")
+        if title := _TITLE.search(front[0]):
+            titles = [(0, title[2])]
+    line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    tokens = parser.parse(text[line_starts[body_line] :] if body_line < len(line_starts) else "")
+    offsets = [*line_starts[body_line:], len(text)]
+    blocks: list[Block] = []
+    for position, token in enumerate(tokens):
+        if token.level or not token.map or token.type == "hr":
+            continue
+        if token.type == "heading_open":
+            level = int(token.tag[1])
+            title_text = _plain_title(tokens[position + 1].content)
+            titles = [*(title for title in titles if title[0] < level), (level, title_text)]
+        elif not token.content.lstrip().startswith("<!--"):
+            blocks += _block(text, offsets, tokens, position, tuple(title for _, title in titles if title))
+    return Extracted(text, blocks)
+
+
+def _block(
+    text: str, offsets: list[int], tokens: list[Token], position: int, headings: tuple[str, ...]
+) -> list[Block]:
+    """The block that opens at ``position``; none when it is empty."""
+    first, last = tokens[position].map or (0, 0)
+    start, end = offsets[first], offsets[min(last, len(offsets) - 1)]
+    end -= len(text[start:end]) - len(text[start:end].rstrip())
+    if end <= start:
+        return []
+    if tokens[position].type.endswith("_list_open"):
+        cuts = [offsets[token.map[0]] for token in _inside(tokens, position) if token.type == "list_item_open" and token.map]
+    elif tokens[position].type in ("table_open", "fence", "code_block"):
+        cuts = offsets[first:last]
+    else:
+        cuts = []
+    return [Block(start, end, headings, cuts=tuple(cut for cut in cuts if start < cut < end))]
+
+
+def _inside(tokens: list[Token], position: int) -> list[Token]:
+    """The tokens directly under the one that opens at ``position``."""
+    children = []
+    for token in tokens[position + 1 :]:
+        if token.level == 0:
+            break
+        if token.level == 1:
+            children.append(token)
+    return children
+
+
+def _plain_title(source: str) -> str:
+    """A heading without its markup: ``"The *rank* `r`"`` gives ``"The rank r"``."""
+    parts = [
+        " " if token.type in ("softbreak", "hardbreak") else token.content
+        for token in MarkdownIt("commonmark").parseInline(source)[0].children or []
+        if token.type != "html_inline"
+    ]
+    return "".join(parts).strip()

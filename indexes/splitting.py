@@ -1,0 +1,136 @@
+"""Documents to passages: by structure first, then by sentence, measured in the embedder's own tokens.
+
+A passage never crosses a heading or a page. Where a section is too long it is divided between blocks; a block that is
+too long by itself between its items or lines; those between sentences; and only a sentence that is too long by itself
+is cut, at a comma if it has one. The pieces are then packed greedily, and a small rest shares with its neighbour.
+"""
+
+import bisect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from indexes.language import CJK
+from indexes.readers import Block, Extracted
+
+SPLITTER_VERSION = 1
+"""Raised when :func:`split` or a reader gives other passages for the same file: older indexes must be rebuilt."""
+
+Span = tuple[int, int]
+TokenOffsets = Callable[[str], list[Span]]
+"""Character spans of an embedder's tokens: ``Embedder.token_offsets``."""
+
+_CLOSING = "\"'”’」』）)\\]】》"
+_SENTENCE_END = re.compile(
+    rf"(?P<western>[.!?…]+[{_CLOSING}]*\s+)|[。！？]+[{_CLOSING}]*\s*|[!?…]+(?=[{CJK}“「『])|\n\s*\n|\n(?=\u3000)"
+)
+_ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|et al|cf|vs|ca|approx|resp|Figs?|Eqs?|Sec|Ch|Nos?|Vol|pp|Dr|Mr|Mrs|Ms|Prof|St|[A-Z])\.\s+$"
+)
+_CLAUSE_END = re.compile(r"[，、；：]+|[,;:]\s+")
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A passage before it is stored: ``text[start:end]`` of a document, and where that is."""
+
+    start: int
+    end: int
+    headings: tuple[str, ...]
+    page: int | None
+    embedded: str
+    """What becomes the vector: the passage below its title path."""
+
+
+def split(document: Extracted, token_offsets: TokenOffsets, passage_tokens: int, max_tokens: int) -> list[Piece]:
+    """Divide a document into passages of at most ``passage_tokens`` tokens, in the order of the text.
+
+    Each passage also fits into the embedder's ``max_tokens`` together with its title path, so that nothing is cut off
+    in silence; of a title path longer than half of that, what is embedded is the inner half.
+    """
+    pieces: list[Piece] = []
+    for (headings, page), section in groupby(document.blocks, key=lambda block: (block.headings, block.page)):
+        title = " > ".join(headings)
+        title_tokens = token_offsets(title) if title else []
+        if len(title_tokens) > max_tokens // 2:
+            title_tokens = title_tokens[-(max_tokens // 2) :]
+            title = title[title_tokens[0][0] :]
+        limit = max(1, min(passage_tokens, max_tokens - len(title_tokens) - 1))
+        atoms = [atom for block in section for atom in _Cutter(document.text, block, token_offsets, limit).atoms()]
+        for start, end in _packed(atoms, limit):
+            text = document.text[start:end]
+            pieces.append(Piece(start, end, headings, page, f"{title}\n{text}" if title else text))
+    return pieces
+
+
+class _Cutter:
+    """Divides one block into atoms, each within the limit, that a passage may not divide further."""
+
+    def __init__(self, text: str, block: Block, token_offsets: TokenOffsets, limit: int) -> None:
+        self.text = text
+        self.block = block
+        self.limit = limit
+        spans = token_offsets(text[block.start : block.end])
+        self.tokens = sorted({block.start + start for start, _ in spans})
+
+    def count(self, start: int, end: int) -> int:
+        """Tokens that begin in ``text[start:end]``."""
+        return bisect.bisect_left(self.tokens, end) - bisect.bisect_left(self.tokens, start)
+
+    def atoms(self) -> Iterator[tuple[int, int, int]]:
+        """``(start, end, tokens)`` in order, without white space at the ends."""
+        for start, end in self.divided(self.block.start, self.block.end, 0):
+            stripped = self.text[start:end].strip()
+            if stripped:
+                start += self.text[start:end].index(stripped)
+                yield start, start + len(stripped), self.count(start, start + len(stripped))
+
+    def divided(self, start: int, end: int, level: int) -> Iterator[Span]:
+        """``start:end`` itself if it is short enough, else its parts, divided at ever finer places."""
+        if self.count(start, end) <= self.limit:
+            yield start, end
+            return
+        places = (self.items, self.sentences, self.clauses, self.words, self.any_token)[level]
+        borders = [start, *(place for place in places(start, end) if start < place < end), end]
+        for first, last in pairwise(borders):
+            yield from [(first, last)] if level == 4 else self.divided(first, last, level + 1)
+
+    def items(self, start: int, end: int) -> Iterator[int]:
+        yield from self.block.cuts
+
+    def sentences(self, start: int, end: int) -> Iterator[int]:
+        for match in _SENTENCE_END.finditer(self.text, start, end):
+            before, after = self.text[max(start, match.end() - 12) : match.end()], self.text[match.end() : match.end() + 1]
+            if not match["western"] or not (_ABBREVIATION.search(before) or after.islower()):
+                yield match.end()
+
+    def clauses(self, start: int, end: int) -> Iterator[int]:
+        yield from (match.end() for match in _CLAUSE_END.finditer(self.text, start, end))
+
+    def words(self, start: int, end: int) -> Iterator[int]:
+        yield from (match.end() for match in _SPACE.finditer(self.text, start, end))
+
+    def any_token(self, start: int, end: int) -> Iterator[int]:
+        first = bisect.bisect_left(self.tokens, start)
+        yield from self.tokens[first : bisect.bisect_left(self.tokens, end) : self.limit]
+
+
+def _packed(atoms: list[tuple[int, int, int]], limit: int) -> Iterator[Span]:
+    """Neighbouring atoms as long as they fit together; a last group of under a quarter takes some of the one before."""
+    groups: list[list[tuple[int, int, int]]] = []
+    size = 0
+    for atom in atoms:
+        if groups and size + atom[2] <= limit:
+            groups[-1].append(atom)
+            size += atom[2]
+        else:
+            groups.append([atom])
+            size = atom[2]
+    if len(groups) > 1 and 4 * size < limit:
+        while len(groups[-2]) > 1 and size + groups[-2][-1][2] <= sum(atom[2] for atom in groups[-2][:-1]):
+            size += groups[-2][-1][2]
+            groups[-1].insert(0, groups[-2].pop())
+    for group in groups:
+        yield group[0][0], group[-1][1]

@@ -1,0 +1,207 @@
+"""``index/passages.sqlite``: documents, passages, full-text rows and vectors, the only truth of an index.
+
+Every change is one transaction in write-ahead mode: a reader sees the state before or after it, never between, and is
+never made to wait. A process killed at any moment leaves what it had committed. Each use opens its own connection,
+so any number of threads and processes may read; one at a time may update (:func:`only_writer`).
+
+Promises held by ``tests/indexes``: a passage's id is never used again; a deleted document's text, words and vectors are
+overwritten in the file (``secure_delete``, and FTS5's ``optimize``, which drops what its segments still remember).
+"""
+
+import json
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from indexes.errors import IndexingError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE built_with (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE documents (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        path TEXT NOT NULL UNIQUE,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        warning TEXT NOT NULL,
+        text TEXT NOT NULL
+    );
+    CREATE TABLE passages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        document_id INTEGER NOT NULL REFERENCES documents (id),
+        start INTEGER NOT NULL,
+        end INTEGER NOT NULL,
+        line INTEGER NOT NULL,
+        page INTEGER,
+        headings TEXT NOT NULL,
+        text TEXT NOT NULL,
+        vector BLOB NOT NULL
+    );
+    CREATE INDEX passages_of_document ON passages (document_id);
+    CREATE VIRTUAL TABLE full_text USING fts5 (words, tokenize = 'porter unicode61 remove_diacritics 2');
+    """,
+)
+"""Step N brings a file of format N to format N + 1; ``PRAGMA user_version`` holds the format."""
+
+WAIT_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class BuiltWith:
+    """What an index depends on; with any other value its passages or vectors would be other ones."""
+
+    embedder: str
+    fingerprint: str
+    splitter: int
+    segmenter: int
+    passage_tokens: int
+
+
+class Storage:
+    """The SQLite file of one index; holds no connection, so it may be shared between threads."""
+
+    def __init__(self, path: Path, command: str) -> None:
+        """``command`` is what makes or updates this index, for messages."""
+        self.path = path
+        self.command = command
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one snapshot until it is left."""
+        with self._explained(), self._connected() as connection:
+            self._check_format(connection)
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection for :func:`transaction`; the file is made, or brought to the present format, when needed."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._explained(), self._connected(create=True) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA foreign_keys = ON")
+            self._migrate(connection)
+            yield connection
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    def is_sound(self) -> bool:
+        """Whether SQLite finds no damage in the file; reads all of it."""
+        try:
+            with self._connected() as connection:
+                return connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
+        except sqlite3.DatabaseError:
+            return False
+
+    def erase(self) -> None:
+        """Remove the file and what SQLite keeps beside it; nobody may be using it."""
+        for name in (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm"):
+            self.path.with_name(name).unlink(missing_ok=True)
+
+    def replace_by(self, other: "Storage") -> None:
+        """Take over the content of ``other`` in one transaction; who reads now goes on reading the old content."""
+        if self.exists() and not self.is_sound():
+            self.erase()
+        with other._connected() as source, self.writing() as target:
+            source.backup(target)
+            target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _connected(self, create: bool = False) -> Iterator[sqlite3.Connection]:
+        uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_SECONDS)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """SQLite's errors as sentences for users."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            reason = str(error)
+            if "full" in reason or "disk I/O" in reason:
+                advice = "free some space and run the command again; what was finished is kept"
+            elif "locked" in reason:
+                advice = "another process is writing to it; try again when it has ended"
+            elif "readonly" in reason or "unable to open" in reason:
+                advice = "check that the folder exists and that you may write to it"
+            else:
+                advice = f"the index is damaged; make it again with: {self.command} --rebuild"
+            raise IndexingError(f"{self.path}: {reason}; {advice}.") from error
+
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise IndexingError(
+                f"{self.path} was made by a newer Lorewright (format {version}, this one knows {len(MIGRATIONS)}); "
+                f"update Lorewright, or make the index again with: {self.command} --rebuild"
+            )
+        if version < len(MIGRATIONS):
+            raise IndexingError(f"{self.path} has the older format {version}; bring it up to date with: {self.command}")
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        with transaction(connection):
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for step, script in enumerate(MIGRATIONS[version:], start=version + 1):
+                for statement in filter(str.strip, script.split(";")):
+                    connection.execute(statement)
+                if step == 1:
+                    save_built_with(connection, {"identity": uuid.uuid4().hex, "generation": 0})
+                connection.execute(f"PRAGMA user_version = {step}")
+        self._check_format(connection)
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is executed inside takes effect together, or not at all."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def only_writer(lock: Path, wait: float = WAIT_SECONDS) -> Iterator[None]:
+    """Hold the update lock of an index, released by the system even when the process is killed.
+
+    Raises :class:`IndexingError` with the holder's process id when it is not free within ``wait`` seconds.
+    """
+    from filelock import FileLock, Timeout
+
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=wait):
+            lock.write_text(str(os.getpid()), encoding="ascii")
+            yield
+    except Timeout:
+        holder = lock.read_text(encoding="ascii").strip() or "unknown"
+        raise IndexingError(f"{lock.parent} is being written by process {holder}; wait until it has ended.") from None
+
+
+def read_built_with(connection: sqlite3.Connection) -> dict[str, Any]:
+    """The fields of :class:`BuiltWith`, once there are any, and ``identity`` and ``generation``."""
+    return {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM built_with")}
+
+
+def save_built_with(connection: sqlite3.Connection, values: dict[str, Any] | BuiltWith) -> None:
+    """Set some of the values that :func:`read_built_with` returns."""
+    pairs = asdict(values) if isinstance(values, BuiltWith) else values
+    rows = [(key, json.dumps(value)) for key, value in pairs.items()]
+    connection.executemany("INSERT OR REPLACE INTO built_with VALUES (?, ?)", rows)

@@ -1,0 +1,114 @@
+"""``index/vectors.faiss``: a cache of the vectors in SQLite, ready for FAISS. Losing it costs a moment, never a passage.
+
+The file is what ``faiss.write_index`` writes, followed by a trailer: which index and generation it was made of, and the
+SHA-256 of everything before. FAISS does not check what it reads, so nothing is given to it that fails the hash.
+A passage's id is never used again and its vector never changes, so a cache of any generation of the same index
+is brought up to date by dropping the ids that are gone and adding those that are new.
+"""
+
+import hashlib
+import sqlite3
+import struct
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from domain import whole_file
+from indexes.storage import read_built_with
+
+_TRAILER = struct.Struct("<8s32sq32s")
+_MAGIC = b"LOREVEC1"
+
+
+class VectorCache:
+    """Nearest passages by inner product, exact (IndexFlatIP); may be shared between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._index: Any = None
+        self._identity = ""
+        self._generation = -1
+        self._saved_generation = -1
+
+    def search(self, connection: sqlite3.Connection, queries: np.ndarray, count: int) -> list[list[int]]:
+        """For each row of ``queries`` (float32 [n, d]) the ids of the ``count`` nearest passages, the best first.
+
+        The passages are exactly those of the snapshot that ``connection`` reads.
+        """
+        with self._lock:
+            self._synchronise(connection)
+            if self._index is None or self._index.ntotal == 0:
+                return [[] for _ in queries]
+            _, ids = self._index.search(np.ascontiguousarray(queries, np.float32), min(count, self._index.ntotal))
+        return [[int(passage) for passage in row if passage >= 0] for row in ids]
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """Write the file unless it is up to date; only who holds the update lock may call this."""
+        import faiss
+
+        with self._lock:
+            self._synchronise(connection)
+            if self._saved_generation == self._generation:
+                return
+            if self._index is None:
+                self.path.unlink(missing_ok=True)
+                return
+            data = faiss.serialize_index(self._index).tobytes()
+            head = _TRAILER.pack(_MAGIC, self._identity.encode(), self._generation, bytes(32))[:-32]
+            with whole_file(self.path) as partial:
+                partial.write_bytes(data + head + hashlib.sha256(data + head).digest())
+            self._saved_generation = self._generation
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether the file holds what was searched last."""
+        return self._saved_generation == self._generation
+
+    def _synchronise(self, connection: sqlite3.Connection) -> None:
+        built = read_built_with(connection)
+        identity, generation = built["identity"], built["generation"]
+        if (identity, generation) == (self._identity, self._generation):
+            return
+        if identity != self._identity:
+            self._index, self._saved_generation = self._loaded(identity)
+        wanted = np.array([row[0] for row in connection.execute("SELECT id FROM passages ORDER BY id")], np.int64)
+        self._index = _updated(self._index, wanted, connection)
+        self._identity, self._generation = identity, generation
+
+    def _loaded(self, identity: str) -> tuple[Any, int]:
+        """The index in the file and its generation; ``(None, -1)`` where it is missing, damaged or another index's."""
+        import faiss
+
+        try:
+            content = self.path.read_bytes()
+        except OSError:
+            return None, -1
+        if len(content) < _TRAILER.size:
+            return None, -1
+        magic, owner, generation, digest = _TRAILER.unpack(content[-_TRAILER.size :])
+        if magic != _MAGIC or owner.decode("ascii", "replace") != identity or hashlib.sha256(content[:-32]).digest() != digest:
+            return None, -1
+        return faiss.deserialize_index(np.frombuffer(content[: -_TRAILER.size], np.uint8)), generation
+
+
+def _updated(index: Any, wanted: np.ndarray, connection: sqlite3.Connection) -> Any:
+    """``index`` (or None) with exactly the passages ``wanted``, their vectors read from SQLite where they are new."""
+    import faiss
+
+    present = faiss.vector_to_array(index.id_map) if index is not None else np.empty(0, np.int64)
+    gone, new = np.setdiff1d(present, wanted), np.setdiff1d(wanted, present)
+    if len(gone):
+        index.remove_ids(gone)
+    for start in range(0, len(new), 10_000):
+        part = new[start : start + 10_000].tolist()
+        rows = connection.execute(
+            f"SELECT vector FROM passages WHERE id IN ({','.join('?' * len(part))}) ORDER BY id", part
+        ).fetchall()
+        vectors = np.frombuffer(b"".join(row[0] for row in rows), np.float32).reshape(len(part), -1)
+        if index is None:
+            index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
+        index.add_with_ids(vectors, np.array(part, np.int64))
+    return index
