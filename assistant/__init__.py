@@ -1,0 +1,32 @@
+"""The assistant: a domain that answers with citations, and the LangChain parts it is made of.
+
+Chat model, answering chain, memory, agent, refusal, evaluation and the command line. Names that need torch or
+LangChain are imported at their first use, so that ``lorewright --help`` answers at once.
+"""
+
+from typing import TYPE_CHECKING
+
+from assistant.errors import AssistantError
+
+if TYPE_CHECKING:
+    from assistant.answers import Answer
+    from assistant.assistant import Assistant
+    from assistant.chat_model import LocalChatModel
+    from assistant.citations import Citation
+
+__all__ = ["Answer", "Assistant", "AssistantError", "Citation", "LocalChatModel"]
+
+_LAZY = {
+    "Answer": "answers",
+    "Assistant": "assistant",
+    "Citation": "citations",
+    "LocalChatModel": "chat_model",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name in _LAZY:
+        from importlib import import_module
+
+        return getattr(import_module(f"assistant.{_LAZY[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -90,7 +90,8 @@ def answering_chain(
             if request.stop.is_set():
                 break
         refused = prompts.is_refusal(whole.text)
-        text, citations = (whole.text, []) if refused else cite(whole.text, state["passages"])
+        language = prompts.language(question)
+        text, citations = (prompts.refusal(language), []) if refused else cite(whole.text, state["passages"])
         message = answer_message(text, state["passages"], citations, refused, request.adapter)
         message.usage_metadata = whole.usage_metadata  # type: ignore[attr-defined]
         return {"messages": [message]}

@@ -1,20 +1,23 @@
-"""Citations: which passage an answer rests on.
+"""Citations: which passage each sentence of an answer rests on.
 
-The model is trained to end with the passage's number; small models forget it or invent one. So the numbers it wrote
-are checked against the passages' own words, and where none holds, the answer is traced to the passage that shares
-most of its words. An answer that shares too little with every passage gets no citation.
+The numbers are computed from the words, not written by the model: small models forget them, or invent them (measured,
+see docs/design.md). A sentence points to the passage that holds the largest share of its words, if that share is
+large enough; a sentence that no passage carries stays without a number, and the reader sees that.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexes import Passage, terms
+from indexes import Passage, words_of
 
-WRITTEN = re.compile(r"\s*[\[【]\s*(\d{1,2})\s*[\]】]")
+WRITTEN = re.compile(r"\s*[\[【]\s*\d{1,2}\s*[\]】]")
+"""A number that the model wrote itself, as it may have seen in books."""
 
-SUPPORT = 0.35
-"""Share of an answer's terms that must stand in a passage for the passage to be cited without the model saying so."""
+SENTENCE = re.compile(r".+?(?:[。!?!?;;]+[”」』)]*|[.]+(?=\s|$)|$)\s*", re.DOTALL)
+
+SUPPORT = 0.4
+"""Share of a sentence's distinct words that a passage must hold to be cited for it."""
 
 
 @dataclass(frozen=True)
@@ -26,27 +29,29 @@ class Citation:
 
 
 def cite(answer: str, passages: Sequence[Passage]) -> tuple[str, list[Citation]]:
-    """The answer with numbers that hold, and what they point to, in order of first mention.
+    """The answer with a number behind each run of sentences that rest on one passage, and what the numbers point to.
 
-    A number stands where the model wrote it if such a passage exists and shares some words with the answer; if none
-    is left, the number of the passage that shares most is put at the end.
+    Numbers count the cited passages in order of mention, from 1.
     """
-    bare = WRITTEN.sub("", answer).strip()
-    shares = [support(bare, passage) for passage in passages]
-    best = max(range(len(passages)), key=shares.__getitem__, default=None)
-    written = [int(number) for number in WRITTEN.findall(answer)]
-    kept = [n for n in dict.fromkeys(written) if 1 <= n <= len(passages) and shares[n - 1] >= SUPPORT / 2]
-    if kept:
-        text = WRITTEN.sub(lambda match: f" [{match[1]}]" if int(match[1]) in kept else "", answer).strip()
-    elif best is not None and shares[best] >= SUPPORT:
-        kept = [best + 1]
-        text = f"{bare} [{best + 1}]"
-    else:
-        text = bare
-    return text, [Citation(number, passages[number - 1]) for number in kept]
+    sentences = [match[0] for match in SENTENCE.finditer(WRITTEN.sub("", answer).strip())]
+    sources = [_source(sentence, passages) for sentence in sentences]
+    numbers = {source: n for n, source in enumerate(dict.fromkeys(s for s in sources if s is not None), start=1)}
+    text = ""
+    for sentence, source, following in zip(sentences, sources, [*sources[1:], None], strict=True):
+        marked = source is not None and source != following
+        text += f"{sentence.rstrip()} [{numbers[source]}] " if marked and source is not None else sentence
+    return text.strip(), [Citation(number, passages[source]) for source, number in numbers.items()]
 
 
-def support(answer: str, passage: Passage) -> float:
-    """Share of the answer's distinct terms (words, or Chinese character pairs) that the passage holds; 0 to 1."""
-    said = set(terms(answer))
-    return len(said & set(terms(passage.text))) / len(said) if said else 0.0
+def support(sentence: str, passage: Passage) -> float:
+    """Share of the distinct words (pairs of characters in Chinese) of a sentence that a passage holds; 0 to 1."""
+    said = set(words_of(sentence))
+    held = set(words_of(" ".join((*passage.headings, passage.text))))
+    return len(said & held) / len(said) if said else 0.0
+
+
+def _source(sentence: str, passages: Sequence[Passage]) -> int | None:
+    """Position of the passage that carries a sentence, or None."""
+    shares = [support(sentence, passage) for passage in passages]
+    best = max(range(len(shares)), key=shares.__getitem__, default=None)
+    return best if best is not None and shares[best] >= SUPPORT else None

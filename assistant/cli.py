@@ -4,8 +4,10 @@ Each command is a function: its parameters are the arguments, its docstring is t
 to import is imported inside the commands, so that ``lorewright --help`` answers at once.
 """
 
+import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,9 +75,11 @@ def index(
     with Bars() as bars:
         report = update_index(Domain.open(domain), rebuild, bars.update)
     typer.echo(
-        f"{domain}: {report.added} added, {report.changed} changed, {report.deleted} deleted, "
-        f"{report.unchanged} unchanged; {report.passages} passages."
+        f"{domain}: {len(report.added)} added, {len(report.changed)} changed, {len(report.deleted)} deleted, "
+        f"{len(report.unchanged)} unchanged; {report.passages} passages."
     )
+    for document, reason in report.warnings:
+        typer.echo(f"partly read: {document}: {reason}", err=True)
     for document, reason in report.failed:
         typer.echo(f"not read: {document}: {reason}", err=True)
     if report.failed:
@@ -247,9 +251,12 @@ def main() -> None:
     """Entry point: errors are one sentence, unless ``--debug`` asks for the traceback."""
     os.environ.setdefault("LANGSMITH_TRACING", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     debug = "--debug" in sys.argv
+    if not debug:  # what libraries say to their developers is no help to a user
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments, prog_name="lorewright", standalone_mode=True)

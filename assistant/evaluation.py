@@ -117,7 +117,7 @@ def _answers(
         passages = shown[index] or []
         text = texts.get(index, prompts.refusal(prompts.language(question.text)))
         refused = index not in texts or prompts.is_refusal(text)
-        text, citations = (text, []) if refused or not cell.index else cite(text, passages)
+        citations = [] if refused or not cell.index else cite(text, passages)[1]
         rows.append(
             {
                 "id": question.id,
@@ -192,9 +192,3 @@ def retrieval(questions: Sequence[Question], found: Sequence[Sequence[Passage]])
     }
 
 
-def write_evaluation(assistant: Assistant, name: str, result: dict[str, Any]) -> None:
-    """Write a result to ``evaluations/NAME.json``."""
-    from domain import write_text
-
-    text = json.dumps(result, ensure_ascii=False, indent=1, default=float)
-    write_text(assistant.domain.evaluations / f"{name}.json", text + "\n")

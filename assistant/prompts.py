@@ -15,9 +15,9 @@ from domain import Domain
 from indexes import Passage, language_of
 
 BUILT_IN = Path(__file__).parent / "prompts"
-VARIABLES = {
+VARIABLES: dict[str, set[str]] = {
     "system": set(),
-    "grounded": {"passages", "question", "refusal"},
+    "grounded": {"passages", "question"},
     "ungrounded": {"question"},
     "refusal": set(),
     "condense": {"history", "question"},
@@ -44,8 +44,8 @@ class Prompts:
         return self._texts[language, "refusal"]
 
     def is_refusal(self, answer: str) -> bool:
-        """Whether an answer is a refusal, in whichever language, perhaps with a citation behind it."""
-        return any(answer.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh"))
+        """Whether an answer says nothing, or is a refusal in whichever language."""
+        return not answer.strip() or any(answer.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh"))
 
     def text(self, name: str, language: str, **variables: str) -> str:
         """One prompt with its variables filled in."""
@@ -63,9 +63,7 @@ class Prompts:
             asked = self.text("ungrounded", language, question=question)
         else:
             listed = "\n\n".join(f"[{n}] {p.place}\n{p.text}" for n, p in enumerate(passages, start=1))
-            asked = self.text(
-                "grounded", language, passages=listed, question=question, refusal=self.refusal(language)
-            )
+            asked = self.text("grounded", language, passages=listed, question=question)
         system = {"role": "system", "content": self.text("system", language)}
         return [system, *history, {"role": "user", "content": asked}]
 

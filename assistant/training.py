@@ -1,8 +1,8 @@
 """Questions with known answers become the conversations that an adapter is trained on.
 
 What is trained is what will be asked: a share of the questions (``finetune.retrieved_share``) goes through the
-answering prompt with passages that the domain's own index finds, and the answer ends with the number of the passage
-that holds it. The rest is asked without passages, so that the model also learns the domain by heart.
+answering prompt with passages that the domain's own index finds. The rest is asked without passages, so that the model
+also learns the domain by heart.
 
 Three kinds of example with passages:
 
@@ -14,13 +14,16 @@ Three kinds of example with passages:
 import random
 from collections.abc import Sequence
 
-from assistant.citations import SUPPORT, support
+from assistant.citations import support
 from assistant.prompts import Prompts
 from base_models import Message
 from domain import FinetuneConfig, Question
 from indexes import Index, Passage
 
 DISTRACTORS_ONLY = 0.12
+"""Share of the answerable questions that are shown with passages that do not answer them."""
+CARRIES = 0.35
+"""A passage that holds this share of the gold answer's words may answer too, so it is no distractor."""
 SEARCHED = 20
 """How deep the right passage is looked for."""
 
@@ -60,12 +63,12 @@ def _grounded(
         default=None,
     )
     if right is None or chance.random() < DISTRACTORS_ONLY:
-        others = [p for p in found if p.document != question.document and support(question.answer, p) < SUPPORT]
+        others = [p for p in found if p.document != question.document and support(question.answer, p) < CARRIES]
         return others[:k], refusal
     shown = list(found[:k])
     if right not in shown:
         shown[chance.randrange(len(shown))] = right
-    return shown, f"{question.answer} [{shown.index(right) + 1}]"
+    return shown, question.answer
 
 
 def _turns(question: Question) -> list[dict[str, str]]:

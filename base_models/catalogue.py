@@ -152,7 +152,17 @@ _ENTRIES = (
         licence="ChatGLM-6B licence (research; commercial use after registration)",
         parameters=6_173_286_400,
         context_length=2_048,
-        files=(),
+        files=(
+            # the eight shards of the weights (13,416,906,785 bytes) come with the native code
+            File("config.json", 773, "513b00be45b0bdcda0e0d6a0a78e3b2c1fe31f3e17c2b920777472242b855152"),
+            File("ice_text.model", 2_706_249, "5e974d9a69c242ce014c88c2b26089270f6198f3c0b700a887666cd3e816f17e"),
+            File(
+                "pytorch_model.bin.index.json",
+                33_416,
+                "e472630335025a12ee8047674e51e1789b217f2e173961ce6496385ca48f3547",
+            ),
+            File("tokenizer_config.json", 441, "5bcca050afbbd7e3a3a1224b6c0019eff0dbc9548580637adaafc27a26e4fb0a"),
+        ),
         sources=(Hub("THUDM/chatglm-6b", "8b7d33596d18c5e83e2da052d05ca4db02e60620"),),
         target_modules=("query_key_value",),
         missing="chatglm-6b cannot be used yet: the native code for it is not part of Lorewright so far; "

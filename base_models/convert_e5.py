@@ -14,6 +14,7 @@ The model: https://arxiv.org/abs/2402.05672
 import json
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ LAYER = {
 # what SentencePiece's nmt_nfkc does beyond NFKC; equal to the file's own table but for signs newer than Unicode 9
 DELETED = r"[\x01-\x08\x0b\x0e-\x1f\x7f\x{8f}\x{9f}]"
 SPACES = r"[\t\n\x0c\r\x{1680}\x{200b}-\x{200f}\x{2028}\x{2029}\x{2581}\x{feff}\x{fffd}]"
-FULLWIDTH_TILDE, STAND_IN = "～", "\ue000"
+FULLWIDTH_TILDE, STAND_IN = "～", "\ufdd0"
 
 
 def convert_e5(file: Path, folder: Path, report: Callable[[int, int], None]) -> None:
@@ -66,9 +67,10 @@ def convert_e5(file: Path, folder: Path, report: Callable[[int, int], None]) -> 
     hidden, layers, heads, ffn, vocabulary, positions, types = reader.take("7i")
     epsilon, _ = reader.take("fi")
     tokenizer = _tokenizer(*_pieces(reader), positions)
-    rows, size = reader.take("iI")
+    _rows, size = reader.take("iI")  # the normaliser: spelled out below instead
     reader.skip(size)
 
+    shapes: dict[str, tuple[int, ...]]
     shapes = {"emb.word": (vocabulary, hidden), "emb.pos": (positions, hidden), "emb.type": (types, hidden)}
     shapes |= {f"{name}.w": (hidden, hidden) for name in ("q", "k", "v", "ao")}
     shapes |= {"fi.w": (ffn, hidden), "fo.w": (hidden, ffn)}
@@ -81,7 +83,7 @@ def convert_e5(file: Path, folder: Path, report: Callable[[int, int], None]) -> 
         kind, values, offset, _ = reader.take("BIQQ")
         name = name.decode()
         array = _q4_0(data, values, offset) if kind == 1 else np.frombuffer(data, "<f4", values, offset)
-        shape = shapes.get(name) or shapes.get(name.split(".", 1)[1], (values,))
+        shape = shapes.get(name) or shapes.get(name.partition(".")[2]) or (values,)
         tensors[_name(name)] = array.astype(np.float16).reshape(shape)
     # sentence-transformers does not use BERT's pooler, but transformers would invent a random one and warn
     tensors["pooler.dense.weight"] = np.zeros((hidden, hidden), np.float16)
@@ -156,7 +158,7 @@ def _pieces(reader: _Reader) -> tuple[list[tuple[str, float]], list[int]]:
     offsets = reader.array("<u4", count + 1).tolist()
     scores = reader.array("<f4", count).tolist()
     start = reader.position
-    texts = [bytes(reader.data[start + a : start + b]).decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    texts = [bytes(reader.data[start + a : start + b]).decode() for a, b in pairwise(offsets)]
     reader.skip(blob_length)
     return list(zip(texts, scores, strict=True)), special
 

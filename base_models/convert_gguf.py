@@ -8,7 +8,6 @@ own pre-tokenizers. Not supported: other architectures, mixtures of experts, sca
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +67,7 @@ def _value(reader: "GGUFReader", key: str, default: Any = None) -> Any:
 
 def _write_tensors(reader: "GGUFReader", path: Path, report: Callable[[int, int], None]) -> bool:
     """Write all tensors in bf16; return whether the output head is the embedding (tied)."""
+    import numpy as np
     import torch
     from gguf.quants import dequantize
     from safetensors.torch import save_file
@@ -83,7 +83,7 @@ def _write_tensors(reader: "GGUFReader", path: Path, report: Callable[[int, int]
             values = _undo_rotary_order(values, heads)
         if permuted and ".attn_k." in tensor.name:
             values = _undo_rotary_order(values, key_heads)
-        tensors[_name(tensor.name)] = torch.from_numpy(values.copy()).to(torch.bfloat16)
+        tensors[_name(tensor.name)] = torch.from_numpy(np.require(values, requirements="W")).to(torch.bfloat16)
     head = tensors.get("lm_head.weight")
     tied = head is None or _same_matrix(head, tensors["model.embed_tokens.weight"])
     if head is not None and tied:
@@ -110,7 +110,7 @@ def _undo_rotary_order(values: "np.ndarray", heads: int) -> "np.ndarray":
 
 
 def _same_matrix(head: Any, embedding: Any) -> bool:
-    """Whether two matrices [tokens, hidden] differ by no more than quantisation: cosine of a sample of rows over 0.98."""
+    """Whether two matrices [tokens, hidden] differ by quantisation only: the cosine of sampled rows is over 0.98."""
     import torch
 
     rows = slice(0, None, max(1, head.shape[0] // 1000))
@@ -138,13 +138,14 @@ def _tokenizer(reader: "GGUFReader", file: Path) -> "PreTrainedTokenizerFast":
     }
     merges = [tuple(merge.split(" ")) for merge in _value(reader, "tokenizer.ggml.merges")]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind[1] == "smollm")
     if kind[1] == "qwen2":
         tokenizer.normalizer = normalizers.NFC()
-        first = pre_tokenizers.Split(Regex(QWEN2_WORDS), behavior="isolated")
+        words = pre_tokenizers.Split(Regex(QWEN2_WORDS), behavior="isolated")
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, byte_level])
     else:
-        first = pre_tokenizers.Digits(individual_digits=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([first, byte_level])
+        digits = pre_tokenizers.Digits(individual_digits=True)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_tokens(added)
@@ -200,7 +201,6 @@ def _write_configs(reader: "GGUFReader", folder: Path, tokenizer: "PreTrainedTok
         bos_token_id=config.bos_token_id, eos_token_id=ends, pad_token_id=tokenizer.pad_token_id
     )
     generation.save_pretrained(folder)
-    json.loads((folder / "config.json").read_text(encoding="utf-8"))
 
 
 def _short(value: float) -> float:

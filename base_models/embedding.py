@@ -30,13 +30,14 @@ class Embedder:
         """Catalogue name, or the path it was loaded from."""
         self.fingerprint = fingerprint
         """SHA-256 (hex) of the model; vectors of two fingerprints must never meet in one index."""
-        self.dimension: int = model.get_embedding_dimension()
-        """Length of a vector."""
         self._model = model
         self._lock = threading.Lock()
         self._passage_prompt = model.prompts.get("document") or model.prompts.get("passage") or ""
         self._query_prompt = model.prompts.get("query") or ""
-        self.max_tokens: int = model.max_seq_length - len(model.tokenizer(self._passage_prompt)["input_ids"])
+        self.dimension: int = self._encode([""], "").shape[1]
+        """Length of a vector."""
+        limit = model.max_seq_length or model.tokenizer.model_max_length
+        self.max_tokens: int = limit - len(model.tokenizer(self._passage_prompt)["input_ids"])
         """The most tokens of a passage that are read, as :meth:`token_offsets` counts them; more are cut off."""
 
     def encode_passages(
@@ -57,7 +58,7 @@ class Embedder:
         return vectors
 
     def encode_queries(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Vectors of questions, float32 [len(texts), dimension], of length 1; their dot products with passages rank them."""
+        """Vectors of questions, float32 [len(texts), dimension], of length 1; the dot product ranks passages."""
         vectors = np.empty((len(texts), self.dimension), np.float32)
         for start in range(0, len(texts), BATCH):
             vectors[start : start + BATCH] = self._encode(list(texts[start : start + BATCH]), self._query_prompt)

@@ -1,6 +1,6 @@
 """Models in the user's cache: downloaded once, checked by SHA-256, converted once into folders that load.
 
-    <cache>/files/<sha256>               what was downloaded, only ever whole and checked (see sources.py)
+    <cache>/files/<sha256>               what was downloaded, only ever whole and checked (store.py)
     <cache>/models/<name>-<fingerprint>/ the folder for transformers or sentence-transformers
     <cache>/fingerprints/                what was computed for the user's own model folders
 
@@ -36,7 +36,7 @@ from domain import whole_folder, write_text
 
 CONVERTER_VERSIONS = {"none": 1, "gguf": convert_gguf.VERSION, "e5": convert_e5.VERSION}
 MODEL_FILES = {".json", ".safetensors", ".jinja", ".model", ".txt"}
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+PARTIAL = ".partial"  # the suffix of what domain.whole_folder has not finished
 
 
 def cache_folder() -> Path:
@@ -72,9 +72,12 @@ def fetch(name: str, progress: bool = True) -> Path:
         finally:
             lock.release()
     except OSError as error:
-        if error.errno in DISK_FULL:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(entry) from None
-        raise
+        raise ModelError(
+            f"{name} could not be fetched: {error}. If {cache_folder()} cannot be written, set LOREWRIGHT_CACHE to "
+            "a folder that can."
+        ) from error
     return folder
 
 
@@ -85,7 +88,7 @@ def is_fetched(name: str) -> bool:
 
 def cached_models() -> list[tuple[str, Path, int]]:
     """The models in the cache: name, folder and bytes on the disk; also those that an older Lorewright converted."""
-    folders = [path for path in sorted((cache_folder() / "models").glob("*")) if path.is_dir() and path.suffix != ".partial"]
+    folders = [path for path in sorted((cache_folder() / "models").glob("*")) if path.suffix != PARTIAL]
     return [
         (path.name.rsplit("-", 1)[0], path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
         for path in folders
@@ -138,7 +141,7 @@ def _folder(entry: Entry) -> Path:
 
 def _make(entry: Entry, folder: Path, console: Console) -> None:
     """Download and convert under the lock."""
-    for left_by_a_crash in folder.parent.glob(f"{folder.name}.*.partial"):
+    for left_by_a_crash in folder.parent.glob(f"{folder.name}.*{PARTIAL}"):
         shutil.rmtree(left_by_a_crash, ignore_errors=True)
     with Progress(
         TextColumn("{task.description}"),
@@ -196,8 +199,8 @@ def _check_space(entry: Entry) -> None:
 
 
 def _disk_full(entry: Entry) -> ModelError:
-    free = shutil.disk_usage(cache_folder()).free
+    needed, free = _space_needed(entry) / 1e9, shutil.disk_usage(cache_folder()).free / 1e9
     return ModelError(
-        f"The disk of {cache_folder()} is too full for {entry.name}: it needs about {_space_needed(entry) / 1e9:.1f} GB and "
-        f"{free / 1e9:.1f} GB are free. Free some space, or set LOREWRIGHT_CACHE to a folder on another disk."
+        f"The disk of {cache_folder()} is too full for {entry.name}: it needs about {needed:.1f} GB and {free:.1f} GB "
+        "are free. Free some space, or set LOREWRIGHT_CACHE to a folder on another disk."
     )

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
-from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+from transformers.utils.logging import disable_progress_bar
 
 from base_models.adapters import check_adapter
 from base_models.catalogue import CATALOGUE, find
@@ -127,6 +127,7 @@ def load(
             find(str(name_or_path))  # raises, naming the nearest catalogue names
     chosen = choose_device(device)
     torch_dtype = choose_dtype(dtype, chosen)
+    disable_progress_bar()  # its bar counts tensors, for a second or two
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if not tokenizer.chat_template:
         raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")

@@ -1,1 +1,14 @@
-"""stub"""
+"""Indexes: a folder of documents becomes passages that are found again, each with its place.
+
+SQLite holds the truth (documents, passages, full-text rows, vectors), FAISS a cache of the vectors that can be lost at
+any time. Reading, splitting, storing and searching are files of their own; what other rooms need is named here.
+torch and FAISS are loaded when something must be embedded or searched, not by importing this room.
+"""
+
+from indexes.errors import IndexingError
+from indexes.index import Index
+from indexes.language import language_of, words_of
+from indexes.search import Passage
+from indexes.update import UpdateReport
+
+__all__ = ["Index", "IndexingError", "Passage", "UpdateReport", "language_of", "words_of"]

@@ -13,10 +13,17 @@ _CJK_CHARACTER = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 _WRAPPED_CJK = re.compile(rf"(?<=[{CJK}])[ \t]*\n[ \t\u3000]*(?=[{CJK}])")
-_ENGLISH = frozenset(
-    "a about an and are as at be by can do does for from how i if in is it mean my not of on or should that the this to "
-    "was what when where which who why will with you".split()
+_ENGLISH = re.compile(
+    r"\b(?:a|about|an|and|are|as|at|be|by|can|could|did|do|does|for|from|has|have|how|i|if|in|into|is|it|its|me|mean|my|no|not"
+    r"|of|on|or|our|should|so|some|than|that|the|their|them|then|there|these|they|this|to|use|was|we|were|what|when|where"
+    r"|which|while|who|why|will|with|would|you|your)\b",
+    re.IGNORECASE | re.ASCII,
 )
+_CHINESE = re.compile(
+    "为什么|什么|怎么|怎样|如何|为何|哪些|哪个|哪种|哪里|哪|多少|是否|可以|应该|需要|请问|吗|呢|吧|么|的|了|是|在|我|你|您|它"
+    "|為什麼|什麼|怎麼|怎樣|為何|哪裡|應該|請問|嗎|麼"
+)
+"""Words of asking and of grammar: they say nothing about what is asked for."""
 
 
 def language_of(text: str) -> str:
@@ -31,7 +38,7 @@ def language_of(text: str) -> str:
         return "en"
     if cjk >= 0.3 * len(_LETTER.findall(text)):
         return "zh"
-    return "en" if _ENGLISH & set(re.findall(r"[a-z]+", text.lower())) else "zh"
+    return "en" if _ENGLISH.search(text) else "zh"
 
 
 def words_of(text: str) -> list[str]:
@@ -53,8 +60,11 @@ def words_of(text: str) -> list[str]:
 def full_text_query(question: str) -> str:
     """An FTS5 expression that finds passages with any word of ``question``; empty when it holds no word.
 
-    Words are quoted, and nothing but letters and digits is left in them, so no question is a syntax error. A single
-    CJK character also finds the pairs that begin with it.
+    Words of asking and of grammar are left out, unless nothing else was asked: BM25 alone does not make light of them
+    where documents of two languages share an index, because there "the" is missing in half of all passages. Words are
+    quoted and hold only letters and digits, so no question is a syntax error. A single CJK character also finds
+    the pairs that begin with it.
     """
-    terms = dict.fromkeys(words_of(question))
+    telling = _CHINESE.sub(" ", _ENGLISH.sub(" ", unicodedata.normalize("NFKC", question)))
+    terms = dict.fromkeys(words_of(telling) or words_of(question))
     return " OR ".join(f'"{term}"*' if _CJK_CHARACTER.fullmatch(term) else f'"{term}"' for term in terms)

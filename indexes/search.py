@@ -7,11 +7,12 @@ was better, and fell below its better half in our trials (``benchmarks/retrieval
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from indexes.errors import IndexingError
 from indexes.language import full_text_query
 from indexes.vectors import VectorCache
 
@@ -45,7 +46,6 @@ class Passage:
     """Cosine of question and passage."""
     full_text_score: float = 0.0
     """BM25 over words; 0.0 when no word of the question occurs."""
-    embedded: str = field(default="", repr=False, compare=False)
 
     @property
     def place(self) -> str:
@@ -73,7 +73,7 @@ def search(
     mode: Mode,
     dense_weight: float,
 ) -> list[list[Passage]]:
-    """The ``k`` best passages for each query; ``vectors`` (float32 [n, d], L2-normalised) is None for full text alone."""
+    """The ``k`` best passages for each query; ``vectors`` (float32 [n, d], of length 1) is None for full text alone."""
     results = []
     for scores in candidates(connection, cache, queries, vectors, max(k, CANDIDATES), mode):
         if mode == "hybrid":
@@ -83,7 +83,9 @@ def search(
         best = np.lexsort((scores.ids, -total))[:k]
         results.append(
             [
-                read_passage(connection, int(scores.ids[i]), float(total[i]), float(scores.dense[i]), float(scores.full_text[i]))
+                read_passage(
+                    connection, int(scores.ids[i]), float(total[i]), float(scores.dense[i]), float(scores.full_text[i])
+                )
                 for i in best
             ]
         )
@@ -99,7 +101,9 @@ def candidates(
     mode: Mode,
 ) -> list[Scores]:
     """For each query the ``count`` best passages of each way of searching that ``mode`` uses, scored in both ways."""
-    nearest = cache.search(connection, vectors, count) if vectors is not None and mode != "full_text" else [[]] * len(queries)
+    nearest = (
+        cache.search(connection, vectors, count) if vectors is not None and mode != "full_text" else [[]] * len(queries)
+    )
     results = []
     for position, query in enumerate(queries):
         expression = full_text_query(query)
@@ -112,36 +116,36 @@ def candidates(
         dense = np.zeros(len(ids), np.float32)
         if vectors is not None and ids:
             dense = _vectors(connection, ids) @ vectors[position]
-        results.append(Scores(np.array(ids, np.int64), dense, np.array([words.get(id_, 0.0) for id_ in ids], np.float32)))
+        results.append(
+            Scores(np.array(ids, np.int64), dense, np.array([words.get(id_, 0.0) for id_ in ids], np.float32))
+        )
     return results
 
 
 def fuse(dense: np.ndarray, full_text: np.ndarray, dense_weight: float) -> np.ndarray:
-    """One score of two, for the candidates of one question."""
-    return dense_weight * _scaled(dense) + (1 - dense_weight) * _scaled(full_text)
+    """One score of two, for the candidates of one question: the weighted sum of the standardised scores."""
+    return dense_weight * _standardised(dense) + (1 - dense_weight) * _standardised(full_text)
 
 
-def _scaled(scores: np.ndarray) -> np.ndarray:
-    """Min-max scaling to 0...1."""
-    low, high = scores.min(initial=np.inf), scores.max(initial=-np.inf)
-    return (scores - low) / (high - low) if high > low else np.zeros_like(scores)
+def _standardised(scores: np.ndarray) -> np.ndarray:
+    """Mean 0 and standard deviation 1, so that a score counts by how far it stands out; all 0 where none does."""
+    spread = scores.std() if len(scores) else 0.0
+    return (scores - scores.mean()) / spread if spread > 0 else np.zeros_like(scores)
 
 
 def read_passage(
     connection: sqlite3.Connection, passage_id: int, score: float = 0.0, dense: float = 0.0, full_text: float = 0.0
 ) -> Passage:
-    """One stored passage; raises KeyError when there is none with this id."""
+    """One stored passage; raises :class:`IndexingError` when there is none with this id."""
     row = connection.execute(
         "SELECT p.text, path, headings, page, line, start, end FROM passages p JOIN documents d ON d.id = document_id "
         "WHERE p.id = ?",
         (passage_id,),
     ).fetchone()
     if row is None:
-        raise KeyError(passage_id)
+        raise IndexingError(f"Passage {passage_id} is not in the index, or not any more.")
     text, path, headings, page, line, start, end = row
-    return Passage(
-        passage_id, text, path, tuple(json.loads(headings)), page, line, start, end, score, dense, full_text
-    )
+    return Passage(passage_id, text, path, tuple(json.loads(headings)), page, line, start, end, score, dense, full_text)
 
 
 def _full_text_scores(connection: sqlite3.Connection, expression: str, condition: str) -> dict[int, float]:

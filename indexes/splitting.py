@@ -102,7 +102,10 @@ class _Cutter:
 
     def sentences(self, start: int, end: int) -> Iterator[int]:
         for match in _SENTENCE_END.finditer(self.text, start, end):
-            before, after = self.text[max(start, match.end() - 12) : match.end()], self.text[match.end() : match.end() + 1]
+            before, after = (
+                self.text[max(start, match.end() - 12) : match.end()],
+                self.text[match.end() : match.end() + 1],
+            )
             if not match["western"] or not (_ABBREVIATION.search(before) or after.islower()):
                 yield match.end()
 

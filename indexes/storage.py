@@ -74,7 +74,9 @@ class Storage:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one snapshot until it is left."""
+        """A connection that sees one snapshot until it is left; :class:`IndexingError` when there is no index yet."""
+        if not self.exists():
+            raise IndexingError(f"There is no index in {self.path.parent} yet; make one with: {self.command}")
         with self._explained(), self._connected() as connection:
             self._check_format(connection)
             connection.execute("PRAGMA query_only = ON")

@@ -1,4 +1,4 @@
-"""``index/vectors.faiss``: a cache of the vectors in SQLite, ready for FAISS. Losing it costs a moment, never a passage.
+"""``index/vectors.faiss``: a cache of the vectors in SQLite, ready for FAISS. Losing it loses a moment, no passage.
 
 The file is what ``faiss.write_index`` writes, followed by a trailer: which index and generation it was made of, and the
 SHA-256 of everything before. FAISS does not check what it reads, so nothing is given to it that fails the hash.
@@ -89,7 +89,11 @@ class VectorCache:
         if len(content) < _TRAILER.size:
             return None, -1
         magic, owner, generation, digest = _TRAILER.unpack(content[-_TRAILER.size :])
-        if magic != _MAGIC or owner.decode("ascii", "replace") != identity or hashlib.sha256(content[:-32]).digest() != digest:
+        if (
+            magic != _MAGIC
+            or owner.decode("ascii", "replace") != identity
+            or hashlib.sha256(content[:-32]).digest() != digest
+        ):
             return None, -1
         return faiss.deserialize_index(np.frombuffer(content[: -_TRAILER.size], np.uint8)), generation
 

@@ -1,50 +1,76 @@
 """Readers: one small function a format, from the bytes of a file to its text and blocks.
 
-The format is chosen by what the file begins with and by its suffix. Nothing here knows of passages or of the index.
+The format is chosen by what the file begins with and by its suffix. Nothing here knows of passages or of the index. The
+libraries behind a format are loaded when the first file of it is read.
 """
 
+import re
 from pathlib import PurePath
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Block, Extracted
-from indexes.readers.html import read_html
-from indexes.readers.markdown import read_markdown
-from indexes.readers.pdf import read_pdf
-from indexes.readers.plain import read_plain
 
-READERS = {
-    **dict.fromkeys(["", ".txt", ".text", ".rst"], read_plain),
-    **dict.fromkeys([".md", ".markdown"], read_markdown),
-    **dict.fromkeys([".html", ".htm", ".xhtml"], read_html),
-    ".pdf": read_pdf,
+FORMATS = {
+    **dict.fromkeys(["", ".txt", ".text", ".rst"], "plain"),
+    **dict.fromkeys([".md", ".markdown"], "markdown"),
+    **dict.fromkeys([".html", ".htm", ".xhtml"], "html"),
+    ".pdf": "pdf",
 }
-"""Suffix to reader; a file without a suffix (README, LICENSE) is plain text."""
+"""Suffix to format; a file without a suffix (README, LICENSE) is plain text."""
 
-NOT_DOCUMENTS = frozenset(
-    ".avi .avif .bmp .css .eot .gif .heic .ico .jpeg .jpg .js .map .mkv .mov .mp3 .mp4 .ogg .otf .partial .png .svg .tif "
-    ".tiff .tmp .ttf .wav .webm .webp .woff .woff2".split()
+NOT_DOCUMENTS = re.compile(
+    r"\.(?:avi|avif|bmp|css|eot|gif|heic|ico|jpe?g|js|map|mkv|mov|mp3|mp4|ogg|otf|partial|png|svg|tiff?|tmp|ttf|wav|webm|webp"
+    r"|woff2?)$",
+    re.IGNORECASE,
 )
-"""Suffixes of what commonly lies beside documents and holds no text; these files are passed over in silence."""
+"""Names of what commonly lies beside documents and holds no text; these files are passed over in silence."""
 
-__all__ = ["NOT_DOCUMENTS", "READERS", "Block", "Extracted", "read_document"]
+MAX_BYTES = 50_000_000
+
+__all__ = ["NOT_DOCUMENTS", "Block", "Extracted", "read_document", "why_not_read"]
+
+
+def why_not_read(name: str, size: int) -> str:
+    """Why a file is refused before it is opened, as the end of a sentence that begins with its name; else empty."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix not in FORMATS:
+        return f"is of a kind that is not read ({suffix}); convert it to one of: {' '.join(filter(None, FORMATS))}"
+    if size > MAX_BYTES:
+        return f"is larger than {MAX_BYTES // 1_000_000} MB; divide it"
+    return ""
 
 
 def read_document(name: str, data: bytes) -> Extracted:
     """Read a file by its name and content.
 
-    Raises :class:`IndexingError` with the rest of a sentence that begins with the file's name, such as
-    "is a damaged PDF".
+    Raises :class:`IndexingError` with the end of a sentence that begins with the file's name: "is a damaged PDF".
     """
-    suffix = PurePath(name).suffix.lower()
+    chosen = FORMATS[PurePath(name).suffix.lower()]
     is_pdf = data[:1024].lstrip().startswith(b"%PDF-")
-    if suffix == ".pdf" and not is_pdf:
+    if chosen == "pdf" and not is_pdf:
         raise IndexingError("is not a PDF in spite of its name")
-    if suffix not in READERS:
-        raise IndexingError(f"is of a kind that is not read ({suffix}); convert it to one of: {' '.join(filter(None, READERS))}")
     try:
-        document = read_pdf(data) if is_pdf else READERS[suffix](data)
+        document = _read("pdf" if is_pdf else chosen, data)
     except RecursionError:
         raise IndexingError("is nested too deeply to be read") from None
     if not document.blocks and not document.warning:
         return Extracted(document.text, [], "holds no text")
     return document
+
+
+def _read(chosen: str, data: bytes) -> Extracted:
+    if chosen == "pdf":
+        from indexes.readers.pdf import read_pdf
+
+        return read_pdf(data)
+    if chosen == "html":
+        from indexes.readers.html import read_html
+
+        return read_html(data)
+    if chosen == "markdown":
+        from indexes.readers.markdown import read_markdown
+
+        return read_markdown(data)
+    from indexes.readers.plain import read_plain
+
+    return read_plain(data)

@@ -28,12 +28,12 @@ def _decode(data: bytes, declared: str | None) -> str:
             return _strictly(data, encoding) or data.decode(encoding, errors="replace")
     if b"\0" in data[:4096]:  # ASCII letters in UTF-16 are every second byte zero
         even, odd = data[0:4096:2].count(0), data[1:4096:2].count(0)
-        text = _strictly(data, "utf-16-le" if odd > even else "utf-16-be")
-        if text is None or max(even, odd) < 8 * min(even, odd) or "\0" in text:
+        wide = _strictly(data, "utf-16-le" if odd > even else "utf-16-be")
+        if wide is None or max(even, odd) < 8 * min(even, odd):
             raise IndexingError("holds binary data, not text")
-        return text
-    for encoding in ("utf-8", _superset(declared)):
-        if encoding and (text := _strictly(data, encoding)) is not None:
+        return wide
+    for likely in ("utf-8", _superset(declared)):
+        if likely and (text := _strictly(data, likely)) is not None:
             return text
     return _damaged_utf8(data) or _guess(data)
 

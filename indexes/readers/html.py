@@ -16,9 +16,9 @@ _DROPPED = ["script", "style", "nav", "noscript", "template", "svg", "head", "fo
 _NAVIGATION = "[role=navigation], [role=doc-toc], [hidden], .toc, .navheader, .navfooter, .breadcrumb, .breadcrumbs"
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _LISTS = ("ul", "ol", "dl", "table")
-_CONTAINERS = frozenset(
-    "address article aside blockquote body caption center dd details div dt fieldset figcaption figure footer header hr "
-    "html legend li main p section summary tbody td tfoot th thead tr".split()
+_CONTAINERS = re.compile(
+    "address|article|aside|blockquote|body|caption|center|dd|details|div|dt|fieldset|figcaption|figure|footer|header|hr"
+    "|html|legend|li|main|p|section|summary|tbody|td|tfoot|th|thead|tr"
 )
 _CJK_WRAP = re.compile(rf"(?<=[{CJK}])\s*\n\s*(?=[{CJK}])")
 
@@ -66,7 +66,7 @@ class _Walk:
         elif element.name in _LISTS and not element.find([*_HEADINGS, "article", "section"]):
             self.end_paragraph()
             self.block(list(_rows(element) if element.name == "table" else _items(element)))
-        elif element.name in _CONTAINERS or element.name in _LISTS:
+        elif element.name in _LISTS or _CONTAINERS.fullmatch(element.name):
             self.end_paragraph()
             self.container(element)
             self.end_paragraph()
@@ -109,7 +109,9 @@ def _rows(table: Tag) -> Iterator[str]:
 
 def _is_text(child: PageElement) -> bool:
     """Comments, doctypes and processing instructions are PreformattedStrings; CDATA is text all the same."""
-    return isinstance(child, NavigableString) and (not isinstance(child, PreformattedString) or isinstance(child, CData))
+    return isinstance(child, NavigableString) and (
+        not isinstance(child, PreformattedString) or isinstance(child, CData)
+    )
 
 
 def _one_line(text: str) -> str:

@@ -38,9 +38,7 @@ def read_markdown(data: bytes) -> Extracted:
     return Extracted(text, blocks)
 
 
-def _block(
-    text: str, offsets: list[int], tokens: list[Token], position: int, headings: tuple[str, ...]
-) -> list[Block]:
+def _block(text: str, offsets: list[int], tokens: list[Token], position: int, headings: tuple[str, ...]) -> list[Block]:
     """The block that opens at ``position``; none when it is empty."""
     first, last = tokens[position].map or (0, 0)
     start, end = offsets[first], offsets[min(last, len(offsets) - 1)]
@@ -48,7 +46,9 @@ def _block(
     if end <= start:
         return []
     if tokens[position].type.endswith("_list_open"):
-        cuts = [offsets[token.map[0]] for token in _inside(tokens, position) if token.type == "list_item_open" and token.map]
+        cuts = [
+            offsets[token.map[0]] for token in _inside(tokens, position) if token.type == "list_item_open" and token.map
+        ]
     elif tokens[position].type in ("table_open", "fence", "code_block"):
         cuts = offsets[first:last]
     else:

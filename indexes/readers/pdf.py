@@ -15,8 +15,10 @@ from indexes.language import CJK
 from indexes.readers.document import Extracted, TextBuilder
 
 # "Please note that broken PDF files might cause other Exceptions" (pypdf/errors.py): these are the ones seen.
-_BROKEN = (PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError)
-_BROKEN += (RecursionError, TypeError, ValueError, struct.error, zlib.error)
+_BROKEN: tuple[type[Exception], ...] = (
+    *(PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError),
+    *(RecursionError, TypeError, ValueError, struct.error, zlib.error),
+)
 
 _SENTENCE_END = re.compile(r"[.!?:。！？：…][\"'”’」』）)\]]*$")
 _NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)")
@@ -87,7 +89,7 @@ def _joined(text: str, line: str) -> str:
     """Undo one line break: none between Chinese characters, a hyphenated word becomes whole, else a space."""
     if re.search(r"[a-z]-$", text) and re.match(r"[a-z]", line):
         return text[:-1] + line
-    if not text or re.search(f"[{CJK}，。、；：！？”）」』]$", text) and re.match(f"[{CJK}（“「『]", line):
+    if not text or (re.search(f"[{CJK}，。、；：！？”）」』]$", text) and re.match(f"[{CJK}（“「『]", line)):
         return text + line
     return f"{text} {line}"
 

@@ -1,0 +1,132 @@
+"""Training and evaluating a domain, and knowing when that need not be done again.
+
+A finished run, and a written evaluation, carry the hashes of all they were made from. They are compared before
+anything heavy is imported, so that asking again for what is finished answers at once.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from base_models import ModelError, fingerprint, read_manifest
+from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, set_setting, write_text
+
+if TYPE_CHECKING:
+    from finetune import RunReport, Step
+
+Progress = Callable[[str, int, int], None]
+
+
+def is_up_to_date(domain: Domain, run: str, config: FinetuneConfig) -> bool:
+    """Whether the run is finished, was made from what lies there now, and is the adapter that answers."""
+    try:
+        manifest = read_manifest(domain.adapter(run))
+    except ModelError:
+        return False
+    wanted = json.loads(json.dumps(config.model_dump()))
+    same = manifest["inputs"] == _inputs(domain, domain.train_questions) and manifest["config"] == wanted
+    return same and domain.settings.adapter == run
+
+
+def tune(
+    domain: Domain,
+    run: str,
+    config: FinetuneConfig,
+    progress: Progress = lambda *_: None,
+    on_step: "Callable[[Step], None] | None" = None,
+) -> "RunReport":
+    """Train an adapter on the domain's training questions and make it the one that answers.
+
+    The adapter lies in ``adapters/RUN/`` once the run has ended; ``adapter`` in domain.toml then names it.
+    """
+    from assistant.assistant import Assistant
+    from assistant.training import training_conversations
+    from finetune import finetune
+
+    output = domain.adapter(run)
+    questions = read_questions(domain.train_questions)
+    inputs = _inputs(domain, domain.train_questions)
+    assistant = Assistant.open(domain.path)
+    progress("reading questions", 0, len(questions))
+    conversations = training_conversations(assistant.index, assistant.prompts, questions, config)
+    progress("reading questions", len(questions), len(questions))
+    report = finetune(assistant.llm.loaded, conversations, output, config, inputs, on_step)
+    assistant.close()
+    set_setting(domain.settings_file, "adapter", run)
+    return report
+
+
+def evaluate_domain(
+    domain: Domain, adapter: str | None, count: int, again: bool, progress: Progress = lambda *_: None
+) -> dict[str, Any]:
+    """Ask ``count`` held-out questions (0: all) and write the result to ``evaluations/``; or read it from there if
+    nothing that it was made from has changed. ``adapter`` None is the one that domain.toml names."""
+    name = domain.settings.adapter if adapter is None else adapter
+    questions = balanced(read_questions(domain.held_out_questions), count)
+    inputs = _inputs(domain, domain.held_out_questions) | {
+        "adapter": read_manifest(domain.adapter(name))["adapter_sha256"] if name else "",
+        "answer": domain.settings.answer.model_dump_json(),
+        "asked": _sha256([question.id for question in questions]),
+    }
+    file = domain.evaluations / f"{name or 'base'}-{len(questions)}.json"
+    if not again and (known := _known_result(file)) and known["inputs"] == inputs:
+        return known
+    from assistant.assistant import Assistant
+    from assistant.evaluation import evaluate
+
+    assistant = Assistant.open(domain.path)
+    result = {**evaluate(assistant, questions, name, progress), "inputs": inputs}
+    assistant.close()
+    write_text(file, json.dumps(result, ensure_ascii=False, indent=1, default=float) + "\n")
+    return result
+
+
+def balanced(questions: Sequence[Question], count: int) -> list[Question]:
+    """``count`` of the questions (0: all), the same ones each time, with each language and each kind (answerable or
+    not) in the share that it has in the file."""
+    if not count or count >= len(questions):
+        return list(questions)
+
+    def kind(question: Question) -> tuple[str, bool]:
+        return question.language or "", question.answerable
+
+    placed: list[tuple[float, Question]] = []
+    for _, group in groupby(sorted(questions, key=lambda q: (kind(q), _sha256([q.id]))), key=kind):
+        members = list(group)
+        placed += [((position + 0.5) / len(members), question) for position, question in enumerate(members)]
+    return [question for _, question in sorted(placed, key=lambda pair: pair[0])[:count]]
+
+
+def _inputs(domain: Domain, questions: Path) -> dict[str, str]:
+    """Hashes of what training examples and evaluations are made from: questions, index, prompts, base model."""
+    from assistant.prompts import Prompts
+    from indexes import Index
+
+    if not questions.is_file():
+        raise DomainError(f"{questions} does not exist; write one question and answer a line into it (README shows how).")
+    with Index.open(domain) as index:
+        generation = index.generation
+        calibration = index.meta("refusal")
+    return {
+        "questions": hashlib.sha256(questions.read_bytes()).hexdigest(),
+        "index": generation,
+        "refusal": _sha256(calibration),
+        "retrieval": domain.settings.retrieval.model_dump_json(),
+        "prompts": Prompts(domain).sha256(),
+        "base_model": fingerprint(domain.settings.base_model),
+    }
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _known_result(file: Path) -> Mapping[str, Any] | None:
+    """An evaluation written before, or None if there is none or it is of another format."""
+    if not file.is_file():
+        return None
+    result = json.loads(file.read_text(encoding="utf-8"))
+    return result if result.get("format") == 1 else None

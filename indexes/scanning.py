@@ -1,0 +1,65 @@
+"""What lies in the documents folder, without opening a file."""
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from indexes.readers import NOT_DOCUMENTS, why_not_read
+
+
+@dataclass
+class Found:
+    """The documents of a folder, by path under it."""
+
+    files: dict[str, os.stat_result] = field(default_factory=dict)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    """What cannot be a document, each with the end of a sentence that says why."""
+    unlisted: list[str] = field(default_factory=list)
+    """Subfolders that could not be looked into: nothing is known of their documents."""
+
+
+def scan(documents: Path) -> Found:
+    """List the folder. Links that stay inside are passed over, what they point to is read under its own name."""
+    found = Found()
+    root = documents.resolve()
+
+    def note_unlisted(error: OSError) -> None:
+        folder = Path(error.filename).relative_to(root).as_posix()
+        found.unlisted.append(folder)
+        found.failed.append((folder, f"cannot be listed: {error.strerror}"))
+
+    for folder, subfolders, names in os.walk(root, onerror=note_unlisted):
+        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
+        for name in [*names, *(name for name in subfolders if Path(folder, name).is_symlink())]:
+            if not _is_hidden(name) and not NOT_DOCUMENTS.search(name):
+                _look_at(Path(folder, name), root, found)
+    return found
+
+
+def _look_at(path: Path, root: Path, found: Found) -> None:
+    name = path.relative_to(root).as_posix()
+    shown = name.encode(errors="replace").decode()
+    if shown != name:
+        found.failed.append((shown, "has a name that is not valid UTF-8; rename it"))
+        return
+    try:
+        if path.is_symlink():
+            if not path.resolve().is_relative_to(root):
+                found.failed.append((name, "is a link that leads out of the documents folder; copy the file instead"))
+            return
+        status = path.stat()
+    except OSError as error:
+        found.failed.append((name, f"cannot be read: {error.strerror}"))
+        return
+    if not stat.S_ISREG(status.st_mode):
+        found.failed.append((name, "is not a regular file"))
+    elif why := why_not_read(name, status.st_size):
+        found.failed.append((name, why))
+    else:
+        found.files[name] = status
+
+
+def _is_hidden(name: str) -> bool:
+    """Hidden files, and what office programs and systems leave beside documents."""
+    return name.startswith((".", "~$")) or name.lower() in {"thumbs.db", "desktop.ini"}

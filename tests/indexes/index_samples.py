@@ -1,0 +1,141 @@
+"""Documents that the tests of this room are made of, and small PDFs without a PDF-writing library."""
+
+import io
+import os
+import time
+from pathlib import Path
+
+from pypdf import PdfWriter
+from pypdf.generic import DictionaryObject, NameObject, StreamObject
+
+from domain import Domain, create_domain
+
+TEA = {
+    "en/green.md": """# Green tea
+
+Green tea is not oxidised.
+
+## Water
+
+Use water of 80 degrees. Boiling water makes it bitter.
+""",
+    "en/black.md": """# Black tea
+
+## Water
+
+Pour boiling water, 95 degrees or hotter, over black tea.
+""",
+    "zh/longjing.md": """# 龙井
+
+## 水温
+
+冲泡龙井宜用八十度左右的水,水太烫茶汤会苦涩。
+
+## 产地
+
+龙井产于浙江杭州西湖一带。
+""",
+    "zh/puer.md": """# 普洱
+
+## 储存
+
+普洱茶饼要放在干燥通风、没有异味的地方,可以存放很多年。
+""",
+}
+
+
+def make_domain(folder: Path, documents: dict[str, str], **settings: str) -> Domain:
+    """A domain with these documents, dated some time ago, as documents usually are."""
+    domain = create_domain(folder, **settings)
+    for name, text in documents.items():
+        put(domain, name, text)
+    return domain
+
+
+def put(domain: Domain, name: str, content: str | bytes, age: float = 60.0) -> Path:
+    """Write one document that was last changed ``age`` seconds ago."""
+    path = domain.documents / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    changed = time.time() - age
+    os.utime(path, (changed, changed))
+    return path
+
+
+def pdf_of(*pages: str) -> bytes:
+    """A PDF with a line of text a line; a page that is empty shows only a picture, as a scan does."""
+    writer = PdfWriter()
+    for text in pages:
+        page = writer.add_blank_page(595, 842)
+        lines = [f"<{line.encode('utf-16-be').hex()}> Tj T*" for line in text.split("\n") if line]
+        content = (
+            "\n".join(["BT /F1 12 Tf 14 TL 50 780 Td", *lines, "ET"]) if lines else "q 500 0 0 700 50 50 cm /I1 Do Q"
+        )
+        page[NameObject("/Contents")] = writer._add_object(_stream(content.encode()))
+        page[NameObject("/Resources")] = _dictionary(
+            Font=_dictionary(F1=writer._add_object(_unicode_font())),
+            XObject=_dictionary(I1=writer._add_object(_picture())),
+        )
+        if lines:
+            del page["/Resources"]["/XObject"]
+    stream = io.BytesIO()
+    writer.write(stream)
+    return stream.getvalue()
+
+
+def tex_pdf_of(*words: str) -> bytes:
+    """A PDF as TeX writes it: no space glyph but a wide glyph in its place, and the pen moved between words."""
+    writer = PdfWriter()
+    page = writer.add_blank_page(595, 842)
+    shown = " -333 ".join(f"({word})" for word in words)
+    page[NameObject("/Contents")] = writer._add_object(_stream(f"BT /F1 12 Tf 50 780 Td [{shown}] TJ ET".encode()))
+    widths = " ".join(["1200", *["500"] * 95])
+    font = f"/Type/Font/Subtype/Type1/BaseFont/CMR10/FirstChar 32/LastChar 127/Widths[{widths}]"
+    encoding = "/Encoding<</Type/Encoding/Differences[32/Q]>>"
+    page[NameObject("/Resources")] = _dictionary(Font=_dictionary(F1=_parsed(f"<<{font}{encoding}>>")))
+    stream = io.BytesIO()
+    writer.write(stream)
+    return stream.getvalue()
+
+
+def _dictionary(**entries: object) -> DictionaryObject:
+    return DictionaryObject({NameObject(f"/{key}"): value for key, value in entries.items()})
+
+
+def _parsed(source: str) -> DictionaryObject:
+    from pypdf.generic import read_object
+
+    parsed = read_object(io.BytesIO(source.encode()), None)
+    assert isinstance(parsed, DictionaryObject)
+    return parsed
+
+
+def _stream(data: bytes, **entries: object) -> StreamObject:
+    stream = StreamObject()
+    stream.set_data(data)
+    stream.update(_dictionary(**entries))
+    return stream
+
+
+def _unicode_font() -> DictionaryObject:
+    """A font whose character codes are UTF-16, and which says so in its ToUnicode map."""
+    cmap = (
+        "/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <0000> <FFFF> endcodespacerange "
+        "255 beginbfrange "
+        + " ".join(f"<{high:02x}00> <{high:02x}FF> <{high:02x}00>" for high in range(255))
+        + " endbfrange endcmap end"
+    )
+    font = _parsed(
+        "<</Type/Font/Subtype/Type0/BaseFont/Test/Encoding/Identity-H/DescendantFonts[<</Type/Font/Subtype/CIDFontType2"
+        "/BaseFont/Test/CIDSystemInfo<</Registry(Adobe)/Ordering(Identity)/Supplement 0>>/DW 500>>]>>"
+    )
+    font[NameObject("/ToUnicode")] = _stream(cmap.encode())
+    return font
+
+
+def _picture() -> StreamObject:
+    parsed = _parsed("<</Type/XObject/Subtype/Image/Width 1/Height 1/ColorSpace/DeviceGray/BitsPerComponent 8>>")
+    picture = StreamObject()
+    picture.update(parsed)
+    picture.set_data(b"\x80")
+    return picture

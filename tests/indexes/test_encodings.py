@@ -1,0 +1,73 @@
+"""Files that are not UTF-8 are read as their writers meant them, Chinese ones above all."""
+
+import pytest
+
+from indexes import IndexingError
+from indexes.readers import read_document
+from indexes.readers.encodings import decode
+
+SIMPLIFIED = "低秩适应（LoRA）把权重的更新写成两个小矩阵的乘积。训练时只更新这两个矩阵，原来的权重保持不变。\n"
+TRADITIONAL = "低秩適應（LoRA）把權重的更新寫成兩個小矩陣的乘積。訓練時只更新這兩個矩陣，原來的權重保持不變。\n"
+SHORT = [
+    "龙井茶",
+    "什么是低秩适应?",
+    "# LoRA\n\nuse `peft`, r=8, alpha=16, then train.\n\n- 秩 r\n- 学习率\n",
+    "春节放假三天。",
+]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("times", [1, 40])
+def test_simplified_chinese(encoding: str, times: int) -> None:
+    text = f"LoRA:\n{SIMPLIFIED * times}" if encoding.startswith("utf-16-") else SIMPLIFIED * times
+    assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize("encoding", ["big5", "gb18030"])
+@pytest.mark.parametrize("times", [1, 40])
+def test_traditional_chinese(encoding: str, times: int) -> None:
+    assert decode((TRADITIONAL * times).encode(encoding)) == TRADITIONAL * times
+
+
+@pytest.mark.parametrize("text", SHORT)
+def test_a_few_chinese_characters_in_gbk_are_not_taken_for_korean(text: str) -> None:
+    assert decode(text.encode("gbk")) == text
+
+
+def test_rare_characters_of_gb18030() -> None:
+    text = SIMPLIFIED * 3 + "𠮷野家在㐂街。"
+    assert decode(text.encode("gb18030")) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Le café est servi à l'hôtel, où l'été dernier nous étions déjà allés. Ça coûte très cher."),
+        ("cp1251", "Низкоранговая адаптация записывает обновление весов как произведение двух малых матриц."),
+        (
+            "shift_jis",
+            "低ランク適応は重みの更新を二つの小さな行列の積として書きます。訓練時にはこの行列だけを更新します。" * 3,
+        ),
+    ],
+)
+def test_other_languages(encoding: str, text: str) -> None:
+    assert decode(text.encode(encoding)) == text
+
+
+def test_utf8_cut_in_the_middle_of_a_character_stays_utf8() -> None:
+    assert decode((SIMPLIFIED * 5).encode()[:-2]) == SIMPLIFIED * 4 + SIMPLIFIED[:-2] + "\ufffd"
+
+
+def test_html_is_read_in_the_encoding_that_it_declares() -> None:
+    page = '<html><head><meta charset="gb2312"></head><body><p>镕</p></body></html>'  # in GBK, not in GB 2312 itself
+    assert read_document("a.html", page.encode("gbk")).text == "镕"
+    page = '<html><head><meta http-equiv="Content-Type" content="text/html; charset=big5"></head><p>資料</p></html>'
+    assert read_document("a.html", page.encode("big5")).text == "資料"
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x7fELF\x02\x01\x01\0\0\0\0\0\0", bytes(range(256)) * 20, b"PK\x03\x04\x14\0\0\0\x08\0" * 9]
+)
+def test_binary_data_is_refused(data: bytes) -> None:
+    with pytest.raises(IndexingError, match="binary data"):
+        read_document("a.txt", data)

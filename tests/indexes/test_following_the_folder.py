@@ -1,0 +1,289 @@
+"""`lorewright index` follows the folder exactly: what is new, changed, moved, gone, unreadable or forbidden."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from index_samples import TEA, make_domain, pdf_of, put
+
+from base_models import Embedder
+from domain import Domain, set_setting
+from indexes import Index, IndexingError, UpdateReport
+
+
+class Counting:
+    """The real embedder, and what it was asked to embed."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+        self.embedded: list[str] = []
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.embedder, name)
+
+    def encode_passages(self, texts: list[str], progress: object = None) -> object:
+        self.embedded += texts
+        return self.embedder.encode_passages(texts, progress)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def tea(tmp_path: Path) -> Domain:
+    return make_domain(tmp_path / "tea", TEA)
+
+
+def summary(report: UpdateReport) -> tuple[list[str], list[str], list[str], list[str]]:
+    return report.added, report.changed, report.deleted, report.unchanged
+
+
+def texts(index: Index) -> set[str]:
+    """All that can be found, by either way of searching."""
+    found = index.search("tea water 龙井 普洱 茶 degrees", k=100) + index.search("anything", k=100, mode="dense")
+    return {passage.text for passage in found}
+
+
+def test_first_update_reads_everything(tea: Domain, minilm: Embedder) -> None:
+    with Index.open(tea, minilm) as index:
+        report = index.update()
+        assert summary(report) == (sorted(TEA), [], [], [])
+        assert report.passages == 6
+        assert index.documents() == sorted(TEA)
+        assert index.text("en/green.md") == TEA["en/green.md"]
+
+
+def test_new_changed_and_deleted_files_are_followed(tea: Domain, minilm: Embedder) -> None:
+    index = Index.open(tea, minilm)
+    index.update()
+    put(tea, "en/white.md", "# White tea\n\nWhite tea is barely processed.\n")
+    put(tea, "en/green.md", TEA["en/green.md"].replace("80", "75"), age=30)
+    (tea.documents / "zh/puer.md").unlink()
+    report = index.update()
+    assert summary(report) == (["en/white.md"], ["en/green.md"], ["zh/puer.md"], ["en/black.md", "zh/longjing.md"])
+    found = texts(index)
+    assert "Use water of 75 degrees. Boiling water makes it bitter." in found
+    assert not any("80 degrees" in text or "普洱" in text for text in found)
+    with pytest.raises(IndexingError, match=r"zh/puer\.md is not in the index"):
+        index.text("zh/puer.md")
+
+
+def test_only_what_changed_inside_a_document_is_embedded_again(tea: Domain, minilm: Embedder) -> None:
+    counting = Counting(minilm)
+    index = Index.open(tea, counting)  # type: ignore[arg-type]
+    index.update()
+    assert len(counting.embedded) == 6
+    put(tea, "zh/longjing.md", TEA["zh/longjing.md"].replace("杭州", "浙江省杭州市"), age=30)
+    index.update()
+    assert counting.embedded[6:] == ["龙井 > 产地\n龙井产于浙江浙江省杭州市西湖一带。"]
+
+
+def test_a_touched_or_moved_tree_is_not_embedded_again(tea: Domain, minilm: Embedder, tmp_path: Path) -> None:
+    counting = Counting(minilm)
+    Index.open(tea, counting).update()  # type: ignore[arg-type]
+    moved = Domain.open(shutil.copytree(tea.path, tmp_path / "copy"))
+    for document in moved.documents.rglob("*.md"):
+        os.utime(document)
+    report = Index.open(moved, counting).update()  # type: ignore[arg-type]
+    assert report.unchanged == sorted(TEA)
+    assert len(counting.embedded) == 6
+
+
+def test_a_change_within_the_clocks_tick_and_of_equal_size_is_seen(tea: Domain, minilm: Embedder) -> None:
+    index = Index.open(tea, minilm)
+    document = put(tea, "note.txt", "The kettle is red.", age=0)
+    status = document.stat()
+    index.update()
+    document.write_text("The kettle is tan.")
+    os.utime(document, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert index.update().changed == ["note.txt"]
+
+
+def test_second_update_is_quick_and_loads_no_model(tea: Domain, minilm: Embedder) -> None:
+    set_setting(tea.settings_file, "embedder", "all-minilm-l6-v2")
+    Index.open(tea.path).update()
+    script = (
+        "import sys, time; start = time.perf_counter()\n"
+        "from indexes import Index\n"
+        f"report = Index.open({str(tea.path)!r}).update()\n"
+        "print(len(report.unchanged), time.perf_counter() - start)\n"
+        "print(*[name for name in ('torch', 'transformers', 'sentence_transformers', 'faiss') if name in sys.modules])"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    numbers, loaded = process.stdout.splitlines()
+    assert numbers.split()[0] == "4"
+    assert float(numbers.split()[1]) < 2  # about 0.4 s on a quiet machine
+    assert loaded == ""
+
+
+def test_missing_and_empty_folders_are_clear_errors(tmp_path: Path, minilm: Embedder) -> None:
+    domain = make_domain(tmp_path / "d", {})
+    with pytest.raises(IndexingError, match=r"documents holds no documents; put files into it"):
+        Index.open(domain, minilm).update()
+    domain.documents.rmdir()
+    with pytest.raises(IndexingError, match=r"documents does not exist"):
+        Index.open(domain, minilm).update()
+
+
+def test_an_emptied_folder_empties_the_index(tea: Domain, minilm: Embedder) -> None:
+    index = Index.open(tea, minilm)
+    index.update()
+    shutil.rmtree(tea.documents)
+    tea.documents.mkdir()
+    report = index.update()
+    assert report.deleted == sorted(TEA)
+    assert report.passages == 0
+    assert index.search("green tea") == []
+
+
+def test_what_cannot_be_read_is_named_skipped_and_tried_again(tea: Domain, minilm: Embedder) -> None:
+    index = Index.open(tea, minilm)
+    put(tea, "broken.pdf", b"%PDF-1.4 broken")
+    put(tea, "program.txt", b"\x7fELF\0\0\0\0")
+    put(tea, "letter.docx", b"PK")
+    put(tea, "zh/scan.pdf", pdf_of("", ""))
+    report = index.update()
+    assert len(report.added) == 4
+    assert [document for document, _ in report.failed] == ["broken.pdf", "letter.docx", "program.txt", "zh/scan.pdf"]
+    reasons = dict(report.failed)
+    assert reasons["letter.docx"].startswith("is of a kind that is not read (.docx); convert it to one of: .txt ")
+    assert "damaged" in reasons["broken.pdf"]
+    assert index.update().failed == report.failed
+    put(tea, "broken.pdf", pdf_of("Now it is whole."), age=30)
+    assert index.update().added == ["broken.pdf"]
+
+
+def test_a_document_that_became_unreadable_no_longer_answers(tea: Domain, minilm: Embedder) -> None:
+    index = Index.open(tea, minilm)
+    index.update()
+    put(tea, "en/green.md", b"\0\0\0", age=30)
+    report = index.update()
+    assert report.failed == [("en/green.md", "holds binary data, not text")]
+    assert not any("80 degrees" in text for text in texts(index))
+
+
+def test_pages_that_are_scans_are_reported_at_every_update(tea: Domain, minilm: Embedder) -> None:
+    put(tea, "mixed.pdf", pdf_of("A page with text.", ""))
+    index = Index.open(tea, minilm)
+    warning = [("mixed.pdf", "has no readable text on page 2 (a scan?)")]
+    assert index.update().warnings == warning
+    assert index.update().warnings == warning
+
+
+def test_hidden_files_and_pictures_are_no_documents(tea: Domain, minilm: Embedder) -> None:
+    for name in (".DS_Store", ".git/config", "~$letter.docx", "photo.JPG", "style.css", "Thumbs.db"):
+        put(tea, name, b"x")
+    report = Index.open(tea, minilm).update()
+    assert report.failed == []
+    assert report.added == sorted(TEA)
+
+
+def test_links_that_lead_out_are_refused(tea: Domain, minilm: Embedder, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "password.txt").write_text("The password is swordfish.")
+    (tea.documents / "file.txt").symlink_to(secret / "password.txt")
+    (tea.documents / "folder").symlink_to(secret, target_is_directory=True)
+    (tea.documents / "dotted.txt").symlink_to("../../secret/password.txt")
+    (tea.documents / "alias.md").symlink_to("en/green.md")  # inside: read once, under its own name
+    index = Index.open(tea, minilm)
+    report = index.update()
+    assert [document for document, _ in report.failed] == ["dotted.txt", "file.txt", "folder"]
+    assert all("leads out of the documents folder" in reason for _, reason in report.failed)
+    assert report.added == sorted(TEA)
+    assert not any("swordfish" in text for text in texts(index))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes and byte names are POSIX")
+def test_pipes_and_names_that_are_no_text_do_not_stop_an_update(tea: Domain, minilm: Embedder) -> None:
+    os.mkfifo(tea.documents / "pipe.txt")
+    named = True
+    try:
+        Path(os.fsdecode(os.fsencode(tea.documents) + b"/\xff\xfe.txt")).write_text("x")
+    except OSError:  # file systems of macOS take only UTF-8
+        named = False
+    report = Index.open(tea, minilm).update()
+    assert ("pipe.txt", "is not a regular file") in report.failed
+    assert len(report.failed) == 1 + named
+    assert len(report.added) == 4
+
+
+def test_a_subfolder_that_cannot_be_listed_keeps_its_documents(
+    tea: Domain, minilm: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Index.open(tea, minilm)
+    index.update()
+    listed = os.scandir
+
+    def scandir(path: str) -> object:  # root may list everything, so the refusal is made here
+        if Path(path).name == "zh":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    report = index.update()
+    assert report.failed == [("zh", "cannot be listed: Permission denied")]
+    assert report.deleted == []
+    assert report.unchanged == sorted(TEA)
+
+
+def test_a_file_over_the_limit_is_not_opened(tea: Domain, minilm: Embedder) -> None:
+    with put(tea, "huge.txt", "x").open("r+b") as file:
+        file.truncate(50_000_001)
+    assert Index.open(tea, minilm).update().failed == [("huge.txt", "is larger than 50 MB; divide it")]
+
+
+def test_progress_counts_bytes_up_to_the_end(tea: Domain, minilm: Embedder) -> None:
+    seen: list[tuple[int, int, str]] = []
+    Index.open(tea, minilm).update(progress=lambda *told: seen.append(told))
+    total = sum(document.stat().st_size for document in tea.documents.rglob("*.md"))
+    done = [entry[0] for entry in seen]
+    assert done == sorted(done)
+    assert {entry[1] for entry in seen} == {total}
+    assert done[-1] == total
+    assert {entry[2] for entry in seen} == set(TEA)
+
+
+def test_an_interrupted_update_keeps_what_was_finished(
+    tea: Domain, minilm: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("indexes.update.GROUP_PASSAGES", 4)
+    for number in range(6):
+        put(tea, f"more/{number}.md", "".join(f"# Title {part}\n\nNote {part} of {number}.\n\n" for part in range(4)))
+    index = Index.open(tea, minilm)
+
+    def stop(done: int, total: int, _document: str) -> None:
+        if done > total / 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        index.update(progress=stop)
+    kept = index.documents()
+    assert 0 < len(kept) < 10
+    assert index.search("note", k=1)
+    report = index.update()
+    assert report.unchanged == kept
+    assert len(report.added) == 10 - len(kept)
+
+
+@pytest.mark.parametrize("edits", [80, pytest.param(2000, marks=pytest.mark.slow)])
+def test_random_edits_never_leave_a_deleted_passage(tea: Domain, minilm: Embedder, edits: int) -> None:
+    chance = random.Random(7)
+    index = Index.open(tea, minilm)
+    contents = dict(TEA)
+    for step in range(edits):
+        name = chance.choice(["a.md", "b.txt", "c/d.md", "c/e.html", *TEA])
+        if name in contents and chance.random() < 0.4:
+            del contents[name]
+            (tea.documents / name).unlink()
+        else:
+            contents[name] = f"Unique{step} words about 龙井 tea in step {step}."
+            put(tea, name, contents[name], age=5000 - step)
+        if step % 5 == 4:
+            index.update()
+            for mode in ("hybrid", "dense", "full_text"):
+                found = index.search("unique words about 龙井 tea water", k=100, mode=mode)
+                assert {passage.document for passage in found} <= set(contents)
+                made = {text for text in contents.values() if text.startswith("Unique")}
+                assert {passage.text for passage in found if passage.text.startswith("Unique")} == made

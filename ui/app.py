@@ -1,0 +1,102 @@
+"""The chat page of one domain: ``streamlit run ui/app.py -- DOMAIN``, which ``lorewright ui DOMAIN`` does.
+
+Streamlit runs this file from top to bottom whenever somebody clicks. Nothing is kept here but what the server shares
+between all who look at the page: the opened assistant, and the answers that are being made.
+"""
+
+import sys
+import uuid
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+from assistant import Answer, Assistant
+from domain import DomainError
+from ui.safe_html import label_text
+from ui.sidebar import show_sidebar
+from ui.speech import Speech
+from ui.turns import Say, show_answer, show_failure, show_question, show_speech
+from ui.words import LANGUAGES, language_of_browser, words
+
+
+@st.cache_resource(show_spinner=False)
+def open_assistant(path: Path) -> Assistant:
+    """The assistant, opened once a server."""
+    return Assistant.open(path)
+
+
+@st.cache_resource
+def speeches() -> dict[str, Speech]:
+    """The last answer of each conversation that this server made or is making."""
+    return {}
+
+
+def main() -> None:
+    domain = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    st.set_page_config(page_title=domain.name if domain else "Lorewright", page_icon="📖")
+    st.html(Path(__file__).with_name("style.css"))
+    say = partial(words, _choose_language())
+    if domain is None:
+        st.error(label_text(say("no_domain")))
+        return
+    try:
+        _show_page(open_assistant(domain), say)
+    except DomainError as error:
+        st.title(label_text(domain.name))
+        st.error(label_text(str(error)))
+        st.button(say("try_again"), icon=":material/refresh:", on_click=open_assistant.clear)
+
+
+def _choose_language() -> str:
+    """The language switch; a choice stays in the URL, where there is none the browser's language counts."""
+    usual = language_of_browser(st.context.locale)
+    return st.sidebar.segmented_control(
+        words(usual, "language"),
+        list(LANGUAGES),
+        default=usual,
+        required=True,
+        format_func=LANGUAGES.__getitem__,
+        key="language",
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+
+
+def _show_page(assistant: Assistant, say: Say) -> None:
+    conversation = st.query_params.get("conversation", "")
+    speech = speeches().get(conversation)
+    speaking = speech is not None and not speech.finished
+    adapter = show_sidebar(assistant, conversation, speaking, open_assistant.clear, say)
+    st.title(label_text(assistant.domain.path.name))
+    history = assistant.history(conversation) if conversation else []
+    ratings = assistant.conversations.ratings(conversation)
+    if not history and not speech:
+        st.html(f'<p class="lw-hello">{say("hello")}</p>')
+    for turn in history:
+        if isinstance(turn, Answer):
+            show_answer(assistant, conversation, turn, ratings.get(turn.id), say)
+        else:
+            show_question(turn)
+    if speech and speaking:
+        show_question(speech.question)
+        show_speech(speech, say)
+    elif speech and speech.failed:
+        show_failure(speech, say)
+    st.chat_input(
+        say("ask"), key="question", disabled=speaking, on_submit=_ask, args=(assistant, conversation, adapter)
+    )
+
+
+def _ask(assistant: Assistant, conversation: str, adapter: str) -> None:
+    """Begin to answer what was typed, in the open conversation or in a new one."""
+    question = st.session_state["question"]
+    if not question or not question.strip():
+        return
+    conversation = conversation or uuid.uuid4().hex
+    st.query_params["conversation"] = conversation
+    speeches()[conversation] = Speech(assistant, question, conversation, adapter)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""The sidebar: conversations, who answers, and what the domain is."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from assistant import Assistant
+from assistant.refusal import Refusal
+from ui.safe_html import label_text
+from ui.turns import Say
+from ui.words import LANGUAGES
+
+SHOWN = 15
+"""How many conversations are listed before somebody asks for all."""
+
+
+def show_sidebar(
+    assistant: Assistant, conversation: str, speaking: bool, reload: Callable[[], None], say: Say
+) -> str:
+    """Draw the sidebar; returns the name of the adapter that shall answer, empty for the base model."""
+    with st.sidebar:
+        st.button(
+            say("new_conversation"),
+            key="new-conversation",
+            icon=":material/add:",
+            width="stretch",
+            on_click=_open,
+            args=("",),
+        )
+        adapter = _choose_adapter(assistant, say)
+        _list_conversations(assistant, conversation, speaking, say)
+        st.divider()
+        _show_facts(assistant, say)
+        st.button(
+            say("reload"),
+            key="reload",
+            icon=":material/refresh:",
+            type="tertiary",
+            help=say("reload_help"),
+            on_click=reload,
+        )
+    return adapter
+
+
+def _choose_adapter(assistant: Assistant, say: Say) -> str:
+    settings = assistant.domain.settings
+    names = ["", *assistant.domain.adapter_names()]
+    return st.selectbox(
+        say("adapter_label"),
+        names,
+        index=names.index(settings.adapter),
+        format_func=lambda name: name or f"{say('base_model')} ({settings.base_model})",
+        key="adapter",
+        help=say("adapter_help"),
+    )
+
+
+def _list_conversations(assistant: Assistant, opened: str, speaking: bool, say: Say) -> None:
+    """The conversations, the last spoken in first; the open one can be deleted."""
+    conversations = assistant.conversations.all()
+    if not conversations:
+        return
+    st.caption(say("conversations"))
+    everything = st.session_state.get("everything", False) or len(conversations) <= SHOWN
+    with st.container(key="conversations", gap=None):
+        for conversation in conversations if everything else conversations[:SHOWN]:
+            with st.container(horizontal=True, gap=None, vertical_alignment="center"):
+                is_open = conversation.id == opened
+                st.button(
+                    label_text(conversation.title),
+                    key=f"open-{conversation.id}",
+                    type="secondary" if is_open else "tertiary",
+                    width="stretch",
+                    wrap=False,
+                    on_click=_open,
+                    args=(conversation.id,),
+                )
+                if is_open and not speaking:
+                    _offer_deletion(assistant, conversation.id, say)
+    if not everything:
+        st.button(
+            say("everything", count=len(conversations)),
+            type="tertiary",
+            on_click=lambda: st.session_state.update(everything=True),
+        )
+
+
+def _offer_deletion(assistant: Assistant, conversation: str, say: Say) -> None:
+    with st.popover(say("delete"), icon=":material/delete:", type="tertiary", key="delete"):
+        st.write(say("delete_question"))
+        st.button(
+            say("delete_for_good"),
+            key="delete-for-good",
+            icon=":material/delete_forever:",
+            type="primary",
+            on_click=_delete,
+            args=(assistant, conversation),
+        )
+
+
+def _show_facts(assistant: Assistant, say: Say) -> None:
+    """What the domain holds, and how well it knows what it does not hold."""
+    lines = [say("documents", count=len(assistant.index.documents()))]
+    fits = Refusal.of(assistant.index).fits
+    if not assistant.domain.settings.answer.refuse:
+        lines.append(say("refusal_off"))
+    elif not fits:
+        lines.append(say("refusal_none"))
+    else:
+        lines += [_calibration(language, fit, say) for language, fit in sorted(fits.items())]
+    st.caption("  \n".join(lines))
+
+
+def _calibration(language: str, fit: dict, say: Say) -> str:
+    if not fit["calibrated"]:
+        return say("refusal_uncalibrated", language=LANGUAGES[language])
+    return say(
+        "refusal_calibrated",
+        language=LANGUAGES[language],
+        questions=fit["questions"],
+        false_answers=f"{fit['false_answers']:.0%}",
+        false_refusals=f"{fit['false_refusals']:.0%}",
+    )
+
+
+def _open(conversation: str) -> None:
+    if conversation:
+        st.query_params["conversation"] = conversation
+    else:
+        st.query_params.pop("conversation", None)
+
+
+def _delete(assistant: Assistant, conversation: str) -> None:
+    assistant.conversations.delete(conversation)
+    _open("")

@@ -1,0 +1,55 @@
+"""An answer while it is being made.
+
+It is made in a thread of its own, so that it goes on whatever the page does meanwhile: a rating of an earlier answer,
+another language, a reload.
+"""
+
+import threading
+import time
+
+from assistant import Answer, Assistant
+from domain import DomainError
+
+
+class Speech:
+    """One question being answered; the page looks at it again and again until it has :attr:`finished`."""
+
+    def __init__(self, assistant: Assistant, question: str, conversation: str, adapter: str) -> None:
+        self.question = question
+        self.text = ""
+        """What was said so far."""
+        self.loading = True
+        """True while the weights are being loaded."""
+        self.outcome: Answer | DomainError | None = None
+        """The answer, or why there is none; None before the end, and after it if something unforeseen broke it off."""
+        self.finished = False
+        self._began = time.monotonic()
+        self._stop = threading.Event()
+        threading.Thread(target=self._speak, args=(assistant, conversation, adapter), daemon=True).start()
+
+    @property
+    def seconds(self) -> int:
+        """How long it has been going on."""
+        return int(time.monotonic() - self._began)
+
+    @property
+    def failed(self) -> bool:
+        return self.finished and not isinstance(self.outcome, Answer)
+
+    def stop(self) -> None:
+        """End the answer at its next token; what was said is kept."""
+        self._stop.set()
+
+    def _speak(self, assistant: Assistant, conversation: str, adapter: str) -> None:
+        try:
+            _ = assistant.llm.loaded
+            self.loading = False
+            for piece in assistant.stream(self.question, conversation, adapter, self._stop):
+                if isinstance(piece, Answer):
+                    self.outcome = piece
+                else:
+                    self.text += piece
+        except DomainError as error:
+            self.outcome = error
+        finally:
+            self.finished = True

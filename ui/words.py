@@ -1,0 +1,87 @@
+"""The words of the interface, in English and in Chinese. What a domain says is in its own language and not here."""
+
+LANGUAGES = {"en": "English", "zh": "中文"}
+
+WORDS = {
+    "adapter_help": (
+        "The base model as it was published, or an adapter that `lorewright finetune` trained on this domain.",
+        "发布时的基础模型，或由 `lorewright finetune` 在本领域上训练的适配器。",
+    ),
+    "adapter_label": ("Who answers", "由谁回答"),
+    "answered_by": ("Answered by {name}", "回答者：{name}"),
+    "ask": ("Ask the documents", "向文档提问"),
+    "base_model": ("Base model", "基础模型"),
+    "broke_off": (
+        "The answer broke off; the terminal in which the page was started says why.",
+        "回答中断了；原因见启动本页面的终端。",
+    ),
+    "changed_since": (
+        "This document has changed since; here is the passage as it was read then.",
+        "文档此后已有改动；这里是当时读到的段落。",
+    ),
+    "conversations": ("Conversations", "会话"),
+    "delete": ("Delete", "删除"),
+    "delete_for_good": ("Delete for good", "永久删除"),
+    "delete_question": ("Its questions, answers and ratings will be gone.", "其中的问题、回答和评价都会消失。"),
+    "documents": ("{count} documents", "{count} 篇文档"),
+    "everything": ("Show all {count}", "显示全部 {count} 个"),
+    "heading": ("Ask {name}", "向 {name} 提问"),
+    "hello": (
+        "Every answer names the passages it rests on. Open a source to read it in its place. "
+        "What the documents do not hold, the assistant says it does not know.",
+        "每个回答都会标明所依据的段落，打开来源即可在原文中查看。文档里没有的内容，助手会说明它不知道。",
+    ),
+    "language": ("Language", "语言"),
+    "loading": (
+        "Loading the model into memory, only for the first question",
+        "正在把模型载入内存，只有第一个问题需要",
+    ),
+    "new_conversation": ("New conversation", "新会话"),
+    "no_domain": (
+        "The page was started without a domain; start it with: lorewright ui DOMAIN",
+        "启动页面时没有给出领域；请用此命令启动：lorewright ui 领域文件夹",
+    ),
+    "not_said": ("Stopped before the first word.", "在第一个字之前就已停止。"),
+    "page": ("page {page}", "第 {page} 页"),
+    "line": ("line {line}", "第 {line} 行"),
+    "reading": ("Reading the passages that fit", "正在阅读相关段落"),
+    "refusal_calibrated": (
+        "Refusal in {language}: calibrated on {questions} questions; it answers {false_answers} of those that it should "
+        "refuse and refuses {false_refusals} of those that it should answer.",
+        "拒答（{language}）：已用 {questions} 个问题校准；该拒答的仍会回答 {false_answers}，该回答的会拒答 {false_refusals}。",
+    ),
+    "refusal_none": (
+        "Refusal: not fitted yet; `lorewright index` does it.",
+        "拒答：尚未拟合；运行 `lorewright index` 即可。",
+    ),
+    "refusal_off": (
+        "Refusal: switched off in domain.toml.",
+        "拒答：已在 domain.toml 中关闭。",
+    ),
+    "refusal_uncalibrated": (
+        "Refusal in {language}: not calibrated, since there are too few training questions.",
+        "拒答（{language}）：未校准，因为训练问题太少。",
+    ),
+    "refused": ("Not in the documents", "文档中没有"),
+    "reload": ("Read the domain again", "重新读取领域"),
+    "reload_help": (
+        "After a change of domain.toml, or after `lorewright index`.",
+        "在修改 domain.toml 或运行 `lorewright index` 之后使用。",
+    ),
+    "seconds": ("{seconds} s", "{seconds} 秒"),
+    "source": ("Text of the source", "来源原文"),
+    "stop": ("Stop", "停止"),
+    "try_again": ("Try again", "重试"),
+    "you": ("You", "你"),
+}
+"""Each key with its English and its Chinese words; ``{names}`` are filled in by :func:`words`."""
+
+
+def words(language: str, key: str, /, **values: object) -> str:
+    """The words of one key in a language of :data:`LANGUAGES`."""
+    return WORDS[key][list(LANGUAGES).index(language)].format(**values)
+
+
+def language_of_browser(locale: str | None) -> str:
+    """The language of :data:`LANGUAGES` for a browser's locale such as ``zh-CN``; English where it is not known."""
+    return "zh" if (locale or "").lower().startswith("zh") else "en"
