@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langgraph.graph.state import CompiledStateGraph
 
 from assistant.agent import build_agent
 from assistant.answers import Answer, read_answer
-from assistant.chain import Request, answering_chain
+from assistant.chain import Request, State, answering_chain
 from assistant.chat_model import LocalChatModel
 from assistant.conversations import Conversations
 from assistant.errors import AssistantError
@@ -73,13 +73,13 @@ class Assistant:
         return Conversations(self.domain.conversations)
 
     @cached_property
-    def chain(self) -> CompiledStateGraph:
+    def chain(self) -> CompiledStateGraph[State, Request, State, State]:
         """The answering chain without memory, an ordinary LangChain Runnable:
         ``chain.invoke({"messages": [("user", "...")]})["messages"][-1]``."""
         return answering_chain(self.llm, self.index, self.prompts, Refusal.of(self.index))
 
     @cached_property
-    def remembering_chain(self) -> CompiledStateGraph:
+    def remembering_chain(self) -> CompiledStateGraph[State, Request, State, State]:
         """The same with memory; ``config["configurable"]["thread_id"]`` names the conversation."""
         saver = self.conversations.saver
         return answering_chain(self.llm, self.index, self.prompts, Refusal.of(self.index), saver)
@@ -114,8 +114,9 @@ class Assistant:
         chain = self.remembering_chain if conversation else self.chain
         if conversation:
             self.conversations.touch(conversation, question)
+        state: State = {"messages": [HumanMessage(question, id=uuid.uuid4().hex)]}  # type: ignore[typeddict-item]
         events = chain.stream(
-            {"messages": [{"role": "user", "content": question, "id": uuid.uuid4().hex}]},
+            state,
             {"configurable": {"thread_id": conversation}} if conversation else None,
             context=request,
             stream_mode=["messages", "updates"],

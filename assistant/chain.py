@@ -8,7 +8,9 @@ State is the list of messages. Each answer is an ``AIMessage`` whose ``additiona
 """
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +26,6 @@ from assistant.chat_model import LocalChatModel
 from assistant.citations import cite
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
-from base_models import Message
 from indexes import Index, Passage
 
 HISTORY_MESSAGES = 6
@@ -54,7 +55,7 @@ def answering_chain(
     prompts: Prompts,
     refusal: Refusal,
     checkpointer: BaseCheckpointSaver | None = None,
-) -> CompiledStateGraph:
+) -> CompiledStateGraph[State, Request, State, State]:
     """Compile the chain. Invoke it with ``{"messages": [("user", question)]}``; with a checkpointer it remembers the
     conversation named by ``config["configurable"]["thread_id"]``."""
     settings = prompts.domain.settings
@@ -84,16 +85,16 @@ def answering_chain(
         question, history = split_history(state["messages"])
         request = runtime.context or Request()
         speaker = llm.model_copy(update={"adapter": request.adapter})
-        whole: BaseMessage = AIMessageChunk("")
+        whole = AIMessageChunk(content="")
         for chunk in speaker.stream(list(map(_pair, prompts.answering(question, state["passages"], history)))):
-            whole = whole + chunk
+            whole += chunk  # type: ignore[assignment]  # two chunks of one class make one
             if request.stop.is_set():
                 break
         refused = prompts.is_refusal(whole.text)
         language = prompts.language(question)
         text, citations = (prompts.refusal(language), []) if refused else cite(whole.text, state["passages"])
         message = answer_message(text, state["passages"], citations, refused, request.adapter)
-        message.usage_metadata = whole.usage_metadata  # type: ignore[attr-defined]
+        message.usage_metadata = whole.usage_metadata
         return {"messages": [message]}
 
     def refuse(state: State) -> dict:
@@ -111,15 +112,15 @@ def answering_chain(
     return graph.compile(checkpointer=checkpointer)
 
 
-def split_history(messages: list[BaseMessage]) -> tuple[str, list[Message]]:
+def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[dict[str, str]]]:
     """The last question, and the answered turns before it as plain messages, the latest few only."""
     *earlier, last = messages
-    turns: list[Message] = []
-    for asked, said in zip(earlier, earlier[1:], strict=False):
+    turns: list[dict[str, str]] = []
+    for asked, said in pairwise(earlier):
         if asked.type == "human" and isinstance(said, AIMessage):
             turns += [{"role": "user", "content": asked.text}, {"role": "assistant", "content": said.text}]
     return last.text, turns[-HISTORY_MESSAGES:]
 
 
-def _pair(message: Message) -> tuple[str, str]:
+def _pair(message: dict[str, str]) -> tuple[str, str]:
     return message["role"], message["content"]

@@ -117,18 +117,18 @@ class LocalChatModel(BaseChatModel):
                 ready = whole[: len(whole) - _possible_stop(whole, stops)]
                 if new := ready[len(held_back) :]:
                     held_back = ready
-                    yield self._chunk(AIMessageChunk(new), run_manager)
+                    yield self._chunk(AIMessageChunk(content=new), run_manager)
         pieces.close()  # type: ignore[attr-defined]  # stops the model where a stop string ended the answer
         if held_back is not None:
             if rest := whole[len(held_back) :]:
-                yield self._chunk(AIMessageChunk(rest), run_manager)
+                yield self._chunk(AIMessageChunk(content=rest), run_manager)
         else:
             text, calls = split_tool_calls(whole, tools or [])
             chunks = [
                 tool_call_chunk(name=call["name"], args=call["arguments"], id=call["id"], index=index)
                 for index, call in enumerate(calls)
             ]
-            yield self._chunk(AIMessageChunk(text, tool_call_chunks=chunks), run_manager)
+            yield self._chunk(AIMessageChunk(content=text, tool_call_chunks=chunks), run_manager)
         yield self._last_chunk(messages, whole, generation, stopped_at, tools, run_manager)
 
     def _last_chunk(
@@ -151,7 +151,7 @@ class LocalChatModel(BaseChatModel):
             prompt, completion = generation.prompt_tokens, generation.completion_tokens
         finished = stopped_at is not None or (generation is not None and generation.stopped)
         message = AIMessageChunk(
-            "",
+            content="",
             usage_metadata=UsageMetadata(
                 input_tokens=prompt, output_tokens=completion, total_tokens=prompt + completion
             ),

@@ -39,7 +39,7 @@ def cite(answer: str, passages: Sequence[Passage]) -> tuple[str, list[Citation]]
     text = ""
     for sentence, source, following in zip(sentences, sources, [*sources[1:], None], strict=True):
         marked = source is not None and source != following
-        text += f"{sentence.rstrip()} [{numbers[source]}] " if marked and source is not None else sentence
+        text += f"{sentence.rstrip()} [{numbers[source]}] " if source is not None and marked else sentence
     return text.strip(), [Citation(number, passages[source]) for source, number in numbers.items()]
 
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from assistant.settings_flags import settings_flags
-from domain import Domain, DomainError, FinetuneConfig, create_domain, read_questions
+from domain import Domain, DomainError, FinetuneConfig, create_domain
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -201,7 +201,9 @@ def ui(
 
 
 @app.command()
-def doctor(domain: Annotated[Path | None, typer.Argument(metavar="[DOMAIN]", help="A domain to look at too.")] = None) -> None:
+def doctor(
+    domain: Annotated[Path | None, typer.Argument(metavar="[DOMAIN]", help="A domain to look at too.")] = None,
+) -> None:
     """Tell what one needs to know when something does not work."""
     from assistant.doctor import print_report
 

@@ -1,7 +1,7 @@
 """Memory: conversations and ratings in one SQLite file, ``conversations.sqlite``.
 
-The turns themselves are LangGraph checkpoints (the tables ``checkpoints`` and ``writes`` are its own); beside them stand
-two small tables of ours, ``conversations`` (id, title) and ``ratings``.
+The turns themselves are LangGraph checkpoints (the tables ``checkpoints`` and ``writes`` are its own); beside them
+stand two small tables of ours, ``conversations`` (id, title) and ``ratings``.
 """
 
 import sqlite3

@@ -14,14 +14,30 @@ from rich.table import Table
 from base_models import CATALOGUE, cache_folder, cached_models, is_fetched
 from domain import Domain, DomainError
 
-PACKAGES = (
-    "lorewright torch transformers peft safetensors langchain langgraph faiss-cpu sentence-transformers streamlit "
-    "bitsandbytes"
-).split()
-VARIABLES = (
-    "LOREWRIGHT_CACHE LOREWRIGHT_MODELS LOREWRIGHT_MIRROR HF_HUB_OFFLINE HF_ENDPOINT LANGSMITH_TRACING "
-    "LANGCHAIN_TRACING_V2 OMP_NUM_THREADS HTTPS_PROXY"
-).split()
+PACKAGES = [
+    "lorewright",
+    "torch",
+    "transformers",
+    "peft",
+    "safetensors",
+    "langchain",
+    "langgraph",
+    "faiss-cpu",
+    "sentence-transformers",
+    "streamlit",
+    "bitsandbytes",
+]
+VARIABLES = [
+    "LOREWRIGHT_CACHE",
+    "LOREWRIGHT_MODELS",
+    "LOREWRIGHT_MIRROR",
+    "HF_HUB_OFFLINE",
+    "HF_ENDPOINT",
+    "LANGSMITH_TRACING",
+    "LANGCHAIN_TRACING_V2",
+    "OMP_NUM_THREADS",
+    "HTTPS_PROXY",
+]
 
 
 def print_models() -> None:
@@ -47,7 +63,9 @@ def print_report(domain: Path | None) -> None:
         ("Environment", _environment()),
         *([(f"Domain {domain}", _domain(domain))] if domain else []),
     ):
-        table = Table(title=title, box=None, show_header=False, title_justify="left", title_style="bold", padding=(0, 2))
+        table = Table(
+            title=title, box=None, show_header=False, title_justify="left", title_style="bold", padding=(0, 2)
+        )
         for name, value in rows:
             table.add_row(name, value)
         console.print(table, "")
@@ -63,10 +81,22 @@ def _machine() -> list[tuple[str, str]]:
     memory = psutil.virtual_memory()
     disk = shutil.disk_usage(_existing(cache_folder()))
     return [
-        ("system", f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}"),
-        ("processor", f"{psutil.cpu_count()} cores, {torch.get_num_threads()} used; {torch.backends.cpu.get_cpu_capability()}"),
-        ("device", f"{device}, weights in {str(choose_dtype('auto', device)).removeprefix('torch.')} (the faster here)"),
-        ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free; the default model needs about 2"),
+        (
+            "system",
+            f"{platform.system()} {platform.release()} {platform.machine()}, Python {platform.python_version()}",
+        ),
+        (
+            "processor",
+            f"{psutil.cpu_count()} cores, {torch.get_num_threads()} used; {torch.backends.cpu.get_cpu_capability()}",
+        ),
+        (
+            "device",
+            f"{device}, weights in {str(choose_dtype('auto', device)).removeprefix('torch.')} (the faster here)",
+        ),
+        (
+            "memory",
+            f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free; the default model needs about 2",
+        ),
         ("disk of the cache", f"{disk.free / 2**30:.1f} GiB free; the default models need about 2"),
     ]
 

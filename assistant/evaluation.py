@@ -5,7 +5,6 @@ citations as in the chain; only the decoding is in batches. Results are one vers
 every answer included, so that a figure can be traced to the answers it counts.
 """
 
-import json
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -55,9 +54,7 @@ def evaluate(
     found = assistant.index.search_many([search_text(question) for question in questions], k=RANKS)
     refusal = Refusal.of(assistant.index)
     cells = [Cell(tuned, index) for tuned in ([False, True] if adapter else [False]) for index in (False, True)]
-    answers = {
-        cell.name: _answers(assistant, cell, adapter, questions, found, refusal, progress) for cell in cells
-    }
+    answers = {cell.name: _answers(assistant, cell, adapter, questions, found, refusal, progress) for cell in cells}
     return {
         "format": FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -97,9 +94,7 @@ def _answers(
         for index, (question, passages) in enumerate(zip(questions, shown, strict=True))
         if passages is None or not (settings.answer.refuse and refusal.refuses(search_text(question), passages))
     ]
-    speaker = assistant.llm.model_copy(
-        update={"adapter": assistant.adapter_folder(adapter) if cell.tuned else None}
-    )
+    speaker = assistant.llm.model_copy(update={"adapter": assistant.adapter_folder(adapter) if cell.tuned else None})
     done = 0
 
     def advance(more: int) -> None:
@@ -168,7 +163,9 @@ def gains(answers: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[float, fl
     for index in (False, True):
         base, tuned = (answers.get(Cell(tuned, index).name) for tuned in (False, True))
         if base and tuned:
-            pairs = [after["f1"] - before["f1"] for before, after in zip(base, tuned, strict=True) if before["answerable"]]
+            pairs = [
+                after["f1"] - before["f1"] for before, after in zip(base, tuned, strict=True) if before["answerable"]
+            ]
             result[f"{'with' if index else 'without'} index"] = bootstrap(pairs, mean)
     return result
 
@@ -190,5 +187,3 @@ def retrieval(questions: Sequence[Question], found: Sequence[Sequence[Passage]])
         }
         for language, values in ranks.items()
     }
-
-

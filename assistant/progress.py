@@ -6,21 +6,14 @@ Where the output is not a terminal (a log, CI), a plain line every few seconds i
 import sys
 import time
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+if TYPE_CHECKING:
+    from finetune import Step
+
 LOG_SECONDS = 15
-
-
-class TrainingStep(Protocol):
-    """What ``finetune.Step`` tells; named here so that this file needs no torch."""
-
-    step: int
-    steps: int
-    loss: float
-    tokens_per_second: float
-    seconds_left: float
 
 
 class Bars:
@@ -54,7 +47,7 @@ class Bars:
         left = (total - done) / rate if done else None
         self._show(work, done, total, f"{rate:.1f}/s" if done else "", left)
 
-    def step(self, step: TrainingStep) -> None:
+    def step(self, step: "Step") -> None:
         """Show an optimiser step."""
         detail = f"loss {step.loss:.3f}, {step.tokens_per_second:.0f} tokens/s"
         self._show("training", step.step, step.steps, detail, step.seconds_left)

@@ -30,9 +30,7 @@ class Prompts:
 
     def __init__(self, domain: Domain):
         self.domain = domain
-        self._texts = {
-            (language, name): self._read(language, name) for language in ("en", "zh") for name in VARIABLES
-        }
+        self._texts = {(language, name): self._read(language, name) for language in ("en", "zh") for name in VARIABLES}
 
     def language(self, question: str) -> str:
         """The language to answer in: the domain's, or that of the question."""
@@ -45,7 +43,9 @@ class Prompts:
 
     def is_refusal(self, answer: str) -> bool:
         """Whether an answer says nothing, or is a refusal in whichever language."""
-        return not answer.strip() or any(answer.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh"))
+        return not answer.strip() or any(
+            answer.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh")
+        )
 
     def text(self, name: str, language: str, **variables: str) -> str:
         """One prompt with its variables filled in."""

@@ -94,8 +94,12 @@ def fit_refusal(
         progress("fitting refusal", number, len(everything))
     fits = {}
     for language in ("en", "zh"):
-        real = [(values, answerable) for lang, values, answerable, invented in rows if lang == language and not invented]
-        invented = [(values, answerable) for lang, values, answerable, is_made_up in rows if lang == language and is_made_up]
+        real = [
+            (values, answerable) for lang, values, answerable, invented in rows if lang == language and not invented
+        ]
+        invented = [
+            (values, answerable) for lang, values, answerable, is_made_up in rows if lang == language and is_made_up
+        ]
         if _enough(real):
             fits[language] = _fit(real) | {"calibrated": True}
         elif _enough(real + invented):

@@ -11,7 +11,9 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-FRAMES = re.compile(r"<tool_call>\s*(?P<tag>.*?)\s*(?:</tool_call>|$)|```(?:json)?\s*(?P<fence>\{.*?\})\s*```", re.DOTALL)
+FRAMES = re.compile(
+    r"<tool_call>\s*(?P<tag>.*?)\s*(?:</tool_call>|$)|```(?:json)?\s*(?P<fence>\{.*?\})\s*```", re.DOTALL
+)
 
 
 def split_tool_calls(text: str, tools: Sequence[dict[str, Any]]) -> tuple[str, list[dict[str, str]]]:

@@ -35,7 +35,7 @@ def training_conversations(
     chance = random.Random(config.seed)
     found = index.search_many([search_text(question) for question in questions], k=SEARCHED)
     k = prompts.domain.settings.retrieval.k
-    conversations = []
+    conversations: list[list[Message]] = []
     for question, passages in zip(questions, found, strict=True):
         grounded = chance.random() < config.retrieved_share or not question.answerable
         shown, answer = _grounded(question, passages, k, prompts, chance) if grounded else (None, question.answer)

@@ -6,7 +6,7 @@ anything heavy is imported, so that asking again for what is finished answers at
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -106,7 +106,9 @@ def _inputs(domain: Domain, questions: Path) -> dict[str, str]:
     from indexes import Index
 
     if not questions.is_file():
-        raise DomainError(f"{questions} does not exist; write one question and answer a line into it (README shows how).")
+        raise DomainError(
+            f"{questions} does not exist; write one question and answer a line into it (README shows how)."
+        )
     with Index.open(domain) as index:
         generation = index.generation
         calibration = index.meta("refusal")
@@ -124,7 +126,7 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _known_result(file: Path) -> Mapping[str, Any] | None:
+def _known_result(file: Path) -> dict[str, Any] | None:
     """An evaluation written before, or None if there is none or it is of another format."""
     if not file.is_file():
         return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from base_models.adapters import read_manifest, seal_adapter
 from base_models.catalogue import CATALOGUE, Entry, find
 from base_models.errors import ModelError
-from base_models.fetch import cached_models, fetch, fingerprint, is_fetched
+from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, is_fetched
 
 if TYPE_CHECKING:
     from base_models.embedding import Embedder, load_embedder
@@ -41,6 +41,7 @@ __all__ = [
     "Message",
     "ModelError",
     "Sampling",
+    "cache_folder",
     "cached_models",
     "encode",
     "fetch",

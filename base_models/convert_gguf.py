@@ -49,7 +49,6 @@ def convert_gguf(file: Path, folder: Path, report: Callable[[int, int], None]) -
     """
     from gguf import GGUFReader
 
-    report(0, 1)
     reader = GGUFReader(file)
     architecture = _value(reader, "general.architecture")
     if architecture not in ("llama", "qwen2"):

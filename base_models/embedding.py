@@ -19,7 +19,7 @@ from base_models.fetch import fetch, fingerprint
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-BATCH = 16
+BATCH = 32
 
 
 class Embedder:

@@ -145,7 +145,7 @@ def _make(entry: Entry, folder: Path, console: Console) -> None:
         shutil.rmtree(left_by_a_crash, ignore_errors=True)
     with Progress(
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=20),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
@@ -160,7 +160,11 @@ def _make(entry: Entry, folder: Path, console: Console) -> None:
 
         files = obtain(entry, cache_folder() / "files", downloaded)
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
     ) as bar:
         task = bar.add_task(f"convert {entry.name}", total=None)
         with whole_folder(folder) as partial:

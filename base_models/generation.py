@@ -128,9 +128,7 @@ def _generate_ids(
     mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     processors = LogitsProcessorList()
     if sampling.repetition_penalty != 1.0:
-        processors.append(
-            RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=length)
-        )
+        processors.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=length))
     choice: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if sampling.temperature > 0:
         choice = {"do_sample": True, "temperature": sampling.temperature, "top_p": 0.9, "top_k": None}
@@ -155,5 +153,5 @@ def _generate_ids(
 
 
 def _generation(loaded: LoadedModel, prompt_tokens: int, ids: list[int]) -> Generation:
-    text = loaded.tokenizer.decode(ids, skip_special_tokens=True).strip()
-    return Generation(text, prompt_tokens, len(ids), bool(ids) and ids[-1] == loaded.tokenizer.eos_token_id)
+    text = str(loaded.tokenizer.decode(ids, skip_special_tokens=True))
+    return Generation(text.strip(), prompt_tokens, len(ids), bool(ids) and ids[-1] == loaded.tokenizer.eos_token_id)

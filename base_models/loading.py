@@ -56,7 +56,9 @@ class LoadedModel:
         if self.name in CATALOGUE:
             return list(find(self.name).target_modules)
         attention = re.compile(r"(^|[._])(query|key|value|qkv|[qkvo])_?(key_value|proj)?$|c_attn")
-        layers = {name.rpartition(".")[2] for name, part in self.model.named_modules() if isinstance(part, torch.nn.Linear)}
+        layers = {
+            name.rpartition(".")[2] for name, part in self.model.named_modules() if isinstance(part, torch.nn.Linear)
+        }
         return sorted(layer for layer in layers if attention.search(layer))
 
     @contextmanager
@@ -131,7 +133,7 @@ def load(
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if not tokenizer.chat_template:
         raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
-    model = AutoModelForCausalLM.from_pretrained(
+    model: Any = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=torch_dtype,
         local_files_only=True,
@@ -180,7 +182,10 @@ def _fastest_cpu_dtype() -> str:
     if key not in known:
         times = {}
         for name in ("float32", "bfloat16"):
-            left, right = torch.ones(64, 2048, dtype=getattr(torch, name)), torch.ones(2048, 2048, dtype=getattr(torch, name))
+            left, right = (
+                torch.ones(64, 2048, dtype=getattr(torch, name)),
+                torch.ones(2048, 2048, dtype=getattr(torch, name)),
+            )
             left @ right
             start = time.perf_counter()
             for _ in range(5):

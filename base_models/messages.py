@@ -81,10 +81,11 @@ def _template(
     tools: Sequence[dict] | None,
     add_generation_prompt: bool,
 ) -> list[int]:
-    return tokenizer.apply_chat_template(
+    ids: Any = tokenizer.apply_chat_template(
         [dict(message) for message in messages],
         tools=list(tools) if tools else None,
         add_generation_prompt=add_generation_prompt,
         sanitize_control_tokens=True,
         return_dict=False,
     )
+    return list(ids)

@@ -23,7 +23,9 @@ class Domain:
         if not folder.is_dir():
             raise DomainError(f"{folder} is not a folder; make a new domain with: lorewright new {folder}")
         if not (folder / "domain.toml").is_file():
-            raise DomainError(f"{folder} has no domain.toml, so it is not a domain; make one with: lorewright new {folder}")
+            raise DomainError(
+                f"{folder} has no domain.toml, so it is not a domain; make one with: lorewright new {folder}"
+            )
         return cls(folder, read_settings(folder / "domain.toml"))
 
     @property

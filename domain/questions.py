@@ -60,7 +60,9 @@ def read_questions(path: Path) -> list[Question]:
         try:
             question = _question(json.loads(line.decode("utf-8-sig")), f"line-{number}")
         except UnicodeDecodeError as error:
-            raise DomainError(f"{path}, line {number}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None
+            raise DomainError(
+                f"{path}, line {number}: not UTF-8 text ({error.reason}); save the file as UTF-8."
+            ) from None
         except json.JSONDecodeError as error:
             raise DomainError(f"{path}, line {number}, column {error.colno}: not valid JSON ({error.msg}).") from None
         except ValueError as error:
@@ -75,19 +77,27 @@ def read_questions(path: Path) -> list[Question]:
 def _question(record: Any, default_id: str) -> Question:
     """Check one decoded line; raise ValueError with what is wrong, without a full stop."""
     if not isinstance(record, dict):
-        raise ValueError("must be a JSON object like {\"messages\": [...]}")
+        raise ValueError('must be a JSON object like {"messages": [...]}')
     if unknown := sorted(set(record) - KEYS):
         raise ValueError(f"unknown key {unknown[0]!r}; the keys are {', '.join(sorted(KEYS))}")
     messages = record.get("messages")
     if not isinstance(messages, list) or len(messages) < 2:
         raise ValueError('"messages" must be a list of at least a question and its answer')
     for position, message in enumerate(messages):
-        if not isinstance(message, dict) or not isinstance(message.get("content"), str) or not message["content"].strip():
-            raise ValueError(f'message {position + 1} must be {{"role": ..., "content": ...}} with a text that is not empty')
+        if (
+            not isinstance(message, dict)
+            or not isinstance(message.get("content"), str)
+            or not message["content"].strip()
+        ):
+            raise ValueError(
+                f'message {position + 1} must be {{"role": ..., "content": ...}} with a text that is not empty'
+            )
     roles = [message.get("role") for message in messages]
     spoken = roles[1:] if roles[0] == "system" else roles
     if spoken != ["user", "assistant"] * (len(spoken) // 2) or not spoken:
-        raise ValueError(f"roles must alternate user, assistant and end with assistant, not {', '.join(map(str, roles))}")
+        raise ValueError(
+            f"roles must alternate user, assistant and end with assistant, not {', '.join(map(str, roles))}"
+        )
     answerable = record.get("answerable", True)
     if not isinstance(answerable, bool):
         raise ValueError('"answerable" must be true or false')

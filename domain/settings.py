@@ -27,7 +27,7 @@ class _Table(BaseModel):
 class RetrievalSettings(_Table):
     """What is read into the index and what is found again."""
 
-    k: Annotated[int, Field(ge=1, le=20)] = 4
+    k: Annotated[int, Field(ge=1, le=20)] = 3
     """How many passages are put before the model."""
 
     passage_tokens: Annotated[int, Field(ge=32, le=500)] = 200
@@ -144,7 +144,10 @@ def read_settings(path: Path) -> Settings:
 def new_settings_text(**chosen: str) -> str:
     """The text of a new ``domain.toml``: every key commented with its own help text, the chosen ones set."""
     lines = ["# What this assistant is. A key that starts with # shows its default; remove the # to change it.", ""]
-    tables = [("", Settings), *((name, type(table)) for name, table in Settings() if isinstance(table, _Table))]
+    tables: list[tuple[str, type[_Table]]] = [
+        ("", Settings),
+        *((name, type(table)) for name, table in Settings() if isinstance(table, _Table)),
+    ]
     for table_name, table in tables:
         if table_name:
             lines += [f"[{table_name}]"]
@@ -210,7 +213,10 @@ def _line_of(text: str, tables: list[str], key: str) -> int | None:
             current = [part.strip().strip("\"'") for part in header[1].split(".")]
             if current == [*tables, key]:
                 return number
-        elif (assignment := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line)) and [*current, *assignment[1].split(".")] == [
+        elif (assignment := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line)) and [
+            *current,
+            *assignment[1].split("."),
+        ] == [
             *tables,
             key,
         ]:

@@ -94,9 +94,7 @@ def summed_loss(
 ) -> torch.Tensor:
     """Cross-entropy summed over the labelled tokens, with the head run only where some row predicts one of them."""
     predicts = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().flatten()
-    logits = model(
-        input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=predicts, use_cache=False
-    ).logits
+    logits = model(input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=predicts, use_cache=False).logits
     targets = labels[:, predicts + 1]
     return cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
 

@@ -1,17 +1,20 @@
 """The index of one domain, as the other rooms use it."""
 
 import json
+import sqlite3
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
+
+import numpy as np
 
 from domain import Domain
 from indexes.coverage import coverage
 from indexes.errors import IndexingError
 from indexes.language import SEGMENTER_VERSION
-from indexes.search import Mode, Passage, read_passage, search
+from indexes.search import CANDIDATES, Mode, Passage, Scores, candidates, read_passage, search
 from indexes.splitting import SPLITTER_VERSION
 from indexes.storage import BuiltWith, Storage, only_writer, read_built_with, transaction
 from indexes.update import Progress, UpdateReport, difference, follow
@@ -37,7 +40,7 @@ class Index:
 
     def __init__(self, domain: Domain, embedder: "Embedder | None" = None) -> None:
         self.domain = domain
-        self._embedder = embedder
+        self._given = self._embedder = embedder
         self._embedder_lock = threading.Lock()
         self._storage = Storage(domain.index / "passages.sqlite", f"lorewright index {domain.path}")
         self._vectors = VectorCache(domain.index / "vectors.faiss")
@@ -55,8 +58,8 @@ class Index:
         self.close()
 
     def close(self) -> None:
-        """Let go of the embedder and of the vectors in memory; a later call would load them again."""
-        self._embedder = None
+        """Let go of the embedder, unless it was given, and of the vectors in memory; a later call loads them again."""
+        self._embedder = self._given
         self._vectors = VectorCache(self.domain.index / "vectors.faiss")
 
     def update(self, rebuild: bool = False, progress: Progress | None = None) -> UpdateReport:
@@ -106,17 +109,30 @@ class Index:
         if count < 1:
             raise IndexingError(f"k is {count}, but a search must ask for at least one passage.")
         asked = [query for query in queries if query.strip()]
-        with self._storage.reading() as connection:
-            self._check(read_built_with(connection))
-        vectors = self._loaded().encode_queries(asked) if asked and mode != "full_text" else None
-        with self._storage.reading() as connection:
-            self._check(read_built_with(connection))
+        with self._searching(asked, mode) as (connection, vectors):
             results = iter(search(connection, self._vectors, asked, vectors, count, mode, settings.dense_weight))
+        return [next(results) if query.strip() else [] for query in queries]
+
+    def candidates(self, queries: Sequence[str]) -> list[Scores]:
+        """What hybrid search chooses from, with both scores, before they become one: to measure or to fit weights."""
+        with self._searching(list(queries), "hybrid") as (connection, vectors):
+            return candidates(connection, self._vectors, list(queries), vectors, CANDIDATES, "hybrid")
+
+    @contextmanager
+    def _searching(
+        self, queries: list[str], mode: Mode
+    ) -> Iterator[tuple[sqlite3.Connection, np.ndarray[Any, np.dtype[np.float32]] | None]]:
+        """One state of a checked index, and the vectors of the queries; on leaving, the vector cache is mended."""
+        with self._storage.reading() as connection:
+            self._check(read_built_with(connection))
+        vectors = self._loaded().encode_queries(queries) if queries and mode != "full_text" else None
+        with self._storage.reading() as connection:
+            self._check(read_built_with(connection))
+            yield connection, vectors
             if vectors is not None and not self._vectors.is_saved:
                 # a cache that could not be written now is made again next time: an update is at work, or a full disk
                 with suppress(IndexingError, OSError), only_writer(self._writer_lock, wait=0):
                     self._vectors.save(connection)
-        return [next(results) if query.strip() else [] for query in queries]
 
     def coverage(self, question: str, passages: Sequence[Passage]) -> float:
         """Share of the question's words that these passages hold, rare words weighing more; 0 to 1."""

@@ -180,16 +180,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def only_writer(lock: Path, wait: float = WAIT_SECONDS) -> Iterator[None]:
+def only_writer(lock: Path, wait: float | None = None) -> Iterator[None]:
     """Hold the update lock of an index, released by the system even when the process is killed.
 
-    Raises :class:`IndexingError` with the holder's process id when it is not free within ``wait`` seconds.
+    Raises :class:`IndexingError` with the holder's process id when it is not free within ``wait`` seconds (10).
     """
     from filelock import FileLock, Timeout
 
     lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(lock, timeout=wait):
+        with FileLock(lock, timeout=WAIT_SECONDS if wait is None else wait):
             lock.write_text(str(os.getpid()), encoding="ascii")
             yield
     except Timeout:

@@ -47,8 +47,7 @@ class VectorCache:
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write the file unless it is up to date; only who holds the update lock may call this."""
-        import faiss
-
+        faiss = _faiss()
         with self._lock:
             self._synchronise(connection)
             if self._saved_generation == self._generation:
@@ -80,8 +79,7 @@ class VectorCache:
 
     def _loaded(self, identity: str) -> tuple[Any, int]:
         """The index in the file and its generation; ``(None, -1)`` where it is missing, damaged or another index's."""
-        import faiss
-
+        faiss = _faiss()
         try:
             content = self.path.read_bytes()
         except OSError:
@@ -98,10 +96,17 @@ class VectorCache:
         return faiss.deserialize_index(np.frombuffer(content[: -_TRAILER.size], np.uint8)), generation
 
 
-def _updated(index: Any, wanted: np.ndarray, connection: sqlite3.Connection) -> Any:
-    """``index`` (or None) with exactly the passages ``wanted``, their vectors read from SQLite where they are new."""
+def _faiss() -> Any:
+    """FAISS on one thread: torch brings an OpenMP of its own, and on macOS two of them with threads crash a process."""
     import faiss
 
+    faiss.omp_set_num_threads(1)
+    return faiss
+
+
+def _updated(index: Any, wanted: np.ndarray, connection: sqlite3.Connection) -> Any:
+    """``index`` (or None) with exactly the passages ``wanted``, their vectors read from SQLite where they are new."""
+    faiss = _faiss()
     present = faiss.vector_to_array(index.id_map) if index is not None else np.empty(0, np.int64)
     gone, new = np.setdiff1d(present, wanted), np.setdiff1d(wanted, present)
     if len(gone):

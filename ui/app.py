@@ -43,7 +43,7 @@ def main() -> None:
     try:
         _show_page(open_assistant(domain), say)
     except DomainError as error:
-        st.title(label_text(domain.name))
+        st.header(label_text(domain.name))
         st.error(label_text(str(error)))
         st.button(say("try_again"), icon=":material/refresh:", on_click=open_assistant.clear)
 
@@ -68,7 +68,7 @@ def _show_page(assistant: Assistant, say: Say) -> None:
     speech = speeches().get(conversation)
     speaking = speech is not None and not speech.finished
     adapter = show_sidebar(assistant, conversation, speaking, open_assistant.clear, say)
-    st.title(label_text(assistant.domain.path.name))
+    st.header(label_text(assistant.domain.path.name))
     history = assistant.history(conversation) if conversation else []
     ratings = assistant.conversations.ratings(conversation)
     if not history and not speech:

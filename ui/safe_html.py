@@ -29,9 +29,11 @@ def plain_html(text: str) -> str:
 
 def source_html(text: str, start: int, end: int, label: str) -> str:
     """``text[start:end]`` highlighted, and some of what stands around it; ``label`` is read out by screen readers."""
-    first, last = max(0, start - BEFORE), min(len(text), end + AFTER)
-    before = "…" * (first > 0) + text[first:start].lstrip("\n")
-    after = text[end:last].rstrip("\n") + "…" * (last < len(text))
+    before, after = text[max(0, start - BEFORE) : start], text[end : end + AFTER]
+    if start > BEFORE:
+        before = "…" + re.sub(r"^\w{1,20}\b", "", before)  # half a word
+    if end + AFTER < len(text):
+        after = re.sub(r"\b\w{1,20}$", "", after) + "…"
     return (
         f'<div class="lw-source" tabindex="0" role="region" aria-label="{escape(label)}">'
         f"{escape(before)}<mark>{escape(text[start:end])}</mark>{escape(after)}</div>"

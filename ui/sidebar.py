@@ -49,7 +49,7 @@ def _choose_adapter(assistant: Assistant, say: Say) -> str:
         say("adapter_label"),
         names,
         index=names.index(settings.adapter),
-        format_func=lambda name: name or f"{say('base_model')} ({settings.base_model})",
+        format_func=lambda name: name or say("base_model"),
         key="adapter",
         help=say("adapter_help"),
     )
@@ -64,7 +64,7 @@ def _list_conversations(assistant: Assistant, opened: str, speaking: bool, say: 
     everything = st.session_state.get("everything", False) or len(conversations) <= SHOWN
     with st.container(key="conversations", gap=None):
         for conversation in conversations if everything else conversations[:SHOWN]:
-            with st.container(horizontal=True, gap=None, vertical_alignment="center"):
+            with st.container(horizontal=True, gap="xxsmall", vertical_alignment="center", wrap=False):
                 is_open = conversation.id == opened
                 st.button(
                     label_text(conversation.title),
@@ -86,7 +86,7 @@ def _list_conversations(assistant: Assistant, opened: str, speaking: bool, say: 
 
 
 def _offer_deletion(assistant: Assistant, conversation: str, say: Say) -> None:
-    with st.popover(say("delete"), icon=":material/delete:", type="tertiary", key="delete"):
+    with st.popover(say("delete"), type="tertiary", key="delete"):
         st.write(say("delete_question"))
         st.button(
             say("delete_for_good"),
@@ -100,23 +100,24 @@ def _offer_deletion(assistant: Assistant, conversation: str, say: Say) -> None:
 
 def _show_facts(assistant: Assistant, say: Say) -> None:
     """What the domain holds, and how well it knows what it does not hold."""
-    lines = [say("documents", count=len(assistant.index.documents()))]
-    fits = Refusal.of(assistant.index).fits
-    if not assistant.domain.settings.answer.refuse:
-        lines.append(say("refusal_off"))
-    elif not fits:
-        lines.append(say("refusal_none"))
-    else:
-        lines += [_calibration(language, fit, say) for language, fit in sorted(fits.items())]
-    st.caption("  \n".join(lines))
+    settings = assistant.domain.settings
+    lines = [say("documents", count=len(assistant.index.documents())), say("model", name=settings.base_model)]
+    fits = Refusal.of(assistant.index).fits if settings.answer.refuse else {}
+    if not fits:
+        lines.append(say("refusal_none" if settings.answer.refuse else "refusal_off"))
+    for key, calibrated in (("refusal_calibrated", True), ("refusal_uncalibrated", False)):
+        if languages := [LANGUAGES[language] for language, fit in fits.items() if fit["calibrated"] == calibrated]:
+            lines.append(say(key, languages=", ".join(languages)))
+    rates = "\n\n".join(_error_rates(LANGUAGES[language], fit, say) for language, fit in fits.items())
+    st.caption("  \n".join(map(label_text, lines)), help=rates or None)
 
 
-def _calibration(language: str, fit: dict, say: Say) -> str:
+def _error_rates(language: str, fit: dict, say: Say) -> str:
     if not fit["calibrated"]:
-        return say("refusal_uncalibrated", language=LANGUAGES[language])
+        return say("refusal_unknown_rates", language=language)
     return say(
-        "refusal_calibrated",
-        language=LANGUAGES[language],
+        "refusal_rates",
+        language=language,
         questions=fit["questions"],
         false_answers=f"{fit['false_answers']:.0%}",
         false_refusals=f"{fit['false_refusals']:.0%}",

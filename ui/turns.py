@@ -1,5 +1,6 @@
 """How a question, an answer and its sources look."""
 
+import time
 from collections.abc import Callable
 
 import streamlit as st
@@ -12,11 +13,13 @@ from ui.speech import Speech
 Say = Callable[..., str]
 """``say(key, **values)`` gives the words of the interface in the chosen language."""
 
-TICK_SECONDS = 0.25
+TICK_SECONDS = 0.1
+
+QUESTION_ICON, ANSWER_ICON, REFUSAL_ICON = ":material/person:", ":material/menu_book:", ":material/block:"
 
 
 def show_question(text: str) -> None:
-    with st.chat_message("user", avatar=":material/person:"):
+    with st.chat_message("user", avatar=QUESTION_ICON):
         st.html(plain_html(text))
 
 
@@ -24,18 +27,19 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
     """An answer, its sources, who spoke, and the thumbs by which it is rated."""
     kind = "refused" if answer.refused else "answer"
     with (
-        st.chat_message("assistant", avatar=":material/block:" if answer.refused else ":material/menu_book:"),
+        st.chat_message("assistant", avatar=REFUSAL_ICON if answer.refused else ANSWER_ICON),
         st.container(key=f"{kind}-{answer.id}", gap="xsmall"),
     ):
         if answer.refused:
-            st.badge(say("refused"), icon=":material/block:", color="orange")
+            st.badge(say("refused"), icon=REFUSAL_ICON, color="orange")
         st.html(answer_html(answer.text or say("not_said")))
         for citation in answer.citations:
             _show_source(assistant, answer.id, citation, say)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             # A refusal may come without asking any model; then there is nobody to name.
             if answer.adapter or not answer.refused:
-                st.caption(label_text(say("answered_by", name=answer.adapter or say("base_model"))), width="content")
+                who = say("answered_by", name=answer.adapter) if answer.adapter else say("answered_by_base")
+                st.caption(label_text(who), width="content")
             key = f"rating-{answer.id}"
             st.feedback(
                 "thumbs",
@@ -45,19 +49,19 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
             )
 
 
-@st.fragment(run_every=TICK_SECONDS)
 def show_speech(speech: Speech, say: Say) -> None:
-    """An answer that grows, with a button that stops it."""
-    if speech.finished:
-        st.rerun()
-    with st.chat_message("assistant", avatar=":material/menu_book:"), st.container(key="speech", gap="xsmall"):
-        if speech.text:
-            st.html(answer_html(speech.text))
-        else:
-            waiting = say("loading") if speech.loading else say("reading")
-            seconds = say("seconds", seconds=speech.seconds)
-            st.html(f'<div class="lw-waiting" role="status"><span class="lw-spinner"></span>{waiting} · {seconds}</div>')
+    """An answer that grows, with a button that stops it; runs the page anew when the answer is whole.
+
+    A click on anything leaves this loop (Streamlit ends the run at the next line that shows something), and the run that
+    the click began comes back to it.
+    """
+    with st.chat_message("assistant", avatar=ANSWER_ICON), st.container(key="speech", gap="small"):
+        said = st.empty()
         st.button(say("stop"), key="stop", icon=":material/stop_circle:", on_click=speech.stop)
+        while not speech.finished:
+            said.html(answer_html(speech.text) if speech.text else _waiting_html(speech, say))
+            time.sleep(TICK_SECONDS)
+    st.rerun()
 
 
 def show_failure(speech: Speech, say: Say) -> None:
@@ -72,6 +76,12 @@ def place_of(citation: Citation, say: Say) -> str:
     parts = [" › ".join(passage.headings)] if passage.headings else []
     parts += [say("page", page=passage.page)] if passage.page else []
     return ", ".join(parts) or say("line", line=passage.line)
+
+
+def _waiting_html(speech: Speech, say: Say) -> str:
+    waiting = say("loading") if speech.loading else say("reading")
+    seconds = say("seconds", seconds=speech.seconds)
+    return f'<div class="lw-waiting" role="status"><span class="lw-spinner"></span>{waiting} · {seconds}</div>'
 
 
 def _show_source(assistant: Assistant, answer: str, citation: Citation, say: Say) -> None:

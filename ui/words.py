@@ -9,6 +9,7 @@ WORDS = {
     ),
     "adapter_label": ("Who answers", "由谁回答"),
     "answered_by": ("Answered by {name}", "回答者：{name}"),
+    "answered_by_base": ("Answered by the base model", "回答者：基础模型"),
     "ask": ("Ask the documents", "向文档提问"),
     "base_model": ("Base model", "基础模型"),
     "broke_off": (
@@ -23,9 +24,8 @@ WORDS = {
     "delete": ("Delete", "删除"),
     "delete_for_good": ("Delete for good", "永久删除"),
     "delete_question": ("Its questions, answers and ratings will be gone.", "其中的问题、回答和评价都会消失。"),
-    "documents": ("{count} documents", "{count} 篇文档"),
+    "documents": ("Documents: {count}", "文档：{count} 篇"),
     "everything": ("Show all {count}", "显示全部 {count} 个"),
-    "heading": ("Ask {name}", "向 {name} 提问"),
     "hello": (
         "Every answer names the passages it rests on. Open a source to read it in its place. "
         "What the documents do not hold, the assistant says it does not know.",
@@ -36,6 +36,7 @@ WORDS = {
         "Loading the model into memory, only for the first question",
         "正在把模型载入内存，只有第一个问题需要",
     ),
+    "model": ("Base model: {name}", "基础模型：{name}"),
     "new_conversation": ("New conversation", "新会话"),
     "no_domain": (
         "The page was started without a domain; start it with: lorewright ui DOMAIN",
@@ -45,22 +46,19 @@ WORDS = {
     "page": ("page {page}", "第 {page} 页"),
     "line": ("line {line}", "第 {line} 行"),
     "reading": ("Reading the passages that fit", "正在阅读相关段落"),
-    "refusal_calibrated": (
-        "Refusal in {language}: calibrated on {questions} questions; it answers {false_answers} of those that it should "
-        "refuse and refuses {false_refusals} of those that it should answer.",
-        "拒答（{language}）：已用 {questions} 个问题校准；该拒答的仍会回答 {false_answers}，该回答的会拒答 {false_refusals}。",
+    "refusal_calibrated": ("Refusal calibrated: {languages}", "拒答已校准：{languages}"),
+    "refusal_none": ("Refusal: not fitted yet; run lorewright index", "拒答：尚未拟合，请运行 lorewright index"),
+    "refusal_off": ("Refusal: switched off in domain.toml", "拒答：已在 domain.toml 中关闭"),
+    "refusal_rates": (
+        "{language}: fitted on {questions} training questions. Of those that it should refuse it answers "
+        "{false_answers}, of those that it should answer it refuses {false_refusals} (cross-validated).",
+        "{language}：用 {questions} 个训练问题拟合。该拒答的问题中有 {false_answers} 仍会回答，"
+        "该回答的问题中有 {false_refusals} 会被拒答（交叉验证）。",
     ),
-    "refusal_none": (
-        "Refusal: not fitted yet; `lorewright index` does it.",
-        "拒答：尚未拟合；运行 `lorewright index` 即可。",
-    ),
-    "refusal_off": (
-        "Refusal: switched off in domain.toml.",
-        "拒答：已在 domain.toml 中关闭。",
-    ),
-    "refusal_uncalibrated": (
-        "Refusal in {language}: not calibrated, since there are too few training questions.",
-        "拒答（{language}）：未校准，因为训练问题太少。",
+    "refusal_uncalibrated": ("Refusal not calibrated: {languages}", "拒答未校准：{languages}"),
+    "refusal_unknown_rates": (
+        "{language}: too few training questions, so nobody knows how often it errs.",
+        "{language}：训练问题太少，出错的频率未知。",
     ),
     "refused": ("Not in the documents", "文档中没有"),
     "reload": ("Read the domain again", "重新读取领域"),

@@ -11,7 +11,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from base_models import ModelError, find
-from base_models.convert_e5 import _Reader, convert_e5
+from base_models.convert_e5 import STAND_IN, _Reader, convert_e5
 from base_models.fetch import cache_folder
 
 NAME = "multilingual-e5-small"
@@ -76,7 +76,7 @@ def test_the_normaliser_is_the_table_of_the_file(folder: Path) -> None:
         code, length = reader.take("IB")
         table[chr(code)] = "".join(map(chr, reader.take(f"{length}I")))
     normalizer = Tokenizer.from_file(str(folder / "tokenizer.json")).normalizer
-    points = [chr(code) for code in range(1, 0x30000) if not 0xD800 <= code < 0xE000]
+    points = [chr(code) for code in range(1, 0x30000) if not 0xD800 <= code < 0xE000 and chr(code) != STAND_IN]
     different = [char for char in points if normalizer.normalize_str(char) != table.get(char, char)]
     assert [char for char in different if char in table] == []
     assert all(unicodedata.normalize("NFKC", char) != char for char in different)

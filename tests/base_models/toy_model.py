@@ -3,6 +3,8 @@
 import hashlib
 import random
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -38,7 +40,7 @@ class LoopbackHub:
     """The next answers break off after so many bytes."""
     ignores_range: bool = False
     wait_after: int | None = None
-    """After so many bytes the answer waits until ``go_on`` is set."""
+    """After so many bytes an answer that is longer waits until ``go_on`` is set."""
     go_on: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     """Path and Range of each request."""
@@ -63,11 +65,12 @@ def serve(hub: LoopbackHub) -> ThreadingHTTPServer:
                 data = data[start:]
             else:
                 self.send_response(200)
+            self.send_header("Content-Type", "text/html" if self.path.endswith("/") else "application/octet-stream")
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             if hub.cut_after:
                 data = data[: hub.cut_after.pop(0)]
-            if hub.wait_after is not None:
+            if hub.wait_after is not None and len(data) > hub.wait_after:
                 self.wfile.write(data[: hub.wait_after])
                 hub.go_on.wait(30)
                 data = data[hub.wait_after :]
@@ -81,3 +84,10 @@ def serve(hub: LoopbackHub) -> ThreadingHTTPServer:
     hub.port = server.server_port
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
     return server
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)

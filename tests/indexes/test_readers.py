@@ -140,7 +140,7 @@ def test_pdf_of_glyphs_without_meaning_is_refused() -> None:
 
 @pytest.mark.parametrize("length", [20, 200, 700])
 def test_a_pdf_cut_short_says_so(length: int) -> None:
-    with pytest.raises(IndexingError, match="damaged PDF|no readable text"):
+    with pytest.raises(IndexingError, match=r"damaged PDF|no readable text"):
         read_document("a.pdf", pdf_of("Some text that is long enough.")[:length])
 
 

@@ -40,15 +40,13 @@ def check(document: Extracted, pieces: list[Piece], limit: int, offsets: object 
 
 
 SENTENCES = st.sampled_from(
-    (
-        "Short one. ",
-        "A longer sentence, with a comma, e.g. this one, goes on. ",
-        "这是一句话。",
-        "参数少，显存也省，训练更快！",
-    )
-    + ("ok\n", "\n\n", "# T\n\n", "- item one\n- item two\n\n", "```\ncode line\nmore code\n```\n\n", "x" * 60 + " ")
-    + ("没有标点的很长的一句话" * 8, "🍵", " ", "\u3000\u3000")
+    ["Short one. ", "A longer sentence, with a comma, e.g. this one, goes on. ", "这是一句话。"]
 )
+CLAUSES = st.sampled_from(
+    ["参数少，显存也省，训练更快！", "没有标点的很长的一句话" * 8, "x" * 60 + " ", "🍵", " ", "\u3000\u3000"]
+)
+MARKUP = st.sampled_from(["ok\n", "\n\n", "# T\n\n", "- item one\n- item two\n\n", "```\ncode line\nmore\n```\n\n"])
+SOURCES = st.lists(SENTENCES | CLAUSES | MARKUP, max_size=40).map("".join)
 
 
 @settings(max_examples=300, deadline=None)

@@ -1,0 +1,61 @@
+# Two commands are enough: `make run` (from an empty clone to an open page) and `make test`.
+# TORCH_INDEX_URL may name an extra package index for CPU-only torch wheels; README.md says where they come from.
+
+SHELL = /bin/bash
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+SAMPLE = demo/peft-handbook
+TORCH_INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
+
+.PHONY: run demo install test test-slow lint bench clean models
+
+# The whole path. Every step looks first whether it is finished, so that the second time takes seconds.
+run: demo
+	$(BIN)/lorewright ui $(SAMPLE)
+
+demo: install $(SAMPLE)/domain.toml
+	$(BIN)/lorewright pull
+	$(BIN)/lorewright index $(SAMPLE)
+	$(BIN)/lorewright finetune $(SAMPLE)
+	$(BIN)/lorewright evaluate $(SAMPLE) --questions 8
+
+$(SAMPLE)/domain.toml:
+	mkdir -p demo
+	cp -R examples/peft-handbook demo/
+
+# torch first: otherwise other packages' requirements may pull a build for CUDA of several GB.
+install: $(VENV)/installed
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q $(TORCH_INDEX) "$$(grep '^pip==' constraints.txt)"
+	$(BIN)/python -m pip install -q $(TORCH_INDEX) "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[quantization,test]'
+	touch $@
+
+models: install
+	$(BIN)/lorewright pull smollm2-135m-instruct all-minilm-l6-v2 multilingual-e5-small qwen2.5-coder-0.5b-instruct
+
+# Models are fetched before the tests; the tests themselves may open no connection but to this machine.
+test: models lint
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+test-slow: models
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: models $(SAMPLE)/domain.toml
+	HF_HUB_OFFLINE=1 $(BIN)/lorewright index $(SAMPLE)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py $(SAMPLE)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
+
+# The model cache is shared by all clones and stays; `lorewright doctor` tells where it is.
+clean:
+	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,228 @@
+"""Questions in Chinese and English find the passage that answers them, with its place, in every way of searching."""
+
+import dataclasses
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from index_samples import TEA, make_domain, pdf_of, put
+
+from base_models import Embedder
+from domain import Domain, set_setting
+from indexes import Index, IndexingError, Passage
+from indexes.search import fuse
+
+
+@pytest.fixture(scope="module")
+def tea(tmp_path_factory: pytest.TempPathFactory, e5: Embedder) -> Domain:
+    domain = make_domain(tmp_path_factory.mktemp("search") / "tea", TEA)
+    put(
+        domain,
+        "manual.pdf",
+        pdf_of("The kettle holds two litres.", "Descale the kettle once a month with citric acid."),
+    )
+    put(domain, "notes.txt", "Opening hours\n\nThe shop opens at nine.\n")
+    Index.open(domain, e5).update()
+    return domain
+
+
+@pytest.fixture
+def index(tea: Domain, e5: Embedder) -> Index:
+    return Index.open(tea, e5)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "full_text"])
+@pytest.mark.parametrize(
+    ("question", "document", "place"),
+    [
+        ("泡龙井用多少度的水?", "zh/longjing.md", "龙井 › 水温"),
+        ("普洱茶饼怎么存放?", "zh/puer.md", "普洱 › 储存"),
+        ("How hot should the water for green tea be?", "en/green.md", "Green tea › Water"),
+        ("how often must I descale the kettle", "manual.pdf", "page 2"),
+        ("When does the shop open?", "notes.txt", "line 1"),
+    ],
+)
+def test_the_passage_that_answers_comes_first(
+    index: Index, mode: str, question: str, document: str, place: str
+) -> None:
+    best = index.search(question, k=3, mode=mode)[0]  # type: ignore[arg-type]
+    assert (best.document, best.place) == (document, place)
+
+
+def test_meaning_is_found_without_a_common_word(index: Index) -> None:
+    question = "怎样避免绿茶发苦?"
+    assert index.search(question, k=1, mode="dense")[0].document in {"zh/longjing.md", "en/green.md"}
+    assert index.search("where is it grown", k=1, mode="full_text") == []
+
+
+def test_a_passage_can_be_opened_in_its_document(index: Index) -> None:
+    for passage in index.search("water 水 kettle shop", k=20):
+        assert index.text(passage.document)[passage.start : passage.end] == passage.text
+        again = index.passage(passage.id)
+        assert again == dataclasses.replace(passage, score=0.0, dense_score=0.0, full_text_score=0.0)
+    passage = index.search("龙井的产地", k=1)[0]
+    assert passage == dataclasses.replace(
+        passage,
+        text="龙井产于浙江杭州西湖一带。",
+        headings=("龙井", "产地"),
+        page=None,
+        line=9,
+        document="zh/longjing.md",
+    )
+
+
+def test_scores_are_cosine_and_bm25(index: Index, e5: Embedder) -> None:
+    question = "泡龙井用多少度的水?"
+    vector = e5.encode_queries([question])[0]
+    passages = index.search(question, k=20)
+    embedded = [
+        "\n".join([*([" > ".join(passage.headings)] if passage.headings else []), passage.text]) for passage in passages
+    ]
+    cosines = e5.encode_passages(embedded) @ vector
+    assert [passage.dense_score for passage in passages] == pytest.approx(cosines.tolist(), abs=0.01)
+    by_words = {passage.id: passage.full_text_score for passage in index.search(question, k=20, mode="full_text")}
+    for passage in index.search(question, k=20):
+        assert passage.full_text_score == pytest.approx(by_words.get(passage.id, 0.0), rel=1e-5)
+    scores = [passage.score for passage in index.search(question, k=20)]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_the_weight_of_meaning_is_the_domains(index: Index, tea: Domain, e5: Embedder, tmp_path: Path) -> None:
+    def ranked(weight: float) -> list[int]:
+        retrieval = tea.settings.retrieval.model_copy(update={"dense_weight": weight})
+        domain = Domain(tea.path, tea.settings.model_copy(update={"retrieval": retrieval}))
+        return [passage.id for passage in Index.open(domain, e5).search("水温 water", k=20)]
+
+    assert ranked(1.0) == [passage.id for passage in index.search("水温 water", k=20, mode="dense")]
+    words = [passage.id for passage in index.search("水温 water", k=20, mode="full_text")]
+    assert ranked(0.0)[: len(words)] == words
+
+
+def test_fusion_goes_by_how_far_a_score_stands_out() -> None:
+    dense, words = np.array([0.90, 0.80, 0.79, 0.78]), np.array([0.0, 3.0, 2.9, 2.8])
+    assert np.argmax(fuse(dense, words, 0.75)) == 0
+    assert np.argmax(fuse(dense, words, 0.25)) == 1
+    assert np.array_equal(fuse(np.array([0.5, 0.5]), np.zeros(2), 0.5), [0.0, 0.0])
+    assert fuse(np.zeros(0), np.zeros(0), 0.5).shape == (0,)
+
+
+def test_several_questions_at_once_are_as_one_by_one(index: Index) -> None:
+    questions = ["泡龙井用多少度的水?", "  ", "When does the shop open?"]
+    together = index.search_many(questions, k=3)
+    assert together[1] == []
+
+    def told(passages: list[Passage]) -> list[tuple[int, float]]:
+        return [(passage.id, round(passage.score, 2)) for passage in passages]
+
+    assert [told(passages) for passages in together] == [told(index.search(question, k=3)) for question in questions]
+
+
+def test_k_is_the_domains_unless_given(index: Index) -> None:
+    assert len(index.search("water")) == index.domain.settings.retrieval.k
+    assert len(index.search("water", k=2)) == 2
+    assert len(index.search("water", k=1000)) == 9
+    with pytest.raises(IndexingError, match="k is 0"):
+        index.search("water", k=0)
+    with pytest.raises(IndexingError, match="'fulltext' is not a way to search"):
+        index.search("water", mode="fulltext")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "question", ['"', "a* NEAR(b c)", "-", "水 AND OR NOT", "{x}: ^y", "'; DROP TABLE passages; --", "?", "\0"]
+)
+@pytest.mark.parametrize("mode", ["hybrid", "full_text"])
+def test_no_question_breaks_the_search(index: Index, question: str, mode: str) -> None:
+    index.search(question, mode=mode)  # type: ignore[arg-type]
+    assert len(index.documents()) == 6
+
+
+def test_full_text_needs_no_model(tea: Domain) -> None:
+    script = (
+        "import sys\nfrom indexes import Index\n"
+        f"print(Index.open({str(tea.path)!r}).search('龙井 水温', mode='full_text')[0].document)\n"
+        "print('torch' in sys.modules)"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["zh/longjing.md", "False"]
+
+
+def test_many_threads_share_one_index(index: Index) -> None:
+    questions = ["泡龙井用多少度的水?", "When does the shop open?", "普洱茶饼怎么存放?", "descale the kettle"] * 3
+    alone = [[passage.id for passage in index.search(question)] for question in questions]
+    found: dict[int, list[int]] = {}
+
+    def ask(number: int) -> None:
+        found[number] = [passage.id for passage in index.search(questions[number])]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(questions))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [found[number] for number in range(len(questions))] == alone
+
+
+def test_another_embedder_is_refused_with_the_command_that_helps(tea: Domain, minilm: Embedder) -> None:
+    other = Index.open(tea, minilm)
+    message = (
+        r"The index was made with the embedder multilingual-e5-small, but domain.toml names all-minilm-l6-v2\. "
+        rf"Make it again with: lorewright index {tea.path} --rebuild"
+    )
+    with pytest.raises(IndexingError, match=message):
+        other.search("water")
+    with pytest.raises(IndexingError, match=message):
+        other.update()
+
+
+def test_other_settings_and_versions_are_refused(tea: Domain, e5: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexes.index.SEGMENTER_VERSION", 99)
+    with pytest.raises(IndexingError, match=r"another version of Lorewright.* --rebuild"):
+        Index.open(tea, e5).search("water")
+    set_setting(tea.settings_file, "retrieval.passage_tokens", 64)
+    with pytest.raises(IndexingError, match=r"made with passage_tokens = 200, but domain.toml says 64\..* --rebuild"):
+        Index.open(tea.path, e5).search("water")
+    set_setting(tea.settings_file, "retrieval.passage_tokens", 200)
+
+
+def test_no_index_yet_says_how_to_make_one(tmp_path: Path, minilm: Embedder) -> None:
+    index = Index.open(make_domain(tmp_path / "new", TEA), minilm)
+    for use in (lambda: index.search("tea"), index.documents, lambda: index.meta("x"), lambda: index.set_meta("x", 1)):
+        with pytest.raises(
+            IndexingError, match=rf"no index in .* yet; make one with: lorewright index {tmp_path / 'new'}"
+        ):
+            use()
+    assert not (tmp_path / "new" / "index").exists()
+
+
+def test_small_values_live_with_the_index(index: Index, tea: Domain, e5: Embedder) -> None:
+    assert index.meta("calibration") is None
+    index.set_meta("calibration", {"zh": [0.5, 1.25], "en": None, "说明": "阈值"})
+    assert Index.open(tea, e5).meta("calibration") == {"zh": [0.5, 1.25], "en": None, "说明": "阈值"}
+
+
+def test_the_generation_changes_with_the_documents_only(tmp_path: Path, minilm: Embedder) -> None:
+    domain = make_domain(tmp_path / "d", TEA)
+    index = Index.open(domain, minilm)
+    index.update()
+    first = index.generation
+    index.update()
+    index.set_meta("key", 1)
+    assert index.generation == first
+    put(domain, "new.md", "New.")
+    index.update()
+    assert index.generation != first
+
+
+def test_coverage_tells_what_no_passage_speaks_of(index: Index) -> None:
+    asked = index.search("龙井的水温", k=4)
+    assert index.coverage("龙井水", asked) < index.coverage("龙井", asked) == 1.0
+    assert (
+        index.coverage("龙井", asked)
+        > index.coverage("龙井的价格", asked)
+        > index.coverage("明天的火车票", asked)
+        == 0.0
+    )
+    assert index.coverage("?", asked) == 0.0
