@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langgraph.graph.state import CompiledStateGraph
@@ -115,7 +116,7 @@ class Assistant:
         if conversation:
             self.conversations.touch(conversation, question)
         state: State = {"messages": [HumanMessage(question, id=uuid.uuid4().hex)]}  # type: ignore[typeddict-item]
-        events = chain.stream(
+        events: Iterator[Any] = chain.stream(
             state,
             {"configurable": {"thread_id": conversation}} if conversation else None,
             context=request,

@@ -61,7 +61,8 @@ class Refusal:
             if fit["calibrated"]:
                 parts.append(
                     f"{language} fitted on {fit['questions']} training questions (cross-validated: answers "
-                    f"{fit['false_answers']:.0%} of the unanswerable, refuses {fit['false_refusals']:.0%} of the answerable)"
+                    f"{fit['false_answers']:.0%} of the unanswerable, refuses {fit['false_refusals']:.0%} of the "
+                    "answerable)"
                 )
             else:
                 parts.append(f"{language} uncalibrated (fitted on headings; write questions/train.jsonl)")

@@ -19,7 +19,7 @@ def print_evaluation(result: dict[str, Any]) -> None:
     """Print the 2x2 table, the gain of tuning, and how well passages were found; 95 % intervals in brackets."""
     console = Console(width=max(Console().width, 120))
     table = Table(
-        title=f"{result['questions']} held-out questions, {result['base_model']}, adapter {result['adapter'] or 'none'}",
+        title=f"{result['questions']} held-out questions of {result['base_model']} and adapter {result['adapter']!r}",
         box=box.SIMPLE,
     )
     table.add_column("who answers")

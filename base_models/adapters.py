@@ -29,15 +29,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict[str, Any]:
-    """Refuse an adapter that was trained on other weights or another chat format, or that was changed or learnt nothing.
+    """Refuse an adapter that was made for other weights or another chat format, that was changed, or learnt nothing.
 
     Returns the manifest of one that fits.
     """
     manifest = read_manifest(folder)
     if manifest["base_fingerprint"] != base_fingerprint:
         raise ModelError(
-            f"adapter {folder.name} was trained on {manifest['base_model']} (weights {manifest['base_fingerprint'][:12]}), "
-            f"not on the model that is loaded (weights {base_fingerprint[:12]}); load that one or train again."
+            f"adapter {folder.name} was trained on {manifest['base_model']} "
+            f"(weights {manifest['base_fingerprint'][:12]}), not on the model that is loaded (weights {base_fingerprint[:12]}); load that one or train again."
         )
     if manifest["chat_format"] != chat_format:
         raise ModelError(f"adapter {folder.name} was trained with another chat format or vocabulary; train it again.")

@@ -52,7 +52,7 @@ class LoadedModel:
 
     @property
     def lora_target_modules(self) -> list[str]:
-        """Names of the linear layers that get a LoRA by default: the catalogue's choice, else every attention projection."""
+        """Names of the linear layers that get a LoRA by default: the catalogue's, else every attention projection."""
         if self.name in CATALOGUE:
             return list(find(self.name).target_modules)
         attention = re.compile(r"(^|[._])(query|key|value|qkv|[qkvo])_?(key_value|proj)?$|c_attn")

@@ -51,8 +51,8 @@ def encode(
         start = len(prompt)
         if ids[:start] != prompt:
             raise ModelError(
-                f"the chat template of {tokenizer.name_or_path} writes an earlier turn differently once it is answered, "
-                "so training on it would not match answering; use single-turn examples with this model."
+                f"the chat template of {tokenizer.name_or_path} writes an earlier turn differently once it is "
+                "answered, so training on it would not match answering; use single-turn examples with this model."
             )
         try:
             stop = ids.index(end, start) + 1

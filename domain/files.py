@@ -22,7 +22,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         _flush(partial)
-        os.replace(partial, path)
+        partial.replace(path)
         _flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
             _flush(file)
         if path.exists():
             shutil.rmtree(path)
-        os.replace(partial, path)
+        partial.replace(path)
         _flush(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

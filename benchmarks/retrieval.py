@@ -1,0 +1,189 @@
+"""How often the right document is found: by meaning, by words, and by ways of putting the two together.
+
+    python benchmarks/retrieval.py measure examples/peft-handbook --questions train
+    python benchmarks/retrieval.py debian-faq /tmp/faq/usr/share/doc/debian/FAQ /tmp/faq-domain
+    python benchmarks/retrieval.py measure /tmp/faq-domain
+
+``measure`` needs a domain with an index (`lorewright index DOMAIN`) and questions that name their gold document. It prints,
+by language, the share of questions whose first (hit@1) or one of whose first five passages (hit@5) is of that document,
+and the mean reciprocal rank of the first such passage (MRR), and writes the same as JSON to the domain's evaluations.
+Unanswerable questions and follow-up questions, which cannot be understood alone, are left out.
+
+``debian-faq`` makes a domain, and its index, of the FAQ in two languages that Debian packages as debian-faq and
+debian-faq-zh-cn (`apt-get download`, `dpkg-deb -x`): each section is a document without its title, and the titles are
+the questions. The texts keep their own licence and must stay out of the project.
+"""
+
+import itertools
+import json
+import platform
+import re
+import time
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import psutil
+import typer
+
+from domain import Domain, create_domain, read_questions, write_text
+from indexes import Index, language_of
+from indexes.readers import read_document
+from indexes.search import Scores, fuse
+
+FORMAT = 1
+WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
+PACKAGES = ("faiss-cpu", "numpy", "sentence-transformers", "torch", "transformers")
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+Rankings = dict[str, list[np.ndarray]]
+"""Name of a way of ranking -> for each question the ids of passages, the best first."""
+
+
+@app.command()
+def measure(
+    domain: Path,
+    questions: Annotated[Literal["held_out", "train"], typer.Option(help="Which question file to ask.")] = "held_out",
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write the JSON; default: the domain's evaluations.")
+    ] = None,
+) -> None:
+    """Print and write hit@1, hit@5 and MRR by language for every way of ranking."""
+    opened = Domain.open(domain)
+    file = opened.held_out_questions if questions == "held_out" else opened.train_questions
+    asked = [question for question in read_questions(file) if question.answerable and question.document]
+    asked = [question for question in asked if not question.history]
+    texts = [question.text for question in asked]
+    with Index.open(opened) as index:
+        index.search_many(texts[:1])  # loads the embedder
+        started = time.perf_counter()
+        scores = index.candidates(texts)
+        seconds = time.perf_counter() - started
+        documents = {
+            passage: index.passage(passage).document for passage in {int(id_) for row in scores for id_ in row.ids}
+        }
+        generation = index.generation
+    languages = np.array([question.language or language_of(question.text) for question in asked])
+    results = []
+    for name, ranking in rankings(scores).items():
+        ranks = np.array(
+            [
+                next(
+                    (rank for rank, id_ in enumerate(ids, start=1) if documents[int(id_)] == question.document), np.inf
+                )
+                for ids, question in zip(ranking, asked, strict=True)
+            ]
+        )
+        for language in sorted(set(languages)):
+            results.append({"ranking": name, "language": language} | figures(ranks[languages == language]))
+    print_table(results)
+    record = {
+        "format": FORMAT,
+        "benchmark": "retrieval",
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "questions": f"{opened.path.name}/{questions}",
+        "embedder": opened.settings.embedder,
+        "passage_tokens": opened.settings.retrieval.passage_tokens,
+        "index": generation,
+        "seconds_per_question": round(seconds / len(asked), 4),
+        "machine": {
+            "system": platform.system(),
+            "machine": platform.machine(),
+            "cores": psutil.cpu_count(),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30),
+        },
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        "results": results,
+    }
+    target = out or opened.evaluations / f"retrieval-{datetime.now():%Y%m%d-%H%M%S}.json"
+    write_text(target, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    typer.echo(f"\n{len(asked)} questions, {1000 * seconds / len(asked):.0f} ms each; written to {target}")
+
+
+@app.command("debian-faq")
+def debian_faq(folder: Path, domain: Path) -> None:
+    """Make an indexed domain of the FAQ in FOLDER, to measure on documents that nobody here wrote."""
+    made = create_domain(domain)
+    lines = []
+    for language, pattern in (("en", "*.en.html"), ("zh", "zh-cn/*.zh-cn.html")):
+        number = 0
+        for file in sorted(folder.glob(pattern)):
+            page = read_document(file.name, file.read_bytes())
+            for headings, section in itertools.groupby(page.blocks, key=lambda block: block.headings):
+                if title := re.fullmatch(r"\d+\.[\d.]+\s+(.+)", headings[-1] if headings else ""):
+                    number += 1
+                    name = f"{language}/{number:03}.txt"
+                    write_text(
+                        made.documents / name, "\n\n".join(page.text[block.start : block.end] for block in section)
+                    )
+                    messages = [{"role": "user", "content": title[1]}, {"role": "assistant", "content": f"See {name}."}]
+                    lines.append({"id": name, "language": language, "document": name, "messages": messages})
+    write_text(made.held_out_questions, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    report = Index.open(made).update()
+    typer.echo(f"{domain}: {len(report.added)} sections in {report.passages} passages, {len(lines)} questions")
+
+
+def rankings(scores: list[Scores]) -> Rankings:
+    """Every way of ranking that is compared."""
+    ways: Rankings = {
+        "dense": [order(row, row.dense) for row in scores],
+        "full_text": [order(row, np.where(row.full_text > 0, row.full_text, -np.inf)) for row in scores],
+        "reciprocal rank fusion": [order(row, reciprocal_ranks(row)) for row in scores],
+    }
+    for weight in WEIGHTS:
+        ways[f"hybrid {weight}"] = [order(row, fuse(row.dense, row.full_text, weight)) for row in scores]
+    for weight in WEIGHTS:
+        ways[f"min-max {weight}"] = [
+            order(row, weight * min_max(row.dense) + (1 - weight) * min_max(row.full_text)) for row in scores
+        ]
+    return ways
+
+
+def order(row: Scores, total: np.ndarray) -> np.ndarray:
+    """Ids by falling score; what has no score at all is not in the ranking."""
+    best = np.lexsort((row.ids, -total))
+    return row.ids[best][total[best] > -np.inf]
+
+
+def reciprocal_ranks(row: Scores) -> np.ndarray:
+    """Cormack et al. 2009: the sum over both ways of 1 / (60 + rank), for the first 50 of each."""
+    total = np.zeros(len(row.ids))
+    for scores in (row.dense, row.full_text):
+        ranks = np.empty(len(scores))
+        ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+        total += np.where((ranks <= 50) & (scores > 0), 1 / (60 + ranks), 0)
+    return total
+
+
+def min_max(scores: np.ndarray) -> np.ndarray:
+    """Scaled to 0...1: the usual alternative to what ``fuse`` does."""
+    spread = np.ptp(scores) if len(scores) else 0.0
+    return (scores - scores.min()) / spread if spread else np.zeros_like(scores)
+
+
+def figures(ranks: np.ndarray) -> dict[str, Any]:
+    """Percentages of hits, and MRR in percent, over questions with these ranks (infinite where nothing was found)."""
+    return {
+        "questions": len(ranks),
+        "hit_at_1": round(100 * float((ranks == 1).mean()), 1),
+        "hit_at_5": round(100 * float((ranks <= 5).mean()), 1),
+        "mrr": round(100 * float((1 / ranks).mean()), 1),
+    }
+
+
+def print_table(results: list[dict[str, Any]]) -> None:
+    """One line a way of ranking, languages side by side."""
+    languages = sorted({result["language"] for result in results})
+    numbers = {(result["ranking"], result["language"]): result for result in results}
+    typer.echo(" " * 24 + "".join(f"{language + ': hit@1  hit@5    MRR':>28}" for language in languages))
+    for name in dict.fromkeys(result["ranking"] for result in results):
+        cells = [numbers[name, language] for language in languages]
+        typer.echo(
+            f"{name:24}" + "".join(f"{c['hit_at_1']:>15}{c['hit_at_5']:>7}{c['mrr']:>7}".rjust(28) for c in cells)
+        )
+
+
+if __name__ == "__main__":
+    app()
