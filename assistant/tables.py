@@ -1,4 +1,4 @@
-"""The evaluation as a table in the terminal."""
+"""The evaluation as tables in the terminal."""
 
 from typing import Any
 
@@ -6,49 +6,56 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-COLUMNS = {
+DETAILS = {
     "token_f1": "token F1",
-    "false_refusals": "refused, but\nanswerable",
-    "false_answers": "answered, but\nunanswerable",
+    "false_answers": "answers the\nunanswerable",
+    "false_refusals": "refuses the\nanswerable",
     "citation_precision": "citation\nprecision",
     "citation_recall": "citation\nrecall",
 }
 
 
 def print_evaluation(result: dict[str, Any]) -> None:
-    """Print the 2x2 table, the gain of tuning, and how well passages were found; 95 % intervals in brackets."""
-    console = Console(width=max(Console().width, 120))
-    table = Table(
-        title=f"{result['questions']} held-out questions of {result['base_model']} and adapter {result['adapter']!r}",
-        box=box.SIMPLE,
-    )
-    table.add_column("who answers")
-    table.add_column("language")
-    for title in COLUMNS.values():
-        table.add_column(title, justify="right")
-    for cell, languages in result["table"].items():
-        for language, figures in languages.items():
-            row = [
-                "-" if column.startswith("citation") and cell.endswith("without index") else _figure(figures[column])
-                for column in COLUMNS
-            ]
-            table.add_row(cell if language == "all" else "", language, *row, end_section=language != "all")
-    console.print(table)
+    """Print the 2x2 table, the gain of tuning, the rates of each kind of error, and how well passages are found."""
+    console = Console(width=max(Console().width, 100))
+    figures = result["table"]
+    two_by_two = Table(title=f"Token F1 on {result['questions']} held-out questions", box=box.ROUNDED)
+    for title in ("", "without index", "with index"):
+        two_by_two.add_column(title)
+    for who, name in (("base", result["base_model"]), ("tuned", f"adapter {result['adapter']}")):
+        cells = [figures.get(f"{who}, {index} index") for index in ("without", "with")]
+        if all(cells):
+            two_by_two.add_row(f"{who} ({name})", *(_interval(cell["all"]["token_f1"]) for cell in cells if cell))
+    console.print(two_by_two)
     for index, gain in result["gain"].items():
         verdict = "better than" if gain[1] > 0 else "worse than" if gain[2] < 0 else "not proven different from"
-        console.print(f"Tuned minus base, {index}: token F1 {_figure(gain)}: tuned is {verdict} base.")
+        console.print(f"Tuned minus base, {index}: {_interval(gain)}: tuned is {verdict} base.")
+
+    details = Table(title="Errors and citations", box=box.SIMPLE)
+    details.add_column("who answers")
+    details.add_column("language")
+    for title in DETAILS.values():
+        details.add_column(title, justify="right")
+    for cell, languages in figures.items():
+        for language, row in languages.items():
+            absent = "citation" if cell.endswith("without index") else "-"
+            values = ["" if name.startswith(absent) else _value(row[name]) for name in DETAILS]
+            details.add_row(cell if language == "all" else "", language, *values)
+    console.print(details)
+
     found = Table(title="Finding the gold document", box=box.SIMPLE)
     for title in ("language", "questions", "hit@1", "hit@5", "MRR"):
-        found.add_column(title, justify="left" if title == "language" else "right")
-    for language, figures in result["retrieval"].items():
-        found.add_row(
-            language, str(figures["questions"]), *(_figure(figures[name]) for name in ("hit@1", "hit@5", "mrr"))
-        )
+        found.add_column(title)
+    for language, row in result["retrieval"].items():
+        found.add_row(language, str(row["questions"]), *(_interval(row[name]) for name in ("hit@1", "hit@5", "mrr")))
     console.print(found)
-    console.print(f"Refusal: {result['refusal']}")
-    console.print("Figures in brackets are 95 % bootstrap intervals over questions.")
+    console.print(f"Refusal: {result['refusal']}.")
+    console.print("In brackets: 95 % bootstrap intervals over questions; all figures and answers are in evaluations/.")
 
 
-def _figure(figure: list[float] | tuple[float, float, float]) -> str:
-    value, low, high = figure
-    return "-" if value != value else f"{value:.2f} ({low:.2f} to {high:.2f})"
+def _value(figure: list[float]) -> str:
+    return "-" if figure[0] != figure[0] else f"{figure[0]:.2f}"
+
+
+def _interval(figure: list[float]) -> str:
+    return "-" if figure[0] != figure[0] else f"{figure[0]:.2f} ({figure[1]:.2f} to {figure[2]:.2f})"

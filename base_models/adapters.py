@@ -37,7 +37,8 @@ def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict
     if manifest["base_fingerprint"] != base_fingerprint:
         raise ModelError(
             f"adapter {folder.name} was trained on {manifest['base_model']} "
-            f"(weights {manifest['base_fingerprint'][:12]}), not on the model that is loaded (weights {base_fingerprint[:12]}); load that one or train again."
+            f"(weights {manifest['base_fingerprint'][:12]}), not on the model that is loaded "
+            f"(weights {base_fingerprint[:12]}); load that one or train again."
         )
     if manifest["chat_format"] != chat_format:
         raise ModelError(f"adapter {folder.name} was trained with another chat format or vocabulary; train it again.")

@@ -121,7 +121,7 @@ def _generate_ids(
     streamer: TextIteratorStreamer | None = None,
     stop: threading.Event | None = None,
 ) -> list[list[int]]:
-    """New token ids for each prompt, the end token included where the model wrote one; prompts are padded on the left."""
+    """New token ids for each prompt, with the end token where the model wrote one; prompts are padded on the left."""
     pad = loaded.tokenizer.pad_token_id if loaded.tokenizer.pad_token_id is not None else loaded.tokenizer.eos_token_id
     length = max(map(len, prompts))
     ids = torch.tensor([[pad] * (length - len(prompt)) + list(prompt) for prompt in prompts])

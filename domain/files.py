@@ -1,15 +1,19 @@
 """Writes that are whole or absent, also when the process is killed or the disk is full.
 
 A file or folder is first written under a temporary name beside its destination, flushed to the disk, and then renamed;
-rename is atomic on POSIX and on NTFS. What a crash leaves behind bears the suffix ``.partial`` and is replaced
-by the next write to the same place.
+rename is atomic on POSIX and on NTFS. What a crash leaves behind bears the suffix ``.partial`` and the number of its
+process; the next write to the same place removes it.
 """
 
+import glob
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import psutil
 
 PARTIAL = ".partial"
 
@@ -17,8 +21,7 @@ PARTIAL = ".partial"
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; on leaving without an error it becomes ``path``, flushed to the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    partial = _partial(path)
     try:
         yield partial
         _flush(partial)
@@ -31,9 +34,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder to fill; on leaving without an error it becomes ``path``, replacing an older one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = _partial(path)
     partial.mkdir()
     try:
         yield partial
@@ -51,6 +52,17 @@ def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8 with ``\\n`` line ends, whole or not at all."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _partial(path: Path) -> Path:
+    """A temporary name beside ``path``; clears away what processes that were killed left there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = f"{os.getpid()}-{threading.get_ident()}"
+    for left in path.parent.glob(f"{glob.escape(path.name)}.*{PARTIAL}"):
+        writer = left.name.removeprefix(f"{path.name}.").removesuffix(PARTIAL)
+        if writer == own or not psutil.pid_exists(int(writer.split("-")[0])):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return path.with_name(f"{path.name}.{own}{PARTIAL}")
 
 
 def _flush(path: Path) -> None:

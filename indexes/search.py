@@ -123,8 +123,12 @@ def candidates(
 
 
 def fuse(dense: np.ndarray, full_text: np.ndarray, dense_weight: float) -> np.ndarray:
-    """One score of two, for the candidates of one question: the weighted sum of the standardised scores."""
-    return dense_weight * _standardised(dense) + (1 - dense_weight) * _standardised(full_text)
+    """One score of two, for the candidates of one question: the weighted sum of their standardised scores.
+
+    BM25 counts by its logarithm: one rare word in common makes it tower over all other passages, and means less than it
+    towers. So weighted, halves are a good default (``benchmarks/retrieval.py``).
+    """
+    return dense_weight * _standardised(dense) + (1 - dense_weight) * _standardised(np.log1p(full_text))
 
 
 def _standardised(scores: np.ndarray) -> np.ndarray:

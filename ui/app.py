@@ -69,6 +69,9 @@ def _show_page(assistant: Assistant, say: Say) -> None:
     speaking = speech is not None and not speech.finished
     adapter = show_sidebar(assistant, conversation, speaking, open_assistant.clear, say)
     st.header(label_text(assistant.domain.path.name))
+    st.chat_input(
+        say("ask"), key="question", disabled=speaking, on_submit=_ask, args=(assistant, conversation, adapter)
+    )
     history = assistant.history(conversation) if conversation else []
     ratings = assistant.conversations.ratings(conversation)
     if not history and not speech:
@@ -78,24 +81,20 @@ def _show_page(assistant: Assistant, say: Say) -> None:
             show_answer(assistant, conversation, turn, ratings.get(turn.id), say)
         else:
             show_question(turn)
-    if speech and speaking:
-        show_question(speech.question)
-        show_speech(speech, say)
-    elif speech and speech.failed:
-        show_failure(speech, say)
-    st.chat_input(
-        say("ask"), key="question", disabled=speaking, on_submit=_ask, args=(assistant, conversation, adapter)
-    )
+    if speech and (speaking or speech.failed):
+        if history[-1:] != [speech.question]:  # what failed half-way is in the history already
+            show_question(speech.question)
+        show_speech(speech, say) if speaking else show_failure(speech, say)
 
 
 def _ask(assistant: Assistant, conversation: str, adapter: str) -> None:
     """Begin to answer what was typed, in the open conversation or in a new one."""
     question = st.session_state["question"]
-    if not question or not question.strip():
-        return
-    conversation = conversation or uuid.uuid4().hex
-    st.query_params["conversation"] = conversation
-    speeches()[conversation] = Speech(assistant, question, conversation, adapter)
+    running = speeches().get(conversation)  # another tab may be waiting for an answer in the same conversation
+    if question.strip() and (running is None or running.finished):
+        conversation = conversation or uuid.uuid4().hex
+        st.query_params["conversation"] = conversation
+        speeches()[conversation] = Speech(assistant, question, conversation, adapter)
 
 
 if __name__ == "__main__":

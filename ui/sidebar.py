@@ -14,9 +14,7 @@ SHOWN = 15
 """How many conversations are listed before somebody asks for all."""
 
 
-def show_sidebar(
-    assistant: Assistant, conversation: str, speaking: bool, reload: Callable[[], None], say: Say
-) -> str:
+def show_sidebar(assistant: Assistant, conversation: str, speaking: bool, reload: Callable[[], None], say: Say) -> str:
     """Draw the sidebar; returns the name of the adapter that shall answer, empty for the base model."""
     with st.sidebar:
         st.button(
@@ -43,12 +41,12 @@ def show_sidebar(
 
 
 def _choose_adapter(assistant: Assistant, say: Say) -> str:
-    settings = assistant.domain.settings
+    usual = assistant.domain.settings.adapter
     names = ["", *assistant.domain.adapter_names()]
     return st.selectbox(
         say("adapter_label"),
         names,
-        index=names.index(settings.adapter),
+        index=names.index(usual) if usual in names else 0,
         format_func=lambda name: name or say("base_model"),
         key="adapter",
         help=say("adapter_help"),

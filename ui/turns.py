@@ -52,8 +52,8 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
 def show_speech(speech: Speech, say: Say) -> None:
     """An answer that grows, with a button that stops it; runs the page anew when the answer is whole.
 
-    A click on anything leaves this loop (Streamlit ends the run at the next line that shows something), and the run that
-    the click began comes back to it.
+    A click on anything leaves this loop (Streamlit ends the run at the next line that shows something), and the run
+    that the click began comes back to it.
     """
     with st.chat_message("assistant", avatar=ANSWER_ICON), st.container(key="speech", gap="small"):
         said = st.empty()
@@ -65,8 +65,7 @@ def show_speech(speech: Speech, say: Say) -> None:
 
 
 def show_failure(speech: Speech, say: Say) -> None:
-    """The question that got no answer, and why."""
-    show_question(speech.question)
+    """Why there is no answer."""
     st.error(label_text(str(speech.outcome or say("broke_off"))))
 
 
@@ -92,22 +91,20 @@ def _show_source(assistant: Assistant, answer: str, citation: Citation, say: Say
     if not source.open:
         return
     with source:
-        text, start, end = _surroundings(assistant, citation)
-        if text == passage.text:
+        text = _text(assistant, passage.document)
+        start, end = passage.start, passage.end
+        if text[start:end] != passage.text:
             st.caption(say("changed_since"))
+            text, start, end = passage.text, 0, len(passage.text)
         st.html(source_html(text, start, end, say("source")))
 
 
-def _surroundings(assistant: Assistant, citation: Citation) -> tuple[str, int, int]:
-    """The document's text and where the passage stands in it; the passage alone if the document is another one now."""
-    passage = citation.passage
+def _text(assistant: Assistant, document: str) -> str:
+    """A document's text; empty when it has left the index since it was cited."""
     try:
-        text = assistant.index.text(passage.document)
+        return assistant.index.text(document)
     except DomainError:
-        text = ""
-    if text[passage.start : passage.end] == passage.text:
-        return text, passage.start, passage.end
-    return passage.text, 0, len(passage.text)
+        return ""
 
 
 def _thumb(chosen: int | None) -> bool | None:

@@ -32,6 +32,7 @@ WORDS = {
         "每个回答都会标明所依据的段落，打开来源即可在原文中查看。文档里没有的内容，助手会说明它不知道。",
     ),
     "language": ("Language", "语言"),
+    "line": ("line {line}", "第 {line} 行"),
     "loading": (
         "Loading the model into memory, only for the first question",
         "正在把模型载入内存，只有第一个问题需要",
@@ -44,7 +45,6 @@ WORDS = {
     ),
     "not_said": ("Stopped before the first word.", "在第一个字之前就已停止。"),
     "page": ("page {page}", "第 {page} 页"),
-    "line": ("line {line}", "第 {line} 行"),
     "reading": ("Reading the passages that fit", "正在阅读相关段落"),
     "refusal_calibrated": ("Refusal calibrated: {languages}", "拒答已校准：{languages}"),
     "refusal_none": ("Refusal: not fitted yet; run lorewright index", "拒答：尚未拟合，请运行 lorewright index"),
@@ -70,7 +70,6 @@ WORDS = {
     "source": ("Text of the source", "来源原文"),
     "stop": ("Stop", "停止"),
     "try_again": ("Try again", "重试"),
-    "you": ("You", "你"),
 }
 """Each key with its English and its Chinese words; ``{names}`` are filled in by :func:`words`."""
 

@@ -1,0 +1,122 @@
+"""What the page says when something is missing; Streamlit's own test client runs the real script."""
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from assistant import Assistant
+from domain import Domain, create_domain
+from indexes import Index
+
+PAGE = Path(__file__).parents[2] / "ui" / "app.py"
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    def opened(*arguments: object, **query: str) -> AppTest:
+        monkeypatch.setattr(sys, "argv", [str(PAGE), *map(str, arguments)])
+        test = AppTest.from_file(PAGE, default_timeout=60)
+        test.query_params.update(query)
+        return test.run()
+
+    return opened
+
+
+@pytest.fixture
+def tea(tmp_path: Path) -> Domain:
+    """A domain with one indexed document."""
+    domain = create_domain(tmp_path / "tea *shop*", embedder="all-minilm-l6-v2", base_model="smollm2-135m-instruct")
+    (domain.documents / "green.md").write_text("# Green tea\n\nLongjing is brewed with water of 80 degrees.\n", "utf-8")
+    with Index.open(domain) as index:
+        index.update()
+    return domain
+
+
+def test_without_a_domain_the_page_says_how_it_is_started(page) -> None:  # type: ignore[no-untyped-def]
+    assert "lorewright ui DOMAIN" in _plain(page().error[0].value)
+
+
+def test_a_folder_that_is_no_domain_is_named_in_one_sentence(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    shown = page(tmp_path)
+    assert _plain(shown.error[0].value).startswith(f"{tmp_path} has no domain.toml")
+    assert not shown.exception
+
+
+def test_without_an_index_the_page_names_the_command_and_goes_on_once_it_was_run(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    domain = create_domain(tmp_path / "tea", embedder="all-minilm-l6-v2")
+    (domain.documents / "green.md").write_text("Longjing is a green tea.", "utf-8")
+    shown = page(domain.path)
+    assert f"lorewright index {domain.path}" in _plain(shown.error[0].value)
+    assert not shown.chat_input
+    with Index.open(domain) as index:
+        index.update()
+    shown = next(button for button in shown.button if button.label == "Try again").click().run()
+    assert not shown.error
+    assert shown.chat_input[0].placeholder == "Ask the documents"
+
+
+def test_the_page_speaks_chinese_when_asked_to(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+    shown = page(tea.path, language="zh")
+    assert shown.chat_input[0].placeholder == "向文档提问"
+    assert shown.selectbox(key="adapter").label == "由谁回答"
+    assert "文档：1 篇" in _plain(shown.sidebar.caption[-1].value)
+
+
+def test_the_title_and_facts_of_a_domain_are_shown(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+    shown = page(tea.path)
+    assert shown.header[0].value == r"tea \*shop\*"
+    facts = _plain(shown.sidebar.caption[-1].value)
+    assert "Documents: 1" in facts
+    assert "Base model: smollm2-135m-instruct" in facts
+    assert "not fitted yet" in facts
+
+
+def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+    tea.settings_file.write_text(tea.settings_file.read_text("utf-8").replace("smollm2-135m", "no-such-model"), "utf-8")
+    shown = _answered(page(tea.path).chat_input[0].set_value("How is *Longjing* brewed?").run())
+    assert "no-such-model" in _plain(shown.error[0].value)
+    assert shown.chat_message[0].avatar == ":material/person:"
+    assert not shown.exception
+
+
+def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+    shown = page(tea.path)
+    tea.settings_file.write_text(tea.settings_file.read_text("utf-8") + "\n", "utf-8")
+    text = tea.settings_file.read_text("utf-8").replace("# refuse = true", "refuse = false")
+    tea.settings_file.write_text(text, "utf-8")
+    assert "not fitted" in _plain(shown.run().sidebar.caption[-1].value)
+    assert "switched off" in _plain(shown.button(key="reload").click().run().sidebar.caption[-1].value)
+
+
+def test_conversations_of_the_command_line_are_listed_and_can_be_deleted(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+    assistant = Assistant.open(tea.path)
+    for number in range(17):
+        assistant.conversations.touch(f"c{number}", f"Question [{number}]")
+    shown = page(tea.path)
+    titles = [button for button in shown.sidebar.button if str(button.key).startswith("open-")]
+    assert [button.key for button in titles[:2]] == ["open-c16", "open-c15"]
+    assert len(titles) == 15
+    assert titles[0].label == r"Question \[16\]"
+    shown = shown.button(key="open-c16").click().run()
+    assert shown.query_params["conversation"] == "c16"
+    shown = shown.button(key="delete-for-good").click().run()
+    assert "conversation" not in shown.query_params
+    assert "c16" not in [conversation.id for conversation in assistant.conversations.all()]
+    shown = next(button for button in shown.button if button.label == "Show all 16").click().run()
+    assert len([button for button in shown.sidebar.button if str(button.key).startswith("open-")]) == 16
+    assistant.close()
+
+
+def _answered(page: AppTest) -> AppTest:
+    """Look at the page until an error or an answer is there."""
+    until = time.monotonic() + 60
+    while not page.error and time.monotonic() < until:
+        page.run()
+    return page
+
+
+def _plain(markdown: str) -> str:
+    return markdown.replace("\\", "")
