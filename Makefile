@@ -52,7 +52,7 @@ lint: install
 
 bench: models $(SAMPLE)/domain.toml
 	HF_HUB_OFFLINE=1 $(BIN)/lorewright index $(SAMPLE)
-	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py $(SAMPLE)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py measure $(SAMPLE) --out benchmarks/results/retrieval.json
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
 
 # The model cache is shared by all clones and stays; `lorewright doctor` tells where it is.

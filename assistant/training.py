@@ -7,8 +7,10 @@ also learns the domain by heart.
 Three kinds of example with passages:
 
 - the right passage among the others that were found (at its own rank, or put in if it was not found);
-- only passages that do not answer (DISTRACTORS_ONLY of the answerable ones): the answer is the refusal;
-- a question that the documents do not answer: the answer is the refusal.
+- only passages that do not answer (DISTRACTORS_ONLY of them): the answer is the refusal;
+- a question that the documents do not answer (UNANSWERABLE for each one that they do): the answer is the refusal.
+
+Both kinds of refusal are kept rare. A small model that sees many learns to refuse, whatever the passages say.
 """
 
 import random
@@ -20,8 +22,8 @@ from base_models import Message
 from domain import FinetuneConfig, Question
 from indexes import Index, Passage
 
-DISTRACTORS_ONLY = 0.12
-"""Share of the answerable questions that are shown with passages that do not answer them."""
+UNANSWERABLE = 0.1
+DISTRACTORS_ONLY = 0.05
 CARRIES = 0.35
 """A passage that holds this share of the gold answer's words may answer too, so it is no distractor."""
 SEARCHED = 20
@@ -31,8 +33,9 @@ SEARCHED = 20
 def training_conversations(
     index: Index, prompts: Prompts, questions: Sequence[Question], config: FinetuneConfig
 ) -> list[list[Message]]:
-    """One conversation for each question, as described above; the same for the same seed."""
+    """One conversation for each question that is used, as described above; the same ones for the same seed."""
     chance = random.Random(config.seed)
+    questions = _with_few_unanswerable(questions, config.retrieved_share, chance)
     found = index.search_many([search_text(question) for question in questions], k=SEARCHED)
     k = prompts.domain.settings.retrieval.k
     conversations: list[list[Message]] = []
@@ -42,6 +45,16 @@ def training_conversations(
         asked = prompts.answering(question.text, shown, _turns(question))
         conversations.append([*asked, {"role": "assistant", "content": answer}])
     return conversations
+
+
+def _with_few_unanswerable(
+    questions: Sequence[Question], retrieved_share: float, chance: random.Random
+) -> list[Question]:
+    """All answerable questions, and as many of the others as UNANSWERABLE allows, in the order of the file."""
+    others = [question for question in questions if not question.answerable]
+    allowed = round((len(questions) - len(others)) * retrieved_share * UNANSWERABLE)
+    kept = {question.id for question in chance.sample(others, min(allowed, len(others)))}
+    return [question for question in questions if question.answerable or question.id in kept]
 
 
 def search_text(question: Question) -> str:

@@ -7,6 +7,7 @@ process; the next write to the same place removes it.
 
 import glob
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -33,19 +34,27 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder to fill; on leaving without an error it becomes ``path``, replacing an older one."""
+    """Yield a temporary folder to fill; on leaving without an error it becomes ``path``, replacing an older one.
+
+    The older folder is renamed away before it is deleted, so that half of it never stands at ``path``. A process that
+    is killed between the two renames leaves no folder there; the next write to the place puts the older one back first.
+    """
     partial = _partial(path)
+    older = partial.with_suffix(f".older{PARTIAL}")
     partial.mkdir()
     try:
         yield partial
         for file in [*partial.rglob("*"), partial]:
             _flush(file)
         if path.exists():
-            shutil.rmtree(path)
+            path.replace(older)
         partial.replace(path)
         _flush(path.parent)
     finally:
+        if older.exists() and not path.exists():
+            older.replace(path)
         shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(older, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -59,8 +68,12 @@ def _partial(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f"{os.getpid()}-{threading.get_ident()}"
     for left in path.parent.glob(f"{glob.escape(path.name)}.*{PARTIAL}"):
-        writer = left.name.removeprefix(f"{path.name}.").removesuffix(PARTIAL)
-        if writer == own or not psutil.pid_exists(int(writer.split("-")[0])):
+        writer = re.fullmatch(r"((\d+)-\d+)(\.older)?", left.name[len(path.name) + 1 : -len(PARTIAL)])
+        if not writer or (writer[1] != own and psutil.pid_exists(int(writer[2]))):
+            continue
+        if writer[3] and not path.exists():
+            left.replace(path)
+        else:
             shutil.rmtree(left) if left.is_dir() else left.unlink()
     return path.with_name(f"{path.name}.{own}{PARTIAL}")
 

@@ -87,7 +87,8 @@ def create_domain(path: str | Path, **settings: str) -> Domain:
         raise DomainError(f"{folder} already is a domain; nothing was changed.")
     if folder.exists() and not folder.is_dir():
         raise DomainError(f"{folder} is a file; choose another name.")
+    text = new_settings_text(**settings)
     (folder / "documents").mkdir(parents=True, exist_ok=True)
     (folder / "questions").mkdir(exist_ok=True)
-    write_text(folder / "domain.toml", new_settings_text(**settings))
+    write_text(folder / "domain.toml", text)
     return Domain.open(folder)

@@ -10,6 +10,7 @@
 ``answerable`` is false where the documents do not hold the answer. ``id``, ``language`` and ``document`` may be absent.
 """
 
+import codecs
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,7 @@ def read_questions(path: Path) -> list[Question]:
     questions: list[Question] = []
     seen: dict[str, int] = {}
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except FileNotFoundError:
         raise DomainError(f"{path} does not exist; write one question a line into it (JSON, see docs).") from None
     for number, line in enumerate(lines, start=1):

@@ -135,14 +135,15 @@ def read_settings(path: Path) -> Settings:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise DomainError(f"{path}: not valid TOML: {error}.") from None
-    try:
-        return Settings.model_validate(_toml_types(values))
-    except ValidationError as error:
-        raise DomainError(_explain(error, path, text)) from None
+    return _validated(values, path, text)
 
 
 def new_settings_text(**chosen: str) -> str:
-    """The text of a new ``domain.toml``: every key commented with its own help text, the chosen ones set."""
+    """The text of a new ``domain.toml``: every key commented with its own help text, the chosen ones set.
+
+    Raises :class:`DomainError` for a chosen key or value that ``domain.toml`` may not hold.
+    """
+    _validated(chosen, Path("domain.toml"), "")
     lines = ["# What this assistant is. A key that starts with # shows its default; remove the # to change it.", ""]
     tables: list[tuple[str, type[_Table]]] = [
         ("", Settings),
@@ -162,7 +163,11 @@ def new_settings_text(**chosen: str) -> str:
 
 
 def set_setting(path: Path, key: str, value: Any) -> None:
-    """Set one key (``adapter``, or ``answer.temperature``) in ``domain.toml``; comments and layout stay as they are."""
+    """Set one key (``adapter``, or ``answer.temperature``) in ``domain.toml``; comments and layout stay as they are.
+
+    Raises :class:`DomainError`, and writes nothing, where the file would no longer be valid.
+    """
+    read_settings(path)
     document: Any = tomlkit.parse(path.read_text(encoding="utf-8-sig"))
     table = document
     *tables, name = key.split(".")
@@ -173,8 +178,16 @@ def set_setting(path: Path, key: str, value: Any) -> None:
         text = tomlkit.dumps(document)
     else:  # a new key of the root must stand above the first [table]
         text = tomlkit.dumps({name: value}) + tomlkit.dumps(document)
-    Settings.model_validate(_toml_types(tomllib.loads(text)))
+    _validated(tomllib.loads(text), path, "")
     write_text(path, text)
+
+
+def _validated(values: dict[str, Any], path: Path, text: str) -> Settings:
+    """The settings, or a :class:`DomainError`; ``text`` is what ``values`` were read from, for the number of a line."""
+    try:
+        return Settings.model_validate(_toml_types(values))
+    except ValidationError as error:
+        raise DomainError(_explain(error, path, text)) from None
 
 
 def _toml_types(values: dict[str, Any]) -> dict[str, Any]:
@@ -188,11 +201,17 @@ def _toml_types(values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+IN_TOML_WORDS = {
+    "tuple_type": 'input should be a list, like ["q_proj", "v_proj"]',
+    "model_type": "input should be a table: its name in brackets on a line, its keys below",
+}
+
+
 def _explain(error: ValidationError, path: Path, text: str) -> str:
     """One sentence for the first problem of a domain.toml."""
     problem = error.errors()[0]
     *tables, key = [str(part) for part in problem["loc"] if not isinstance(part, int)]
-    line = _line_of(text, tables, key)
+    line = _line_of(text, [*tables, key])
     where = f"{path}, line {line}" if line else str(path)
     name = ".".join([*tables, key])
     if problem["type"] == "extra_forbidden":
@@ -202,23 +221,23 @@ def _explain(error: ValidationError, path: Path, text: str) -> str:
         near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(model.model_fields)}."
         return f"{where}: unknown key {name!r}; {hint}"
-    return f"{where}: {name} is {problem['input']!r}, but: {problem['msg'][0].lower()}{problem['msg'][1:]}."
+    message = IN_TOML_WORDS.get(problem["type"]) or f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
+    return f"{where}: {name} is {problem['input']!r}, but: {message}."
 
 
-def _line_of(text: str, tables: list[str], key: str) -> int | None:
-    """The line of ``text`` in which ``key`` of the table stands; TOML readers do not tell."""
-    current: list[str] = []
+def _line_of(text: str, path: list[str]) -> int | None:
+    """The line of ``text`` in which the key (its tables before it) stands; TOML readers do not tell."""
+    table: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
-            current = [part.strip().strip("\"'") for part in header[1].split(".")]
-            if current == [*tables, key]:
+        if header := re.match(r"\s*\[+([^\[\]]+)\]", line):
+            table = here = [part.strip().strip("\"'") for part in header[1].split(".")]
+        elif assignment := re.match(r"\s*(?:\"([^\"]*)\"|'([^']*)'|([\w.-]+))\s*=", line):
+            quoted = assignment[1] or assignment[2]
+            here = [*table, *([quoted] if quoted else assignment[3].split("."))]
+            if path[: len(here)] == here:  # the key itself, or an inline table around it
                 return number
-        elif (assignment := re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line)) and [
-            *current,
-            *assignment[1].split("."),
-        ] == [
-            *tables,
-            key,
-        ]:
+        else:
+            continue
+        if here[: len(path)] == path:
             return number
     return None

@@ -16,7 +16,7 @@ from indexes.errors import IndexingError
 from indexes.language import SEGMENTER_VERSION
 from indexes.search import CANDIDATES, Mode, Passage, Scores, candidates, read_passage, search
 from indexes.splitting import SPLITTER_VERSION
-from indexes.storage import BuiltWith, Storage, only_writer, read_built_with, transaction
+from indexes.storage import BuiltWith, Storage, only_writer, read_built_with, renew, transaction
 from indexes.update import Progress, UpdateReport, difference, follow
 from indexes.vectors import VectorCache
 
@@ -76,9 +76,8 @@ class Index:
                 report = self._rebuild(report_progress)
             else:
                 report = follow(self._storage, self.domain.documents, self._built_with(), self._loaded, report_progress)
-            if report.added or report.changed or report.deleted or report.failed or rebuild:
-                with self._storage.reading() as connection:
-                    self._vectors.save(connection)
+            with self._storage.reading() as connection:
+                self._vectors.save(connection)
         return report
 
     def _rebuild(self, progress: Progress) -> UpdateReport:
@@ -87,6 +86,8 @@ class Index:
         fresh = Storage(self.domain.index / "rebuilding.sqlite", f"{self._storage.command} --rebuild")
         if fresh.exists() and (not fresh.is_sound() or _differs(fresh, built_with)):
             fresh.erase()
+        with fresh.writing() as connection, transaction(connection):
+            renew(connection)
         report = follow(fresh, self.domain.documents, built_with, self._loaded, progress)
         self._storage.replace_by(fresh)
         fresh.erase()
@@ -129,9 +130,9 @@ class Index:
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
             yield connection, vectors
-            if vectors is not None and not self._vectors.is_saved:
-                # a cache that could not be written now is made again next time: an update is at work, or a full disk
-                with suppress(IndexingError, OSError), only_writer(self._writer_lock, wait=0):
+            if vectors is not None and not self._vectors.is_saved():
+                # while an update is at work the cache is left alone, it will be written at its end
+                with suppress(IndexingError), only_writer(self._writer_lock, wait=0):
                     self._vectors.save(connection)
 
     def coverage(self, question: str, passages: Sequence[Passage]) -> float:

@@ -4,13 +4,15 @@ Every change is one transaction in write-ahead mode: a reader sees the state bef
 never made to wait. A process killed at any moment leaves what it had committed. Each use opens its own connection,
 so any number of threads and processes may read; one at a time may update (:func:`only_writer`).
 
-Promises held by ``tests/indexes``: a passage's id is never used again; a deleted document's text, words and vectors are
-overwritten in the file (``secure_delete``, and FTS5's ``optimize``, which drops what its segments still remember).
+Promises held by ``tests/indexes``: a passage's id is never used again, not even after a rebuild; a deleted document's
+text, words and vectors are overwritten in the file (``secure_delete``, and FTS5's ``optimize``, which drops what its
+segments still remember).
 """
 
 import json
 import os
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -162,7 +164,8 @@ class Storage:
                 for statement in filter(str.strip, script.split(";")):
                     connection.execute(statement)
                 if step == 1:
-                    save_built_with(connection, {"identity": uuid.uuid4().hex, "generation": 0})
+                    save_built_with(connection, {"generation": 0})
+                    renew(connection)
                 connection.execute(f"PRAGMA user_version = {step}")
         self._check_format(connection)
 
@@ -187,14 +190,31 @@ def only_writer(lock: Path, wait: float | None = None) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock, timeout=WAIT_SECONDS if wait is None else wait)
     try:
-        with FileLock(lock, timeout=WAIT_SECONDS if wait is None else wait):
-            lock.write_text(str(os.getpid()), encoding="ascii")
-            yield
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held.acquire()
+        lock.write_text(str(os.getpid()), encoding="ascii")
     except Timeout:
         holder = lock.read_text(encoding="ascii").strip() or "unknown"
         raise IndexingError(f"{lock.parent} is being written by process {holder}; wait until it has ended.") from None
+    except OSError as error:
+        held.release()
+        raise IndexingError(f"{lock.parent} cannot be written: {error.strerror}.") from None
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def renew(connection: sqlite3.Connection) -> None:
+    """Make the file an index of its own: caches of another do not fit it, nor will ids of passages ever be the same.
+
+    Ids go on from the present microsecond, so that those of an index that was lost or replaced do not return.
+    """
+    save_built_with(connection, {"identity": uuid.uuid4().hex})
+    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'passages'")
+    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('passages', ?)", (time.time_ns() // 1000,))
 
 
 def read_built_with(connection: sqlite3.Connection) -> dict[str, Any]:

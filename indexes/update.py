@@ -169,8 +169,6 @@ class _Update:
             self.progress(self.done_bytes, self.total_bytes, path)
             try:
                 read = self.read_one(path, status)
-            except OSError as error:
-                self.fail(path, f"cannot be read: {error.strerror}")
             except IndexingError as error:
                 self.fail(path, str(error))
             else:
@@ -188,7 +186,10 @@ class _Update:
     def read_one(self, path: str, status: os.stat_result) -> _Read | None:
         """The document in passages; None when its content is what is stored already."""
         started_ns = time.time_ns()
-        data = (self.documents / path).read_bytes()
+        try:
+            data = (self.documents / path).read_bytes()
+        except OSError as error:
+            raise IndexingError(f"cannot be read: {error.strerror}") from None
         sha256 = hashlib.sha256(data).hexdigest()
         # -1 is no file's time: a file that is still settling is looked at again next time
         mtime_ns = status.st_mtime_ns if started_ns - status.st_mtime_ns > SETTLED_NS else -1
@@ -294,10 +295,11 @@ class _Update:
     def erase_traces(self) -> None:
         """Overwrite what the full-text segments and the write-ahead log still hold of removed documents."""
         if read_built_with(self.connection).get("traces"):
-            with transaction(self.connection):
-                self.connection.execute("INSERT INTO full_text (full_text) VALUES ('optimize')")
-                save_built_with(self.connection, {"traces": False})
-            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self.connection.execute("INSERT INTO full_text (full_text) VALUES ('optimize')")
+            (busy, *_) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:  # a reader still needs the log: the next update tries again
+                with transaction(self.connection):
+                    save_built_with(self.connection, {"traces": False})
 
 
 def _key(read: _Read, piece: Piece) -> tuple[str, str]:

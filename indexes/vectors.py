@@ -7,9 +7,11 @@ is brought up to date by dropping the ids that are gone and adding those that ar
 """
 
 import hashlib
+import os
 import sqlite3
 import struct
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from indexes.storage import read_built_with
 _TRAILER = struct.Struct("<8s32sq32s")
 _MAGIC = b"LOREVEC1"
 
+State = tuple[str, int]
+"""Identity and generation of an index: equal where the passages are."""
+
 
 class VectorCache:
     """Nearest passages by inner product, exact (IndexFlatIP); may be shared between threads."""
@@ -29,9 +34,8 @@ class VectorCache:
         self.path = path
         self._lock = threading.Lock()
         self._index: Any = None
-        self._identity = ""
-        self._generation = -1
-        self._saved_generation = -1
+        self._state: State = ("", -1)
+        self._damaged = False
 
     def search(self, connection: sqlite3.Connection, queries: np.ndarray, count: int) -> list[list[int]]:
         """For each row of ``queries`` (float32 [n, d]) the ids of the ``count`` nearest passages, the best first.
@@ -46,54 +50,63 @@ class VectorCache:
         return [[int(passage) for passage in row if passage >= 0] for row in ids]
 
     def save(self, connection: sqlite3.Connection) -> None:
-        """Write the file unless it is up to date; only who holds the update lock may call this."""
-        faiss = _faiss()
-        with self._lock:
-            self._synchronise(connection)
-            if self._saved_generation == self._generation:
-                return
-            if self._index is None:
-                self.path.unlink(missing_ok=True)
-                return
-            data = faiss.serialize_index(self._index).tobytes()
-            head = _TRAILER.pack(_MAGIC, self._identity.encode(), self._generation, bytes(32))[:-32]
-            with whole_file(self.path) as partial:
-                partial.write_bytes(data + head + hashlib.sha256(data + head).digest())
-            self._saved_generation = self._generation
+        """Write the file unless it is up to date; only who holds the update lock may call this.
 
-    @property
+        Where it cannot be written, on a full disk for example, nothing is lost: searches go on from SQLite.
+        """
+        with self._lock:
+            if not self._damaged and self._state_of_file() == _state(connection):
+                return
+            self._synchronise(connection)
+            with suppress(OSError):
+                if self._index is None:
+                    self.path.unlink(missing_ok=True)
+                    return
+                data = _faiss().serialize_index(self._index).tobytes()
+                head = _TRAILER.pack(_MAGIC, self._state[0].encode(), self._state[1], bytes(32))[:-32]
+                with whole_file(self.path) as partial:
+                    partial.write_bytes(data + head + hashlib.sha256(data + head).digest())
+                self._damaged = False
+
     def is_saved(self) -> bool:
-        """Whether the file holds what was searched last."""
-        return self._saved_generation == self._generation
+        """Whether the file holds what was searched last, or what came after it."""
+        identity, generation = self._state_of_file()
+        return not self._damaged and identity == self._state[0] and generation >= self._state[1]
 
     def _synchronise(self, connection: sqlite3.Connection) -> None:
-        built = read_built_with(connection)
-        identity, generation = built["identity"], built["generation"]
-        if (identity, generation) == (self._identity, self._generation):
+        state = _state(connection)
+        if state == self._state:
             return
-        if identity != self._identity:
-            self._index, self._saved_generation = self._loaded(identity)
+        if state[0] != self._state[0]:
+            self._index = self._loaded(state[0])
         wanted = np.array([row[0] for row in connection.execute("SELECT id FROM passages ORDER BY id")], np.int64)
         self._index = _updated(self._index, wanted, connection)
-        self._identity, self._generation = identity, generation
+        self._state = state
 
-    def _loaded(self, identity: str) -> tuple[Any, int]:
-        """The index in the file and its generation; ``(None, -1)`` where it is missing, damaged or another index's."""
-        faiss = _faiss()
+    def _loaded(self, identity: str) -> Any:
+        """The index in the file; None where it is missing, damaged or another index's."""
+        if self._state_of_file()[0] != identity:
+            return None
+        content = self.path.read_bytes()
+        self._damaged = hashlib.sha256(content[:-32]).digest() != content[-32:]
+        if self._damaged:
+            return None
+        return _faiss().deserialize_index(np.frombuffer(content[: -_TRAILER.size], np.uint8))
+
+    def _state_of_file(self) -> State:
+        """What the trailer says; ``("", -1)`` where there is none."""
         try:
-            content = self.path.read_bytes()
-        except OSError:
-            return None, -1
-        if len(content) < _TRAILER.size:
-            return None, -1
-        magic, owner, generation, digest = _TRAILER.unpack(content[-_TRAILER.size :])
-        if (
-            magic != _MAGIC
-            or owner.decode("ascii", "replace") != identity
-            or hashlib.sha256(content[:-32]).digest() != digest
-        ):
-            return None, -1
-        return faiss.deserialize_index(np.frombuffer(content[: -_TRAILER.size], np.uint8)), generation
+            with self.path.open("rb") as file:
+                file.seek(-_TRAILER.size, os.SEEK_END)
+                magic, identity, generation, _ = _TRAILER.unpack(file.read())
+        except (OSError, struct.error):
+            return "", -1
+        return (identity.decode("ascii", "replace"), generation) if magic == _MAGIC else ("", -1)
+
+
+def _state(connection: sqlite3.Connection) -> State:
+    built = read_built_with(connection)
+    return built["identity"], built["generation"]
 
 
 def _faiss() -> Any:

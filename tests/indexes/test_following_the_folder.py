@@ -228,6 +228,20 @@ def test_a_subfolder_that_cannot_be_listed_keeps_its_documents(
     assert report.unchanged == sorted(TEA)
 
 
+def test_a_file_that_may_not_be_read_is_named(tea: Domain, minilm: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
+    read_bytes = Path.read_bytes
+
+    def refuse(path: Path) -> bytes:  # root may read everything, so the refusal is made here
+        if path.name == "green.md":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    report = Index.open(tea, minilm).update()
+    assert report.failed == [("en/green.md", "cannot be read: Permission denied")]
+    assert len(report.added) == 3
+
+
 def test_a_file_over_the_limit_is_not_opened(tea: Domain, minilm: Embedder) -> None:
     with put(tea, "huge.txt", "x").open("r+b") as file:
         file.truncate(50_000_001)

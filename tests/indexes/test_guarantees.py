@@ -103,6 +103,22 @@ def test_a_search_never_sees_vectors_of_a_deleted_document(index: Index, tea: Do
     assert all(document != "en/black.md" for document, _ in found(reader, "black tea"))
 
 
+def test_an_update_with_nothing_to_do_mends_a_missing_cache(index: Index, tea: Domain, minilm: Embedder) -> None:
+    content = (tea.index / "vectors.faiss").read_bytes()
+    (tea.index / "vectors.faiss").unlink()
+    Index.open(tea, minilm).update()
+    assert (tea.index / "vectors.faiss").read_bytes() == content
+
+
+def test_a_cache_that_cannot_be_written_stops_nobody(index: Index, tea: Domain, minilm: Embedder) -> None:
+    expected = found(index)
+    (tea.index / "vectors.faiss").unlink()
+    (tea.index / "vectors.faiss").mkdir()
+    fresh = Index.open(tea, minilm)
+    assert fresh.update().unchanged == sorted(TEA)
+    assert found(fresh) == expected
+
+
 # ---- death ----
 
 
@@ -309,20 +325,39 @@ def test_deleted_text_is_gone_from_the_disk(index: Index, tea: Domain) -> None:
     assert all(vector not in content for vector in vectors)
 
 
-def test_an_id_is_never_used_again(index: Index, tea: Domain) -> None:
-    ids = {row[0] for row in _rows(tea, "SELECT id FROM passages")}
-    newest = max(ids)
-    with index._storage.reading() as connection:
-        document = connection.execute(
-            "SELECT path FROM documents d JOIN passages p ON d.id = document_id WHERE p.id = ?", (newest,)
-        ).fetchone()[0]
-    (tea.documents / document).unlink()
+def test_an_id_is_never_used_again_not_even_after_a_rebuild(index: Index, tea: Domain, minilm: Embedder) -> None:
+    given = {passage.id for passage in index.search("tea water 龙井", k=10)}
+    newest = max(given)
+    (tea.documents / index.passage(newest).document).unlink()
     index.update()
     put(tea, "other.md", "Something else entirely.")
     index.update()
-    assert {row[0] for row in _rows(tea, "SELECT id FROM passages WHERE text LIKE 'Something%'")}.isdisjoint(ids)
+    assert index.search("Something else entirely", k=1)[0].id not in given
     with pytest.raises(IndexingError, match=f"Passage {newest} is not in the index"):
         index.passage(newest)
+    index.update(rebuild=True)
+    again = {passage.id for passage in index.search("tea water 龙井 something", k=10)}
+    assert again
+    assert again.isdisjoint(given)
+
+
+def test_a_rebuild_left_over_by_a_crash_does_not_bring_old_vectors_back(
+    index: Index, tea: Domain, minilm: Embedder
+) -> None:
+    """Killed after the new content was taken over, before the second file was removed."""
+    index.update(rebuild=True)
+    with sqlite3.connect(tea.index / "passages.sqlite") as source:
+        left_over = sqlite3.connect(tea.index / "rebuilding.sqlite")
+        source.backup(left_over)
+        left_over.close()
+    put(tea, "jasmine.md", "Jasmine tea is scented with flowers.")
+    index.update()
+    found(index)
+    put(tea, "jasmine.md", "Oolong tea is half oxidised.", age=30)
+    index.update(rebuild=True)
+    for reader in (index, Index.open(tea, minilm)):
+        assert found(reader, "half oxidised")[0] == ("jasmine.md", "Oolong tea is half oxidised.")
+        assert all("scented" not in text for _, text in found(reader, "scented with flowers"))
 
 
 def _rows(domain: Domain, sql: str) -> list[tuple[object, ...]]:

@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "ui" / "app.py"
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def page(monkeypatch: pytest.MonkeyPatch):
     def opened(*arguments: object, **query: str) -> AppTest:
         monkeypatch.setattr(sys, "argv", [str(PAGE), *map(str, arguments)])
         test = AppTest.from_file(PAGE, default_timeout=60)
@@ -35,17 +35,17 @@ def tea(tmp_path: Path) -> Domain:
     return domain
 
 
-def test_without_a_domain_the_page_says_how_it_is_started(page) -> None:  # type: ignore[no-untyped-def]
+def test_without_a_domain_the_page_says_how_it_is_started(page) -> None:
     assert "lorewright ui DOMAIN" in _plain(page().error[0].value)
 
 
-def test_a_folder_that_is_no_domain_is_named_in_one_sentence(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_that_is_no_domain_is_named_in_one_sentence(page, tmp_path: Path) -> None:
     shown = page(tmp_path)
     assert _plain(shown.error[0].value).startswith(f"{tmp_path} has no domain.toml")
     assert not shown.exception
 
 
-def test_without_an_index_the_page_names_the_command_and_goes_on_once_it_was_run(page, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_without_an_index_the_page_names_the_command_and_goes_on_once_it_was_run(page, tmp_path: Path) -> None:
     domain = create_domain(tmp_path / "tea", embedder="all-minilm-l6-v2")
     (domain.documents / "green.md").write_text("Longjing is a green tea.", "utf-8")
     shown = page(domain.path)
@@ -58,14 +58,14 @@ def test_without_an_index_the_page_names_the_command_and_goes_on_once_it_was_run
     assert shown.chat_input[0].placeholder == "Ask the documents"
 
 
-def test_the_page_speaks_chinese_when_asked_to(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
-    shown = page(tea.path, language="zh")
+def test_the_page_speaks_chinese_when_asked_to(page, tea: Domain) -> None:
+    shown = page(tea.path, language="中文")
     assert shown.chat_input[0].placeholder == "向文档提问"
     assert shown.selectbox(key="adapter").label == "由谁回答"
     assert "文档：1 篇" in _plain(shown.sidebar.caption[-1].value)
 
 
-def test_the_title_and_facts_of_a_domain_are_shown(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+def test_the_title_and_facts_of_a_domain_are_shown(page, tea: Domain) -> None:
     shown = page(tea.path)
     assert shown.header[0].value == r"tea \*shop\*"
     facts = _plain(shown.sidebar.caption[-1].value)
@@ -74,7 +74,7 @@ def test_the_title_and_facts_of_a_domain_are_shown(page, tea: Domain) -> None:  
     assert "not fitted yet" in facts
 
 
-def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, tea: Domain) -> None:
     tea.settings_file.write_text(tea.settings_file.read_text("utf-8").replace("smollm2-135m", "no-such-model"), "utf-8")
     shown = _answered(page(tea.path).chat_input[0].set_value("How is *Longjing* brewed?").run())
     assert "no-such-model" in _plain(shown.error[0].value)
@@ -82,7 +82,7 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, 
     assert not shown.exception
 
 
-def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None:
     shown = page(tea.path)
     tea.settings_file.write_text(tea.settings_file.read_text("utf-8") + "\n", "utf-8")
     text = tea.settings_file.read_text("utf-8").replace("# refuse = true", "refuse = false")
@@ -91,7 +91,7 @@ def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None: 
     assert "switched off" in _plain(shown.button(key="reload").click().run().sidebar.caption[-1].value)
 
 
-def test_conversations_of_the_command_line_are_listed_and_can_be_deleted(page, tea: Domain) -> None:  # type: ignore[no-untyped-def]
+def test_conversations_of_the_command_line_are_listed_and_can_be_deleted(page, tea: Domain) -> None:
     assistant = Assistant.open(tea.path)
     for number in range(17):
         assistant.conversations.touch(f"c{number}", f"Question [{number}]")

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from ui.safe_html import AFTER, BEFORE, answer_html, label_text, plain_html, source_html
 
-TAGS = set("div p br hr strong em s code pre ul ol li blockquote table thead tbody tr th td h1 h2 h3 h4 h5 h6".split())
+MARKUP = "div p br hr strong em s code pre ul ol li blockquote table thead tbody tr th td h1 h2 h3 h4 h5 h6"
+TAGS = set(MARKUP.split())
 ATTRIBUTES = {"class", "style", "start"}
 
 HOSTILE = [
@@ -19,10 +20,12 @@ HOSTILE = [
     "> <details open ontoggle=alert(1)>\n\n| <svg onload=alert(1)> |\n|---|\n| x |",
     "&lt;img src=x&gt; &#60;img src=x&#62;",
 ]
-PIECES = st.sampled_from([*HOSTILE, "<", ">", "&", '"', "`", "```", "![", "](", "\n\n", "|", "- ", "# ", "a", "龙井", "[1]"])
+PIECES = st.sampled_from(
+    [*HOSTILE, "<", ">", "&", '"', "`", "```", "![", "](", "\n\n", "|", "- ", "# ", "a", "龙井", "[1]"]
+)
 
 
-def hostile(test):  # type: ignore[no-untyped-def]
+def hostile(test):
     for text in HOSTILE:
         test = example([text])(test)
     return given(st.lists(PIECES, max_size=12))(test)
