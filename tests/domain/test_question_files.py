@@ -81,7 +81,7 @@ def test_an_empty_file_has_no_questions(file: Path) -> None:
         (line(messages=["a", "b"]), ': message 1 must be {"role": ..., "content": ...} with a text that is not empty.'),
         (line(messages=[talk("user")[0], {"role": "assistant", "content": " \n"}]), ": message 2 must be"),
         (line(messages=[talk("user")[0], {"role": "assistant", "content": 3}]), ": message 2 must be"),
-        (line(messages=talk("user", "user")), ": roles must alternate user, assistant and end with assistant, not user"),
+        (line(messages=talk("user", "user")), ": roles must alternate user, assistant and end with assistant, not"),
         (line(messages=talk("assistant", "user")), ": roles must alternate"),
         (line(messages=talk("user", "assistant", "user")), ": roles must alternate"),
         (line(messages=talk("system", "user")), ": roles must alternate"),

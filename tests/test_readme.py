@@ -1,0 +1,112 @@
+"""What the READMEs show is run as it stands there (but `make run` and `make test`, which would run themselves)."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DOCUMENT = """# 龙井 Longjing
+
+## 冲泡
+
+龙井用 80 度左右的水泡,水太烫会把嫩叶烫熟。每杯放 3 克茶叶,泡两分钟。
+
+## Brewing
+
+Brew Longjing with water of about 80 degrees Celsius; hotter water scalds the young leaves. Take 3 grams a cup.
+"""
+
+
+def blocks(readme: str, kind: str) -> list[str]:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module", params=["README.md", "README.zh-CN.md"])
+def readme(request, tmp_path_factory):
+    """A README, and a folder in which its commands are run, one after the other."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "my-files").mkdir()
+    (folder / "my-files" / "longjing.md").write_text(DOCUMENT, encoding="utf-8")
+    return request.param, folder
+
+
+def run(command: list[str], folder: Path) -> str:
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+def test_the_domain_of_ones_own(readme) -> None:
+    name, folder = readme
+    commands = [shlex.split(line) for block in blocks(name, "bash")[:1] for line in block.splitlines()]
+    assert [command[0] for command in commands] == ["lorewright", "cp", "lorewright", "lorewright", "lorewright"]
+    for command in commands[:-1]:
+        printed = run(["sh", "-c", shlex.join(command).replace("'my-files/*'", "my-files/*")], folder)
+    assert "80" in printed, "the last answer printed is that of `ask`"
+    assert "longjing.md" in printed, "it cites its document"
+    page_opens(commands[-1], folder)
+
+
+def page_opens(command: list[str], folder: Path) -> None:
+    """`lorewright ui` serves until Ctrl-C; here until its page was seen."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        [*command, "--no-open-browser"], cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        url = next(match[0] for line in process.stdout if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                if httpx.get(f"{url}/_stcore/health", timeout=5).text == "ok":
+                    break
+            except httpx.TransportError:
+                time.sleep(0.5)
+        else:
+            pytest.fail("the page was not there within a minute")
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+def test_the_python_snippet(readme) -> None:
+    name, folder = readme
+    (snippet,) = blocks(name, "python")
+    printed = run([sys.executable, "-c", snippet], folder)
+    assert "longjing.md" in printed
+
+
+def test_questions_as_shown_then_finetune_and_evaluate(readme) -> None:
+    name, folder = readme
+    (lines,) = blocks(name, "json")
+    for file in ("train.jsonl", "held_out.jsonl"):
+        (folder / "tea-shop" / "questions" / file).write_text(lines, encoding="utf-8")
+    for line in blocks(name, "bash")[1].splitlines():
+        printed = run(shlex.split(line), folder)
+    assert "Token F1 on 2 held-out questions" in printed
+
+
+def test_both_readmes_show_the_same_commands() -> None:
+    assert blocks("README.md", "bash") == blocks("README.zh-CN.md", "bash")
+    code = [
+        [line.split("#")[0] for line in blocks(name, "python")[0].splitlines()]
+        for name in ("README.md", "README.zh-CN.md")
+    ]
+    assert len(code[0]) == len(code[1])
+
+
+def test_links_lead_somewhere() -> None:
+    for name in ("README.md", "README.zh-CN.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
+            assert (ROOT / target).exists(), f"{name} points to {target}"
