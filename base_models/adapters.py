@@ -20,7 +20,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     file = folder / "manifest.json"
     if not file.is_file():
         raise ModelError(f"{folder} is not a finished adapter: it has no manifest.json.")
-    manifest = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{file} is damaged ({error}); train again.") from None
     if manifest.get("format") != MANIFEST_FORMAT:
         raise ModelError(
             f"{file} has format {manifest.get('format')!r}, this version reads {MANIFEST_FORMAT}; train again."
@@ -62,12 +65,16 @@ def seal_adapter(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def check_learnt(weights: Path) -> None:
-    """Refuse an adapter whose lora_B is all zero: it would change nothing (peft initialises B to zero)."""
+    """Refuse an adapter whose lora_B is all zero, which would change nothing (peft initialises B to zero), and one
+    that holds NaN or infinity, with which no answer can be computed."""
     from safetensors import safe_open
 
     with safe_open(weights, "pt") as tensors:
-        names = [name for name in tensors.keys() if "lora_B" in name]  # noqa: SIM118 - safe_open is no dict
-        if names and not any(tensors.get_tensor(name).any() for name in names):
+        names = list(tensors.keys())
+        if not all(tensors.get_tensor(name).isfinite().all() for name in names):
+            raise ModelError(f"{weights} holds numbers that are not finite; train again with a lower learning_rate.")
+        learnt = [tensors.get_tensor(name).any() for name in names if "lora_B" in name]
+        if learnt and not any(learnt):
             raise ModelError(f"{weights} has learnt nothing: every lora_B is zero; train longer.")
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
@@ -93,16 +94,32 @@ class LoadedModel:
             self.model.add_adapter(name, config)
         else:
             self.model = PeftModel(self.model, config, adapter_name=name)
-        result = self.model.load_adapter(str(folder), adapter_name=name)
-        absent = [key for key in result.missing_keys if "lora_" in key]
-        if absent or result.unexpected_keys:
-            self.model.delete_adapter(name)
+        fits = False
+        try:
+            result = self.model.load_adapter(str(folder), adapter_name=name)
+            absent = [key for key in result.missing_keys if "lora_" in key]
+            fits = not absent and not result.unexpected_keys
+            if not fits:
+                raise ModelError(
+                    f"adapter {folder.name} does not fit {self.name}: {len(absent)} of its tensors are missing and "
+                    f"{len(result.unexpected_keys)} are unknown to the model; train it again."
+                )
+        except RuntimeError as error:  # so torch refuses other shapes, at the length of a page
             raise ModelError(
-                f"adapter {folder.name} does not fit {self.name}: {len(absent)} of its tensors are missing and "
-                f"{len(result.unexpected_keys)} are unknown to the model; train it again."
-            )
+                f"adapter {folder.name} does not fit {self.name}: its tensors have other shapes; train it again."
+            ) from error
+        finally:
+            if not fits:
+                self._take_off(name)
         self.model.eval()
         return name
+
+    def _take_off(self, name: str) -> None:
+        """Remove an adapter; the bare model stays when it was the only one, as before it was put on."""
+        if len(self.model.peft_config) == 1:
+            self.model = self.model.unload()
+        else:
+            self.model.delete_adapter(name)
 
 
 def load(
@@ -124,29 +141,34 @@ def load(
             raise ModelError(f"{entry.name} is an embedder and cannot chat; see: lorewright models")
         folder = fetch(entry.name)
     else:
-        folder = Path(name_or_path)
+        folder = Path(name_or_path).expanduser()
         if not (folder / "config.json").is_file():
             find(str(name_or_path))  # raises, naming the nearest catalogue names
+    identity = fingerprint(str(name_or_path))
     chosen = choose_device(device)
     torch_dtype = choose_dtype(dtype, chosen)
     disable_progress_bar()  # its bar counts tensors, for a second or two
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    if not tokenizer.chat_template:
-        raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=torch_dtype,
-        local_files_only=True,
-        use_safetensors=True,
-        quantization_config=_quantization_config(quantization, torch_dtype),
-        **({"device_map": chosen} if quantization else {}),
-    )
+    quantized: dict[str, Any] = {}
+    if quantization:
+        quantized = {"quantization_config": _quantization_config(quantization, torch_dtype), "device_map": chosen}
+    only_here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # None would ask at the terminal
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **only_here)
+        if not tokenizer.chat_template:
+            raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
+        both: Any = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch_dtype, use_safetensors=True, output_loading_info=True, **quantized, **only_here
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        raise ModelError(f"{folder} cannot be loaded as a chat model: {str(error).strip().splitlines()[0]}") from error
+    model, told = both
+    if told["missing_keys"]:
+        missing = sorted(told["missing_keys"])
+        raise ModelError(f"{folder} is incomplete: it lacks {len(missing)} tensors of the model, such as {missing[0]}.")
     if not quantization:
         model.to(chosen)
     model.eval()
-    loaded = LoadedModel(
-        str(name_or_path), fingerprint(str(name_or_path)), model, tokenizer, chat_format_hash(tokenizer)
-    )
+    loaded = LoadedModel(str(name_or_path), identity, model, tokenizer, chat_format_hash(tokenizer))
     if adapter is not None:
         loaded.adapter = Path(adapter)
         with loaded.using(loaded.adapter):
@@ -155,12 +177,15 @@ def load(
 
 
 def choose_device(device: str = "auto") -> str:
-    """The device to run on: the one named, or the first present of cuda, mps, cpu."""
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    """The device to run on: the one named ("cuda:1" too), or the first present of cuda, mps, cpu."""
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return next(kind for kind in present if present[kind])
+    if not re.fullmatch(r"cuda(:\d+)?|mps|cpu", device):
+        raise ModelError(f"device {device!r} is unknown; take auto, cuda, mps or cpu.")
+    if not present[device.partition(":")[0]]:
+        raise ModelError(f"torch finds no {device} on this machine; take auto or cpu.")
+    return device
 
 
 def choose_dtype(dtype: str, device: str) -> torch.dtype:
@@ -196,9 +221,9 @@ def _fastest_cpu_dtype() -> str:
     return known[key]
 
 
-def _quantization_config(quantization: Quantization | None, dtype: torch.dtype) -> Any:
-    if quantization is None:
-        return None
+def _quantization_config(quantization: Quantization, dtype: torch.dtype) -> Any:
+    if quantization not in ("nf4", "int8"):
+        raise ModelError(f"quantization {quantization!r} is unknown; take nf4 or int8.")
     try:
         import bitsandbytes  # noqa: F401 - only to say clearly that it is missing
     except ImportError:
@@ -212,6 +237,4 @@ def _quantization_config(quantization: Quantization | None, dtype: torch.dtype) 
             bnb_4bit_compute_dtype=dtype,
             bnb_4bit_use_double_quant=True,
         )
-    if quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    raise ModelError(f"quantization {quantization!r} is unknown; take nf4 or int8.")
+    return BitsAndBytesConfig(load_in_8bit=True)

@@ -4,7 +4,9 @@ Adapters are commonly spoiled by training on ids that differ from those seen at 
 end token). Here both come from :func:`encode`, and an example whose prompt is not, id for id, what answering would
 send is refused.
 
-A control token that stands in what a person or a document says (``<|im_end|>``) is encoded as plain text.
+A control token that stands in what a person or a document says (``<|im_end|>``) is encoded as plain text. Blank space
+around an answer is left out: generation never yields any, and tokens that span the template and the answer's first line
+break would make the prompt of an example another than that of answering.
 """
 
 import hashlib
@@ -54,8 +56,9 @@ def encode(
                 f"the chat template of {tokenizer.name_or_path} writes an earlier turn differently once it is "
                 "answered, so training on it would not match answering; use single-turn examples with this model."
             )
+        said = _template(tokenizer, messages[: turn + 1], tools, add_generation_prompt=False)
         try:
-            stop = ids.index(end, start) + 1
+            stop = ids.index(end, start, len(said)) + 1
         except ValueError:
             raise ModelError(
                 f"the chat template of {tokenizer.name_or_path} does not end an answer with {tokenizer.eos_token!r}, "
@@ -82,10 +85,15 @@ def _template(
     add_generation_prompt: bool,
 ) -> list[int]:
     ids: Any = tokenizer.apply_chat_template(
-        [dict(message) for message in messages],
+        [_stripped(message) if message["role"] == "assistant" else dict(message) for message in messages],
         tools=list(tools) if tools else None,
         add_generation_prompt=add_generation_prompt,
         sanitize_control_tokens=True,
         return_dict=False,
     )
     return list(ids)
+
+
+def _stripped(message: Message) -> dict[str, Any]:
+    content = message.get("content")  # None where the answer is only a call of a tool
+    return {**message, "content": content.strip()} if isinstance(content, str) else dict(message)

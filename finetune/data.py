@@ -21,6 +21,8 @@ class Chosen:
     """The examples of one run, and what was left out and why."""
 
     examples: list[Encoded]
+    numbers: list[int]
+    """The place of each among the conversations that were given, counted from 1."""
     too_long: int
     over_budget: int
 
@@ -48,8 +50,13 @@ def choose_examples(
 
     The order is shuffled with ``config.seed`` first, so that a bounded run sees a fair sample.
     """
+    for number, messages in enumerate(conversations, start=1):
+        if not messages or messages[-1]["role"] != "assistant":
+            raise FinetuneError(
+                f"example {number} does not end with an answer of the assistant; there is nothing to learn."
+            )
     encoded = [encode(tokenizer, messages) for messages in conversations]
-    fitting = [example for example in encoded if len(example.ids) <= config.max_length]
+    fitting = [(number, example) for number, example in enumerate(encoded, 1) if len(example.ids) <= config.max_length]
     if not fitting:
         raise FinetuneError(
             f"none of the {len(encoded)} examples fits into max_length={config.max_length} tokens; raise it."
@@ -57,17 +64,26 @@ def choose_examples(
             else "there are no examples to learn from; write questions/train.jsonl first."
         )
     random.Random(config.seed).shuffle(fitting)
-    chosen: list[Encoded] = []
+    chosen: list[tuple[int, Encoded]] = []
     budget = config.max_train_tokens / config.num_train_epochs
     used = 0
-    for example in fitting:
+    for number, example in fitting:
         if config.max_train_tokens and used + len(example.ids) > budget:
             continue
         used += len(example.ids)
-        chosen.append(example)
+        chosen.append((number, example))
     if not chosen:
-        raise FinetuneError(f"max_train_tokens={config.max_train_tokens} is less than the shortest example; raise it.")
-    return Chosen(chosen, len(encoded) - len(fitting), len(fitting) - len(chosen))
+        shortest = min(len(example.ids) for _, example in fitting)
+        raise FinetuneError(
+            f"max_train_tokens={config.max_train_tokens} is too few: the shortest example has {shortest} tokens and is "
+            f"read num_train_epochs={config.num_train_epochs:g} times; raise it."
+        )
+    return Chosen(
+        [example for _, example in chosen],
+        [number for number, _ in chosen],
+        len(encoded) - len(fitting),
+        len(fitting) - len(chosen),
+    )
 
 
 def collate(examples: Sequence[Encoded], pad_token_id: int, device: torch.device) -> dict[str, torch.Tensor]:

@@ -63,23 +63,22 @@ def finetune(
     with base.using(None) as model:
         if isinstance(model, PeftModel):
             raise FinetuneError("the base model already carries an adapter; load it anew for training.")
-        try:
-            tuned = get_peft_model(
-                model,
-                LoraConfig(
-                    task_type="CAUSAL_LM",
-                    r=config.r,
-                    lora_alpha=config.lora_alpha,  # type: ignore[arg-type]  # peft takes fractions too
-                    lora_dropout=config.lora_dropout,
-                    target_modules=targets,
-                ),
-            )
-        except ValueError as error:
-            raise FinetuneError(f"target_modules {', '.join(targets)} do not fit {base.name}: {error}") from None
+        _check_targets(model, targets, base.name)
+        tuned = get_peft_model(
+            model,
+            LoraConfig(
+                task_type="CAUSAL_LM",
+                r=config.r,
+                lora_alpha=config.lora_alpha,  # type: ignore[arg-type]  # peft takes fractions too
+                lora_dropout=config.lora_dropout,
+                target_modules=targets,
+            ),
+        )
         try:
             started = time.monotonic()
             pad = base.tokenizer.pad_token_id
-            steps = train(tuned, chosen.examples, config, base.tokenizer.eos_token_id if pad is None else pad, on_step)
+            pad = base.tokenizer.eos_token_id if pad is None else pad
+            steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers)
             report = RunReport(
                 examples=len(chosen.examples),
                 too_long=chosen.too_long,
@@ -97,6 +96,18 @@ def finetune(
             tuned.unload()
             model.eval()
     return report
+
+
+def _check_targets(model: torch.nn.Module, targets: Sequence[str], name: str) -> None:
+    """Refuse a name that fits no linear layer; peft would train the others and say nothing."""
+    layers = [layer for layer, part in model.named_modules() if isinstance(part, torch.nn.Linear)]
+    wrong = [target for target in targets if not any(f".{layer}".endswith(f".{target}") for layer in layers)]
+    if wrong or not targets:
+        known = sorted({layer.rpartition(".")[2] for layer in layers})
+        raise FinetuneError(
+            f"target_modules: {repr(wrong[0]) if wrong else 'an empty list'} names no linear layer of {name}; "
+            f"choose from {', '.join(known)}."
+        )
 
 
 def _save(

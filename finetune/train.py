@@ -44,8 +44,14 @@ def train(
     config: FinetuneConfig,
     pad_token_id: int,
     on_step: Callable[[Step], None] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> list[Step]:
-    """Train the parameters of ``model`` that require gradients; return one :class:`Step` for each optimiser step."""
+    """Train the parameters of ``model`` that require gradients; return one :class:`Step` for each optimiser step.
+
+    ``numbers`` are what errors call the examples, by default their places from 1. The first loss or gradient that is
+    not finite raises a :class:`FinetuneError`.
+    """
+    numbers = numbers or range(1, len(examples) + 1)
     batches = list(_batches(len(examples), config))
     windows = [
         batches[start : start + config.gradient_accumulation_steps]
@@ -67,14 +73,13 @@ def train(
             tensors = collate([examples[index] for index in batch], pad_token_id, model.device)
             loss = summed_loss(model, **tensors) / labelled
             if not torch.isfinite(loss):
-                raise FinetuneError(
-                    f"the loss became {loss.item()} at step {number} on example {batch[0] + 1}; "
-                    "nothing was saved. Lower learning_rate, or train in float32 if the model ran in float16."
-                )
+                raise _not_finite("loss", loss, number, [numbers[index] for index in batch])
             loss.backward()
             window_loss += loss.item()
             tokens += sum(len(examples[index].ids) for index in batch)
-        torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+        if not torch.isfinite(norm):
+            raise _not_finite("gradient", norm, number, [numbers[index] for batch in window for index in batch])
         learning_rate = scheduler.get_last_lr()[0]
         optimizer.step()
         scheduler.step()
@@ -97,6 +102,13 @@ def summed_loss(
     logits = model(input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=predicts, use_cache=False).logits
     targets = labels[:, predicts + 1]
     return cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+def _not_finite(what: str, value: torch.Tensor, step: int, examples: Sequence[int]) -> FinetuneError:
+    return FinetuneError(
+        f"the {what} became {value.item()} at step {step} on example {', '.join(map(str, examples))}; "
+        "nothing was saved. Lower learning_rate, or train in float32 if the model ran in float16."
+    )
 
 
 def _batches(count: int, config: FinetuneConfig) -> Iterator[list[int]]:

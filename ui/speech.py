@@ -11,6 +11,12 @@ from assistant import Answer, Assistant
 from domain import DomainError
 
 
+RUNNING: "set[Speech]" = set()
+"""The answers that this process is making."""
+
+FINISH_SECONDS = 20.0
+
+
 class Speech:
     """One question being answered; the page looks at it again and again until it has :attr:`finished`."""
 
@@ -25,7 +31,9 @@ class Speech:
         self.finished = False
         self._began = time.monotonic()
         self._stop = threading.Event()
-        threading.Thread(target=self._speak, args=(assistant, conversation, adapter), daemon=True).start()
+        self._thread = threading.Thread(target=self._speak, args=(assistant, conversation, adapter), daemon=True)
+        RUNNING.add(self)
+        self._thread.start()
 
     @property
     def seconds(self) -> int:
@@ -40,6 +48,10 @@ class Speech:
         """End the answer at its next token; what was said is kept."""
         self._stop.set()
 
+    def join(self, seconds: float) -> None:
+        """Wait for the end, but not longer."""
+        self._thread.join(seconds)
+
     def _speak(self, assistant: Assistant, conversation: str, adapter: str) -> None:
         try:
             _ = assistant.llm.loaded
@@ -53,3 +65,12 @@ class Speech:
             self.outcome = error
         finally:
             self.finished = True
+            RUNNING.discard(self)
+
+
+def finish_all() -> None:
+    """Stop every answer and wait until what was said has been written down; the server calls it when it ends."""
+    for speech in tuple(RUNNING):
+        speech.stop()
+    for speech in tuple(RUNNING):
+        speech.join(FINISH_SECONDS)

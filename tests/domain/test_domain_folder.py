@@ -66,7 +66,7 @@ def test_an_adapter_lies_in_its_folder(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../up", "a/b", "a\\b", "/etc", "a/../../b", "C:", "~", ".a", "-r", "a b", "a\n", "a\0", "a.partial"],
+    ["", ".", "..", "../up", "a/b", "a\\b", "/etc", "C:", "~", ".a", "-r", "a b", "a\n", "a\0", "a.partial"],
 )  # fmt: skip
 def test_a_name_that_could_lead_out_of_adapters_is_refused(tmp_path: Path, name: str) -> None:
     domain = create_domain(tmp_path / "tea")

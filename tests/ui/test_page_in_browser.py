@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+import ui
 from domain import Domain
 
 playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -75,25 +76,26 @@ class Server:
     """``lorewright ui`` in a process of its own, ended with Ctrl-C."""
 
     def __init__(self, domain: Path) -> None:
-        self.domain = domain
+        self.log_file = domain.parent / "server.log"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}/"
+        self.command = [sys.executable, "-m", "assistant.cli", "ui", str(domain), "--port", str(self.port)]
+        self.command += ["--no-open-browser"]
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "assistant.cli", "ui", str(self.domain), "--port", str(self.port)]
-        self.log = (self.domain.parent / "server.log").open("w+", encoding="utf-8")
-        self.process = subprocess.Popen([*command, "--no-open-browser"], stdout=self.log, stderr=subprocess.STDOUT)
+        self.log = self.log_file.open("w", encoding="utf-8")
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=subprocess.STDOUT)
         until = time.monotonic() + WAIT_MS / 1000
         while not self._is_healthy():
             if self.process.poll() is not None or time.monotonic() > until:
-                raise AssertionError(f"the page did not start: {Path(self.log.name).read_text('utf-8')}")
+                raise AssertionError(f"the page did not start: {self.log_file.read_text('utf-8')}")
             time.sleep(0.2)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(30)
+        assert self.process.wait(30) == 0
         self.log.close()
 
     def _is_healthy(self) -> bool:
@@ -333,4 +335,23 @@ def test_the_picture_of_the_readme_is_made(open_page: OpenPage, tmp_path: Path) 
     page.mouse.move(0, 0)
     page.wait_for_timeout(1000)
     page.screenshot(path=os.environ["LOREWRIGHT_SCREENSHOT"])
+    server.stop()
+
+
+def test_ctrl_c_during_an_answer_keeps_what_was_said(open_page: OpenPage, domain: Domain) -> None:
+    server = Server(domain.path)
+    script = Path(ui.__file__).with_name("serve.py")
+    server.command = [sys.executable, "-P", str(script), f"--server.port={server.port}", "--server.headless=true", "--"]
+    server.command.append(str(domain.path))
+    server.start()
+    page = open_page(server.url)
+    ask(page, "LoRA 的矩阵 B 为什么初始化为零？")
+    growing(page).wait_for()
+    said = growing(page).inner_text().strip()
+    began = time.monotonic()
+    server.stop()
+    assert time.monotonic() - began < 10
+    assert "Traceback" not in server.log_file.read_text("utf-8")
+    server.start()
+    expect(answers(open_page(page.url))).to_contain_text(said[:10])
     server.stop()
