@@ -87,7 +87,7 @@ def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from base_models.loading import choose_device, choose_dtype
+    from base_models.loading import choose_device, choose_dtype, no_bar
 
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))
@@ -103,12 +103,13 @@ def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
             raise ModelError(f"{folder} has no modules.json, so it is not an embedder of sentence-transformers.")
     device = choose_device(device)
     dtype = choose_dtype("auto", device) if device == "cpu" else torch.float32
-    model = SentenceTransformer(
-        str(folder),
-        device=device,
-        local_files_only=True,
-        model_kwargs={"dtype": dtype, "use_safetensors": True},
-    )
+    with no_bar():
+        model = SentenceTransformer(
+            str(folder),
+            device=device,
+            local_files_only=True,
+            model_kwargs={"dtype": dtype, "use_safetensors": True},
+        )
     model[0].register_forward_hook(_tokens_in_float32)
     return Embedder(str(name_or_path), fingerprint(name_or_path), model.eval())
 

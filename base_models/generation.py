@@ -23,6 +23,10 @@ from base_models.loading import LoadedModel
 from base_models.messages import Message, encode
 
 
+HALF_CHARACTER = "\ufffd"
+"""What the bytes of an unfinished character decode to; an answer may be cut there by max_new_tokens."""
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are chosen."""
@@ -95,7 +99,7 @@ def stream(
     worker = threading.Thread(target=work, daemon=True)
     worker.start()
     try:
-        yield from (piece for piece in streamer if piece)
+        yield from (whole for piece in streamer if (whole := piece.rstrip(HALF_CHARACTER)))
         result = outcome.get()
         if isinstance(result, BaseException):
             raise result
@@ -153,5 +157,5 @@ def _generate_ids(
 
 
 def _generation(loaded: LoadedModel, prompt_tokens: int, ids: list[int]) -> Generation:
-    text = str(loaded.tokenizer.decode(ids, skip_special_tokens=True))
+    text = str(loaded.tokenizer.decode(ids, skip_special_tokens=True)).rstrip(HALF_CHARACTER)
     return Generation(text.strip(), prompt_tokens, len(ids), bool(ids) and ids[-1] == loaded.tokenizer.eos_token_id)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
-from transformers.utils.logging import disable_progress_bar
+from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
 from base_models.adapters import check_adapter
 from base_models.catalogue import CATALOGUE, find
@@ -147,7 +147,6 @@ def load(
     identity = fingerprint(str(name_or_path))
     chosen = choose_device(device)
     torch_dtype = choose_dtype(dtype, chosen)
-    disable_progress_bar()  # its bar counts tensors, for a second or two
     quantized: dict[str, Any] = {}
     if quantization:
         quantized = {"quantization_config": _quantization_config(quantization, torch_dtype), "device_map": chosen}
@@ -156,9 +155,10 @@ def load(
         tokenizer = AutoTokenizer.from_pretrained(folder, **only_here)
         if not tokenizer.chat_template:
             raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
-        both: Any = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch_dtype, use_safetensors=True, output_loading_info=True, **quantized, **only_here
-        )
+        with no_bar():
+            both: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=torch_dtype, use_safetensors=True, output_loading_info=True, **quantized, **only_here
+            )
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder} cannot be loaded as a chat model: {str(error).strip().splitlines()[0]}") from error
     model, told = both
@@ -174,6 +174,18 @@ def load(
         with loaded.using(loaded.adapter):
             pass  # fails now, not at the first question, if the adapter does not fit
     return loaded
+
+
+@contextmanager
+def no_bar() -> Iterator[None]:
+    """Keeps transformers from drawing its own bar, which counts tensors for a second or two."""
+    shown = is_progress_bar_enabled()
+    disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            enable_progress_bar()
 
 
 def choose_device(device: str = "auto") -> str:

@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    config = FinetuneConfig(num_train_epochs=1, gradient_accumulation_steps=4, lr_scheduler_type="constant", warmup_steps=0)
+    config = FinetuneConfig(
+        num_train_epochs=1, gradient_accumulation_steps=4, lr_scheduler_type="constant", warmup_steps=0
+    )
     base = load(arguments.model)
     examples = choose_examples(base.tokenizer, conversations(), config).examples
     tokens = sum(len(example.ids) for example in examples)

@@ -1,7 +1,7 @@
 """What every room's tests share: no network, real models from the user's cache, and skips that CI does not forgive."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,24 +9,26 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 
-from base_models import fetch, is_fetched
+from base_models import LoadedModel, fetch, is_fetched, load
+
+Absent = Callable[[str], NoReturn]
 
 
 @pytest.fixture(scope="session")
-def absent() -> Callable[[str], NoReturn]:
+def absent() -> Absent:
     """Say that a test needs what is not here: it is skipped, or fails where LOREWRIGHT_ALL_TESTS is set, as in CI."""
 
     def say(reason: str) -> NoReturn:
         if os.environ.get("LOREWRIGHT_ALL_TESTS"):
-            pytest.fail(f"{reason} (LOREWRIGHT_ALL_TESTS is set, so this is no reason to skip)")
+            pytest.fail(f"{reason} (LOREWRIGHT_ALL_TESTS is set, so this test may not be skipped)")
         pytest.skip(reason)
 
     return say
 
 
 @pytest.fixture(scope="session")
-def real_model(absent: Callable[[str], NoReturn]) -> Callable[[str], Path]:
-    """The folder of a real model of the catalogue; tests do not download, `make test` does before them."""
+def real_model(absent: Absent) -> Callable[[str], Path]:
+    """The folder of a real model of the catalogue; tests never download, `make test` does before them."""
 
     def get(name: str) -> Path:
         if not is_fetched(name):
@@ -34,3 +36,60 @@ def real_model(absent: Callable[[str], NoReturn]) -> Callable[[str], Path]:
         return fetch(name, progress=False)
 
     return get
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(real_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of two layers with the tokenizer of smollm2, for where only the code matters."""
+    import torch
+    from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("tiny")
+    tokenizer = AutoTokenizer.from_pretrained(real_model("smollm2-135m-instruct"))
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_once(real_model: Callable[[str], Path]) -> LoadedModel:
+    real_model("smollm2-135m-instruct")
+    return load("smollm2-135m-instruct", dtype="float32")
+
+
+@pytest.fixture(scope="session")
+def tiny_once(tiny_folder: Path) -> LoadedModel:
+    return load(tiny_folder, dtype="float32")
+
+
+@pytest.fixture
+def smollm2(smollm2_once: LoadedModel) -> Iterator[LoadedModel]:
+    """SmolLM2-135M-Instruct in float32, loaded once; each test gets it without adapters."""
+    yield smollm2_once
+    take_off_adapters(smollm2_once)
+
+
+@pytest.fixture
+def tiny(tiny_once: LoadedModel) -> Iterator[LoadedModel]:
+    """The model of ``tiny_folder`` in float32, loaded once; each test gets it without adapters."""
+    yield tiny_once
+    take_off_adapters(tiny_once)
+
+
+def take_off_adapters(loaded: LoadedModel) -> None:
+    from peft import PeftModel
+
+    if isinstance(loaded.model, PeftModel):
+        loaded.model = loaded.model.unload()

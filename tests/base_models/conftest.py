@@ -1,16 +1,11 @@
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry
 
 from base_models.catalogue import CATALOGUE, Entry
-from base_models.errors import ModelError
-from base_models.fetch import fetch
 from base_models.store import unreachable
-
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 
 @pytest.fixture
@@ -36,16 +31,3 @@ def hub(toy: Entry, monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackHub]:
     hub.go_on.set()
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="session")
-def real_model() -> Callable[[str], Path]:
-    """The folder of a real model of the catalogue; the test is skipped where it cannot be had."""
-
-    def get(name: str) -> Path:
-        try:
-            return fetch(name, progress=False)
-        except ModelError as error:
-            pytest.skip(str(error))
-
-    return get
