@@ -36,7 +36,7 @@ def answer_message(
     """The message that goes into the conversation; :func:`read_answer` makes an :class:`Answer` of it again."""
     kept = {
         "passages": [asdict(passage) for passage in passages],
-        "citations": [citation.number for citation in citations],
+        "cited": [passages.index(citation.passage) for citation in citations],
         "refused": refused,
         "adapter": adapter.name if adapter else None,
     }
@@ -49,7 +49,7 @@ def read_answer(message: AIMessage) -> Answer:
     passages = [Passage(**{**passage, "headings": tuple(passage["headings"])}) for passage in kept["passages"]]
     return Answer(
         text=message.text,
-        citations=[Citation(number, passages[number - 1]) for number in kept["citations"]],
+        citations=[Citation(number, passages[cited]) for number, cited in enumerate(kept["cited"], start=1)],
         refused=kept["refused"],
         passages=passages,
         adapter=kept["adapter"],

@@ -60,6 +60,9 @@ def answering_chain(
     conversation named by ``config["configurable"]["thread_id"]``."""
     settings = prompts.domain.settings
 
+    def request_of(runtime: Runtime[Request]) -> Request:
+        return runtime.context or Request(llm.adapter)
+
     def condense(state: State, runtime: Runtime[Request]) -> dict:
         """Make a follow-up question complete, so that it can be searched for."""
         question, history = split_history(state["messages"])
@@ -68,7 +71,9 @@ def answering_chain(
         language = prompts.language(question)
         said = "\n".join(f"{message['role']}: {message['content']}" for message in history)
         asked = prompts.text("condense", language, history=said, question=question)
-        rewritten = llm.bind(max_tokens=80).invoke([("user", asked)]).text.strip()
+        # The base model rewrites: an adapter has learnt to answer.
+        rewriter = llm.model_copy(update={"adapter": None, "max_tokens": 80})
+        rewritten = _say(rewriter, [{"role": "user", "content": asked}], request_of(runtime).stop).text.strip()
         # A small model sometimes answers instead of rewriting; the words of the question itself must not get lost.
         return {"question": f"{rewritten.splitlines()[0]} {question}" if rewritten else question}
 
@@ -83,14 +88,10 @@ def answering_chain(
 
     def answer(state: State, runtime: Runtime[Request]) -> dict:
         question, history = split_history(state["messages"])
-        request = runtime.context or Request()
+        request = request_of(runtime)
         speaker = llm.model_copy(update={"adapter": request.adapter})
-        whole = AIMessageChunk(content="")
-        for chunk in speaker.stream(list(map(_pair, prompts.answering(question, state["passages"], history)))):
-            whole += chunk  # type: ignore[assignment]  # two chunks of one class make one
-            if request.stop.is_set():
-                break
-        refused = prompts.is_refusal(whole.text)
+        whole = _say(speaker, prompts.answering(question, state["passages"], history), request.stop)
+        refused = prompts.is_refusal(whole.text) and not request.stop.is_set()
         language = prompts.language(question)
         text, citations = (prompts.refusal(language), []) if refused else cite(whole.text, state["passages"])
         message = answer_message(text, state["passages"], citations, refused, request.adapter)
@@ -122,5 +123,12 @@ def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[dict[str, 
     return last.text, turns[-HISTORY_MESSAGES:]
 
 
-def _pair(message: dict[str, str]) -> tuple[str, str]:
-    return message["role"], message["content"]
+def _say(llm: LocalChatModel, messages: Sequence[dict[str, str]], stop: threading.Event) -> AIMessageChunk:
+    """What the model says to these messages, up to the token at which ``stop`` is set."""
+    whole = AIMessageChunk(content="")
+    if not stop.is_set():
+        for chunk in llm.stream([(message["role"], message["content"]) for message in messages]):
+            whole += chunk  # type: ignore[assignment]  # two chunks of one class make one
+            if stop.is_set():
+                break
+    return whole

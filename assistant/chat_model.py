@@ -7,6 +7,7 @@ Weights are loaded at the first call and shared by all LocalChatModels of the pr
 adapter is switched on for the time of a call. One call computes at a time.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -30,13 +31,20 @@ from base_models import Generation, LoadedModel, Message, Sampling, generate, lo
 ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
 
 
+LOADING = threading.Lock()
+"""Threads that ask for the same weights at once must not load them twice."""
+
+
 @lru_cache(maxsize=1)  # the weights of one base model fill a small machine; another name replaces it
 def _loaded(model: str, quantization: Literal["nf4", "int8"] | None, dtype: str, device: str) -> LoadedModel:
     return load(model, quantization=quantization, dtype=dtype, device=device)
 
 
 class LocalChatModel(BaseChatModel):
-    """A chat model of the catalogue, or of a folder, on this machine."""
+    """A chat model of the catalogue, or of a folder, on this machine.
+
+    Every field may be given for one call too: ``llm.invoke(question, max_tokens=40)``, ``llm.bind(temperature=0.7)``.
+    """
 
     model: str
     """Catalogue name or path of a model folder."""
@@ -57,7 +65,8 @@ class LocalChatModel(BaseChatModel):
     @property
     def loaded(self) -> LoadedModel:
         """The weights, loaded at the first use."""
-        return _loaded(self.model, self.quantization, self.dtype, self.device)
+        with LOADING:
+            return _loaded(self.model, self.quantization, self.dtype, self.device)
 
     def answer_many(
         self, conversations: Sequence[Sequence[Message]], progress: Callable[[int], None] | None = None
@@ -97,13 +106,15 @@ class LocalChatModel(BaseChatModel):
         tools: Sequence[dict] | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        sampling = Sampling(kwargs.get("max_tokens", self.max_tokens), self.temperature, self.repetition_penalty)
-        pieces = stream(self.loaded, [_message(message) for message in messages], sampling, self.adapter, tools)
+        if given := {name: value for name, value in kwargs.items() if name in type(self).model_fields}:
+            yield from self.model_copy(update=given)._stream(messages, stop, run_manager, tools)
+            return
+        pieces = stream(self.loaded, [_message(message) for message in messages], self._sampling, self.adapter, tools)
         stops = stop or self.stop or []
         # With tools, text is held back until it is whole, for a call must not be shown as if it were an answer.
         held_back = "" if tools is None else None
         whole = ""
-        stopped_at: str | None = None
+        cut = False
         generation: Generation | None = None
         for piece in pieces:
             if isinstance(piece, Generation):
@@ -111,7 +122,7 @@ class LocalChatModel(BaseChatModel):
                 break
             whole += piece
             if found := min((whole.find(text) for text in stops if text in whole), default=-1) + 1:
-                whole, stopped_at = whole[: found - 1], stops[0]
+                whole, cut = whole[: found - 1], True
                 break
             if held_back is not None:
                 ready = whole[: len(whole) - _possible_stop(whole, stops)]
@@ -129,14 +140,14 @@ class LocalChatModel(BaseChatModel):
                 for index, call in enumerate(calls)
             ]
             yield self._chunk(AIMessageChunk(content=text, tool_call_chunks=chunks), run_manager)
-        yield self._last_chunk(messages, whole, generation, stopped_at, tools, run_manager)
+        yield self._last_chunk(messages, whole, generation, cut, tools, run_manager)
 
     def _last_chunk(
         self,
         messages: list[BaseMessage],
         whole: str,
         generation: Generation | None,
-        stopped_at: str | None,
+        cut: bool,
         tools: Sequence[dict] | None,
         run_manager: CallbackManagerForLLMRun | None,
     ) -> ChatGenerationChunk:
@@ -149,7 +160,7 @@ class LocalChatModel(BaseChatModel):
             completion = len(tokenizer(whole, add_special_tokens=False).input_ids)
         else:
             prompt, completion = generation.prompt_tokens, generation.completion_tokens
-        finished = stopped_at is not None or (generation is not None and generation.stopped)
+        finished = cut or (generation is not None and generation.stopped)
         message = AIMessageChunk(
             content="",
             usage_metadata=UsageMetadata(

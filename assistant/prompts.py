@@ -43,9 +43,8 @@ class Prompts:
 
     def is_refusal(self, answer: str) -> bool:
         """Whether an answer says nothing, or is a refusal in whichever language."""
-        return not answer.strip() or any(
-            answer.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh")
-        )
+        said = answer.strip()
+        return not said or any(said.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh"))
 
     def text(self, name: str, language: str, **variables: str) -> str:
         """One prompt with its variables filled in."""
@@ -74,8 +73,18 @@ class Prompts:
     def _read(self, language: str, name: str) -> str:
         own = self.domain.prompts / language / f"{name}.txt"
         file = own if own.is_file() else BUILT_IN / language / f"{name}.txt"
-        text = file.read_text(encoding="utf-8-sig").strip()
-        if (found := set(PromptTemplate.from_template(text).input_variables)) != VARIABLES[name]:
-            wanted = ", ".join(f"{{{variable}}}" for variable in sorted(VARIABLES[name])) or "no {variables}"
-            raise AssistantError(f"{file} must hold {wanted}, but holds {', '.join(sorted(found)) or 'none'}.")
+        try:
+            text = file.read_text(encoding="utf-8-sig").strip()
+            found = set(PromptTemplate.from_template(text).input_variables)
+        except UnicodeDecodeError:
+            raise AssistantError(f"{file} is not UTF-8 text; save the file as UTF-8.") from None
+        except ValueError as error:
+            raise AssistantError(f"{file}: {error}; write {{{{ and }}}} where braces themselves are meant.") from None
+        if found != VARIABLES[name]:
+            wanted = _braced(VARIABLES[name]) or "no {variable}"
+            raise AssistantError(f"{file} must hold {wanted}, but holds {_braced(found) or 'none'}.")
         return text
+
+
+def _braced(names: set[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(names))

@@ -36,10 +36,13 @@ def split_tool_calls(text: str, tools: Sequence[dict[str, Any]]) -> tuple[str, l
 
 def _call(text: str, offered: set[str]) -> dict[str, str] | None:
     """One call, if the text begins with a JSON object that names an offered tool."""
-    try:
-        value, _ = json.JSONDecoder().raw_decode(text)
-    except json.JSONDecodeError:
-        return None
+    value = None
+    for closing in ("", "}"):
+        try:
+            value, _ = json.JSONDecoder().raw_decode(text + closing)
+            break
+        except json.JSONDecodeError:
+            continue
     if not isinstance(value, dict) or value.get("name") not in offered:
         return None
     arguments = value.get("arguments", value.get("parameters", {}))

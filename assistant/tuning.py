@@ -42,19 +42,20 @@ def tune(
 
     The adapter lies in ``adapters/RUN/`` once the run has ended; ``adapter`` in domain.toml then names it.
     """
-    from assistant.assistant import Assistant
+    from assistant.prompts import Prompts
     from assistant.training import training_conversations
+    from base_models import load
     from finetune import finetune
+    from indexes import Index
 
     output = domain.adapter(run)
     questions = read_questions(domain.train_questions)
     inputs = _inputs(domain, domain.train_questions)
-    assistant = Assistant.open(domain.path)
     progress("reading questions", 0, len(questions))
-    conversations = training_conversations(assistant.index, assistant.prompts, questions, config)
+    with Index.open(domain) as index:
+        conversations = training_conversations(index, Prompts(domain), questions, config)
     progress("reading questions", len(questions), len(questions))
-    report = finetune(assistant.llm.loaded, conversations, output, config, inputs, on_step)
-    assistant.close()
+    report = finetune(load(domain.settings.base_model), conversations, output, config, inputs, on_step)
     set_setting(domain.settings_file, "adapter", run)
     return report
 

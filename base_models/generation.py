@@ -59,7 +59,10 @@ def generate(
     batch_size: int = 8,
     progress: Callable[[int], None] | None = None,
 ) -> list[Generation]:
-    """Answer many conversations, in batches of like length. ``progress`` is told how many were newly finished."""
+    """Answer many conversations, in batches of like length. ``progress`` is told how many were newly finished.
+
+    ``adapter`` None takes the one that :func:`load` was given, if any. ``tools`` are JSON schemas for the chat format.
+    """
     prompts = [encode(loaded.tokenizer, messages, tools).ids for messages in conversations]
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     results: dict[int, Generation] = {}
@@ -136,7 +139,7 @@ def _generate_ids(
     choice: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if sampling.temperature > 0:
         choice = {"do_sample": True, "temperature": sampling.temperature, "top_p": 0.9, "top_k": None}
-    with loaded.using(adapter) as model, torch.inference_mode():
+    with loaded.using(adapter or loaded.adapter) as model, torch.inference_mode():
         output = model.generate(
             input_ids=ids.to(loaded.device),
             attention_mask=mask.to(loaded.device),

@@ -44,7 +44,7 @@ class LoadedModel:
     chat_format: str
     """SHA-256 of chat template, special tokens and vocabulary."""
     adapter: Path | None = None
-    """The adapter used when :meth:`using` is not told another one."""
+    """The adapter that answers where ``generate`` and ``stream`` are not told another one; None is the bare base."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property

@@ -3,13 +3,16 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 
-from base_models import LoadedModel, fetch, is_fetched, load
+from base_models import fetch, is_fetched
+
+if TYPE_CHECKING:
+    from base_models import LoadedModel
 
 Absent = Callable[[str], NoReturn]
 
@@ -64,31 +67,35 @@ def tiny_folder(real_model: Callable[[str], Path], tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="session")
-def smollm2_once(real_model: Callable[[str], Path]) -> LoadedModel:
+def smollm2_once(real_model: Callable[[str], Path]) -> "LoadedModel":
+    from base_models import load
+
     real_model("smollm2-135m-instruct")
     return load("smollm2-135m-instruct", dtype="float32")
 
 
 @pytest.fixture(scope="session")
-def tiny_once(tiny_folder: Path) -> LoadedModel:
+def tiny_once(tiny_folder: Path) -> "LoadedModel":
+    from base_models import load
+
     return load(tiny_folder, dtype="float32")
 
 
 @pytest.fixture
-def smollm2(smollm2_once: LoadedModel) -> Iterator[LoadedModel]:
+def smollm2(smollm2_once: "LoadedModel") -> "Iterator[LoadedModel]":
     """SmolLM2-135M-Instruct in float32, loaded once; each test gets it without adapters."""
     yield smollm2_once
     take_off_adapters(smollm2_once)
 
 
 @pytest.fixture
-def tiny(tiny_once: LoadedModel) -> Iterator[LoadedModel]:
+def tiny(tiny_once: "LoadedModel") -> "Iterator[LoadedModel]":
     """The model of ``tiny_folder`` in float32, loaded once; each test gets it without adapters."""
     yield tiny_once
     take_off_adapters(tiny_once)
 
 
-def take_off_adapters(loaded: LoadedModel) -> None:
+def take_off_adapters(loaded: "LoadedModel") -> None:
     from peft import PeftModel
 
     if isinstance(loaded.model, PeftModel):

@@ -6,13 +6,18 @@ another language, a reload.
 
 import threading
 import time
+from typing import TYPE_CHECKING
 
-from assistant import Answer, Assistant
 from domain import DomainError
 
+if TYPE_CHECKING:  # the server imports this file before anybody has opened the page
+    from assistant import Answer, Assistant
 
 RUNNING: "set[Speech]" = set()
 """The answers that this process is making."""
+
+WARM: set[str] = set()
+"""The base models that have spoken in this process: their weights are in memory."""
 
 FINISH_SECONDS = 20.0
 
@@ -20,15 +25,14 @@ FINISH_SECONDS = 20.0
 class Speech:
     """One question being answered; the page looks at it again and again until it has :attr:`finished`."""
 
-    def __init__(self, assistant: Assistant, question: str, conversation: str, adapter: str) -> None:
+    def __init__(self, assistant: "Assistant", question: str, conversation: str, adapter: str) -> None:
         self.question = question
         self.text = ""
         """What was said so far."""
-        self.loading = True
-        """True while the weights are being loaded."""
         self.outcome: Answer | DomainError | None = None
         """The answer, or why there is none; None before the end, and after it if something unforeseen broke it off."""
         self.finished = False
+        self._model = assistant.llm.model
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._speak, args=(assistant, conversation, adapter), daemon=True)
@@ -41,26 +45,30 @@ class Speech:
         return int(time.monotonic() - self._began)
 
     @property
+    def loads(self) -> bool:
+        """Whether it is the first to need this model, and so waits for its weights too."""
+        return self._model not in WARM
+
+    @property
     def failed(self) -> bool:
-        return self.finished and not isinstance(self.outcome, Answer)
+        return self.finished and (self.outcome is None or isinstance(self.outcome, DomainError))
 
     def stop(self) -> None:
         """End the answer at its next token; what was said is kept."""
-        self._stop.set()
+        pass
 
     def join(self, seconds: float) -> None:
         """Wait for the end, but not longer."""
         self._thread.join(seconds)
 
-    def _speak(self, assistant: Assistant, conversation: str, adapter: str) -> None:
+    def _speak(self, assistant: "Assistant", conversation: str, adapter: str) -> None:
         try:
-            _ = assistant.llm.loaded
-            self.loading = False
             for piece in assistant.stream(self.question, conversation, adapter, self._stop):
-                if isinstance(piece, Answer):
-                    self.outcome = piece
-                else:
+                if isinstance(piece, str):
+                    WARM.add(self._model)
                     self.text += piece
+                else:
+                    self.outcome = piece
         except DomainError as error:
             self.outcome = error
         finally:

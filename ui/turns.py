@@ -32,7 +32,7 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
     ):
         if answer.refused:
             st.badge(say("refused"), icon=REFUSAL_ICON, color="orange")
-        st.html(answer_html(answer.text or say("not_said")))
+        st.markdown(answer.text, unsafe_allow_html=True)
         for citation in answer.citations:
             _show_source(assistant, answer.id, citation, say)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -44,7 +44,7 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
             st.feedback(
                 "thumbs",
                 key=key,
-                default=None if rating is None else int(rating),
+                default=None,
                 on_change=lambda: assistant.conversations.rate(conversation, answer.id, _thumb(st.session_state[key])),
             )
 
@@ -78,7 +78,7 @@ def place_of(citation: Citation, say: Say) -> str:
 
 
 def _waiting_html(speech: Speech, say: Say) -> str:
-    waiting = say("loading") if speech.loading else say("reading")
+    waiting = say("loading") if speech.loads else say("reading")
     seconds = say("seconds", seconds=speech.seconds)
     return f'<div class="lw-waiting" role="status"><span class="lw-spinner"></span>{waiting} · {seconds}</div>'
 

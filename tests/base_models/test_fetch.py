@@ -6,8 +6,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry, wait_for
@@ -206,8 +208,11 @@ def test_a_stored_file_that_went_bad_is_fetched_again(toy: Entry, hub: LoopbackH
     assert len(hub.asked) == 4
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the always full device /dev/full (Linux)")
-def test_a_full_disk_is_said_with_what_is_needed(toy: Entry, hub: LoopbackHub, tmp_path: Path) -> None:
+def test_a_full_disk_is_said_with_what_is_needed(
+    toy: Entry, hub: LoopbackHub, tmp_path: Path, absent: Callable[[str], NoReturn]
+) -> None:
+    if not Path("/dev/full").exists():
+        absent("this needs the always full device /dev/full (Linux)")
     files = tmp_path / "cache" / "files"
     files.mkdir(parents=True)
     (files / f"{toy.files[1].sha256}.part").symlink_to("/dev/full")

@@ -1,15 +1,20 @@
 """Two real embedders, loaded once: MiniLM where speed matters, e5 where Chinese does."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from base_models import Embedder, load_embedder
 
 
 @pytest.fixture(scope="session")
-def minilm() -> Embedder:
+def minilm(real_model: Callable[[str], Path]) -> Embedder:
+    real_model("all-minilm-l6-v2")
     return load_embedder("all-minilm-l6-v2")
 
 
 @pytest.fixture(scope="session")
-def e5() -> Embedder:
+def e5(real_model: Callable[[str], Path]) -> Embedder:
+    real_model("multilingual-e5-small")
     return load_embedder("multilingual-e5-small")
