@@ -26,7 +26,7 @@ OPERATORS: dict[type, Callable] = {
     ast.USub: operator.neg,
 }
 
-SIGNS = {"×": "*", "÷": "/", "^": "**", "% of": "/ 100 *", ",": ""}
+SIGNS = {"×": "*", "÷": "/", "^": "**", "% of": "/ 100 *"}
 """What people write, and what Python calls it."""
 
 LONGEST_EXPRESSION = 200

@@ -14,7 +14,10 @@ from indexes import Passage, words_of
 WRITTEN = re.compile(r"\s*[\[【]\s*\d{1,2}\s*[\]】]")
 """A number that the model wrote itself, as it may have seen in books."""
 
-SENTENCE = re.compile(r".+?(?:[。!?!?;;]+[”」』)]*|[.]+(?=\s|$)|$)\s*", re.DOTALL)
+ABBREVIATED = r"(?<!\be\.g)(?<!\bi\.e)(?<!\bet al)(?<!\bvs)(?<!\bcf)(?<!\bFig)"
+"""Before the full stop of an abbreviation, which ends no sentence."""
+
+SENTENCE = re.compile(rf".+?(?:[。!?!?;;]+[”」』)]*|{ABBREVIATED}[.]+(?=\s|$)|$)\s*", re.DOTALL)
 
 SUPPORT = 0.4
 """Share of a sentence's distinct words that a passage must hold to be cited for it."""
@@ -37,9 +40,12 @@ def cite(answer: str, passages: Sequence[Passage]) -> tuple[str, list[Citation]]
     sources = [_source(sentence, passages) for sentence in sentences]
     numbers = {source: n for n, source in enumerate(dict.fromkeys(s for s in sources if s is not None), start=1)}
     text = ""
-    for sentence, source, following in zip(sentences, sources, [*sources[1:], None], strict=True):
-        marked = source is not None and source != following
-        text += f"{sentence.rstrip()} [{numbers[source]}] " if source is not None and marked else sentence
+    for sentence, source, following in zip(sentences, sources, [*sources, None][1:], strict=True):
+        if source is None or source == following:
+            text += sentence
+        else:
+            said = sentence.rstrip()
+            text += f"{said} [{numbers[source]}]{sentence[len(said) :] or ' '}"
     return text.strip(), [Citation(number, passages[source]) for source, number in numbers.items()]
 
 

@@ -72,7 +72,7 @@ def index(
     from assistant.indexing import update_index
     from assistant.progress import Bars
 
-    with Bars() as bars:
+    with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
         report = update_index(Domain.open(domain), rebuild, bars.update)
     typer.echo(
         f"{domain}: {len(report.added)} added, {len(report.changed)} changed, {len(report.deleted)} deleted, "
@@ -103,12 +103,8 @@ def finetune(
     if not again and is_up_to_date(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
         return
-    try:
-        with Bars() as bars:
-            report = tune(opened, run, settings, bars.update, bars.step)
-    except KeyboardInterrupt:
-        typer.echo(f"\nStopped; no adapter was written. The same command starts the run {run!r} again.", err=True)
-        raise typer.Exit(130) from None
+    with Bars(f"no adapter was written. The same command starts the run {run!r} again.") as bars:
+        report = tune(opened, run, settings, bars.update, bars.step)
     left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
     left += f", {report.too_long} longer than max_length" if report.too_long else ""
     typer.echo(
@@ -130,7 +126,7 @@ def evaluate(
     from assistant.tables import print_evaluation
     from assistant.tuning import evaluate_domain
 
-    with Bars() as bars:
+    with Bars("nothing was written. The same command asks the questions again.") as bars:
         result = evaluate_domain(Domain.open(domain), _adapter_name(adapter), questions, again, bars.update)
     print_evaluation(result)
 
@@ -266,8 +262,6 @@ def main() -> None:
         if debug:
             raise
         sys.exit(f"lorewright: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nlorewright: stopped; what was finished is kept, the rest is done again next time.")
     except OSError as error:
         if debug:
             raise

@@ -136,7 +136,8 @@ def _history(question: Question) -> list[dict[str, str]]:
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of one cell, in all and by language; each is [value, low, high] with its 95 % interval."""
+    """The figures of one cell, in all and by language; each is [value, low, high] with its 95 % interval,
+    or None where no question counts for it."""
     result = {}
     for language in ("all", *sorted({row["language"] for row in rows})):
         chosen = [row for row in rows if language in ("all", row["language"])]
@@ -157,7 +158,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def gains(answers: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[float, float, float]]:
+def gains(answers: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[float, float, float] | None]:
     """Tuned minus base in token F1 on the answerable questions, paired by question, with its interval."""
     result = {}
     for index in (False, True):

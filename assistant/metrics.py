@@ -4,6 +4,7 @@ Token F1 as in SQuAD (Rajpurkar et al. 2016) and, by characters for Chinese, CMR
 Intervals are 95 % percentile bootstraps over questions (Efron 1979).
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -28,18 +29,19 @@ def token_f1(answer: str, gold: str) -> float:
 
 def bootstrap(
     rows: Sequence[Sequence[float]] | Sequence[float], statistic: Callable[[np.ndarray], float], seed: int = 0
-) -> tuple[float, float, float]:
+) -> tuple[float, float, float] | None:
     """The statistic on all rows, and the 95 % interval of it over rows drawn again with replacement.
 
-    NaN where there are no rows, or the statistic is not defined on them.
+    None where there are no rows, or the statistic is not defined (NaN) on them.
     """
     data = np.asarray(rows, dtype=float)
-    if not len(data):
-        return float("nan"), float("nan"), float("nan")
+    value = statistic(data) if len(data) else math.nan
+    if math.isnan(value):
+        return None
     generator = np.random.default_rng(seed)
     draws = [statistic(data[generator.integers(0, len(data), len(data))]) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile(draws, [2.5, 97.5]) if not np.all(np.isnan(draws)) else (np.nan, np.nan)
-    return float(statistic(data)), float(low), float(high)
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return value, float(low), float(high)
 
 
 def mean(rows: np.ndarray) -> float:

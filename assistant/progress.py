@@ -17,7 +17,10 @@ LOG_SECONDS = 15
 
 
 class Bars:
-    """A context in which :meth:`update` and :meth:`step` draw."""
+    """A context in which :meth:`update` and :meth:`step` draw; ``stopped`` tells what Ctrl-C leaves."""
+
+    def __init__(self, stopped: str):
+        self.stopped = stopped
 
     def __enter__(self) -> Self:
         self._drawn = sys.stderr.isatty()
@@ -39,6 +42,8 @@ class Bars:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bars.stop()
+        if kind is KeyboardInterrupt:
+            print(f"\nStopped; {self.stopped}", file=sys.stderr)
 
     def update(self, work: str, done: int, total: int) -> None:
         """Show that ``done`` of ``total`` pieces of ``work`` are finished."""

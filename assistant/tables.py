@@ -28,6 +28,8 @@ def print_evaluation(result: dict[str, Any]) -> None:
             two_by_two.add_row(f"{who} ({name})", *(_interval(cell["all"]["token_f1"]) for cell in cells if cell))
     console.print(two_by_two)
     for index, gain in result["gain"].items():
+        if gain is None:
+            continue
         verdict = "better than" if gain[1] > 0 else "worse than" if gain[2] < 0 else "not proven different from"
         console.print(f"Tuned minus base, {index}: {_interval(gain)}: tuned is {verdict} base.")
 
@@ -53,9 +55,9 @@ def print_evaluation(result: dict[str, Any]) -> None:
     console.print("In brackets: 95 % bootstrap intervals over questions; all figures and answers are in evaluations/.")
 
 
-def _value(figure: list[float]) -> str:
-    return "-" if figure[0] != figure[0] else f"{figure[0]:.2f}"
+def _value(figure: list[float] | None) -> str:
+    return "-" if figure is None else f"{figure[0]:.2f}"
 
 
-def _interval(figure: list[float]) -> str:
-    return "-" if figure[0] != figure[0] else f"{figure[0]:.2f} ({figure[1]:.2f} to {figure[2]:.2f})"
+def _interval(figure: list[float] | None) -> str:
+    return "-" if figure is None else f"{figure[0]:.2f} ({figure[1]:.2f} to {figure[2]:.2f})"

@@ -2,7 +2,7 @@
 
 Qwen2.5 is trained to write ``<tool_call>{"name": ..., "arguments": {...}}</tool_call>``; the 0.5B model writes a
 fenced ``json`` block as often, and sometimes the bare object. All three are read; what names no tool that was
-offered stays text.
+offered, or is no JSON, stays text.
 """
 
 import json
@@ -22,34 +22,39 @@ def split_tool_calls(text: str, tools: Sequence[dict[str, Any]]) -> tuple[str, l
     calls: list[dict[str, str]] = []
 
     def take(match: re.Match[str]) -> str:
-        found = _call(match["tag"] or match["fence"] or "", offered)
-        if found is None:
-            return match[0]
-        calls.append(found)
-        return ""
+        found, rest = _leading_calls(match["tag"] or match["fence"] or "", offered)
+        calls.extend(found)
+        return rest if found else match[0]
 
-    rest = FRAMES.sub(take, text)
-    if not calls and (bare := _call(text.strip(), offered)):
-        return "", [bare]
-    return rest.strip() if calls else text, calls
+    around = FRAMES.sub(take, text)
+    if not calls:
+        calls, around = _leading_calls(text.strip(), offered)
+    return (around.strip(), calls) if calls else (text, [])
 
 
-def _call(text: str, offered: set[str]) -> dict[str, str] | None:
-    """One call, if the text begins with a JSON object that names an offered tool."""
-    value = None
+def _leading_calls(text: str, offered: set[str]) -> tuple[list[dict[str, str]], str]:
+    """The calls that stand one after the other at the beginning of a text, and what follows them."""
+    calls = []
+    while read := _read_object(text):
+        value, rest = read
+        arguments = value.get("arguments", value.get("parameters", {}))
+        if value.get("name") not in offered or not isinstance(arguments, dict):
+            break
+        call = {"name": value["name"], "arguments": json.dumps(arguments, ensure_ascii=False)}
+        calls.append({**call, "id": f"call_{uuid.uuid4().hex[:12]}"})
+        text = rest
+    return calls, text
+
+
+def _read_object(text: str) -> tuple[dict[str, Any], str] | None:
+    """The JSON object that a text begins with, and what follows it.
+
+    The last brace may be missing: the 0.5B model forgets it in one call of seven.
+    """
     for closing in ("", "}"):
         try:
-            value, _ = json.JSONDecoder().raw_decode(text + closing)
-            break
+            value, end = json.JSONDecoder().raw_decode(text + closing)
         except json.JSONDecodeError:
             continue
-    if not isinstance(value, dict) or value.get("name") not in offered:
-        return None
-    arguments = value.get("arguments", value.get("parameters", {}))
-    if not isinstance(arguments, dict):
-        return None
-    return {
-        "name": value["name"],
-        "arguments": json.dumps(arguments, ensure_ascii=False),
-        "id": f"call_{uuid.uuid4().hex[:12]}",
-    }
+        return (value, text[end:].strip()) if isinstance(value, dict) else None
+    return None

@@ -81,7 +81,7 @@ def evaluate_domain(
     assistant = Assistant.open(domain.path)
     result = {**evaluate(assistant, questions, name, progress), "inputs": inputs}
     assistant.close()
-    write_text(file, json.dumps(result, ensure_ascii=False, indent=1, default=float) + "\n")
+    write_text(file, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return result
 
 

@@ -22,7 +22,6 @@ from transformers import (
 from base_models.loading import LoadedModel
 from base_models.messages import Message, encode
 
-
 HALF_CHARACTER = "\ufffd"
 """What the bytes of an unfinished character decode to; an answer may be cut there by max_new_tokens."""
 

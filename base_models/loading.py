@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MethodType
 from typing import Any, Literal
 
 import torch
@@ -165,7 +166,9 @@ def load(
     if told["missing_keys"]:
         missing = sorted(told["missing_keys"])
         raise ModelError(f"{folder} is incomplete: it lacks {len(missing)} tensors of the model, such as {missing[0]}.")
-    if not quantization:
+    if quantization:
+        _keep_packed(model)
+    else:
         model.to(chosen)
     model.eval()
     loaded = LoadedModel(str(name_or_path), identity, model, tokenizer, chat_format_hash(tokenizer))
@@ -250,3 +253,19 @@ def _quantization_config(quantization: Quantization, dtype: torch.dtype) -> Any:
             bnb_4bit_use_double_quant=True,
         )
     return BitsAndBytesConfig(load_in_8bit=True)
+
+
+def _keep_packed(model: torch.nn.Module) -> None:
+    """Let ``state_dict()`` leave 4-bit weights as they are.
+
+    On a processor with avx512_bf16, bitsandbytes lays them out anew at the first answer, and its ``state_dict()`` turns
+    that back with another rounding (0.50). peft calls it for each adapter, and each would change the base a little.
+    The price: what ``state_dict()`` returns then is not fit for saving the base; nothing here does that.
+    """
+    from bitsandbytes.nn import Linear4bit
+
+    for part in model.modules():
+        if isinstance(part, Linear4bit):
+            part._save_to_state_dict = MethodType(  # type: ignore[method-assign]
+                torch.nn.Linear._save_to_state_dict, part
+            )

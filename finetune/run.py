@@ -63,6 +63,11 @@ def finetune(
     with base.using(None) as model:
         if isinstance(model, PeftModel):
             raise FinetuneError("the base model already carries an adapter; load it anew for training.")
+        if any(getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False) for p in model.parameters()):
+            raise FinetuneError(
+                "the base model has answered in nf4 already, and bitsandbytes cannot learn through weights that it has "
+                "laid out for answering on a CPU; load it anew for training."
+            )
         _check_targets(model, targets, base.name)
         tuned = get_peft_model(
             model,

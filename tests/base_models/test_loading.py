@@ -44,7 +44,7 @@ def test_a_folder_in_the_home_folder_may_be_written_with_a_tilde(
 
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
-    with pytest.raises(ModelError, match="no model 'smollm2-135m' in the catalogue.*did you mean 'smollm2-135m-instr"):
+    with pytest.raises(ModelError, match=r"no model 'smollm2-135m' in the catalogue.*did you mean 'smollm2-135m-instr"):
         load("smollm2-135m")
 
 
@@ -78,7 +78,7 @@ def test_code_that_a_model_brings_is_never_run_nor_asked_about(changed: Path) ->
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Model"}}
     (changed / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (changed / "own.py").write_text(f"open({str(changed / 'ran')!r}, 'w')", encoding="utf-8")
-    with pytest.raises(ModelError, match="cannot be loaded as a chat model: .*contains custom code"):
+    with pytest.raises(ModelError, match=r"cannot be loaded as a chat model: .*contains custom code"):
         load(changed)
     assert not (changed / "ran").exists()
 

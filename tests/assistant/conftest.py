@@ -1,0 +1,75 @@
+"""A small real domain: three pages of the handbook in each language, indexed once; with Qwen, and with SmolLM2."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from assistant import Assistant
+from domain import Domain, FinetuneConfig, set_setting
+
+HANDBOOK = Path(__file__).parents[2] / "examples" / "peft-handbook"
+PAGES = ["gradient-checkpointing.md", "lora.md", "qlora-nf4.md"]
+TINY_RUN = FinetuneConfig(r=2, num_train_epochs=1, max_train_tokens=1500, warmup_steps=0, learning_rate=1e-3)
+
+
+def write_questions(path: Path, rows: list[dict]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def handbook(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str], Path]) -> Path:
+    """The domain, answered by the default model; tests must not change it."""
+    from assistant.indexing import update_index
+
+    real_model("qwen2.5-coder-0.5b-instruct")
+    real_model("multilingual-e5-small")
+    folder = tmp_path_factory.mktemp("domains") / "handbook"
+    for language in ("en", "zh"):
+        (folder / "documents" / language).mkdir(parents=True)
+        for page in PAGES:
+            shutil.copy(HANDBOOK / "documents" / language / page, folder / "documents" / language)
+    (folder / "questions").mkdir()
+    known = [f"{language}/{page}" for language in ("en", "zh") for page in PAGES]
+    for name in ("train", "held_out"):
+        lines = (HANDBOOK / "questions" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        kept = [row for row in rows if not row["answerable"] or row["document"] in known]
+        write_questions(folder / "questions" / f"{name}.jsonl", kept)
+    (folder / "domain.toml").write_text("[answer]\nmax_new_tokens = 40\n", encoding="utf-8")
+    update_index(Domain.open(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def assistant(handbook: Path) -> Iterator[Assistant]:
+    """The assistant of ``handbook``; questions asked without a conversation leave no trace in it."""
+    opened = Assistant.open(handbook)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def tuned_handbook(handbook: Path, real_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same documents with SmolLM2, for where quality does not matter, and an adapter ``first`` that it learnt."""
+    from assistant.tuning import tune
+
+    real_model("smollm2-135m-instruct")
+    folder = tmp_path_factory.mktemp("tuned") / "handbook"
+    shutil.copytree(handbook, folder)
+    set_setting(folder / "domain.toml", "base_model", "smollm2-135m-instruct")
+    set_setting(folder / "domain.toml", "answer.max_new_tokens", 16)
+    tune(Domain.open(folder), "first", TINY_RUN)
+    return folder
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
+    """Copy a domain, for a test that changes it: the folder is all there is."""
+
+    def copy(folder: Path) -> Path:
+        return shutil.copytree(folder, tmp_path / folder.name)
+
+    return copy

@@ -1,0 +1,96 @@
+"""Which passage each sentence of an answer points to."""
+
+import pytest
+
+from assistant.citations import SENTENCE, cite, support
+from indexes import Passage
+
+
+def passage(number: int, text: str, *headings: str) -> Passage:
+    return Passage(
+        id=number, text=text, document=f"{number}.md", headings=headings, page=None, line=1, start=0, end=len(text)
+    )
+
+
+B = passage(1, "Matrix B starts at zero, so the product is zero at step 0.", "LoRA")
+MEMORY = passage(2, "Gradient checkpointing stores few activations and recomputes the others.", "Checkpointing")
+NF4 = passage(3, "nf4 有 16 个固定取值,其中一个恰好是 0。", "量化")
+MERGE = passage(4, "LoRA 合并后没有额外延迟,网络结构不变。", "LoRA")
+
+
+def test_sentences_are_numbered_in_the_order_in_which_they_mention_passages():
+    answer = "Gradient checkpointing recomputes activations. Matrix B starts at zero."
+    text, citations = cite(answer, [B, MEMORY])
+    assert text == "Gradient checkpointing recomputes activations. [1] Matrix B starts at zero. [2]"
+    assert [(citation.number, citation.passage) for citation in citations] == [(1, MEMORY), (2, B)]
+
+
+def test_chinese_sentences_are_cited_too():
+    text, citations = cite("nf4 有 16 个固定取值。LoRA 合并后没有额外延迟!", [MERGE, NF4])
+    assert text == "nf4 有 16 个固定取值。 [1] LoRA 合并后没有额外延迟! [2]"
+    assert [citation.passage for citation in citations] == [NF4, MERGE]
+
+
+def test_neighbouring_sentences_on_one_passage_share_a_number_and_a_later_one_repeats_it():
+    answer = "Matrix B starts at zero. The product is zero. Checkpointing recomputes activations. B starts at zero."
+    text, citations = cite(answer, [B, MEMORY])
+    assert text == (
+        "Matrix B starts at zero. The product is zero. [1] Checkpointing recomputes activations. [2] "
+        "B starts at zero. [1]"
+    )
+    assert len(citations) == 2
+
+
+def test_a_sentence_that_no_passage_carries_gets_no_number():
+    text, citations = cite("Matrix B starts at zero. Bananas are yellow.", [B, MEMORY])
+    assert text == "Matrix B starts at zero. [1] Bananas are yellow."
+    assert [citation.passage for citation in citations] == [B]
+
+
+def test_an_answer_that_invents_everything_gets_no_citation():
+    assert cite("香蕉是黄色的。", [NF4, MERGE]) == ("香蕉是黄色的。", [])
+
+
+@pytest.mark.parametrize("written", ["[7]", "【7】", " [ 12 ]", "[1][2]"])
+def test_numbers_that_the_model_wrote_itself_are_replaced_by_checked_ones(written):
+    text, citations = cite(f"Matrix B starts at zero{written}.", [MEMORY, B])
+    assert text == "Matrix B starts at zero. [1]"
+    assert [citation.passage for citation in citations] == [B]
+
+
+def test_an_array_index_of_three_digits_is_no_citation():
+    assert "[2048]" in cite("The shape is [2048].", [B])[0]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentences"),
+    [
+        ("A rate of 0.39 percent is small. So is 1e-4.", ["A rate of 0.39 percent is small. ", "So is 1e-4."]),
+        ("大约慢 0.5 倍。见 transformers 4.40 的说明。", ["大约慢 0.5 倍。", "见 transformers 4.40 的说明。"]),
+        ("它有“16 个值。”其余为零。", ["它有“16 个值。”", "其余为零。"]),
+        ("Is it? Yes! Good", ["Is it? ", "Yes! ", "Good"]),
+        ("Use model.eval() first", ["Use model.eval() first"]),
+        (
+            "LoRA (Hu et al. 2021) adds B, i.e. zeros. See Fig. 2.",
+            ["LoRA (Hu et al. 2021) adds B, i.e. zeros. ", "See Fig. 2."],
+        ),
+    ],
+)
+def test_an_answer_is_divided_at_the_ends_of_its_sentences_only(answer, sentences):
+    assert [match[0] for match in SENTENCE.finditer(answer)] == sentences
+
+
+def test_the_lines_of_a_list_stay_lines():
+    text, _ = cite("第一点:\n- Matrix B starts at zero.\n- nf4 有 16 个取值。\n\n完", [B, NF4])
+    assert text == "第一点:\n- Matrix B starts at zero. [1]\n- nf4 有 16 个取值。 [2]\n\n完"
+
+
+def test_headings_count_as_words_of_the_passage():
+    assert support("量化", NF4) == 1.0
+    assert support("", NF4) == 0.0
+    assert 0.0 < support("Matrix of bananas", B) < 1.0
+
+
+def test_no_passages_and_an_answer_of_nothing_but_a_number():
+    assert cite("Matrix B starts at zero.", []) == ("Matrix B starts at zero.", [])
+    assert cite("[1]", [B]) == ("", [])
