@@ -13,7 +13,11 @@ from typing import Any
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 
+from assistant.errors import AssistantError
+
 TITLE_LENGTH = 60
+WAIT_SECONDS = 30
+"""How long to wait for another process that writes to the file."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversations (
@@ -44,10 +48,21 @@ class Conversations:
     """The memory file of a domain; may be used from several threads and processes."""
 
     def __init__(self, path: Path):
-        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        self.saver = SqliteSaver(connection)
-        self.saver.setup()
-        connection.executescript(SCHEMA)
+        give_up = time.monotonic() + WAIT_SECONDS
+        while True:
+            try:
+                connection = sqlite3.connect(path, check_same_thread=False, timeout=WAIT_SECONDS)
+                self.saver = SqliteSaver(connection)
+                self.saver.setup()
+                connection.executescript(SCHEMA)
+                return
+            except sqlite3.DatabaseError as error:
+                # Where two make the file at once, SQLite says "locked" to one of them without waiting.
+                if "locked" not in str(error) or time.monotonic() > give_up:
+                    raise AssistantError(
+                        f"{path} cannot be opened: {error}; move it away to begin with an empty memory."
+                    ) from None
+                time.sleep(0.05)
 
     def close(self) -> None:
         self.saver.conn.close()

@@ -60,7 +60,8 @@ def train(
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     warmup = config.warmup_steps if config.warmup_steps >= 1 else config.warmup_steps * len(windows)
-    scheduler = get_scheduler(config.lr_scheduler_type, optimizer, math.ceil(warmup), len(windows))
+    warmup = min(math.ceil(warmup), len(windows) - 1)  # the first step of a warm-up has rate 0; one step must learn
+    scheduler = get_scheduler(config.lr_scheduler_type, optimizer, warmup, len(windows))
     history: list[Step] = []
     tokens = 0
     start = time.monotonic()

@@ -43,3 +43,8 @@ def source_html(text: str, start: int, end: int, label: str) -> str:
 def label_text(text: str) -> str:
     """Text for the label of a widget, or an error: Streamlit reads those as Markdown, so its signs are escaped."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(text.split()))
+
+
+def unlinked(text: str) -> str:
+    """Text in which Streamlit finds no address to make a link of: an invisible sign (word joiner) stands in each."""
+    return re.sub(r"(https?:(?=//)|www(?=\.)|(?=@))", "\\1\u2060", text, flags=re.IGNORECASE)

@@ -55,7 +55,7 @@ class Speech:
 
     def stop(self) -> None:
         """End the answer at its next token; what was said is kept."""
-        pass
+        self._stop.set()
 
     def join(self, seconds: float) -> None:
         """Wait for the end, but not longer."""

@@ -7,7 +7,7 @@ import streamlit as st
 
 from assistant import Answer, Assistant, Citation
 from domain import DomainError
-from ui.safe_html import answer_html, label_text, plain_html, source_html
+from ui.safe_html import answer_html, label_text, plain_html, source_html, unlinked
 from ui.speech import Speech
 
 Say = Callable[..., str]
@@ -32,7 +32,7 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
     ):
         if answer.refused:
             st.badge(say("refused"), icon=REFUSAL_ICON, color="orange")
-        st.markdown(answer.text, unsafe_allow_html=True)
+        st.html(answer_html(answer.text or say("not_said")))
         for citation in answer.citations:
             _show_source(assistant, answer.id, citation, say)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -44,7 +44,7 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
             st.feedback(
                 "thumbs",
                 key=key,
-                default=None,
+                default=None if rating is None else int(rating),
                 on_change=lambda: assistant.conversations.rate(conversation, answer.id, _thumb(st.session_state[key])),
             )
 
@@ -86,7 +86,7 @@ def _waiting_html(speech: Speech, say: Say) -> str:
 def _show_source(assistant: Assistant, answer: str, citation: Citation, say: Say) -> None:
     """A closed line with file and place; opened, the passage within its surroundings."""
     passage = citation.passage
-    label = label_text(f"[{citation.number}] {passage.document} · {place_of(citation, say)}")
+    label = label_text(unlinked(f"[{citation.number}] {passage.document} · {place_of(citation, say)}"))
     source = st.expander(label, key=f"source-{answer}-{citation.number}", on_change="rerun")
     if not source.open:
         return

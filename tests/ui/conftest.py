@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 import ui
 from domain import Domain
@@ -109,18 +110,18 @@ def start_server() -> Iterator[Callable[[Path], Server]]:
 
 
 @pytest.fixture(scope="session")
-def server(start_server, handbook: Domain) -> Server:
+def server(browser, start_server, handbook: Domain) -> Server:
+    """The page of the handbook; asks for the browser, so that nothing is made where there is none."""
     return start_server(handbook.path)
 
 
 @pytest.fixture(scope="session")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if chromium is None:
         pytest.skip("no Chromium or Chrome found (Debian: apt-get install chromium)")
-    playwright.expect.set_options(timeout=WAIT_MS)
-    with playwright.sync_playwright() as started:
+    expect.set_options(timeout=WAIT_MS)
+    with sync_playwright() as started:
         running = started.chromium.launch(executable_path=chromium, args=FLAGS)
         yield running
         running.close()

@@ -109,11 +109,11 @@ def test_a_hostile_document_and_answer_load_nothing_and_run_nothing(open_chat, s
     assistant.close()
     chat = open_chat(f"{server.url}?conversation=attack", locale="zh-CN")
     expect(chat.answers).to_have_text(attack)
-    expect(chat.source.locator("summary")).to_contain_text(f"[1] {name} · {passage.headings[0]}, 第 3 页")
+    expect(chat.source.locator("summary")).to_contain_text(f"[1] {name} · ![h](http:\u2060//192.0.2.1/h.png), 第 3 页")
     chat.source.locator("summary").click()
     expect(chat.source.locator("mark")).to_have_text(attack)
     expect(chat.source).to_contain_text("文档此后已有改动")
-    assert chat.page.locator("img").count() == 0
+    assert chat.page.locator("img, a[href*='192.0.2.1']").count() == 0
     assert chat.page.title() == "handbook"
 
 

@@ -4,7 +4,7 @@ from bs4 import BeautifulSoup
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ui.safe_html import AFTER, BEFORE, answer_html, label_text, plain_html, source_html
+from ui.safe_html import AFTER, BEFORE, answer_html, label_text, plain_html, source_html, unlinked
 
 MARKUP = "div p br hr strong em s code pre ul ol li blockquote table thead tbody tr th td h1 h2 h3 h4 h5 h6"
 TAGS = set(MARKUP.split())
@@ -76,3 +76,9 @@ def test_labels_cannot_hold_markdown() -> None:
     assert label_text("![x](y)") == r"\!\[x\]\(y\)"
     assert label_text("a\n# b  *c*") == r"a \# b \*c\*"
     assert label_text("龙井 › 水温") == "龙井 › 水温"
+
+
+def test_addresses_in_labels_are_no_links() -> None:
+    assert unlinked("HTTPS://a.b www.a.b a@b.c en/lora.md http:") == (
+        "HTTPS:\u2060//a.b www\u2060.a.b a\u2060@b.c en/lora.md http:"
+    )

@@ -1,0 +1,126 @@
+"""Which conversations a run learns from, and how they lie in a batch."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from base_models import Encoded, encode
+from domain import FinetuneConfig
+from finetune import FinetuneError
+from finetune.data import IGNORED, choose_examples, collate
+
+CONVERSATIONS = [
+    [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": f"第 {number} 问: what follows {'and ' * number}so on?"},
+        {"role": "assistant", "content": f"答案 {number + 1}."},
+    ]
+    for number in range(12)
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tiny_folder: Path) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(tiny_folder)
+
+
+@pytest.fixture(scope="module")
+def lengths(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    return [len(encode(tokenizer, conversation).ids) for conversation in CONVERSATIONS]
+
+
+def test_all_are_taken_where_nothing_bounds_them(tokenizer: PreTrainedTokenizerBase, lengths: list[int]) -> None:
+    chosen = choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig())
+    assert sorted(chosen.numbers) == list(range(1, 13))
+    assert (chosen.too_long, chosen.over_budget) == (0, 0)
+    assert chosen.tokens == sum(lengths)
+    assert chosen.labelled_tokens == sum(
+        len(tokenizer(conversation[-1]["content"]).input_ids) + 1 for conversation in CONVERSATIONS
+    )
+
+
+def test_each_is_the_encoded_conversation_of_its_number(tokenizer: PreTrainedTokenizerBase) -> None:
+    chosen = choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_train_tokens=600))
+    assert len(chosen.numbers) == len(chosen.examples) < 12
+    for number, example in zip(chosen.numbers, chosen.examples, strict=True):
+        assert example == encode(tokenizer, CONVERSATIONS[number - 1])
+
+
+def test_the_seed_decides_the_order(tokenizer: PreTrainedTokenizerBase) -> None:
+    def numbers(seed: int) -> list[int]:
+        return choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(seed=seed)).numbers
+
+    assert numbers(1) == numbers(1)
+    assert numbers(1) != numbers(2)
+    assert numbers(1) != sorted(numbers(1))
+
+
+@pytest.mark.parametrize("epochs", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("budget", [300, 700, 2000])
+def test_a_budget_counts_all_epochs_and_is_used_up(
+    tokenizer: PreTrainedTokenizerBase, lengths: list[int], budget: int, epochs: float
+) -> None:
+    config = FinetuneConfig(max_train_tokens=budget, num_train_epochs=epochs)
+    chosen = choose_examples(tokenizer, CONVERSATIONS, config)
+    assert chosen.tokens * epochs <= budget
+    assert chosen.over_budget == 12 - len(chosen.examples)
+    left_out = [length for number, length in enumerate(lengths, start=1) if number not in chosen.numbers]
+    assert all((chosen.tokens + length) * epochs > budget for length in left_out)
+
+
+def test_a_bounded_run_sees_a_sample_not_the_beginning(tokenizer: PreTrainedTokenizerBase) -> None:
+    seen = {
+        tuple(sorted(choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_train_tokens=500, seed=s)).numbers))
+        for s in range(5)
+    }
+    assert len(seen) > 1
+
+
+def test_what_is_too_long_is_left_out_and_counted(tokenizer: PreTrainedTokenizerBase, lengths: list[int]) -> None:
+    bound = max(sorted(lengths)[8], 64)
+    longer = [number for number, length in enumerate(lengths, start=1) if length > bound]
+    giant = [{"role": "user", "content": "and " * 100}, {"role": "assistant", "content": "Yes."}]
+    chosen = choose_examples(tokenizer, [*CONVERSATIONS, giant], FinetuneConfig(max_length=bound))
+    assert chosen.too_long == len(longer) + 1
+    assert not set(chosen.numbers) & {*longer, 13}
+    assert max(len(example.ids) for example in chosen.examples) <= bound
+
+
+def test_what_cannot_be_learnt_from_is_told(tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(FinetuneError, match=r"there are no examples to learn from; write questions/train\.jsonl first"):
+        choose_examples(tokenizer, [], FinetuneConfig())
+    long = [[{"role": "user", "content": "and " * 100}, {"role": "assistant", "content": "Yes."}]]
+    with pytest.raises(FinetuneError, match="none of the 1 examples fits into max_length=64 tokens; raise it"):
+        choose_examples(tokenizer, long, FinetuneConfig(max_length=64))
+    with pytest.raises(
+        FinetuneError, match=r"max_train_tokens=90 is too few: .* has \d+ tokens and is read num_train_"
+    ):
+        choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_train_tokens=90))
+    with pytest.raises(FinetuneError, match="example 13 does not end with an answer of the assistant"):
+        choose_examples(tokenizer, [*CONVERSATIONS, CONVERSATIONS[0][:2]], FinetuneConfig())
+
+
+def test_the_hash_of_the_data_is_that_of_every_id_and_label_in_order(tokenizer: PreTrainedTokenizerBase) -> None:
+    def sha256(conversations: list[list[dict[str, str]]], **settings: int) -> str:
+        return choose_examples(tokenizer, conversations, FinetuneConfig(**settings)).sha256()
+
+    known = sha256(CONVERSATIONS)
+    assert known == sha256([list(conversation) for conversation in CONVERSATIONS])
+    assert known != sha256(CONVERSATIONS, seed=1)
+    assert known != sha256(CONVERSATIONS[:-1])
+    changed = [*CONVERSATIONS[:-1], [*CONVERSATIONS[-1][:-1], {"role": "assistant", "content": "别的"}]]
+    assert known != sha256(changed)
+
+
+def test_a_batch_is_padded_on_the_right_and_labels_only_what_is_learnt() -> None:
+    short = Encoded([5, 6, 7], [False, True, True])
+    long = Encoded([8, 9, 10, 11, 12], [False, True, False, False, True])
+    batch = collate([short, long], pad_token_id=0, device=torch.device("cpu"))
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 0, 0], [8, 9, 10, 11, 12]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
+    assert batch["labels"].tolist() == [
+        [IGNORED, 6, 7, IGNORED, IGNORED],
+        [IGNORED, 9, IGNORED, IGNORED, 12],
+    ]
