@@ -1,6 +1,7 @@
 """A small agent: the model decides itself when to search the documents and when to calculate."""
 
 import ast
+import math
 import operator
 from collections.abc import Awaitable, Callable
 
@@ -100,7 +101,10 @@ def calculator(expression: str) -> str:
     try:
         if len(written) > LONGEST_EXPRESSION:
             raise ValueError(f"it is longer than {LONGEST_EXPRESSION} characters")
-        return f"{expression} = {_value(ast.parse(written.strip(), mode='eval').body)}"
+        value = _value(ast.parse(written.strip(), mode="eval").body)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("the number is too large")
+        return f"{expression} = {value}"
     except SyntaxError:
         return f"Cannot calculate {expression!r}: it is not an arithmetic expression."
     except (ValueError, ZeroDivisionError, OverflowError, RecursionError) as error:

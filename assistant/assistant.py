@@ -68,6 +68,11 @@ class Assistant:
             )
         return folder
 
+    @property
+    def refusal(self) -> Refusal:
+        """The refusal thresholds that are stored with the index."""
+        return Refusal.of(self.index)
+
     @cached_property
     def conversations(self) -> Conversations:
         """The memory file."""
@@ -77,13 +82,13 @@ class Assistant:
     def chain(self) -> CompiledStateGraph[State, Request, State, State]:
         """The answering chain without memory, an ordinary LangChain Runnable:
         ``chain.invoke({"messages": [("user", "...")]})["messages"][-1]``."""
-        return answering_chain(self.llm, self.index, self.prompts, Refusal.of(self.index))
+        return answering_chain(self.llm, self.index, self.prompts, self.refusal)
 
     @cached_property
     def remembering_chain(self) -> CompiledStateGraph[State, Request, State, State]:
         """The same with memory; ``config["configurable"]["thread_id"]`` names the conversation."""
         saver = self.conversations.saver
-        return answering_chain(self.llm, self.index, self.prompts, Refusal.of(self.index), saver)
+        return answering_chain(self.llm, self.index, self.prompts, self.refusal, saver)
 
     @cached_property
     def agent(self) -> CompiledStateGraph:

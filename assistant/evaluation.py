@@ -52,7 +52,7 @@ def evaluate(
     """
     progress("searching", 0, len(questions))
     found = assistant.index.search_many([search_text(question) for question in questions], k=RANKS)
-    refusal = Refusal.of(assistant.index)
+    refusal = assistant.refusal
     cells = [Cell(tuned, index) for tuned in ([False, True] if adapter else [False]) for index in (False, True)]
     answers = {cell.name: _answers(assistant, cell, adapter, questions, found, refusal, progress) for cell in cells}
     return {

@@ -1,6 +1,7 @@
 """Serving the Streamlit page: a free port on 127.0.0.1, no telemetry, one process until Ctrl-C."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,30 +21,22 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
     chosen = free_port(port)
     if chosen != port:
         typer.echo(f"Port {port} is taken; using {chosen}.")
-    page = find_spec("ui.app")
-    assert page is not None
-    assert page.origin is not None
-    options = {
-        "server.address": ADDRESS,
-        "server.port": chosen,
-        "server.headless": str(not open_browser).lower(),
-        "server.fileWatcherType": "none",
-        "server.maxUploadSize": 1,
-        "browser.gatherUsageStats": "false",
-        "client.toolbarMode": "minimal",
-        "client.showErrorDetails": "none",
-    }
-    command = [sys.executable, "-m", "streamlit", "run", page.origin]
-    command += [f"--{name}={value}" for name, value in options.items()]
+    server = find_spec("ui.serve")  # by name, for an arrow from this room to ui/ would point up
+    assert server is not None
+    assert server.origin is not None
+    # -P: what lies in the folder that the user stands in must not be imported instead of our own.
+    command = [sys.executable, "-P", server.origin, f"--server.port={chosen}"]
+    command += [f"--server.headless={str(not open_browser).lower()}", "--", str(domain.path.resolve())]
     typer.echo(f"The page of {domain.path.name}: http://{ADDRESS}:{chosen}   (Ctrl-C ends it)")
-    process = subprocess.Popen([*command, "--", str(domain.path.resolve())], env=os.environ)
+    process = subprocess.Popen(command)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         process.wait()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt:  # the page got it too, if it came from the keyboard
         process.terminate()
         process.wait()
         typer.echo("\nStopped; conversations are kept.")
-    if process.returncode not in (0, -2, -15):
+    if process.returncode not in (0, -signal.SIGINT, -signal.SIGTERM):
         raise AssistantError(f"the page ended with status {process.returncode}; try: lorewright doctor {domain.path}")
 
 

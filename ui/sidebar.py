@@ -5,7 +5,6 @@ from collections.abc import Callable
 import streamlit as st
 
 from assistant import Assistant
-from assistant.refusal import Refusal
 from ui.safe_html import label_text
 from ui.turns import Say
 from ui.words import LANGUAGES
@@ -100,7 +99,7 @@ def _show_facts(assistant: Assistant, say: Say) -> None:
     """What the domain holds, and how well it knows what it does not hold."""
     settings = assistant.domain.settings
     lines = [say("documents", count=len(assistant.index.documents())), say("model", name=settings.base_model)]
-    fits = Refusal.of(assistant.index).fits if settings.answer.refuse else {}
+    fits = assistant.refusal.fits if settings.answer.refuse else {}
     if not fits:
         lines.append(say("refusal_none" if settings.answer.refuse else "refusal_off"))
     for key, calibrated in (("refusal_calibrated", True), ("refusal_uncalibrated", False)):

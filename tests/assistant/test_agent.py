@@ -2,9 +2,7 @@
 
 import pytest
 
-from assistant.agent import calculator
-
-SEARCHED = ["How much slower does gradient checkpointing make a training step?", "LoRA 合并后会不会变慢?"]
+from assistant.agent import calculator, search_tool
 
 
 @pytest.mark.parametrize(
@@ -35,7 +33,8 @@ def test_the_calculator_follows_the_rules_of_arithmetic(expression, value):
         ("1 / 0", "division by zero"),
         ("5 % 0", "modulo"),
         ("(-8) ** 0.5", "a root of a negative number is not a real number"),
-        ("1e300 * 10 ** 300 * 10 ** 300", "int too large to convert to float"),
+        ("1e300 * 1e300", "the number is too large"),
+        ("10 ** 400 * 1.5", "too large"),
         ("x + 1", "only numbers"),
         ("True + 1", "only numbers"),
         ("'a' * 3", "only numbers"),
@@ -61,33 +60,22 @@ def calls_of(messages) -> list[tuple[str, dict]]:
     return [(call["name"], call["args"]) for message in messages for call in getattr(message, "tool_calls", [])]
 
 
-def test_the_agent_calculates_when_a_question_asks_for_it(assistant):
-    messages = assistant.agent.invoke({"messages": [("user", "3 的 12 次方是多少?")]})["messages"]
-    assert [name for name, _ in calls_of(messages)] == ["calculator"]
-    assert messages[-2].text.endswith("= 531441")
-    assert "531441" in messages[-1].text
-
-
-@pytest.mark.parametrize("question", SEARCHED)
-def test_the_agent_searches_the_documents_and_answers_from_them(assistant, question):
+def test_the_agent_searches_the_documents_and_answers_from_them(assistant):
+    question = "梯度检查点会让训练慢多少?"
     messages = assistant.agent.invoke({"messages": [("user", question)]})["messages"]
-    ((name, arguments),) = calls_of(messages)
-    assert name == "search_documents"
-    assert messages[-2].text.startswith("[1] ")
-    best = assistant.index.search(arguments["query"], k=1)[0]
-    assert best.text in messages[-2].text
-    from assistant.citations import support
-
-    assert support(messages[-1].text, best) >= 0.5
+    assert calls_of(messages) == [("search_documents", {"query": question})]
+    best = assistant.index.search(question, k=1)[0]
+    assert messages[-2].text.startswith(f"[1] {best.document}, {best.place}\n{best.text}")
+    assert "20%" in best.text
+    assert "20%" in messages[-1].text
 
 
-async def test_the_agent_works_in_async_code_too(assistant):
-    messages = (await assistant.agent.ainvoke({"messages": [("user", "What is 17 * 23?")]}))["messages"]
-    assert calls_of(messages) == [("calculator", {"expression": "17 * 23"})]
-    assert "391" in messages[-1].text
+async def test_the_agent_calculates_and_works_in_async_code(assistant):
+    messages = (await assistant.agent.ainvoke({"messages": [("user", "What is 3217 * 2309?")]}))["messages"]
+    assert calls_of(messages) == [("calculator", {"expression": "3217 * 2309"})]
+    assert messages[-2].text == "3217 * 2309 = 7428053"
+    assert "7428053" in messages[-1].text
 
 
 def test_a_tool_that_finds_nothing_says_so(assistant):
-    from assistant.agent import search_tool
-
     assert search_tool(assistant.index).invoke({"query": " "}) == "Nothing was found."

@@ -95,9 +95,9 @@ def test_what_cannot_be_learnt_from_is_told(tokenizer: PreTrainedTokenizerBase) 
     with pytest.raises(FinetuneError, match="none of the 1 examples fits into max_length=64 tokens; raise it"):
         choose_examples(tokenizer, long, FinetuneConfig(max_length=64))
     with pytest.raises(
-        FinetuneError, match=r"max_train_tokens=90 is too few: .* has \d+ tokens and is read num_train_"
+        FinetuneError, match=r"max_train_tokens=50 is too few: .* has \d+ tokens and is read num_train_"
     ):
-        choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_train_tokens=90))
+        choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_train_tokens=50))
     with pytest.raises(FinetuneError, match="example 13 does not end with an answer of the assistant"):
         choose_examples(tokenizer, [*CONVERSATIONS, CONVERSATIONS[0][:2]], FinetuneConfig())
 

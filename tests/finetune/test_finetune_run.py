@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from base_models import LoadedModel, ModelError, Sampling, generate, load, read_manifest
+from base_models import LoadedModel, Sampling, generate, load, read_manifest
 from domain import FinetuneConfig
 from finetune import FinetuneError, RunReport, Step, finetune
 from finetune.data import choose_examples
@@ -54,7 +54,13 @@ def real_run(
 ) -> tuple[RunReport, Path, list[Step], str, str]:
     """Over-fit the four examples; the report, the folder, the steps told, the base's weights before and after."""
     folder = tmp_path_factory.mktemp("adapters") / "owl"
-    config = FinetuneConfig(learning_rate=4e-3, num_train_epochs=10, gradient_accumulation_steps=4, warmup_steps=1)
+    config = FinetuneConfig(
+        learning_rate=8e-3,
+        lr_scheduler_type="linear",
+        warmup_steps=0,
+        num_train_epochs=8,
+        gradient_accumulation_steps=4,
+    )
     told: list[Step] = []
     before = digest(smollm2_once.model)
     report = finetune(smollm2_once, EXAMPLES, folder, config, {"questions": "abc"}, told.append)
@@ -66,7 +72,7 @@ RealRun = tuple[RunReport, Path, list[Step], str, str]
 
 def test_the_loss_falls_clearly(real_run: RealRun) -> None:
     report, _, told, _, _ = real_run
-    assert len(report.steps) == 10
+    assert len(report.steps) == 8
     assert told == report.steps
     assert report.steps[0].loss > 2
     assert report.steps[-1].loss < 0.3
@@ -106,7 +112,7 @@ def test_the_manifest_says_what_the_adapter_was_made_from(smollm2: LoadedModel, 
     assert manifest["chat_format"] == smollm2.chat_format
     assert manifest["data_sha256"] == choose_examples(smollm2.tokenizer, EXAMPLES, config).sha256()
     assert manifest["inputs"] == {"questions": "abc"}
-    assert manifest["config"]["learning_rate"] == 4e-3
+    assert manifest["config"]["learning_rate"] == 8e-3
     assert set(manifest["config"]) == set(FinetuneConfig.model_fields)
     assert set(manifest["versions"]) == {"lorewright", "torch", "transformers", "peft"}
     assert manifest["created"].endswith("Z")
@@ -187,17 +193,10 @@ def test_an_interrupted_run_leaves_what_was_there_and_the_base_usable(
 def test_a_run_that_diverges_saves_nothing_and_leaves_the_base_usable(tiny: LoadedModel, tmp_path: Path) -> None:
     before = digest(tiny.model)
     absurd = quick(learning_rate=1e30, num_train_epochs=3, warmup_steps=0)
-    with pytest.raises(FinetuneError, match="nothing was saved. Lower learning_rate"):
+    with pytest.raises(FinetuneError, match=r"nothing was saved\. Lower learning_rate"):
         finetune(tiny, EXAMPLES, tmp_path / "run", absurd)
     assert list(tmp_path.iterdir()) == []
     assert digest(tiny.model) == before
-
-
-def test_an_adapter_spoilt_by_its_last_step_is_not_saved(tiny: LoadedModel, tmp_path: Path) -> None:
-    once = quick(learning_rate=1e300, gradient_accumulation_steps=4, lr_scheduler_type="constant")
-    with pytest.raises(ModelError, match="holds numbers that are not finite; train again with a lower learning_rate"):
-        finetune(tiny, EXAMPLES, tmp_path / "run", once)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("wrong", [("query",), ("q_proj", "v_prj"), ("layers.0",), ("mlp",), ("roj",)])
@@ -253,9 +252,12 @@ def test_a_base_in_nf4_learns_but_not_silently_wrong_after_it_has_answered(
     report = finetune(loaded, EXAMPLES, tmp_path / "first", config)
     assert report.steps[-1].loss < report.steps[0].loss - 0.1
     answers(loaded, None)
-    try:  # on a processor with avx512_bf16 the weights are laid out for answering now
-        again = finetune(loaded, EXAMPLES, tmp_path / "second", config)
-    except FinetuneError as error:
-        assert "cannot learn through weights that it has laid out for answering" in str(error)
+    packed = any(
+        getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False) for p in loaded.model.parameters()
+    )
+    if packed:  # on a processor with avx512_bf16 the weights are laid out for answering now
+        with pytest.raises(FinetuneError, match="cannot learn through weights that it has laid out for answering"):
+            finetune(loaded, EXAMPLES, tmp_path / "second", config)
     else:
+        again = finetune(loaded, EXAMPLES, tmp_path / "second", config)
         assert [step.loss for step in again.steps] == pytest.approx([step.loss for step in report.steps], rel=1e-3)

@@ -1,7 +1,7 @@
 """The loop: its loss and gradients are those of plain transformers, whatever the batches; it stops on NaN."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -58,8 +58,15 @@ def transformers_loss(model: Any, examples: Sequence[Encoded]) -> torch.Tensor:
 def gradients_of_training(model: Any, examples: Sequence[Encoded], settings: FinetuneConfig) -> dict[str, torch.Tensor]:
     """The gradient of each weight, summed over the backward passes of one training."""
     sums = {name: torch.zeros_like(parameter) for name, parameter in model.named_parameters()}
+
+    def adds_up(total: torch.Tensor) -> Callable[[torch.Tensor], None]:
+        def hook(gradient: torch.Tensor) -> None:
+            total.add_(gradient)
+
+        return hook
+
     for name, parameter in model.named_parameters():
-        parameter.register_hook(lambda gradient, name=name: sums[name].add_(gradient) and None)
+        parameter.register_hook(adds_up(sums[name]))
     assert len(train(model, examples, settings, PAD)) == 1
     return sums
 
