@@ -23,7 +23,7 @@ from langgraph.runtime import Runtime
 
 from assistant.answers import answer_message
 from assistant.chat_model import LocalChatModel
-from assistant.citations import cite
+from assistant.citations import WRITTEN, cite
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
 from indexes import Index, Passage
@@ -114,12 +114,13 @@ def answering_chain(
 
 
 def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[dict[str, str]]]:
-    """The last question, and the answered turns before it as plain messages, the latest few only."""
+    """The last question, and the answered turns before it as plain messages without citations, the latest few only."""
     *earlier, last = messages
     turns: list[dict[str, str]] = []
     for asked, said in pairwise(earlier):
         if asked.type == "human" and isinstance(said, AIMessage):
-            turns += [{"role": "user", "content": asked.text}, {"role": "assistant", "content": said.text}]
+            answer = WRITTEN.sub("", said.text)
+            turns += [{"role": "user", "content": asked.text}, {"role": "assistant", "content": answer}]
     return last.text, turns[-HISTORY_MESSAGES:]
 
 

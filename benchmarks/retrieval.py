@@ -1,8 +1,8 @@
 """How often the right document is found: by meaning, by words, and by ways of putting the two together.
 
     python benchmarks/retrieval.py measure examples/peft-handbook --questions train
-    python benchmarks/retrieval.py debian-faq /tmp/faq/usr/share/doc/debian/FAQ /tmp/faq-domain
-    python benchmarks/retrieval.py measure /tmp/faq-domain
+    python benchmarks/retrieval.py debian-faq faq/usr/share/doc/debian/FAQ faq-domain
+    python benchmarks/retrieval.py measure faq-domain
 
 ``measure`` needs a domain with an index (`lorewright index DOMAIN`) and questions that name their gold document. By
 language it prints the share of questions whose first (hit@1) or one of whose first five passages (hit@5) is of that

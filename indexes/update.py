@@ -270,21 +270,13 @@ class _Update:
         for piece, vector in zip(read.pieces, vectors, strict=True):
             line, counted = line + text.count("\n", counted, piece.start), piece.start
             headings = json.dumps(piece.headings, ensure_ascii=False)
+            passage = text[piece.start : piece.end]
             passage_id = self.connection.execute(
                 "INSERT INTO passages (document_id, start, end, line, page, headings, text, vector) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    document_id,
-                    piece.start,
-                    piece.end,
-                    line,
-                    piece.page,
-                    headings,
-                    text[piece.start : piece.end],
-                    vector,
-                ),
+                (document_id, piece.start, piece.end, line, piece.page, headings, passage, vector),
             ).lastrowid
-            words = words_of("\n\n".join([*piece.headings, text[piece.start : piece.end]]))
+            words = words_of("\n\n".join([*piece.headings, passage]))
             self.connection.execute("INSERT INTO full_text (rowid, words) VALUES (?, ?)", (passage_id, " ".join(words)))
         self.next_generation()
 

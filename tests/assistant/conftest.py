@@ -12,7 +12,14 @@ from domain import Domain, FinetuneConfig, set_setting
 
 HANDBOOK = Path(__file__).parents[2] / "examples" / "peft-handbook"
 PAGES = ["gradient-checkpointing.md", "lora.md", "qlora-nf4.md"]
-TINY_RUN = FinetuneConfig(r=2, num_train_epochs=1, max_train_tokens=1500, warmup_steps=0, learning_rate=1e-3)
+TINY_RUN = FinetuneConfig(
+    r=2,
+    num_train_epochs=1,
+    max_train_tokens=1500,
+    gradient_accumulation_steps=1,
+    warmup_steps=0,
+    learning_rate=2e-3,
+)
 
 
 def write_questions(path: Path, rows: list[dict]) -> None:
