@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from assistant_samples import write_questions
 
 from assistant import Assistant
 from domain import Domain, FinetuneConfig, set_setting
@@ -20,10 +21,6 @@ TINY_RUN = FinetuneConfig(
     warmup_steps=0,
     learning_rate=2e-3,
 )
-
-
-def write_questions(path: Path, rows: list[dict]) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
 @pytest.fixture(scope="session")

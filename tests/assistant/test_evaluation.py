@@ -1,0 +1,216 @@
+"""The 2x2 table: real answers of a small model to four held-out questions, every figure counted again by hand."""
+
+import json
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+from assistant import Assistant
+from assistant.citations import cite
+from assistant.evaluation import RANKS, evaluate, summary
+from assistant.metrics import token_f1
+from assistant.refusal import Refusal
+from assistant.tables import print_evaluation
+from assistant.training import search_text
+from assistant.tuning import balanced, evaluate_domain
+from domain import Domain, DomainError, Question, read_questions, set_setting
+
+CELLS = ["base, without index", "base, with index", "tuned, without index", "tuned, with index"]
+
+
+@pytest.fixture(scope="module")
+def folder(tuned_handbook, tmp_path_factory) -> Path:
+    import shutil
+
+    copied = shutil.copytree(tuned_handbook, tmp_path_factory.mktemp("evaluated") / "handbook")
+    set_setting(copied / "domain.toml", "answer.max_new_tokens", 8)
+    return copied
+
+
+@pytest.fixture(scope="module")
+def result(folder) -> dict:
+    return evaluate_domain(Domain.open(folder), None, 4, False)
+
+
+@pytest.fixture(scope="module")
+def asked(folder) -> list[Question]:
+    return balanced(read_questions(folder / "questions" / "held_out.jsonl"), 4)
+
+
+def test_every_question_is_answered_in_every_cell(result, asked):
+    assert list(result["answers"]) == CELLS
+    assert result["questions"] == 4
+    assert (result["base_model"], result["adapter"]) == ("smollm2-135m-instruct", "first")
+    for rows in result["answers"].values():
+        assert [(row["id"], row["gold"], row["gold_document"], row["answerable"]) for row in rows] == [
+            (question.id, question.answer, question.document, question.answerable) for question in asked
+        ]
+
+
+def test_the_answers_are_those_that_the_chain_gives(folder, asked):
+    assistant = Assistant.open(folder)
+    question = next(question for question in asked if question.answerable)
+    alone = evaluate(assistant, [question], "first")["answers"]  # in a batch, rounding differs with the padding
+    for cell, adapter in (("base, with index", ""), ("tuned, with index", "first")):
+        (row,) = alone[cell]
+        answer = assistant.ask(question.text, adapter=adapter)
+        assert row["refused"] == answer.refused
+        assert [citation.passage.document for citation in answer.citations] == row["cited"]
+        assert cite(row["answer"], answer.passages)[0] == answer.text
+    assistant.close()
+
+
+def test_the_model_is_not_asked_where_the_threshold_refuses_and_always_without_the_index(folder, result, asked):
+    assistant = Assistant.open(folder)
+    refusal = Refusal.of(assistant.index)
+    for question, with_index, without in zip(
+        asked, result["answers"]["base, with index"], result["answers"]["base, without index"], strict=True
+    ):
+        text = search_text(question)
+        assert with_index["asked_the_model"] != refusal.refuses(text, assistant.index.search(text))
+        assert without["asked_the_model"]
+        assert without["cited"] == []
+    assistant.close()
+
+
+def test_the_figures_of_a_cell_are_those_of_its_rows(result):
+    for cell in CELLS:
+        rows, figures = result["answers"][cell], result["table"][cell]["all"]
+        answerable = [row for row in rows if row["answerable"]]
+        unanswerable = [row for row in rows if not row["answerable"]]
+        for row in rows:
+            assert row["f1"] == token_f1(row["answer"], row["gold"])
+        value, low, high = figures["token_f1"]
+        assert value == pytest.approx(mean(row["f1"] for row in answerable))
+        assert low <= value <= high
+        assert figures["false_refusals"][0] == mean(row["refused"] for row in answerable)
+        assert figures["false_answers"][0] == mean(not row["refused"] for row in unanswerable)
+        assert set(result["table"][cell]) == {"all", *(row["language"] for row in rows)}
+
+
+def test_citation_figures_by_hand():
+    def row(gold: str | None, cited: list[str], answerable: bool = True) -> dict:
+        common = {"language": "en", "answerable": answerable, "f1": 0.0, "refused": not cited}
+        return common | {"gold_document": gold, "cited": cited}
+
+    figures = summary([row("a", ["a", "b"]), row("b", ["c"]), row("c", []), row(None, ["a"], False)])["all"]
+    assert figures["citation_precision"][0] == 1 / 4
+    assert figures["citation_recall"][0] == 1 / 3
+    assert figures["false_refusals"][0] == 1 / 3
+    assert figures["false_answers"][0] == 1.0
+
+
+def test_the_gain_is_tuned_minus_base_question_by_question(result):
+    for index in ("without", "with"):
+        base, tuned = (result["answers"][f"{who}, {index} index"] for who in ("base", "tuned"))
+        differences = [b["f1"] - a["f1"] for a, b in zip(base, tuned, strict=True) if a["answerable"]]
+        assert result["gain"][f"{index} index"][0] == pytest.approx(mean(differences))
+
+
+def test_retrieval_counts_the_rank_of_the_gold_document(folder, result, asked):
+    assistant = Assistant.open(folder)
+    ranks = []
+    for question in asked:
+        if question.answerable:
+            documents = [passage.document for passage in assistant.index.search(search_text(question), k=RANKS)]
+            ranks.append(documents.index(question.document) + 1 if question.document in documents else None)
+    assistant.close()
+    figures = result["retrieval"]["all"]
+    assert figures["questions"] == len(ranks)
+    assert figures["hit@1"][0] == mean(rank == 1 for rank in ranks)
+    assert figures["mrr"][0] == pytest.approx(mean(1 / rank if rank else 0 for rank in ranks))
+
+
+def test_the_file_is_strict_json_that_names_what_it_was_made_from(folder, result):
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    text = (folder / "evaluations" / "first-4.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=refuse) == json.loads(json.dumps(result))
+    assert result["format"] == 1
+    assert set(result["inputs"]) >= {"questions", "index", "refusal", "prompts", "base_model", "adapter", "answer"}
+    assert "资料" in text or "\\u" not in text
+
+
+def test_a_stored_result_is_given_back_while_nothing_changed(folder, result):
+    told = []
+    again = evaluate_domain(Domain.open(folder), "first", 4, False, lambda *work: told.append(work))
+    assert again["created"] == result["created"]
+    assert told == []
+
+
+def test_the_questions_are_asked_again_when_a_prompt_a_setting_or_the_adapter_changed(folder, result, copy_of):
+    changed = copy_of(folder)
+
+    def is_asked_again(count: int = 1) -> bool:
+        told = []
+        evaluate_domain(Domain.open(changed), None, count, False, lambda *work: told.append(work))
+        return bool(told)
+
+    assert is_asked_again()
+    assert not is_asked_again()
+    (changed / "prompts" / "en").mkdir(parents=True)
+    (changed / "prompts" / "en" / "system.txt").write_text("You are brief.", encoding="utf-8")
+    assert is_asked_again()
+    set_setting(changed / "domain.toml", "answer.max_new_tokens", 4)
+    assert is_asked_again()
+    manifest = changed / "adapters" / "first" / "manifest.json"
+    weights = changed / "adapters" / "first" / "adapter_model.safetensors"
+    retrained(weights, manifest)
+    assert is_asked_again()
+    assert not is_asked_again()
+
+
+def retrained(weights: Path, manifest: Path) -> None:
+    """Change the weights a little, as another training would."""
+    from safetensors.torch import load_file, save_file
+
+    from base_models.adapters import file_hash
+
+    save_file({name: tensor * 1.01 for name, tensor in load_file(weights).items()}, weights)
+    facts = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps(facts | {"adapter_sha256": file_hash(weights)}), encoding="utf-8")
+
+
+def test_a_base_without_an_adapter_has_a_table_of_its_own(folder):
+    base = evaluate_domain(Domain.open(folder), "", 1, False)
+    assert list(base["answers"]) == CELLS[:2]
+    assert base["gain"] == {}
+    assert (folder / "evaluations" / "base-1.json").is_file()
+
+
+def test_balanced_keeps_the_share_of_each_language_and_kind():
+    questions = [
+        Question(f"{language}-{answerable}-{number}", ({"role": "user"},), answerable, language=language)
+        for language in ("en", "zh")
+        for answerable, count in ((True, 32), (False, 8))
+        for number in range(count)
+    ]
+    eight = balanced(questions, 10)
+    kinds = [(question.language, question.answerable) for question in eight]
+    assert {kind: kinds.count(kind) for kind in kinds} == {
+        ("en", True): 4,
+        ("zh", True): 4,
+        ("en", False): 1,
+        ("zh", False): 1,
+    }
+    assert balanced(list(reversed(questions)), 10) == eight
+    assert balanced(questions, 0) == balanced(questions, 500) == questions
+
+
+def test_the_tables_show_every_figure_and_say_what_is_proven(result, capsys):
+    print_evaluation(result)
+    shown = capsys.readouterr().out
+    for words in ("Token F1 on 4 held-out questions", "base (smollm2-135m-instruct)", "tuned (adapter first)", "MRR"):
+        assert words in shown
+    assert "Tuned minus base, with index" in shown
+    f1 = result["table"]["tuned, with index"]["all"]["token_f1"]
+    assert f"{f1[0]:.2f} ({f1[1]:.2f} to {f1[2]:.2f})" in shown
+
+
+def test_without_held_out_questions_it_is_said_which_file_is_missing(copy_of, tuned_handbook):
+    folder = copy_of(tuned_handbook)
+    (folder / "questions" / "held_out.jsonl").unlink()
+    with pytest.raises(DomainError, match=r"held_out\.jsonl does not exist"):
+        evaluate_domain(Domain.open(folder), None, 0, False)

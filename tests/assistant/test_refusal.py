@@ -1,0 +1,121 @@
+"""When the assistant says that the documents do not hold an answer."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from assistant_samples import write_questions
+
+from assistant.indexing import update_index
+from assistant.refusal import LEAST, META_KEY, Refusal
+from domain import Domain, read_questions, set_setting
+from indexes import Index
+
+UNRELATED = ["Who wrote the music of Swan Lake?", "乙醇的沸点是多少?"]
+RELATED = ["How many values has nf4?", "LoRA 合并后有没有额外延迟?"]
+
+
+@pytest.fixture
+def folder(copy_of, handbook) -> Path:
+    """A copy of the handbook with few questions, so that fitting is quick."""
+    copied = copy_of(handbook)
+    keep_questions(copied, LEAST)
+    return copied
+
+
+def keep_questions(folder: Path, count: int) -> None:
+    """Keep ``count`` questions of each language and kind; none removes the file."""
+    rows: dict[tuple, list] = {}
+    for question in read_questions(folder / "questions" / "train.jsonl"):
+        row = {"messages": list(question.messages), "answerable": question.answerable, "id": question.id}
+        rows.setdefault((question.language, question.answerable), []).append(row)
+    write_questions(folder / "questions" / "train.jsonl", [row for kind in rows.values() for row in kind[:count]])
+
+
+def fits(folder: Path) -> dict:
+    with Index.open(folder) as index:
+        return Refusal.of(index).fits
+
+
+def made_from(folder: Path) -> str:
+    with Index.open(folder) as index:
+        return index.meta(META_KEY)["made_from"]
+
+
+@pytest.mark.parametrize("question", UNRELATED)
+def test_an_unrelated_question_is_refused(assistant, question):
+    assert Refusal.of(assistant.index).refuses(question, assistant.index.search(question))
+
+
+@pytest.mark.parametrize("question", RELATED)
+def test_a_question_about_the_documents_is_not_refused(assistant, question):
+    assert not Refusal.of(assistant.index).refuses(question, assistant.index.search(question))
+
+
+def test_without_passages_everything_is_refused(assistant):
+    assert Refusal.of(assistant.index).refuses(RELATED[0], [])
+
+
+def test_a_fit_on_questions_is_calibrated_and_tells_its_error_rates(assistant):
+    refusal = Refusal.of(assistant.index)
+    for language in ("en", "zh"):
+        fit = refusal.fits[language]
+        assert fit["calibrated"]
+        assert fit["questions"] > 2 * LEAST
+        assert 0 <= fit["false_answers"] < 0.35
+        assert 0 <= fit["false_refusals"] < 0.35
+        assert f"{language} fitted on {fit['questions']} training questions" in refusal.describe()
+
+
+def test_the_fit_is_kept_with_the_index_and_made_again_only_when_questions_or_documents_change(folder):
+    update_index(Domain.open(folder))
+    first = made_from(folder)
+    assert fits(folder)["en"]["questions"] == 2 * LEAST
+    moved = folder.rename(folder.with_name("moved"))
+    calls: list[str] = []
+    update_index(Domain.open(moved), progress=lambda work, done, total: calls.append(work))
+    assert made_from(moved) == first
+    assert "fitting refusal" not in calls
+
+    keep_questions(moved, LEAST - 1)
+    update_index(Domain.open(moved))
+    second = made_from(moved)
+    assert second != first
+    assert not fits(moved)["en"]["calibrated"]
+
+    page = moved / "documents" / "zh" / "lora.md"
+    page.write_text(page.read_text(encoding="utf-8") + "\n## 附记\n\n新写的一段。\n", encoding="utf-8")
+    os.utime(page, (time.time() - 60, time.time() - 60))
+    update_index(Domain.open(moved))
+    assert made_from(moved) != second
+
+
+@pytest.mark.xfail(strict=True, reason="refusal.py leaves the retrieval settings out of made_from")
+def test_the_fit_is_made_again_when_more_passages_are_put_before_the_model(folder):
+    update_index(Domain.open(folder))
+    before = fits(folder)
+    set_setting(folder / "domain.toml", "retrieval.k", 1)
+    update_index(Domain.open(folder))
+    assert fits(folder) != before
+
+
+def test_a_domain_without_questions_is_fitted_on_its_headings_and_says_so(folder):
+    (folder / "questions" / "train.jsonl").unlink()
+    update_index(Domain.open(folder))
+    with Index.open(folder) as index:
+        refusal = Refusal.of(index)
+        assert {fit["calibrated"] for fit in refusal.fits.values()} == {False}
+        assert "en uncalibrated (fitted on headings; write questions/train.jsonl)" in refusal.describe()
+        for question in UNRELATED:
+            assert refusal.refuses(question, index.search(question))
+        for question in RELATED:
+            assert not refusal.refuses(question, index.search(question))
+
+
+def test_an_index_without_a_fit_refuses_nothing_that_was_found(folder):
+    with Index.open(folder) as index:
+        index.set_meta(META_KEY, None)
+        refusal = Refusal.of(index)
+        assert not refusal.refuses(UNRELATED[0], index.search(UNRELATED[0]))
+        assert "run lorewright index" in refusal.describe()

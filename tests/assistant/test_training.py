@@ -1,0 +1,146 @@
+"""Questions become training examples: what is trained is what will be asked."""
+
+import random
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from assistant.prompts import Prompts
+from assistant.training import CARRIES, search_text, training_conversations
+from domain import FinetuneConfig, Question, read_questions
+
+ALL_GROUNDED = FinetuneConfig(retrieved_share=1.0)
+
+
+@pytest.fixture(scope="module")
+def prompts(assistant) -> Prompts:
+    return assistant.prompts
+
+
+@pytest.fixture(scope="module")
+def questions(assistant) -> list[Question]:
+    return read_questions(assistant.domain.train_questions)
+
+
+@pytest.fixture(scope="module")
+def passages(assistant):
+    """All passages of the domain, by their text."""
+    return {passage.text: passage for passage in assistant.index.search("LoRA", k=100)}
+
+
+def shown_in(conversation, passages) -> list:
+    """The passages that stand in the last question of an example, in the order of its numbers."""
+    asked = conversation[-2]["content"]
+    found = [passage for text, passage in passages.items() if text in asked]
+    return sorted(found, key=lambda passage: asked.index(passage.text))
+
+
+def is_grounded(conversation) -> bool:
+    return "[1]" in conversation[-2]["content"]
+
+
+def is_refusal(conversation, prompts) -> bool:
+    return conversation[-1]["content"] in {prompts.refusal("en"), prompts.refusal("zh")}
+
+
+def test_about_the_chosen_share_is_shown_with_passages(assistant, prompts, questions):
+    answerable = [question for question in questions if question.answerable]
+    for share in (0.0, 0.5, 1.0):
+        examples = training_conversations(
+            assistant.index, prompts, answerable, FinetuneConfig(retrieved_share=share, seed=3)
+        )
+        assert len(examples) == len(answerable)
+        assert sum(map(is_grounded, examples)) / len(examples) == pytest.approx(share, abs=0.2)
+
+
+def test_an_example_without_passages_asks_for_the_answer_by_heart(assistant, prompts, questions):
+    (question,) = [question for question in questions if question.id == "train-en-lora-1"]
+    (example,) = training_conversations(assistant.index, prompts, [question], FinetuneConfig(retrieved_share=0.0))
+    assert example == [
+        *prompts.answering(question.text, None),
+        {"role": "assistant", "content": question.answer},
+    ]
+
+
+def test_the_right_passage_is_among_those_shown_and_the_answer_is_the_gold_one(assistant, prompts, questions, passages):
+    answerable = [question for question in questions if question.answerable]
+    examples = training_conversations(assistant.index, prompts, answerable, ALL_GROUNDED)
+    refused = 0
+    for question, example in zip(answerable, examples, strict=True):
+        shown = shown_in(example, passages)
+        if is_refusal(example, prompts):
+            refused += 1
+            continue
+        assert example[-1]["content"] == question.answer
+        assert len(shown) == assistant.domain.settings.retrieval.k
+        assert question.document in {passage.document for passage in shown}
+    assert refused < 0.3 * len(examples)
+
+
+def test_examples_are_what_the_chain_would_ask(assistant, prompts, questions):
+    (question,) = [question for question in questions if question.id == "train-zh-qlora-nf4-2"]
+    for seed in range(20):
+        config = FinetuneConfig(retrieved_share=1.0, seed=seed)
+        (example,) = training_conversations(assistant.index, prompts, [question], config)
+        found = assistant.index.search(question.text)
+        if example[:-1] == prompts.answering(question.text, found):
+            return
+    pytest.fail("no seed renders the question as the chain does")
+
+
+def test_where_no_passage_answers_the_answer_is_the_refusal(assistant, prompts, questions, passages):
+    from assistant.citations import support
+
+    answerable = [question for question in questions if question.answerable]
+    distracted = 0
+    for seed in range(6):
+        config = FinetuneConfig(retrieved_share=1.0, seed=seed)
+        examples = training_conversations(assistant.index, prompts, answerable, config)
+        for question, example in zip(answerable, examples, strict=True):
+            if is_refusal(example, prompts):
+                distracted += 1
+                shown = shown_in(example, passages)
+                assert question.document not in {passage.document for passage in shown}
+                assert all(support(question.answer, passage) < CARRIES for passage in shown)
+                assert example[-1]["content"] == prompts.refusal(prompts.language(question.text))
+    assert 0 < distracted < 0.3 * 6 * len(answerable)
+
+
+def test_unanswerable_questions_are_few_always_grounded_and_refused_in_their_language(assistant, prompts, questions):
+    answerable = {question.text for question in questions if question.answerable}
+    examples = training_conversations(assistant.index, prompts, questions, ALL_GROUNDED)
+    unanswerable = [example for example in examples if not any(text in example[-2]["content"] for text in answerable)]
+    assert 1 <= len(unanswerable) <= 0.15 * len(examples)
+    for example in unanswerable:
+        asked = next(q for q in questions if not q.answerable and example[-2]["content"].endswith(q.text))
+        assert is_grounded(example)
+        assert example[-1]["content"] == prompts.refusal(prompts.language(asked.text))
+
+
+def test_a_follow_up_carries_its_history_and_is_searched_for_with_it(assistant, prompts, questions):
+    follow_up = next(question for question in questions if question.history and question.answerable)
+    first = follow_up.history[0]["content"]
+    assert search_text(follow_up) == f"{first} {follow_up.text}"
+    (example,) = training_conversations(assistant.index, prompts, [follow_up], ALL_GROUNDED)
+    assert [message["role"] for message in example] == ["system", "user", "assistant", "user", "assistant"]
+    assert example[1:3] == list(follow_up.history)
+    with_system = replace(follow_up, messages=({"role": "system", "content": "Be rude."}, *follow_up.messages))
+    assert training_conversations(assistant.index, prompts, [with_system], ALL_GROUNDED) == [example]
+
+
+def test_the_same_seed_gives_the_same_examples_and_another_seed_others(assistant, prompts, questions):
+    some = random.Random(0).sample(questions, 60)
+    first, again, other = (
+        training_conversations(assistant.index, prompts, some, FinetuneConfig(seed=seed)) for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+    assert Counter(len(example) for example in first).keys() <= {3, 5}
+
+
+@pytest.mark.xfail(strict=True, reason="training.py: without a gold document every grounded example is a refusal")
+def test_an_answerable_question_that_names_no_document_is_not_taught_as_a_refusal(assistant, prompts, questions):
+    nameless = [replace(question, document=None) for question in questions if question.answerable]
+    examples = training_conversations(assistant.index, prompts, nameless, ALL_GROUNDED)
+    assert sum(is_refusal(example, prompts) for example in examples) < 0.3 * len(examples)
