@@ -25,6 +25,7 @@ from assistant.conversations import Conversations
 from assistant.errors import AssistantError
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
+from assistant.tuning import finished_adapter
 from domain import Domain
 from indexes import Index
 
@@ -57,16 +58,7 @@ class Assistant:
     def adapter_folder(self, name: str = DEFAULT) -> Path | None:
         """The folder of an adapter by name: empty is the base model (None), the default is what domain.toml says."""
         chosen = self.domain.settings.adapter if name == DEFAULT else name
-        if not chosen:
-            return None
-        folder = self.domain.adapter(chosen)
-        if chosen not in self.domain.adapter_names():
-            known = ", ".join(self.domain.adapter_names()) or "none yet"
-            raise AssistantError(
-                f"{self.domain.path} has no adapter {chosen!r} (there are: {known}); "
-                f"train one with: lorewright finetune {self.domain.path} --run {chosen}"
-            )
-        return folder
+        return finished_adapter(self.domain, chosen) if chosen else None
 
     @property
     def refusal(self) -> Refusal:

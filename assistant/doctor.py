@@ -7,8 +7,8 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from base_models import CATALOGUE, cache_folder, cached_models, is_fetched
@@ -34,6 +34,7 @@ VARIABLES = [
     "HF_HUB_OFFLINE",
     "HF_ENDPOINT",
     "LANGSMITH_TRACING",
+    "LANGSMITH_TRACING_V2",
     "LANGCHAIN_TRACING_V2",
     "OMP_NUM_THREADS",
     "HTTPS_PROXY",
@@ -42,14 +43,11 @@ VARIABLES = [
 
 def print_models() -> None:
     """Print the catalogue, and what of it is in the cache."""
-    table = Table(box=box.SIMPLE)
-    for title in ("name", "kind", "licence", "here", "what it is"):
-        table.add_column(title)
+    console = Console(highlight=False)
     for entry in CATALOGUE.values():
-        here = "not yet" if entry.missing else "yes" if is_fetched(entry.name) else "no"
-        table.add_row(entry.name, entry.kind, entry.licence, here, entry.summary)
-    console = Console()
-    console.print(table)
+        here = "not yet usable" if entry.missing else "here" if is_fetched(entry.name) else "not fetched"
+        console.print(f"[bold]{entry.name}[/bold]: {entry.kind}, {entry.licence}, {here}", soft_wrap=True)
+        console.print(Padding(entry.summary, (0, 0, 1, 4)))
     console.print(f"Cache: {cache_folder()}. Any folder of safetensors that transformers loads can be named too.")
 
 
@@ -66,6 +64,8 @@ def print_report(domain: Path | None) -> None:
         table = Table(
             title=title, box=None, show_header=False, title_justify="left", title_style="bold", padding=(0, 2)
         )
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")  # a path must be there whole
         for name, value in rows:
             table.add_row(name, value)
         console.print(table, "")
@@ -119,9 +119,13 @@ def _models() -> list[tuple[str, str]]:
 
 
 def _environment() -> list[tuple[str, str]]:
+    from langsmith.utils import tracing_is_enabled
+
     rows = [(name, os.environ[name]) for name in VARIABLES if os.environ.get(name)]
-    if os.environ.get("LANGSMITH_TRACING", "false").lower() == "true":
-        rows.append(("warning", "LANGSMITH_TRACING sends every question and answer to LangSmith; unset it."))
+    if tracing_is_enabled():
+        rows.append(
+            ("warning", "LangSmith tracing is on: it sends every question and answer away. Unset its variables.")
+        )
     if not importlib.util.find_spec("pip"):
         rows.append(("warning", "pip is missing, so models cannot be had from the package index."))
     return rows or [("", "nothing set that changes how Lorewright behaves")]

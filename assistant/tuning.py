@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assistant.errors import AssistantError
 from base_models import ModelError, fingerprint, read_manifest
 from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, set_setting, write_text
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from finetune import RunReport, Step
 
 Progress = Callable[[str, int, int], None]
+
+
+def finished_adapter(domain: Domain, name: str) -> Path:
+    """The folder of a finished run, or an error that names those there are."""
+    folder = domain.adapter(name)
+    if name not in domain.adapter_names():
+        known = ", ".join(domain.adapter_names()) or "none yet"
+        raise AssistantError(
+            f"{domain.path} has no adapter {name!r} (there are: {known}); "
+            f"train one with: lorewright finetune {domain.path} --run {name}"
+        )
+    return folder
 
 
 def is_up_to_date(domain: Domain, run: str, config: FinetuneConfig) -> bool:
@@ -68,7 +81,7 @@ def evaluate_domain(
     name = domain.settings.adapter if adapter is None else adapter
     questions = balanced(read_questions(domain.held_out_questions), count)
     inputs = _inputs(domain, domain.held_out_questions) | {
-        "adapter": read_manifest(domain.adapter(name))["adapter_sha256"] if name else "",
+        "adapter": read_manifest(finished_adapter(domain, name))["adapter_sha256"] if name else "",
         "answer": domain.settings.answer.model_dump_json(),
         "asked": _sha256([question.id for question in questions]),
     }

@@ -43,6 +43,8 @@ def encode(
     if messages[-1]["role"] != "assistant":
         ids = _template(tokenizer, messages, tools, add_generation_prompt=True)
         return Encoded(ids, [False] * len(ids))
+    if messages[0]["role"] == "assistant":
+        raise ModelError("a conversation to learn from must not begin with the assistant: nothing was asked yet.")
     ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
     labelled = [False] * len(ids)
     end = tokenizer.eos_token_id

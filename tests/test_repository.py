@@ -141,6 +141,17 @@ def test_the_rooms_are_those_of_the_plan() -> None:
     assert sorted(ROOMS) == ["assistant", "base_models", "domain", "finetune", "indexes", "ui"]
 
 
+def test_a_test_that_needs_what_is_absent_is_skipped_and_in_ci_fails(
+    absent: Callable[[str], NoReturn], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOREWRIGHT_ALL_TESTS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="no moon"):
+        absent("no moon")
+    monkeypatch.setenv("LOREWRIGHT_ALL_TESTS", "1")
+    with pytest.raises(pytest.fail.Exception, match="no moon"):
+        absent("no moon")
+
+
 def test_tests_reach_this_machine_and_no_other() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         socket.create_connection(server.getsockname(), timeout=5).close()

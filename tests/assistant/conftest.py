@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from assistant_samples import write_questions
+from assistant_samples import QUICK, TEA, lorewright, question, write_questions
 
 from assistant import Assistant
 from domain import Domain, FinetuneConfig, set_setting
@@ -66,6 +66,39 @@ def tuned_handbook(handbook: Path, real_model: Callable[[str], Path], tmp_path_f
     set_setting(folder / "domain.toml", "base_model", "smollm2-135m-instruct")
     set_setting(folder / "domain.toml", "answer.max_new_tokens", 16)
     tune(Domain.open(folder), "first", TINY_RUN)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tea_shop(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str], Path]) -> Path:
+    """A domain that the command line made, indexed, trained and evaluated; tests that change it copy it."""
+    real_model("smollm2-135m-instruct")
+    real_model("all-minilm-l6-v2")
+    folder = tmp_path_factory.mktemp("shops") / "tea-shop"
+    models = ["--base-model", "smollm2-135m-instruct", "--embedder", "all-minilm-l6-v2"]
+    made = lorewright("new", folder, *models)
+    assert made.out == f"Made {folder}. Put documents into {folder}/documents, then run: lorewright index {folder}\n"
+    (folder / "documents" / "tea.md").write_text(TEA, encoding="utf-8")
+    write_questions(
+        folder / "questions" / "train.jsonl",
+        [
+            question("How hot should the water be?", "80 degrees."),
+            question("How much tea for a cup?", "Three grams."),
+            question("Who was Shakespeare?", "The documents do not answer this question.", answerable=False),
+        ],
+    )
+    held_out = [question("How long must it draw?", "Two minutes.", id="q1")]
+    write_questions(folder / "questions" / "held_out.jsonl", held_out)
+    set_setting(folder / "domain.toml", "answer.max_new_tokens", 24)
+    indexed = lorewright("index", folder)
+    assert indexed.out == f"{folder}: 1 added, 0 changed, 0 deleted, 0 unchanged; 2 passages.\n"
+    trained = lorewright("finetune", folder, *QUICK)
+    assert trained.status == 0, trained.err
+    assert trained.out.startswith(f"{folder}: trained ")
+    assert trained.out.endswith(f"Adapter: {folder}/adapters/first, now the one that answers (domain.toml).\n")
+    evaluated = lorewright("evaluate", folder)
+    assert evaluated.status == 0, evaluated.err
+    assert "Token F1 on 1 held-out questions" in evaluated.out
     return folder
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from assistant.agent import calculator, search_tool
+from assistant.citations import support
 
 
 @pytest.mark.parametrize(
@@ -64,10 +65,10 @@ def test_the_agent_searches_the_documents_and_answers_from_them(assistant):
     question = "梯度检查点会让训练慢多少?"
     messages = assistant.agent.invoke({"messages": [("user", question)]})["messages"]
     assert calls_of(messages) == [("search_documents", {"query": question})]
-    best = assistant.index.search(question, k=1)[0]
+    best, *others = assistant.index.search(question, k=3)
     assert messages[-2].text.startswith(f"[1] {best.document}, {best.place}\n{best.text}")
-    assert "20%" in best.text
-    assert "20%" in messages[-1].text
+    assert best.document == "zh/gradient-checkpointing.md"
+    assert max(support(messages[-1].text, passage) for passage in [best, *others]) > 0.5
 
 
 async def test_the_agent_calculates_and_works_in_async_code(assistant):

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 
 import pytest
 from langchain_core.callbacks import BaseCallbackHandler
@@ -161,12 +160,10 @@ def test_callbacks_are_told_each_piece(smol, whole):
 
 def test_closing_a_stream_stops_the_worker(smol):
     before = threading.active_count()
-    pieces = smol.stream(QUESTION, max_tokens=400)
+    pieces = smol.stream(QUESTION, max_tokens=100_000)  # would run into the time limit of the test
     next(pieces)
-    began = time.monotonic()
     pieces.close()
     assert threading.active_count() == before
-    assert time.monotonic() - began < 3
 
 
 def test_models_of_one_name_share_their_weights_even_when_threads_ask_first_at_once(real_model, tiny_folder):

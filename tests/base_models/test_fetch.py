@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -157,10 +156,8 @@ def test_an_unreachable_hub_fails_at_once_and_is_not_asked_again(
     serve_and_close.shutdown()
     serve_and_close.server_close()
     monkeypatch.setenv("HF_ENDPOINT", gone.address)
-    begun = time.monotonic()
     with pytest.raises(ModelError, match=rf"hub: 127.0.0.1:{gone.port} cannot be reached"):
         fetch("toy", progress=False)
-    assert time.monotonic() - begun < 3
     back = serve(gone)
     with pytest.raises(ModelError, match="cannot be reached"):
         fetch("toy", progress=False)

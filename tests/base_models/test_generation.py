@@ -1,7 +1,6 @@
 """Messages in, text out: batched or streamed, the answer is the same; stopping stops."""
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -135,21 +134,19 @@ def test_an_answer_cut_inside_a_character_leaves_the_half_out(parrot: LoadedMode
         assert generate(parrot, [ask("?")], Sampling(max_new_tokens=limit)) == [last]
 
 
-def test_closing_a_stream_stops_the_model_soon(smollm2: LoadedModel) -> None:
+def test_closing_a_stream_stops_the_model(smollm2: LoadedModel) -> None:
     threads = threading.active_count()
-    pieces = stream(smollm2, ask("Write a very long story."), Sampling(max_new_tokens=4000, temperature=0.7))
+    pieces = stream(smollm2, ask("Write a very long story."), Sampling(max_new_tokens=40_000, temperature=0.7))
     assert next(pieces)
     assert threading.active_count() == threads + 1
-    start = time.monotonic()
-    pieces.close()  # type: ignore[attr-defined]
-    assert time.monotonic() - start < 5, "4000 tokens would take minutes"
+    pieces.close()  # type: ignore[attr-defined]  # else 40,000 tokens run into the time limit of the test
     assert threading.active_count() == threads
     assert generate(smollm2, [ask("1+1?")], Sampling(max_new_tokens=2))
 
 
 def test_a_stream_that_nobody_reads_does_nothing(smollm2: LoadedModel) -> None:
     threads = threading.active_count()
-    stream(smollm2, ask("Write a very long story."), Sampling(max_new_tokens=4000))
+    stream(smollm2, ask("Write a very long story."), Sampling(max_new_tokens=40_000))
     assert threading.active_count() == threads
 
 

@@ -72,7 +72,8 @@ def test_a_folder_with_another_kind_of_weights_is_refused(changed: Path) -> None
         load(changed)
 
 
-def test_code_that_a_model_brings_is_never_run_nor_asked_about(changed: Path) -> None:
+def test_code_that_a_model_brings_is_never_run_nor_asked_about(changed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builtins.input", lambda question="": "y")
     config = json.loads((changed / "config.json").read_text(encoding="utf-8"))
     del config["architectures"]
     config |= {"model_type": "own", "auto_map": {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Model"}}

@@ -134,6 +134,11 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(
         encode(tokenizer, CHAT)
 
 
+def test_an_example_that_begins_with_the_assistant_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
+    with pytest.raises(ModelError, match="must not begin with the assistant"):
+        encode(tokenizer, CHAT[2:])
+
+
 def test_tools_are_told_to_a_model_whose_template_knows_them(tokenizer: PreTrainedTokenizerBase) -> None:
     search = {"type": "function", "function": {"name": "search", "description": "查找", "parameters": {}}}
     text = tokenizer.decode(encode(tokenizer, CHAT[:2], tools=[search]).ids)

@@ -70,6 +70,17 @@ def test_a_budget_counts_all_epochs_and_is_used_up(
     assert all((chosen.tokens + length) * epochs > budget for length in left_out)
 
 
+def test_one_giant_does_not_keep_the_others_out_of_the_budget(
+    tokenizer: PreTrainedTokenizerBase, lengths: list[int]
+) -> None:
+    giant = [{"role": "user", "content": "and " * 1000}, {"role": "assistant", "content": "Yes."}]
+    for seed in range(3):
+        config = FinetuneConfig(max_train_tokens=sum(lengths), num_train_epochs=1, seed=seed)
+        chosen = choose_examples(tokenizer, [giant, *CONVERSATIONS], config)
+        assert sorted(chosen.numbers) == list(range(2, 14))
+        assert chosen.over_budget == 1
+
+
 def test_a_bounded_run_sees_a_sample_not_the_beginning(tokenizer: PreTrainedTokenizerBase) -> None:
     seen = {
         tuple(sorted(choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_train_tokens=500, seed=s)).numbers))
@@ -110,8 +121,9 @@ def test_the_hash_of_the_data_is_that_of_every_id_and_label_in_order(tokenizer: 
     assert known == sha256([list(conversation) for conversation in CONVERSATIONS])
     assert known != sha256(CONVERSATIONS, seed=1)
     assert known != sha256(CONVERSATIONS[:-1])
-    changed = [*CONVERSATIONS[:-1], [*CONVERSATIONS[-1][:-1], {"role": "assistant", "content": "别的"}]]
-    assert known != sha256(changed)
+    question = {**CONVERSATIONS[-1][1], "content": CONVERSATIONS[-1][1]["content"].replace("?", "!")}
+    changed = [*CONVERSATIONS[:-1], [CONVERSATIONS[-1][0], question, CONVERSATIONS[-1][2]]]
+    assert known != sha256(changed), "as many tokens, the same labels, one other id"
 
 
 def test_a_batch_is_padded_on_the_right_and_labels_only_what_is_learnt() -> None:

@@ -118,6 +118,7 @@ def test_the_manifest_says_what_the_adapter_was_made_from(smollm2: LoadedModel, 
     assert manifest["created"].endswith("Z")
     adapter_config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     assert adapter_config["base_model_name_or_path"] == "smollm2-135m-instruct"
+    assert (adapter_config["r"], adapter_config["lora_alpha"]) == (8, 16)
     assert set(adapter_config["target_modules"]) == {"q_proj", "k_proj", "v_proj", "o_proj"}
 
 
@@ -155,6 +156,8 @@ def test_the_same_seed_gives_the_same_adapter_bit_for_bit(tiny: LoadedModel, tmp
         finetune(tiny, EXAMPLES, tmp_path / name, quick(seed=seed, lora_dropout=0.2))
     assert tensors(tmp_path / "a") == tensors(tmp_path / "b")
     assert tensors(tmp_path / "a") != tensors(tmp_path / "c")
+    finetune(tiny, EXAMPLES, tmp_path / "d", quick(seed=1, lora_dropout=0.0))
+    assert tensors(tmp_path / "a") != tensors(tmp_path / "d"), "dropout is at work while training"
 
 
 def test_a_run_replaces_an_older_one_of_its_name(tiny: LoadedModel, tmp_path: Path) -> None:

@@ -121,6 +121,23 @@ def test_the_head_runs_only_where_something_is_learnt_and_the_loss_is_the_same(
     assert seen[0] < batch["input_ids"].shape[1] * 0.8
 
 
+def test_the_steps_are_those_of_adamw_by_hand(model: Any, examples: list[Encoded]) -> None:
+    """Three steps over all examples: gradients start from zero each time, decay and norm are as set."""
+    plain = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=1e-3, weight_decay=0.5)
+    losses = []
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = transformers_loss(plain, examples)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), 0.5)
+        optimizer.step()
+        losses.append(loss.item())
+    settings = config(num_train_epochs=3, gradient_accumulation_steps=3, weight_decay=0.5, max_grad_norm=0.5)
+    assert [step.loss for step in train(model, examples, settings, PAD)] == pytest.approx(losses, rel=1e-4)
+    assert losses[0] > losses[1] > losses[2]
+
+
 def test_training_again_gives_the_same_bits(model: Any, examples: list[Encoded]) -> None:
     other = copy.deepcopy(model)
     settings = config(num_train_epochs=3)
@@ -180,7 +197,8 @@ def test_the_learning_rate_rises_and_falls_as_set(
 
 def test_a_run_of_one_step_learns_also_with_a_warm_up(model: Any, examples: list[Encoded]) -> None:
     before = transformers_loss(model, examples).item()
-    (step,) = train(model, examples, config(gradient_accumulation_steps=8, warmup_steps=0.05), PAD)
+    settings = config(gradient_accumulation_steps=8, warmup_steps=0.05, lr_scheduler_type="cosine")
+    (step,) = train(model, examples, settings, PAD)
     assert step.learning_rate == 1e-3
     assert transformers_loss(model, examples).item() < before
 

@@ -102,21 +102,18 @@ def test_a_change_within_the_clocks_tick_and_of_equal_size_is_seen(tea: Domain, 
     assert index.update().changed == ["note.txt"]
 
 
-def test_second_update_is_quick_and_loads_no_model(tea: Domain, minilm: Embedder) -> None:
+def test_second_update_loads_no_model(tea: Domain, minilm: Embedder) -> None:
     set_setting(tea.settings_file, "embedder", "all-minilm-l6-v2")
     Index.open(tea.path).update()
     script = (
-        "import sys, time; start = time.perf_counter()\n"
+        "import sys\n"
         "from indexes import Index\n"
         f"report = Index.open({str(tea.path)!r}).update()\n"
-        "print(len(report.unchanged), time.perf_counter() - start)\n"
+        "print(len(report.unchanged))\n"
         "print(*[name for name in ('torch', 'transformers', 'sentence_transformers', 'faiss') if name in sys.modules])"
     )
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    numbers, loaded = process.stdout.splitlines()
-    assert numbers.split()[0] == "4"
-    assert float(numbers.split()[1]) < 2  # about 0.4 s on a quiet machine
-    assert loaded == ""
+    assert process.stdout.splitlines() == ["4", ""]
 
 
 def test_missing_and_empty_folders_are_clear_errors(tmp_path: Path, minilm: Embedder) -> None:

@@ -1,7 +1,6 @@
 """The chat, as somebody sees it who asks, reads sources, switches adapters, stops, rates and comes back."""
 
 import sys
-import time
 from pathlib import Path
 
 from langchain_core.messages import HumanMessage
@@ -149,9 +148,7 @@ def test_conversations_ratings_and_the_answer_that_ctrl_c_broke_off_are_found_af
     broken_off.ask(CHINESE_QUESTION)
     broken_off.growing.wait_for()
     said = broken_off.growing.inner_text().strip()
-    began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < 10
     assert "Traceback" not in server.log_file.read_text("utf-8")
     server.command = [sys.executable, "-m", "assistant.cli", "ui", str(handbook.path), "--no-open-browser"]
     server.command += ["--port", str(server.port)]

@@ -1,0 +1,71 @@
+"""What `lorewright doctor` tells when something does not work."""
+
+import importlib.util
+import shutil
+from importlib.metadata import version
+
+import pytest
+from assistant_samples import lorewright
+
+from assistant import doctor
+
+
+def told(*arguments: object) -> str:
+    """The report, with runs of spaces as one, for the columns are as wide as the terminal allows."""
+    ended = lorewright("doctor", *arguments)
+    assert ended.status == 0
+    return " ".join(ended.out.split())
+
+
+def test_it_tells_of_the_machine_the_packages_and_the_models(tmp_path, monkeypatch, real_model):
+    real_model("all-minilm-l6-v2")
+    report = told()
+    assert f"Python {doctor.platform.python_version()}" in report
+    assert f"torch {version('torch')}" in report
+    assert "GiB free; the default model needs about 2" in report
+    assert "all-minilm-l6-v2" in report.split("Models")[1]
+
+
+def test_it_tells_the_variables_that_change_what_lorewright_does(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOREWRIGHT_CACHE", str(tmp_path / "not" / "yet"))
+    report = told()
+    assert "".join(f"LOREWRIGHT_CACHE {tmp_path / 'not' / 'yet'}".split()) in report.replace(" ", "")
+    assert "not fetched" in report
+    assert "multilingual-e5-small" in report.split("not fetched")[1]
+    assert not (tmp_path / "not").exists() or not list((tmp_path / "not" / "yet").glob("models/*"))
+
+
+@pytest.mark.parametrize("variable", ["LANGSMITH_TRACING", "LANGCHAIN_TRACING_V2"])
+def test_it_warns_when_questions_would_be_sent_to_langsmith(monkeypatch, variable):
+    from langsmith.utils import get_env_var
+
+    assert "LangSmith tracing is on" not in told()
+    monkeypatch.setenv(variable, "true")
+    get_env_var.cache_clear()
+    assert "LangSmith tracing is on: it sends every question and answer away." in told()
+    monkeypatch.undo()
+    get_env_var.cache_clear()
+
+
+def test_it_names_what_is_missing_and_what_to_do(monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ["torch", "never-heard-of"])
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "pip" else object())
+    report = told()
+    assert "never-heard-of MISSING: run make install" in report
+    assert "pip is missing, so models cannot be had from the package index." in report
+
+
+def test_it_looks_at_a_domain(tea_shop):
+    report = told(tea_shop).split("Domain ")[1]
+    for row in ("base model smollm2-135m-instruct", "adapters first", "adapter that answers first"):
+        assert row in report
+    assert "documents in the index 1" in report
+
+
+def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_shop, tmp_path):
+    assert "is not a folder; make a new domain with" in told(tmp_path / "absent")
+    shop = copy_of(tea_shop)
+    shutil.rmtree(shop / "index")
+    assert "problem " in told(shop)
+    (shop / "domain.toml").write_text("adaptor = 'first'\n", encoding="utf-8")
+    assert "unknown key 'adaptor'; did you mean 'adapter'?" in told(shop)
