@@ -16,7 +16,8 @@ PAGES = ["gradient-checkpointing.md", "lora.md", "qlora-nf4.md"]
 TINY_RUN = FinetuneConfig(
     r=2,
     num_train_epochs=1,
-    max_train_tokens=1500,
+    max_train_tokens=1000,
+    retrieved_share=0.0,
     gradient_accumulation_steps=1,
     warmup_steps=0,
     learning_rate=2e-3,
@@ -110,3 +111,9 @@ def copy_of(tmp_path: Path) -> Callable[[Path], Path]:
         return shutil.copytree(folder, tmp_path / folder.name)
 
     return copy
+
+
+@pytest.fixture
+def shop(copy_of: Callable[[Path], Path], tea_shop: Path) -> Path:
+    """A copy of ``tea_shop`` for one test."""
+    return copy_of(tea_shop)

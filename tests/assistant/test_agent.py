@@ -3,7 +3,6 @@
 import pytest
 
 from assistant.agent import calculator, search_tool
-from assistant.citations import support
 
 
 @pytest.mark.parametrize(
@@ -62,13 +61,14 @@ def calls_of(messages) -> list[tuple[str, dict]]:
 
 
 def test_the_agent_searches_the_documents_and_answers_from_them(assistant):
-    question = "梯度检查点会让训练慢多少?"
+    question = "nf4 有多少个取值?"
     messages = assistant.agent.invoke({"messages": [("user", question)]})["messages"]
     assert calls_of(messages) == [("search_documents", {"query": question})]
-    best, *others = assistant.index.search(question, k=3)
+    best = assistant.index.search(question, k=1)[0]
     assert messages[-2].text.startswith(f"[1] {best.document}, {best.place}\n{best.text}")
-    assert best.document == "zh/gradient-checkpointing.md"
-    assert max(support(messages[-1].text, passage) for passage in [best, *others]) > 0.5
+    assert best.document == "zh/qlora-nf4.md"
+    assert "16 个固定取值" in best.text
+    assert "16" in messages[-1].text
 
 
 async def test_the_agent_calculates_and_works_in_async_code(assistant):

@@ -63,7 +63,7 @@ class TestIntegration(OurModel, ChatModelIntegrationTests):
         """SmolLM2 where quality does not matter, Qwen where a tool must be called."""
         extra = getattr(request, "param", None) or {}
         if "tool" in request.node.name or "agent" in request.node.name:
-            return LocalChatModel(model=QWEN, max_tokens=40, **extra)
+            return LocalChatModel(model=QWEN, max_tokens=36, **extra)
         return LocalChatModel(**self.standard_chat_model_params, **self.chat_model_params, **extra)
 
     @pytest.mark.xfail(reason=NOT_FORCED, raises=AssistantError, strict=True)
@@ -164,6 +164,13 @@ def test_closing_a_stream_stops_the_worker(smol):
     next(pieces)
     pieces.close()
     assert threading.active_count() == before
+
+
+def test_a_stop_string_stops_the_worker_before_the_last_piece_is_given(smol, whole):
+    before = threading.active_count()
+    *_, last = ((threading.active_count(), chunk) for chunk in smol.stream(QUESTION, stop=[whole[5:9]], max_tokens=400))
+    assert last[1].chunk_position == "last"
+    assert last[0] == before
 
 
 def test_models_of_one_name_share_their_weights_even_when_threads_ask_first_at_once(real_model, tiny_folder):

@@ -1,0 +1,229 @@
+"""What the command line says when something is wrong or stops it: to the letter, and with which exit status."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from assistant_samples import QUICK, TEA, lorewright, question
+
+from assistant import AssistantError, page
+from domain import DomainError
+
+
+def test_what_is_no_domain_is_told_how_to_become_one(tmp_path):
+    absent = tmp_path / "absent"
+    for command in (["index"], ["finetune"], ["evaluate"], ["search", "x"], ["ask", "x"], ["agent", "x"], ["ui"]):
+        ended = lorewright(command[0], absent, *command[1:])
+        assert ended.status == 1
+        assert ended.out == ""
+        assert ended.err == (f"lorewright: {absent} is not a folder; make a new domain with: lorewright new {absent}\n")
+    assert lorewright("index", tmp_path).err == (
+        f"lorewright: {tmp_path} has no domain.toml, so it is not a domain; make one with: lorewright new {tmp_path}\n"
+    )
+
+
+def test_an_existing_domain_is_not_made_again(shop):
+    before = (shop / "domain.toml").read_bytes()
+    ended = lorewright("new", shop)
+    assert (ended.status, ended.err) == (1, f"lorewright: {shop} already is a domain; nothing was changed.\n")
+    assert (shop / "domain.toml").read_bytes() == before
+
+
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest_one(shop):
+    (shop / "domain.toml").write_text('# mine\nembeder = "x"\n', encoding="utf-8")
+    ended = lorewright("index", shop)
+    assert ended.status == 1
+    assert ended.err == f"lorewright: {shop}/domain.toml, line 2: unknown key 'embeder'; did you mean 'embedder'?\n"
+
+
+@pytest.mark.parametrize("command", ["index", "finetune", "evaluate"])
+def test_a_malformed_line_of_questions_is_named(shop, command):
+    file = shop / "questions" / ("held_out.jsonl" if command == "evaluate" else "train.jsonl")
+    file.write_text(f"{json.dumps(question('a', 'b'))}\n{{oops}}\n", encoding="utf-8")
+    ended = lorewright(command, shop)
+    assert ended.status == 1
+    assert ended.err.splitlines()[-1] == (
+        f"lorewright: {file}, line 2, column 2: not valid JSON (Expecting property name enclosed in double quotes)."
+    )
+
+
+def test_an_empty_and_a_missing_documents_folder(tmp_path):
+    folder = tmp_path / "empty"
+    lorewright("new", folder)
+    ended = lorewright("index", folder)
+    assert ended.status == 1
+    assert ended.err == (
+        f"lorewright: {folder}/documents holds no documents; put files into it (txt, md, html, pdf).\n"
+    )
+    (folder / "documents").rmdir()
+    assert lorewright("index", folder).err == (
+        f"lorewright: {folder}/documents does not exist; make the folder and put your documents into it.\n"
+    )
+
+
+def test_a_file_that_cannot_be_read_is_named_and_skipped_and_the_status_says_so(shop):
+    (shop / "documents" / "torn.pdf").write_bytes(b"%PDF-1.7 torn")
+    (shop / "documents" / "more.md").write_text("# Black tea\n\nUse boiling water.\n", encoding="utf-8")
+    ended = lorewright("index", shop)
+    assert ended.status == 3
+    assert ended.out == f"{shop}: 1 added, 0 changed, 0 deleted, 1 unchanged; 3 passages.\n"
+    assert ended.err.splitlines()[-1].startswith("not read: torn.pdf: ")
+    assert "more.md" in lorewright("search", shop, "boiling water for black tea").out
+
+
+def test_an_index_is_asked_for_before_it_is_searched(tmp_path):
+    folder = tmp_path / "new"
+    lorewright("new", folder)
+    ended = lorewright("search", folder, "x")
+    assert ended.status == 1
+    assert f"lorewright index {folder}" in ended.err
+    assert len(ended.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", [["ask", "How hot?"], ["evaluate"]])
+def test_an_unknown_adapter_is_named(tea_shop, command):
+    ended = lorewright(command[0], tea_shop, *command[1:], "--adapter", "frist")
+    assert ended.status == 1
+    assert ended.err == (
+        f"lorewright: {tea_shop} has no adapter 'frist' (there are: first); "
+        f"train one with: lorewright finetune {tea_shop} --run frist\n"
+    )
+
+
+def test_a_name_that_would_lead_out_of_the_domain_is_refused(tea_shop):
+    ended = lorewright("ask", tea_shop, "x", "--adapter", "../../secrets")
+    assert ended.status == 1
+    assert "'../../secrets' cannot name an adapter" in ended.err
+
+
+def test_an_adapter_that_is_gone_can_be_trained_again(shop):
+    shutil.rmtree(shop / "adapters" / "first")
+    assert "has no adapter 'first'" in lorewright("ask", shop, "How hot?").err
+    assert lorewright("finetune", shop, *QUICK).status == 0
+    assert (shop / "adapters" / "first" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "problem"),
+    [
+        ("--r", "0", "--r 0: input should be greater than or equal to 1."),
+        ("--lora-dropout", "1.0", "--lora-dropout 1.0: input should be less than 1."),
+        ("--retrieved-share", "2", "--retrieved-share 2.0: input should be less than or equal to 1."),
+        ("--learning-rate", "-1", "--learning-rate -1.0: input should be greater than 0."),
+    ],
+)
+def test_a_flag_out_of_range_is_named_with_its_bound(tea_shop, flag, value, problem):
+    ended = lorewright("finetune", tea_shop, flag, value)
+    assert (ended.status, ended.err) == (1, f"lorewright: {problem}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--r", "eight"], ["--lr-scheduler-type", "wavy"], ["--rank", "8"]])
+def test_a_flag_that_does_not_exist_or_has_another_type_is_a_usage_error(tea_shop, arguments):
+    ended = lorewright("finetune", tea_shop, *arguments)
+    assert ended.status == 2
+    assert arguments[0] in ended.err
+
+
+def test_an_empty_question_is_refused(tea_shop):
+    assert lorewright("ask", tea_shop, " ").err == "lorewright: the question is empty.\n"
+
+
+def test_an_error_of_the_system_is_one_sentence_too(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    ended = lorewright("new", tmp_path / "file" / "below")
+    assert ended.status == 1
+    assert ended.err.startswith("lorewright: Not a directory: ")
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_debug_shows_where_an_error_came_from(tmp_path):
+    with pytest.raises(DomainError, match="is not a folder"):
+        lorewright("index", tmp_path / "absent", "--debug")
+
+
+TELLS_EVERY_STEP = "from assistant import cli, progress; progress.LOG_SECONDS = 0; cli.main()"
+
+
+def begin(*arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", TELLS_EVERY_STEP, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(stream, words: str) -> str:
+    for line in stream:
+        if words in line:
+            return line
+    raise AssertionError(f"{words!r} was never said")
+
+
+def test_ctrl_c_while_training_leaves_no_adapter_and_says_so(shop):
+    settings = (shop / "domain.toml").read_bytes()
+    shutil.rmtree(shop / "adapters")
+    process = begin("finetune", shop, *QUICK, "--num-train-epochs", "4000")
+    wait_for(process.stderr, "reading questions: 3/3")
+    wait_for(process.stderr, "training: ")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.endswith("\nStopped; no adapter was written. The same command starts the run 'first' again.\n")
+    assert "Traceback" not in err
+    assert list((shop / "adapters").glob("*")) == []
+    assert (shop / "domain.toml").read_bytes() == settings
+
+
+def test_ctrl_c_while_indexing_says_what_is_kept(shop):
+    for number in range(400):
+        (shop / "documents" / f"{number}.md").write_text(TEA.replace("80", str(number)), encoding="utf-8")
+    process = begin("index", shop)
+    wait_for(process.stderr, "indexing (bytes): ")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.endswith("Stopped; the documents that were read are kept, the rest is read the next time.\n")
+
+
+def answers(port: int, seconds: float = 60) -> bool:
+    """Whether somebody listens on a port within that time."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return True
+        time.sleep(0.1)
+    return False
+
+
+def test_a_taken_port_is_passed_over_and_said(shop):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = begin("ui", shop, "--port", port, "--no-open-browser")
+        said = wait_for(process.stdout, "is taken")
+        used = int(said.removesuffix(".\n").split()[-1])
+        url = wait_for(process.stdout, "The page of")
+        assert answers(used)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert said == f"Port {port} is taken; using {used}.\n"
+    assert used > port
+    assert f"http://127.0.0.1:{used} " in url
+    assert process.returncode == 0
+    assert out.endswith("Stopped; conversations are kept.\n")
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", used)) != 0
+
+
+def test_no_free_port_is_an_error(monkeypatch):
+    monkeypatch.setattr(page, "PORTS_TRIED", 1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(AssistantError, match=f"no free port from {port} to {port}; name another with --port"):
+            page.free_port(port)
