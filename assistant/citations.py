@@ -9,15 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from indexes import Passage, words_of
+from indexes import Passage, sentences_of, words_of
 
 WRITTEN = re.compile(r"\s*[\[【]\s*\d{1,2}\s*[\]】]")
 """A number that the model wrote itself, as it may have seen in books."""
-
-ABBREVIATED = r"(?<!\be\.g)(?<!\bi\.e)(?<!\bet al)(?<!\bvs)(?<!\bcf)(?<!\bFig)"
-"""Before the full stop of an abbreviation, which ends no sentence."""
-
-SENTENCE = re.compile(rf".+?(?:[。!?!?;;]+[”」』)]*|{ABBREVIATED}[.]+(?=\s|$)|$)\s*", re.DOTALL)
 
 SUPPORT = 0.4
 """Share of a sentence's distinct words that a passage must hold to be cited for it."""
@@ -36,7 +31,7 @@ def cite(answer: str, passages: Sequence[Passage]) -> tuple[str, list[Citation]]
 
     Numbers count the cited passages in order of mention, from 1.
     """
-    sentences = [match[0] for match in SENTENCE.finditer(WRITTEN.sub("", answer).strip())]
+    sentences = sentences_of(WRITTEN.sub("", answer).strip())
     sources = [_source(sentence, passages) for sentence in sentences]
     numbers = {source: n for n, source in enumerate(dict.fromkeys(s for s in sources if s is not None), start=1)}
     text = ""

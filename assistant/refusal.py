@@ -1,9 +1,10 @@
 """Refusal: do the passages that were found carry an answer, or must the assistant say that it does not know?
 
-Two figures tell it best (measured on the sample domain's training questions, see docs/design.md): how close in meaning
-the best passage is, and how much of the question, word by word, the passages hold. A logistic regression on both
-is fitted for each language, for thresholds do not carry over from one language, or one embedder, to another. Both
-kinds of error weigh the same, however many questions of each kind there are.
+``indexes.Evidence`` has the figures that tell it: how near in meaning the best passage is, how near its sentences are,
+and how much of the question one passage holds, word by word (measured on the sample domain's training questions, see
+docs/design.md). A logistic regression on them is fitted for each language, for thresholds do not carry over from one
+language, or one embedder, to another. Both kinds of error weigh the same, however many questions of each kind there
+are.
 
 The fit is stored with the index. It is made from the domain's training questions; a domain without enough of them gets
 one from its own headings (as questions that it answers) and from questions of everyday life (as ones that it does
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from assistant.errors import AssistantError
 from assistant.prompts import BUILT_IN
 from assistant.training import search_text
 from domain import Question
@@ -26,6 +28,9 @@ META_KEY = "refusal"
 LEAST = 8
 """How many questions of each kind (answerable, not) a language needs to be calibrated."""
 FOLDS = 5
+BATCH = 64
+FORMAT = 2
+"""Raised when the figures are others: a fit of another format is made again by `lorewright index`."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,11 @@ class Refusal:
     def of(cls, index: Index) -> "Refusal":
         """What is stored with the index; without a fit nothing is refused here."""
         stored = index.meta(META_KEY)
+        if stored and stored.get("format") != FORMAT:
+            raise AssistantError(
+                "the refusal thresholds were fitted by another version of Lorewright; fit them again with: "
+                f"lorewright index {index.domain.path}"
+            )
         return cls(index, stored["fits"] if stored else {})
 
     def refuses(self, question: str, passages: Sequence[Passage]) -> bool:
@@ -49,7 +59,7 @@ class Refusal:
         fit = self.fits.get(language_of(question))
         if fit is None:
             return False
-        values = features(self.index, question, passages)
+        values = self.index.evidence([question], [passages])[0].figures()
         return sum(w * v for w, v in zip(fit["weights"], values, strict=True)) + fit["intercept"] < 0
 
     def describe(self) -> str:
@@ -69,52 +79,51 @@ class Refusal:
         return "; ".join(parts)
 
 
-def features(index: Index, question: str, passages: Sequence[Passage]) -> tuple[float, float]:
-    """Best cosine, and share of the question's words (rare ones weighing more) that the passages hold."""
-    return max(passage.dense_score for passage in passages), index.coverage(question, passages)
-
-
 def fit_refusal(
     index: Index, questions: Sequence[Question], progress: Callable[[str, int, int], None] = lambda *_: None
 ) -> bool:
     """Fit and store the thresholds, unless they were made from this very index and these questions; True if fitted."""
     asked = [(search_text(question), question.answerable) for question in questions]
-    made_from = hashlib.sha256(json.dumps([index.generation, asked]).encode()).hexdigest()
+    retrieval = index.domain.settings.retrieval.model_dump()
+    made_from = hashlib.sha256(json.dumps([FORMAT, index.generation, retrieval, asked]).encode()).hexdigest()
     stored = index.meta(META_KEY)
     if stored and stored["made_from"] == made_from:
         return False
-    k = index.domain.settings.retrieval.k
-    made_up = _made_up(index)
-    everything = asked + made_up
-    progress("fitting refusal", 0, len(everything))
-    found = index.search_many([text for text, _ in everything], k=k)
-    rows = []
-    for number, ((text, answerable), passages) in enumerate(zip(everything, found, strict=True), start=1):
-        if passages:
-            rows.append((language_of(text), features(index, text, passages), answerable, number > len(asked)))
-        progress("fitting refusal", number, len(everything))
+    real = {language: [row for row in asked if language_of(row[0]) == language] for language in ("en", "zh")}
+    made_up = [] if all(_enough(rows) for rows in real.values()) else _made_up(index)
+    rows = asked + [row for row in made_up if not _enough(real[language_of(row[0])])]
+    carried = _with_figures(index, rows, lambda done: progress("fitting refusal", done, len(rows)))
     fits = {}
-    for language in ("en", "zh"):
-        real = [
-            (values, answerable) for lang, values, answerable, invented in rows if lang == language and not invented
-        ]
-        invented = [
-            (values, answerable) for lang, values, answerable, is_made_up in rows if lang == language and is_made_up
-        ]
-        if _enough(real):
-            fits[language] = _fit(real) | {"calibrated": True}
-        elif _enough(real + invented):
-            fits[language] = _fit(real + invented) | {"calibrated": False}
-    index.set_meta(META_KEY, {"made_from": made_from, "fits": fits})
+    for language, known in real.items():
+        mine = [(figures, answerable) for text, answerable, figures in carried if language_of(text) == language]
+        if _enough(mine):
+            fits[language] = _fit(mine) | {"calibrated": _enough(known)}
+    index.set_meta(META_KEY, {"format": FORMAT, "made_from": made_from, "fits": fits})
     return True
 
 
-def _enough(rows: Sequence[tuple[tuple[float, float], bool]]) -> bool:
+def _with_figures(
+    index: Index, rows: Sequence[tuple[str, bool]], progress: Callable[[int], None]
+) -> list[tuple[str, bool, tuple[float, ...]]]:
+    """The questions for which passages were found, each with the figures of its evidence."""
+    result = []
+    for start in range(0, len(rows), BATCH):
+        progress(start)
+        batch = rows[start : start + BATCH]
+        found = index.search_many([text for text, _ in batch])
+        kept = [position for position, passages in enumerate(found) if passages]
+        evidence = index.evidence([batch[position][0] for position in kept], [found[position] for position in kept])
+        result += [(*batch[position], what.figures()) for position, what in zip(kept, evidence, strict=True)]
+    progress(len(rows))
+    return result
+
+
+def _enough(rows: Sequence[tuple[Any, bool]]) -> bool:
     answerable = sum(kind for _, kind in rows)
     return min(answerable, len(rows) - answerable) >= LEAST
 
 
-def _fit(rows: Sequence[tuple[tuple[float, float], bool]]) -> dict[str, Any]:
+def _fit(rows: Sequence[tuple[tuple[float, ...], bool]]) -> dict[str, Any]:
     """Logistic regression with both kinds weighing the same, and its cross-validated error rates."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
@@ -122,7 +131,7 @@ def _fit(rows: Sequence[tuple[tuple[float, float], bool]]) -> dict[str, Any]:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    values = np.array([values for values, _ in rows])
+    values = np.array([figures for figures, _ in rows])
     answerable = np.array([kind for _, kind in rows])
     model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)

@@ -6,7 +6,8 @@ also learns the domain by heart.
 
 Three kinds of example with passages:
 
-- the right passage among the others that were found (at its own rank, or put in if it was not found);
+- the right passage among the others that were found (at its own rank, or put in if it was not found); where the
+  question names no document it is the one that holds most of the answer's words, if it holds enough of them;
 - only passages that do not answer (DISTRACTORS_ONLY of them): the answer is the refusal;
 - a question that the documents do not answer (UNANSWERABLE for each one that they do): the answer is the refusal.
 
@@ -25,7 +26,7 @@ from indexes import Index, Passage
 UNANSWERABLE = 0.1
 DISTRACTORS_ONLY = 0.05
 CARRIES = 0.35
-"""A passage that holds this share of the gold answer's words may answer too, so it is no distractor."""
+"""A passage that holds this share of the gold answer's words may answer, so it is no distractor."""
 SEARCHED = 20
 """How deep the right passage is looked for."""
 
@@ -65,19 +66,22 @@ def search_text(question: Question) -> str:
 
 def _grounded(
     question: Question, found: Sequence[Passage], k: int, prompts: Prompts, chance: random.Random
-) -> tuple[list[Passage], str]:
-    """The passages to show, and the answer that they allow."""
+) -> tuple[list[Passage] | None, str]:
+    """The passages to show (None: ask without any), and the answer that they allow."""
     refusal = prompts.refusal(prompts.language(question.text))
     if not question.answerable:
         return list(found[:k]), refusal
-    right = max(
-        (passage for passage in found if passage.document == question.document),
-        key=lambda passage: support(question.answer, passage),
-        default=None,
-    )
-    if right is None or chance.random() < DISTRACTORS_ONLY:
-        others = [p for p in found if p.document != question.document and support(question.answer, p) < CARRIES]
+    supports = {passage.id: support(question.answer, passage) for passage in found}
+    if question.document:
+        carrying = [passage for passage in found if passage.document == question.document]
+    else:
+        carrying = [passage for passage in found if supports[passage.id] >= CARRIES]
+    if not carrying and not question.document:
+        return None, question.answer  # nobody knows whether the passages that were found carry the answer
+    if not carrying or chance.random() < DISTRACTORS_ONLY:
+        others = [p for p in found if p.document != question.document and supports[p.id] < CARRIES]
         return others[:k], refusal
+    right = max(carrying, key=lambda passage: supports[passage.id])
     shown = list(found[:k])
     if right not in shown:
         shown[chance.randrange(len(shown))] = right

@@ -6,9 +6,19 @@ torch and FAISS are loaded when something must be embedded or searched, not by i
 """
 
 from indexes.errors import IndexingError
+from indexes.evidence import Evidence
 from indexes.index import Index
-from indexes.language import language_of, words_of
+from indexes.language import language_of, sentences_of, words_of
 from indexes.search import Passage
 from indexes.update import UpdateReport
 
-__all__ = ["Index", "IndexingError", "Passage", "UpdateReport", "language_of", "words_of"]
+__all__ = [
+    "Evidence",
+    "Index",
+    "IndexingError",
+    "Passage",
+    "UpdateReport",
+    "language_of",
+    "sentences_of",
+    "words_of",
+]

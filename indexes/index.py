@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import numpy as np
 
 from domain import Domain
-from indexes.coverage import coverage
 from indexes.errors import IndexingError
+from indexes.evidence import Evidence, SentenceVectors, evidence
 from indexes.language import SEGMENTER_VERSION
 from indexes.search import CANDIDATES, Mode, Passage, Scores, candidates, read_passage, search
 from indexes.splitting import SPLITTER_VERSION
@@ -44,6 +44,7 @@ class Index:
         self._embedder_lock = threading.Lock()
         self._storage = Storage(domain.index / "passages.sqlite", f"lorewright index {domain.path}")
         self._vectors = VectorCache(domain.index / "vectors.faiss")
+        self._sentences = SentenceVectors()
         self._writer_lock = domain.index / "writer.lock"
 
     @classmethod
@@ -135,10 +136,16 @@ class Index:
                 with suppress(IndexingError), only_writer(self._writer_lock, wait=0):
                     self._vectors.save(connection)
 
-    def coverage(self, question: str, passages: Sequence[Passage]) -> float:
-        """Share of the question's words that these passages hold, rare words weighing more; 0 to 1."""
+    def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
+        """What speaks for each question's passages, one or more that were found for it, as the answer."""
+        embedder = self._loaded()
+        sentences = self._sentences.of([p for passages in found for p in passages], embedder.encode_passages)
+        vectors = embedder.encode_queries(questions)
         with self._storage.reading() as connection:
-            return coverage(connection, question, [passage.id for passage in passages])
+            return [
+                evidence(connection, question, vector, passages, sentences)
+                for question, vector, passages in zip(questions, vectors, found, strict=True)
+            ]
 
     def passage(self, passage_id: int) -> Passage:
         """A passage by the id that a search gave; ids of passages that are gone never mean another one."""

@@ -1,7 +1,9 @@
-"""Chinese or English: which language a text is in, and into which words the full-text index divides it."""
+"""Chinese or English: which language a text is in, where its sentences end, and into which words it is divided."""
 
 import re
 import unicodedata
+from collections.abc import Iterator
+from itertools import pairwise
 
 SEGMENTER_VERSION = 1
 """Raised when :func:`words_of` gives other words for the same text: an index of another version must be rebuilt."""
@@ -24,6 +26,15 @@ _CHINESE = re.compile(
     "|為什麼|什麼|怎麼|怎樣|為何|哪裡|應該|請問|嗎|麼"
 )
 """Words of asking and of grammar: they say nothing about what is asked for."""
+
+_CLOSING = "\"'”’」』）)\\]】》"
+_SENTENCE_END = re.compile(
+    rf"(?P<western>[.!?…]+[{_CLOSING}]*\s+)|[。！？]+[{_CLOSING}]*\s*|[!?…]+(?=[{CJK}“「『])|\n\s*\n|\n(?=\u3000)"
+)
+_ABBREVIATION = re.compile(
+    r"\b(?:e\.g|i\.e|et al|cf|vs|ca|approx|resp|Figs?|Eqs?|Sec|Ch|Nos?|Vol|pp|Dr|Mr|Mrs|Ms|Prof|St|[A-Z])\.\s+$"
+)
+_LIST_ITEM = re.compile(r"\n(?=\s*(?:[-*•]|\d+[.)、])\s)")
 
 
 def language_of(text: str) -> str:
@@ -55,6 +66,21 @@ def words_of(text: str) -> list[str]:
         else:
             words.append(run)
     return words
+
+
+def sentence_ends(text: str, start: int, end: int) -> Iterator[int]:
+    """Positions between ``start`` and ``end`` at which a sentence of ``text`` ends, white space behind it included."""
+    for match in _SENTENCE_END.finditer(text, start, end):
+        before, after = text[max(start, match.end() - 12) : match.end()], text[match.end() : match.end() + 1]
+        if not match["western"] or not (_ABBREVIATION.search(before) or after.islower()):
+            yield match.end()
+
+
+def sentences_of(text: str) -> list[str]:
+    """The sentences of a text, in order; joined they are the text again. The items of a list are sentences too."""
+    items = (match.end() for match in _LIST_ITEM.finditer(text))
+    borders = sorted({0, len(text), *sentence_ends(text, 0, len(text)), *items})
+    return [text[first:last] for first, last in pairwise(borders)]
 
 
 def full_text_query(question: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from indexes.language import CJK
+from indexes.language import sentence_ends
 from indexes.readers import Block, Extracted
 
 SPLITTER_VERSION = 1
@@ -21,13 +21,6 @@ Span = tuple[int, int]
 TokenOffsets = Callable[[str], list[Span]]
 """Character spans of an embedder's tokens: ``Embedder.token_offsets``."""
 
-_CLOSING = "\"'”’」』）)\\]】》"
-_SENTENCE_END = re.compile(
-    rf"(?P<western>[.!?…]+[{_CLOSING}]*\s+)|[。！？]+[{_CLOSING}]*\s*|[!?…]+(?=[{CJK}“「『])|\n\s*\n|\n(?=\u3000)"
-)
-_ABBREVIATION = re.compile(
-    r"\b(?:e\.g|i\.e|et al|cf|vs|ca|approx|resp|Figs?|Eqs?|Sec|Ch|Nos?|Vol|pp|Dr|Mr|Mrs|Ms|Prof|St|[A-Z])\.\s+$"
-)
 _CLAUSE_END = re.compile(r"[，、；：]+|[,;:]\s+")
 _SPACE = re.compile(r"\s+")
 
@@ -101,13 +94,7 @@ class _Cutter:
         yield from self.block.cuts
 
     def sentences(self, start: int, end: int) -> Iterator[int]:
-        for match in _SENTENCE_END.finditer(self.text, start, end):
-            before, after = (
-                self.text[max(start, match.end() - 12) : match.end()],
-                self.text[match.end() : match.end() + 1],
-            )
-            if not match["western"] or not (_ABBREVIATION.search(before) or after.islower()):
-                yield match.end()
+        yield from sentence_ends(self.text, start, end)
 
     def clauses(self, start: int, end: int) -> Iterator[int]:
         yield from (match.end() for match in _CLAUSE_END.finditer(self.text, start, end))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from assistant.citations import SENTENCE, cite, support
-from indexes import Passage
+from assistant.citations import cite, support
+from indexes import Passage, sentences_of
 
 
 def passage(number: int, text: str, *headings: str) -> Passage:
@@ -77,7 +77,7 @@ def test_an_array_index_of_three_digits_is_no_citation():
     ],
 )
 def test_an_answer_is_divided_at_the_ends_of_its_sentences_only(answer, sentences):
-    assert [match[0] for match in SENTENCE.finditer(answer)] == sentences
+    assert sentences_of(answer) == sentences
 
 
 def test_the_lines_of_a_list_stay_lines():

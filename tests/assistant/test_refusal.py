@@ -91,7 +91,6 @@ def test_the_fit_is_kept_with_the_index_and_made_again_only_when_questions_or_do
     assert made_from(moved) != second
 
 
-@pytest.mark.xfail(strict=True, reason="refusal.py leaves the retrieval settings out of made_from")
 def test_the_fit_is_made_again_when_more_passages_are_put_before_the_model(folder):
     update_index(Domain.open(folder))
     before = fits(folder)

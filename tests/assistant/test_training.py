@@ -139,7 +139,6 @@ def test_the_same_seed_gives_the_same_examples_and_another_seed_others(assistant
     assert Counter(len(example) for example in first).keys() <= {3, 5}
 
 
-@pytest.mark.xfail(strict=True, reason="training.py: without a gold document every grounded example is a refusal")
 def test_an_answerable_question_that_names_no_document_is_not_taught_as_a_refusal(assistant, prompts, questions):
     nameless = [replace(question, document=None) for question in questions if question.answerable]
     examples = training_conversations(assistant.index, prompts, nameless, ALL_GROUNDED)

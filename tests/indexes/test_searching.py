@@ -12,7 +12,7 @@ from index_samples import TEA, make_domain, pdf_of, put
 
 from base_models import Embedder
 from domain import Domain, set_setting
-from indexes import Index, IndexingError, Passage
+from indexes import Index, IndexingError, Passage, sentences_of
 from indexes.search import fuse
 
 
@@ -216,13 +216,36 @@ def test_the_generation_changes_with_the_documents_only(tmp_path: Path, minilm: 
     assert index.generation != first
 
 
+def coverage(index: Index, question: str, passages: list[Passage]) -> float:
+    return index.evidence([question], [passages])[0].coverage
+
+
 def test_coverage_tells_what_no_passage_speaks_of(index: Index) -> None:
     asked = index.search("龙井的水温", k=4)
-    assert index.coverage("龙井水", asked) < index.coverage("龙井", asked) == 1.0
+    assert coverage(index, "龙井水", asked) < coverage(index, "龙井", asked) == 1.0
     assert (
-        index.coverage("龙井", asked)
-        > index.coverage("龙井的价格", asked)
-        > index.coverage("明天的火车票", asked)
+        coverage(index, "龙井", asked)
+        > coverage(index, "龙井的价格", asked)
+        > coverage(index, "明天的火车票", asked)
         == 0.0
     )
-    assert index.coverage("?", asked) == 0.0
+    assert coverage(index, "?", asked) == 0.0
+
+
+def test_coverage_counts_the_words_of_one_passage_not_of_all_together(index: Index) -> None:
+    question = "龙井 kettle"
+    passages = index.search("龙井", k=1) + index.search("kettle", k=1)
+    assert passages[0].document != passages[1].document
+    assert coverage(index, question, passages) == max(coverage(index, question, [passage]) for passage in passages) < 1
+
+
+def test_the_nearest_sentences_are_told_beside_the_nearest_passage(index: Index, e5: Embedder) -> None:
+    question = "What does boiling water do to green tea?"
+    passages = index.search(question, k=2)
+    (evidence,) = index.evidence([question], [passages])
+    sentences = [sentence for passage in passages for sentence in sentences_of(passage.text)]
+    assert len(sentences) > 2
+    cosines = e5.encode_passages([sentence.strip() for sentence in sentences]) @ e5.encode_queries([question])[0]
+    assert evidence.sentences == pytest.approx(np.sort(cosines)[-3:].mean(), abs=1e-4)
+    assert evidence.dense == max(passage.dense_score for passage in passages)
+    assert index.evidence([], []) == []

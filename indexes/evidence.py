@@ -1,0 +1,104 @@
+"""What speaks for passages as the answer to a question: figures, from which others decide whether to answer.
+
+The passage that is nearest in meaning is near also where it speaks of the same topic and does not answer. Two figures
+look closer: how many of the question's words one passage holds, and how near the nearest *sentences* are.
+"""
+
+import math
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+
+from indexes.language import sentences_of, words_of
+from indexes.search import Passage
+
+SENTENCES = 3
+"""Of how many sentences, the nearest ones, the mean is taken: an answer is often spread over a few."""
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How well some passages fit one question."""
+
+    dense: float
+    """Cosine of the question and the nearest passage."""
+    sentences: float
+    """Mean cosine of the question and the :data:`SENTENCES` nearest sentences of the passages."""
+    coverage: float
+    """Share of the question's words that the best passage holds, rare words weighing more; 0 to 1."""
+
+    def figures(self) -> tuple[float, ...]:
+        """The figures in the order above."""
+        return astuple(self)
+
+
+def evidence(
+    connection: sqlite3.Connection,
+    question: str,
+    vector: Vectors,
+    passages: Sequence[Passage],
+    sentences: Mapping[str, Vectors],
+) -> Evidence:
+    """``vector`` [d] is the question's; ``sentences`` holds those of the sentences, [n, d] by passage text."""
+    near = np.sort(np.concatenate([sentences[passage.text] for passage in passages]) @ vector)[-SENTENCES:]
+    return Evidence(
+        dense=max(passage.dense_score for passage in passages),
+        sentences=float(near.mean()),
+        coverage=coverage(connection, question, [passage.id for passage in passages]),
+    )
+
+
+def coverage(connection: sqlite3.Connection, question: str, passage_ids: Sequence[int]) -> float:
+    """Share of the question's words that stand in the best one of these passages, each weighed by its rarity; 0 to 1.
+
+    A word in n of N passages weighs log((N + 1) / (n + 0.5)), the inverse document frequency of BM25's family; a word
+    that no passage of the index holds weighs most, and that is what tells a question which the documents cannot
+    answer from one that merely asks with other words.
+    """
+    (total,) = connection.execute("SELECT count(*) FROM passages").fetchone()
+    chosen = ",".join(str(int(passage)) for passage in passage_ids)
+    held = dict.fromkeys(passage_ids, 0.0)
+    weight = 0.0
+    for word in set(words_of(question)):
+        expression = f'"{word}"'
+        (holding,) = connection.execute(
+            "SELECT count(*) FROM full_text WHERE full_text MATCH ?", (expression,)
+        ).fetchone()
+        rarity = math.log((total + 1) / (holding + 0.5))
+        weight += rarity
+        if holding:
+            found = f"SELECT rowid FROM full_text WHERE full_text MATCH ? AND rowid IN ({chosen})"
+            for (passage,) in connection.execute(found, (expression,)):
+                held[passage] += rarity
+    return max(held.values(), default=0.0) / weight if weight else 0.0
+
+
+class SentenceVectors:
+    """Vectors of the sentences of passages, kept in memory for those that were asked for lately."""
+
+    KEPT = 4096
+
+    def __init__(self) -> None:
+        self._known: dict[str, Vectors] = {}
+
+    def of(self, passages: Sequence[Passage], encode: Callable[[Sequence[str]], Vectors]) -> dict[str, Vectors]:
+        """By the text of a passage, the vectors [n, d] of its n sentences."""
+        asked = {passage.text for passage in passages}
+        vectors = {text: known for text in asked if (known := self._known.get(text)) is not None}
+        new = {text: _telling(text) for text in asked if text not in vectors}
+        if new:
+            rows = iter(encode([sentence for sentences in new.values() for sentence in sentences]))
+            vectors |= {text: np.stack([next(rows) for _ in sentences]) for text, sentences in new.items()}
+            kept = list({**self._known, **vectors}.items())
+            self._known = dict(kept[-self.KEPT :])
+        return vectors
+
+
+def _telling(text: str) -> list[str]:
+    """The sentences that hold a word; the whole text where none does."""
+    return [stripped for sentence in sentences_of(text) if words_of(stripped := sentence.strip())] or [text]
