@@ -5,11 +5,13 @@ citations as in the chain; only the decoding is in batches. Results are one vers
 every answer included, so that a figure can be traced to the answers it counts.
 """
 
+import json
 import platform
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,10 @@ from assistant.citations import cite
 from assistant.metrics import bootstrap, mean, ratio, token_f1
 from assistant.refusal import Refusal
 from assistant.training import search_text
+from assistant.tuning import RESULT_FORMAT
 from domain import Question
 from indexes import Passage
 
-FORMAT = 1
 RANKS = 10
 """How deep the gold document is looked for; a rank beyond counts as not found."""
 
@@ -55,8 +57,10 @@ def evaluate(
     refusal = assistant.refusal
     cells = [Cell(tuned, index) for tuned in ([False, True] if adapter else [False]) for index in (False, True)]
     answers = {cell.name: _answers(assistant, cell, adapter, questions, found, refusal, progress) for cell in cells}
+    gain = gains(answers)
+    trained = _trained(assistant.adapter_folder(adapter))
     return {
-        "format": FORMAT,
+        "format": RESULT_FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "base_model": assistant.domain.settings.base_model,
         "adapter": adapter,
@@ -64,7 +68,9 @@ def evaluate(
         "questions": len(questions),
         "refusal": refusal.describe(),
         "table": {name: summary(rows) for name, rows in answers.items()},
-        "gain": gains(answers),
+        "gain": gain,
+        "trained": trained,
+        "verdict": {index: verdict(gain[index], answers[f"tuned, {index}"], trained) for index in gain},
         "retrieval": retrieval(questions, found),
         "answers": answers,
         "hardware": {
@@ -169,6 +175,37 @@ def gains(answers: dict[str, list[dict[str, Any]]]) -> dict[str, tuple[float, fl
             ]
             result[f"{'with' if index else 'without'} index"] = bootstrap(pairs, mean)
     return result
+
+
+def verdict(gain: tuple[float, float, float] | None, tuned: Sequence[dict[str, Any]], trained: dict[str, int]) -> str:
+    """Whether tuning helped, in words; and where that is not shown, what in the figures may be the reason."""
+    if gain is None:
+        return "no answerable question was asked, so nothing can be said."
+    _, low, high = gain
+    if low > 0:
+        return "tuned is better than base."
+    answerable = [row for row in tuned if row["answerable"]]
+    unasked = sum(not row["asked_the_model"] for row in answerable)
+    reasons = []
+    if high < 0:
+        said = "tuned is worse than base."
+    else:
+        said = "tuned is not proven different from base."
+        seen = (high - low) / 2
+        reasons.append(f"with {len(answerable)} answerable questions a difference below {seen:.2f} may be chance")
+    if unasked:
+        reasons.append(f"{unasked} of these were refused before any model was asked")
+    if trained:
+        reasons.append(f"the adapter has learnt from {trained['examples']} examples in {trained['steps']} steps")
+    return f"{said} What may explain it: {'; '.join(reasons)}."
+
+
+def _trained(adapter: Path | None) -> dict[str, int]:
+    """How much an adapter has learnt from, out of the report of its run; empty for the base model."""
+    if adapter is None:
+        return {}
+    report = json.loads((adapter / "report.json").read_text(encoding="utf-8"))
+    return {"examples": report["examples"], "tokens": report["tokens"], "steps": len(report["steps"])}
 
 
 def retrieval(questions: Sequence[Question], found: Sequence[Sequence[Passage]]) -> dict[str, Any]:

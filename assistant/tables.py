@@ -28,10 +28,7 @@ def print_evaluation(result: dict[str, Any]) -> None:
             two_by_two.add_row(f"{who} ({name})", *(_interval(cell["all"]["token_f1"]) for cell in cells if cell))
     console.print(two_by_two)
     for index, gain in result["gain"].items():
-        if gain is None:
-            continue
-        verdict = "better than" if gain[1] > 0 else "worse than" if gain[2] < 0 else "not proven different from"
-        console.print(f"Tuned minus base, {index}: {_interval(gain)}: tuned is {verdict} base.")
+        console.print(f"Tuned minus base, {index}: {_interval(gain)}: {result['verdict'][index]}")
 
     details = Table(title="Errors and citations", box=box.SIMPLE)
     details.add_column("who answers")

@@ -18,6 +18,9 @@ from domain import Domain, DomainError, FinetuneConfig, Question, read_questions
 if TYPE_CHECKING:
     from finetune import RunReport, Step
 
+RESULT_FORMAT = 2
+"""Raised when the written result of an evaluation holds other things than before."""
+
 Progress = Callable[[str, int, int], None]
 
 
@@ -145,4 +148,4 @@ def _known_result(file: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
     result = json.loads(file.read_text(encoding="utf-8"))
-    return result if result.get("format") == 1 else None
+    return result if result.get("format") == RESULT_FORMAT else None

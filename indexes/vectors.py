@@ -10,6 +10,7 @@ import hashlib
 import os
 import sqlite3
 import struct
+import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -110,10 +111,14 @@ def _state(connection: sqlite3.Connection) -> State:
 
 
 def _faiss() -> Any:
-    """FAISS on one thread: torch brings an OpenMP of its own, and on macOS two of them with threads crash a process."""
+    """FAISS; on macOS with one thread, for torch brings an OpenMP of its own, and two with threads crash a process there.
+
+    On Linux both share one, and the number of threads of one is that of the other: torch would be left with one, too.
+    """
     import faiss
 
-    faiss.omp_set_num_threads(1)
+    if sys.platform == "darwin":
+        faiss.omp_set_num_threads(1)
     return faiss
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from assistant import Assistant
 from assistant.citations import cite
-from assistant.evaluation import RANKS, evaluate, summary
+from assistant.evaluation import RANKS, evaluate, summary, verdict
 from assistant.metrics import token_f1
 from assistant.refusal import Refusal
 from assistant.tables import print_evaluation
@@ -108,6 +108,31 @@ def test_the_gain_is_tuned_minus_base_question_by_question(result):
         base, tuned = (result["answers"][f"{who}, {index} index"] for who in ("base", "tuned"))
         differences = [b["f1"] - a["f1"] for a, b in zip(base, tuned, strict=True) if a["answerable"]]
         assert result["gain"][f"{index} index"][0] == pytest.approx(mean(differences))
+
+
+def test_the_report_says_whether_tuning_helped_and_what_may_explain_it():
+    def row(answerable: bool, asked: bool) -> dict:
+        return {"answerable": answerable, "asked_the_model": asked}
+
+    rows = [row(True, True), row(True, False), row(False, False)]
+    trained = {"examples": 43, "tokens": 15000, "steps": 11}
+    assert verdict((0.1, 0.02, 0.2), rows, trained) == "tuned is better than base."
+    assert verdict((0.01, -0.03, 0.05), rows, trained) == (
+        "tuned is not proven different from base. What may explain it: with 2 answerable questions a difference below "
+        "0.04 may be chance; 1 of these were refused before any model was asked; the adapter has learnt "
+        "from 43 examples in 11 steps."
+    )
+    assert verdict((-0.1, -0.2, -0.02), rows[:1], trained) == (
+        "tuned is worse than base. What may explain it: the adapter has learnt from 43 examples in 11 steps."
+    )
+    assert "nothing can be said" in verdict(None, rows[2:], trained)
+
+
+def test_the_verdict_stands_in_the_result(result, folder):
+    report = json.loads((folder / "adapters" / "first" / "report.json").read_text(encoding="utf-8"))
+    assert result["trained"] == {key: report[key] for key in ("examples", "tokens")} | {"steps": len(report["steps"])}
+    for index, gain in result["gain"].items():
+        assert result["verdict"][index] == verdict(gain, result["answers"][f"tuned, {index}"], result["trained"])
 
 
 def test_retrieval_counts_the_rank_of_the_gold_document(folder, result, asked):

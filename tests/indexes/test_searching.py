@@ -197,6 +197,18 @@ def test_no_index_yet_says_how_to_make_one(tmp_path: Path, minilm: Embedder) -> 
     assert not (tmp_path / "new" / "index").exists()
 
 
+def test_searching_leaves_torch_its_threads(index: Index) -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)  # another number than a machine has by itself
+    try:
+        index.search("龙井", k=1)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_small_values_live_with_the_index(index: Index, tea: Domain, e5: Embedder) -> None:
     assert index.meta("calibration") is None
     index.set_meta("calibration", {"zh": [0.5, 1.25], "en": None, "说明": "阈值"})
