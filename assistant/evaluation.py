@@ -20,7 +20,6 @@ import psutil
 from assistant.assistant import Assistant
 from assistant.citations import cite
 from assistant.metrics import bootstrap, mean, ratio, token_f1
-from assistant.refusal import Refusal
 from assistant.training import search_text
 from assistant.tuning import RESULT_FORMAT
 from domain import Question
@@ -54,9 +53,14 @@ def evaluate(
     """
     progress("searching", 0, len(questions))
     found = assistant.index.search_many([search_text(question) for question in questions], k=RANKS)
-    refusal = assistant.refusal
+    refusal, settings = assistant.refusal, assistant.domain.settings
+    weak = [
+        settings.answer.refuse and refusal.refuses(search_text(question), passages[: settings.retrieval.k])
+        for question, passages in zip(questions, found, strict=True)
+    ]
+    progress("searching", len(questions), len(questions))
     cells = [Cell(tuned, index) for tuned in ([False, True] if adapter else [False]) for index in (False, True)]
-    answers = {cell.name: _answers(assistant, cell, adapter, questions, found, refusal, progress) for cell in cells}
+    answers = {cell.name: _answers(assistant, cell, adapter, questions, found, weak, progress) for cell in cells}
     gain = gains(answers)
     trained = _trained(assistant.adapter_folder(adapter))
     return {
@@ -88,18 +92,14 @@ def _answers(
     adapter: str,
     questions: Sequence[Question],
     found: Sequence[Sequence[Passage]],
-    refusal: Refusal,
+    weak: Sequence[bool],
     progress: Progress,
 ) -> list[dict[str, Any]]:
-    """One row a question: what was answered in this cell, and how it scores."""
-    settings = assistant.domain.settings
+    """One row a question: what was answered in this cell, and how it scores. ``weak`` tells by question whether its
+    passages are refused."""
     prompts = assistant.prompts
-    shown = [passages[: settings.retrieval.k] if cell.index else None for passages in found]
-    asked = [
-        index
-        for index, (question, passages) in enumerate(zip(questions, shown, strict=True))
-        if passages is None or not (settings.answer.refuse and refusal.refuses(search_text(question), passages))
-    ]
+    shown = [passages[: assistant.domain.settings.retrieval.k] if cell.index else None for passages in found]
+    asked = [index for index, refused in enumerate(weak) if not (cell.index and refused)]
     speaker = assistant.llm.model_copy(update={"adapter": assistant.adapter_folder(adapter) if cell.tuned else None})
     done = 0
 
