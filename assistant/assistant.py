@@ -26,7 +26,7 @@ from assistant.errors import AssistantError
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
 from assistant.tuning import finished_adapter
-from domain import Domain
+from domain import Domain, is_text
 from indexes import Index
 
 DEFAULT = "the adapter that domain.toml names"
@@ -42,7 +42,7 @@ class Assistant:
         settings = domain.settings
         self.llm = LocalChatModel(
             model=settings.base_model,
-            adapter=self.adapter_folder(),
+            adapter=domain.adapter(settings.adapter) if settings.adapter else None,
             max_tokens=settings.answer.max_new_tokens,
             temperature=settings.answer.temperature,
             repetition_penalty=settings.answer.repetition_penalty,
@@ -108,6 +108,8 @@ class Assistant:
         """
         if not question.strip():
             raise AssistantError("the question is empty.")
+        if not is_text(question):
+            raise AssistantError("the question is not valid text; is the terminal set to UTF-8?")
         request = Request(self.adapter_folder(adapter), stop or threading.Event())
         chain = self.remembering_chain if conversation else self.chain
         if conversation:

@@ -117,7 +117,7 @@ def finetune(
 @app.command()
 def evaluate(
     domain: DomainFolder,
-    questions: Annotated[int, typer.Option(help="How many held-out questions; 0 asks all.")] = 0,
+    questions: Annotated[int, typer.Option(min=0, help="How many held-out questions; 0 asks all.")] = 0,
     adapter: Adapter = None,
     again: Annotated[bool, typer.Option("--again", help="Ask again even if nothing has changed.")] = False,
 ) -> None:
@@ -171,7 +171,7 @@ def agent(domain: DomainFolder, question: str) -> None:
 def search(
     domain: DomainFolder,
     query: str,
-    k: Annotated[int, typer.Option(help="How many passages.")] = 5,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
 ) -> None:
     """Show the passages that fit a question best, and where they stand."""
     from indexes import Index
@@ -187,7 +187,7 @@ def search(
 @app.command()
 def ui(
     domain: DomainFolder,
-    port: Annotated[int, typer.Option(help="First port to try; the next free one is taken.")] = 8501,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try; the next free one is taken.")] = 8501,
     open_browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the page on 127.0.0.1 and serve it until Ctrl-C."""

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
@@ -62,12 +63,12 @@ def print_report(domain: Path | None) -> None:
         *([(f"Domain {domain}", _domain(domain))] if domain else []),
     ):
         table = Table(
-            title=title, box=None, show_header=False, title_justify="left", title_style="bold", padding=(0, 2)
+            title=escape(title), box=None, show_header=False, title_justify="left", title_style="bold", padding=(0, 2)
         )
         table.add_column(no_wrap=True)
         table.add_column(overflow="fold")  # a path must be there whole
         for name, value in rows:
-            table.add_row(name, value)
+            table.add_row(escape(name), escape(value))
         console.print(table, "")
 
 

@@ -26,8 +26,10 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
     assert server.origin is not None
     # -P: what lies in the folder that the user stands in must not be imported instead of our own.
     command = [sys.executable, "-P", server.origin, f"--server.port={chosen}"]
+    # Flags, since variables of the environment would win over the page's own configuration file.
+    command += [f"--server.address={ADDRESS}", "--browser.gatherUsageStats=false"]
     command += [f"--server.headless={str(not open_browser).lower()}", "--", str(domain.path.resolve())]
-    typer.echo(f"The page of {domain.path.name}: http://{ADDRESS}:{chosen}   (Ctrl-C ends it)")
+    typer.echo(f"The page of {domain.path.resolve().name}: http://{ADDRESS}:{chosen}   (Ctrl-C ends it)")
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:

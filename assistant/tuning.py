@@ -31,7 +31,7 @@ def finished_adapter(domain: Domain, name: str) -> Path:
         known = ", ".join(domain.adapter_names()) or "none yet"
         raise AssistantError(
             f"{domain.path} has no adapter {name!r} (there are: {known}); "
-            f"train one with: lorewright finetune {domain.path} --run {name}"
+            f"train one with: lorewright finetune {domain.path} --run {name}, or ask the base model: --adapter base"
         )
     return folder
 
@@ -147,5 +147,8 @@ def _known_result(file: Path) -> dict[str, Any] | None:
     """An evaluation written before, or None if there is none or it is of another format."""
     if not file.is_file():
         return None
-    result = json.loads(file.read_text(encoding="utf-8"))
+    try:
+        result = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:  # damaged: asking again writes it anew
+        return None
     return result if result.get("format") == RESULT_FORMAT else None

@@ -8,7 +8,7 @@ no other room.
 from domain.errors import DomainError
 from domain.files import whole_file, whole_folder, write_text
 from domain.folder import Domain, create_domain
-from domain.questions import Question, read_questions
+from domain.questions import Question, is_text, read_questions
 from domain.settings import AnswerSettings, FinetuneConfig, RetrievalSettings, Settings, set_setting
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "RetrievalSettings",
     "Settings",
     "create_domain",
+    "is_text",
     "read_questions",
     "set_setting",
     "whole_file",

@@ -69,6 +69,8 @@ class Domain:
         """The folder of the run ``name``; the name is checked, so that it can never lead out of ``adapters/``."""
         if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name.endswith(".partial"):
             raise DomainError(f"{name!r} cannot name an adapter: use letters, digits, '.', '-' and '_', at most 100.")
+        if name == "base":
+            raise DomainError("'base' means the model without an adapter; choose another name for the run.")
         return self.adapters / name
 
     def adapter_names(self) -> list[str]:

@@ -64,6 +64,8 @@ def read_questions(path: Path) -> list[Question]:
             raise DomainError(
                 f"{path}, line {number}: not UTF-8 text ({error.reason}); save the file as UTF-8."
             ) from None
+        except RecursionError:
+            raise DomainError(f"{path}, line {number}: nested too deeply for a question.") from None
         except json.JSONDecodeError as error:
             raise DomainError(f"{path}, line {number}, column {error.colno}: not valid JSON ({error.msg}).") from None
         except ValueError as error:
@@ -73,6 +75,14 @@ def read_questions(path: Path) -> list[Question]:
         seen[question.id] = number
         questions.append(question)
     return questions
+
+
+def is_text(text: str) -> bool:
+    """False for a string with half a character in it (a lone surrogate), which no file, index or model can take.
+
+    Such strings come from bytes that are not UTF-8 on the command line, and from JSON that was cut within a character.
+    """
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _question(record: Any, default_id: str) -> Question:
@@ -93,6 +103,8 @@ def _question(record: Any, default_id: str) -> Question:
             raise ValueError(
                 f'message {position + 1} must be {{"role": ..., "content": ...}} with a text that is not empty'
             )
+        if not is_text(message["content"]):
+            raise ValueError(f"message {position + 1} holds half a character (a surrogate such as \\ud83d alone)")
     roles = [message.get("role") for message in messages]
     spoken = roles[1:] if roles[0] == "system" else roles
     if spoken != ["user", "assistant"] * (len(spoken) // 2) or not spoken:

@@ -21,7 +21,9 @@ from domain.files import write_text
 class _Table(BaseModel):
     """A table of ``domain.toml``: unknown keys and wrong types are errors; docstrings below fields are help texts."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class RetrievalSettings(_Table):
@@ -101,7 +103,7 @@ class FinetuneConfig(_Table):
     retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the examples that are shown with retrieved passages, as questions are when the index is on."""
 
-    seed: int = 42
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     """Seed of everything random in the run."""
 
 
@@ -232,8 +234,8 @@ def _line_of(text: str, path: list[str]) -> int | None:
         if header := re.match(r"\s*\[+([^\[\]]+)\]", line):
             table = here = [part.strip().strip("\"'") for part in header[1].split(".")]
         elif assignment := re.match(r"\s*(?:\"([^\"]*)\"|'([^']*)'|([\w.-]+))\s*=", line):
-            quoted = assignment[1] or assignment[2]
-            here = [*table, *([quoted] if quoted else assignment[3].split("."))]
+            bare = assignment[3]
+            here = [*table, *(bare.split(".") if bare else [assignment[1] or assignment[2] or ""])]
             if path[: len(here)] == here:  # the key itself, or an inline table around it
                 return number
         else:

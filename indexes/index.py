@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 
 import numpy as np
 
-from domain import Domain
+from domain import Domain, is_text
 from indexes.errors import IndexingError
 from indexes.evidence import Evidence, SentenceVectors, evidence
 from indexes.language import SEGMENTER_VERSION
@@ -22,6 +22,9 @@ from indexes.vectors import VectorCache
 
 if TYPE_CHECKING:
     from base_models import Embedder
+
+MOST_PASSAGES = 10_000
+"""The most that one search can ask for."""
 
 
 class Index:
@@ -108,8 +111,10 @@ class Index:
         if mode not in get_args(Mode):
             raise IndexingError(f"{mode!r} is not a way to search; use one of: {', '.join(get_args(Mode))}.")
         count = settings.k if k is None else k
-        if count < 1:
-            raise IndexingError(f"k is {count}, but a search must ask for at least one passage.")
+        if not 1 <= count <= MOST_PASSAGES:
+            raise IndexingError(f"k is {count}, but a search asks for 1 to {MOST_PASSAGES:,} passages.")
+        if not all(map(is_text, queries)):
+            raise IndexingError("a question is not valid text: it holds half a character.")
         asked = [query for query in queries if query.strip()]
         with self._searching(asked, mode) as (connection, vectors):
             results = iter(search(connection, self._vectors, asked, vectors, count, mode, settings.dense_weight))
@@ -219,8 +224,12 @@ class Index:
 
 
 def _differs(storage: Storage, built_with: BuiltWith) -> bool:
-    with storage.reading() as connection:
-        stored = read_built_with(connection)
+    """Whether a rebuild that was interrupted cannot be gone on with."""
+    try:
+        with storage.reading() as connection:
+            stored = read_built_with(connection)
+    except IndexingError:  # killed before its first commit, or made by another version
+        return True
     return "fingerprint" not in stored or bool(difference(stored, built_with))
 
 

@@ -5,6 +5,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from indexes.errors import IndexingError
 from indexes.readers import NOT_DOCUMENTS, why_not_read
 
 
@@ -20,11 +21,16 @@ class Found:
 
 
 def scan(documents: Path) -> Found:
-    """List the folder. Links that stay inside are passed over, what they point to is read under its own name."""
+    """List the folder. Links that stay inside are passed over, what they point to is read under its own name.
+
+    Raises :class:`IndexingError` when the folder itself cannot be listed.
+    """
     found = Found()
     root = documents.resolve()
 
     def note_unlisted(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise IndexingError(f"{documents} cannot be listed: {error.strerror}; nothing was changed.") from None
         folder = Path(error.filename).relative_to(root).as_posix()
         found.unlisted.append(folder)
         found.failed.append((folder, f"cannot be listed: {error.strerror}"))
@@ -45,12 +51,15 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
         return
     try:
         if path.is_symlink():
-            if not path.resolve().is_relative_to(root):
+            if not path.resolve(strict=True).is_relative_to(root):
                 found.failed.append((name, "is a link that leads out of the documents folder; copy the file instead"))
             return
         status = path.stat()
     except OSError as error:
         found.failed.append((name, f"cannot be read: {error.strerror}"))
+        return
+    except RuntimeError:  # Python 3.11 and 3.12; later ones raise OSError
+        found.failed.append((name, "is a link that leads in a circle"))
         return
     if not stat.S_ISREG(status.st_mode):
         found.failed.append((name, "is not a regular file"))

@@ -115,7 +115,7 @@ class Storage:
 
     def replace_by(self, other: "Storage") -> None:
         """Take over the content of ``other`` in one transaction; who reads now goes on reading the old content."""
-        if self.exists() and not self.is_sound():
+        if self.exists() and not (self.is_sound() and self._format() <= len(MIGRATIONS)):
             self.erase()
         with other._connected() as source, self.writing() as target:
             source.backup(target)
@@ -146,6 +146,10 @@ class Storage:
             else:
                 advice = f"the index is damaged; make it again with: {self.command} --rebuild"
             raise IndexingError(f"{self.path}: {reason}; {advice}.") from error
+
+    def _format(self) -> int:
+        with self._connected() as connection:
+            return connection.execute("PRAGMA user_version").fetchone()[0]
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]

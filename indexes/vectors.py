@@ -111,9 +111,9 @@ def _state(connection: sqlite3.Connection) -> State:
 
 
 def _faiss() -> Any:
-    """FAISS; on macOS with one thread, for torch brings an OpenMP of its own, and two with threads crash a process there.
+    """FAISS; on macOS with one thread, for torch brings an OpenMP of its own, and two with threads crash there.
 
-    On Linux both share one, and the number of threads of one is that of the other: torch would be left with one, too.
+    On Linux both share one, and the number of threads of one is that of the other: torch would be left with one.
     """
     import faiss
 

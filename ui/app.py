@@ -44,7 +44,8 @@ def main() -> None:
         _show_page(open_assistant(domain), say)
     except DomainError as error:
         st.header(label_text(domain.name))
-        st.error(label_text(str(error)))
+        st.error(label_text(say("cannot_open", reason=error)))
+        st.caption(label_text(say("cannot_open_help")))
         st.button(say("try_again"), icon=":material/refresh:", on_click=open_assistant.clear)
 
 

@@ -66,7 +66,7 @@ def show_speech(speech: Speech, say: Say) -> None:
 
 def show_failure(speech: Speech, say: Say) -> None:
     """Why there is no answer."""
-    st.error(label_text(str(speech.outcome or say("broke_off"))))
+    st.error(label_text(say("no_answer", reason=speech.outcome) if speech.outcome else say("broke_off")))
 
 
 def place_of(citation: Citation, say: Say) -> str:

@@ -16,6 +16,11 @@ WORDS = {
         "The answer broke off; the terminal in which the page was started says why.",
         "回答中断了；原因见启动本页面的终端。",
     ),
+    "cannot_open": ("The assistant cannot be opened: {reason}", "助手无法打开：{reason}"),
+    "cannot_open_help": (
+        "If it names a command, run that in a terminal; then try again.",
+        "如果上面给出了命令，请在终端里运行它，然后点“重试”。",
+    ),
     "changed_since": (
         "This document has changed since; here is the passage as it was read then.",
         "文档此后已有改动；这里是当时读到的段落。",
@@ -39,6 +44,7 @@ WORDS = {
     ),
     "model": ("Base model: {name}", "基础模型：{name}"),
     "new_conversation": ("New conversation", "新会话"),
+    "no_answer": ("No answer: {reason}", "没有得到回答：{reason}"),
     "no_domain": (
         "The page was started without a domain; start it with: lorewright ui DOMAIN",
         "启动页面时没有给出领域；请用此命令启动：lorewright ui 领域文件夹",

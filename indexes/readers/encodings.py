@@ -45,9 +45,11 @@ def _superset(declared: str | None) -> str | None:
 
 def _strictly(data: bytes, encoding: str) -> str | None:
     try:
-        return data.decode(encoding)
+        text = data.decode(encoding)
+        text.encode()  # some codecs let through half a character
     except (UnicodeError, LookupError):
         return None
+    return text
 
 
 def _damaged_utf8(data: bytes) -> str | None:

@@ -12,19 +12,20 @@ from indexes.language import CJK
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.encodings import decode
 
-_DROPPED = ["script", "style", "nav", "noscript", "template", "svg", "head", "form", "button", "select", "iframe"]
+_DROPPED = ["script", "style", "nav", "noscript", "template", "svg", "head", "button", "select", "iframe"]
 _NAVIGATION = "[role=navigation], [role=doc-toc], [hidden], .toc, .navheader, .navfooter, .breadcrumb, .breadcrumbs"
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
-_LISTS = ("ul", "ol", "dl", "table")
+_NESTED = ("ul", "ol", "dl")
+_LISTS = (*_NESTED, "table")
 _CONTAINERS = re.compile(
-    "address|article|aside|blockquote|body|caption|center|dd|details|div|dt|fieldset|figcaption|figure|footer|header|hr"
-    "|html|legend|li|main|p|section|summary|tbody|td|tfoot|th|thead|tr"
+    "address|article|aside|blockquote|body|caption|center|dd|details|div|dt|fieldset|figcaption|figure|footer|form|header"
+    "|hr|html|legend|li|main|p|section|summary|tbody|td|tfoot|th|thead|tr"
 )
 _CJK_WRAP = re.compile(rf"(?<=[{CJK}])\s*\n\s*(?=[{CJK}])")
 
 
 def read_html(data: bytes) -> Extracted:
-    """Paragraphs, and lists and tables as one block each with a line an item; ``<main>`` alone where a page has one."""
+    """Paragraphs, and lists and tables as one block each with a line an item; only ``<main>`` where there is one."""
     source = decode(data, EncodingDetector.find_declared_encoding(data, is_html=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is read well enough as HTML
@@ -33,7 +34,8 @@ def read_html(data: bytes) -> Extracted:
     for element in [*soup.find_all(_DROPPED), *soup.select(_NAVIGATION)]:
         element.decompose()
     walk = _Walk([] if soup.find("h1") else [(0, title)])
-    walk.container(soup.find("main") or soup.body or soup)
+    mains = soup.find_all("main")
+    walk.container(mains[0] if len(mains) == 1 else soup.body or soup)
     walk.end_paragraph()
     return walk.builder.extracted()
 
@@ -87,8 +89,11 @@ class _Walk:
 
 def _items(element: Tag, indent: str = "") -> Iterator[str]:
     """A line an item: ``- text``, nested lists indented; a definition list as its terms, definitions indented."""
-    for item in element.find_all(["li", "dt", "dd"], recursive=False):
-        nested = [child for child in item.find_all(["ul", "ol", "dl"]) if child.find_parent(["li", "dd"]) is item]
+    for item in element.find_all(["li", "dt", "dd", "div", *_NESTED], recursive=False):
+        if item.name in ("div", *_NESTED):  # groups of a definition list; a list in a list without an item around it
+            yield from _items(item, indent if item.name == "div" else indent + "  ")
+            continue
+        nested = [child for child in item.find_all(_NESTED) if child.find_parent(["li", "dd"]) is item]
         for child in nested:
             child.extract()
         mark = {"li": "- ", "dt": "", "dd": "  "}[item.name]
@@ -99,7 +104,9 @@ def _items(element: Tag, indent: str = "") -> Iterator[str]:
 
 
 def _rows(table: Tag) -> Iterator[str]:
-    """A line a row, cells divided by ``|``."""
+    """A line for the caption and one for each row, cells divided by ``|``."""
+    for caption in table.find_all("caption", recursive=False):
+        yield _one_line(caption.get_text())
     for row in table.find_all("tr"):
         if row.find_parent("table") is table:
             cells = [_one_line(cell.get_text(" ")) for cell in row.find_all(["td", "th"], recursive=False)]

@@ -9,6 +9,8 @@ from indexes.readers.document import Block, Extracted
 from indexes.readers.encodings import decode
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_YAML = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(?:[\"'\w-]+[ \t]*:(?:\s|\Z)|\Z)")
+"""How front matter begins: comments, then a key, or nothing at all. A page may also begin with a rule."""
 _TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
 
 
@@ -18,7 +20,7 @@ def read_markdown(data: bytes) -> Extracted:
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
     titles: list[tuple[int, str]] = []
     body_line = 0
-    if front := _FRONT_MATTER.match(text):
+    if (front := _FRONT_MATTER.match(text)) and _YAML.match(front[1] or ""):
         body_line = front[0].count("\n")
         if title := _TITLE.search(front[0]):
             titles = [(0, title[2])]

@@ -59,8 +59,9 @@ def _text(page: pypdf.PageObject) -> str:
     text = page.extract_text()
     words = re.findall("[A-Za-z]+", text)
     if sum(map(len, words)) > 9 * len(words):
-        return page.extract_text(visitor_operand_before=_space_in_gaps)
-    return text
+        text = page.extract_text(visitor_operand_before=_space_in_gaps)
+    # A font's table may give a character beyond U+FFFF as two halves, or half of one: join them, replace what is left.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _space_in_gaps(operator: bytes, operands: list[Any], *_matrices: Any) -> None:

@@ -91,7 +91,7 @@ def test_an_unknown_adapter_is_named(tea_shop, command):
     assert ended.status == 1
     assert ended.err == (
         f"lorewright: {tea_shop} has no adapter 'frist' (there are: first); "
-        f"train one with: lorewright finetune {tea_shop} --run frist\n"
+        f"train one with: lorewright finetune {tea_shop} --run frist, or ask the base model: --adapter base\n"
     )
 
 
@@ -104,6 +104,7 @@ def test_a_name_that_would_lead_out_of_the_domain_is_refused(tea_shop):
 def test_an_adapter_that_is_gone_can_be_trained_again(shop):
     shutil.rmtree(shop / "adapters" / "first")
     assert "has no adapter 'first'" in lorewright("ask", shop, "How hot?").err
+    assert lorewright("ask", shop, "How hot must the water be?", "--adapter", "base").status == 0
     assert lorewright("finetune", shop, *QUICK).status == 0
     assert (shop / "adapters" / "first" / "manifest.json").is_file()
 
@@ -115,11 +116,47 @@ def test_an_adapter_that_is_gone_can_be_trained_again(shop):
         ("--lora-dropout", "1.0", "--lora-dropout 1.0: input should be less than 1."),
         ("--retrieved-share", "2", "--retrieved-share 2.0: input should be less than or equal to 1."),
         ("--learning-rate", "-1", "--learning-rate -1.0: input should be greater than 0."),
+        ("--num-train-epochs", "inf", "--num-train-epochs inf: input should be a finite number."),
+        ("--seed", "-1", "--seed -1: input should be greater than or equal to 0."),
     ],
 )
 def test_a_flag_out_of_range_is_named_with_its_bound(tea_shop, flag, value, problem):
     ended = lorewright("finetune", tea_shop, flag, value)
     assert (ended.status, ended.err) == (1, f"lorewright: {problem}\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["evaluate", "--questions", "-1"],
+        ["search", "tea", "--k", "0"],
+        ["search", "tea", "--k", "100000000000000000000"],
+        ["ui", "--port", "0"],
+        ["ui", "--port", "-1"],
+        ["ui", "--port", "70000"],
+    ],
+)
+def test_a_number_out_of_range_is_a_usage_error(tea_shop, arguments):
+    command, *rest = arguments
+    ended = lorewright(command, tea_shop, *rest)
+    assert ended.status == 2
+    assert "is not in the range" in ended.err
+
+
+def test_a_question_that_is_no_text_is_refused(tea_shop):
+    broken = b"\xc4\xe3".decode("utf-8", "surrogateescape")  # what Python makes of GBK on the command line
+    assert lorewright("ask", tea_shop, broken).err == (
+        "lorewright: the question is not valid text; is the terminal set to UTF-8?\n"
+    )
+    assert "not valid text" in lorewright("search", tea_shop, broken).err
+
+
+def test_no_run_may_be_called_base(tea_shop):
+    ended = lorewright("finetune", tea_shop, "--run", "base")
+    assert (ended.status, ended.err) == (
+        1,
+        "lorewright: 'base' means the model without an adapter; choose another name for the run.\n",
+    )
 
 
 @pytest.mark.parametrize("arguments", [["--r", "eight"], ["--lr-scheduler-type", "wavy"], ["--rank", "8"]])

@@ -184,6 +184,8 @@ def test_the_questions_are_asked_again_when_a_prompt_a_setting_or_the_adapter_ch
     retrained(shop / "adapters" / "first")
     assert is_asked_again()
     assert not is_asked_again()
+    (shop / "evaluations" / "first-1.json").write_text("<<<<<<< ours", encoding="utf-8")
+    assert is_asked_again()
 
 
 def retrained(adapter: Path) -> None:

@@ -68,6 +68,7 @@ def test_a_chosen_key_that_does_not_exist_is_refused() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ('"" = 1', ", line 1: unknown key ''; the keys here are base_model"),
         ("base_modell = 'x'", ", line 1: unknown key 'base_modell'; did you mean 'base_model'?"),
         ("\n# k = 1\n[retrieval]\n# kk = 1\nkk = 3", ", line 5: unknown key 'retrieval.kk'; did you mean 'k'?"),
         ("\n[finetune]\nlora_alfa = 3", ", line 3: unknown key 'finetune.lora_alfa'; did you mean 'lora_alpha'?"),
@@ -97,6 +98,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_key(toml: Path, t
         ("base_model = 3", ", line 1: base_model is 3, but: input should be a valid string."),
         ("\nlanguage = 'fr'", ", line 2: language is 'fr', but: input should be 'auto', 'en' or 'zh'."),
         ("[finetune]\n\nr = '8'", ", line 3: finetune.r is '8', but: input should be a valid integer."),
+        ("[finetune]\nlearning_rate = inf", ", line 2: finetune.learning_rate is inf, but: input should be a finite"),
         ("[finetune]\nr = 8.5", ", line 2: finetune.r is 8.5, but: input should be a valid integer."),
         ("[finetune]\nr = 0", ", line 2: finetune.r is 0, but: input should be greater than or equal to 1."),
         (

@@ -93,6 +93,8 @@ def test_an_empty_file_has_no_questions(file: Path) -> None:
         (line(id=7), ': "id" must be a text.'),
         (line(language=["zh"]), ': "language" must be a text.'),
         (line(document=1.5), ': "document" must be a text.'),
+        (line(messages=talk("user", "assistant")).replace("words 0", "\\ud83d"), ": message 1 holds half a character"),
+        ("[" * 100_000, ": nested too deeply for a question."),
     ],
 )  # fmt: skip
 def test_a_malformed_line_is_named_with_file_line_and_what_is_wrong(file: Path, bad: str, message: str) -> None:

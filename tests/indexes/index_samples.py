@@ -67,7 +67,7 @@ def pdf_of(*pages: str) -> bytes:
     writer = PdfWriter()
     for text in pages:
         page = writer.add_blank_page(595, 842)
-        lines = [f"<{line.encode('utf-16-be').hex()}> Tj T*" for line in text.split("\n") if line]
+        lines = [f"<{line.encode('utf-16-be', 'surrogatepass').hex()}> Tj T*" for line in text.split("\n") if line]
         content = (
             "\n".join(["BT /F1 12 Tf 14 TL 50 780 Td", *lines, "ET"]) if lines else "q 500 0 0 700 50 50 cm /I1 Do Q"
         )

@@ -230,6 +230,29 @@ def test_a_subfolder_that_cannot_be_listed_keeps_its_documents(
     assert report.unchanged == sorted(TEA)
 
 
+def test_a_documents_folder_that_cannot_be_listed_changes_nothing(
+    tea: Domain, minilm: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Index.open(tea, minilm)
+    index.update()
+
+    def scandir(path: str) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(IndexingError, match="documents cannot be listed: Permission denied; nothing was changed"):
+        index.update()
+    assert index.documents() == sorted(TEA)
+
+
+def test_links_that_lead_in_a_circle_are_named(tea: Domain, minilm: Embedder) -> None:
+    (tea.documents / "a.md").symlink_to("b.md")
+    (tea.documents / "b.md").symlink_to("a.md")
+    report = Index.open(tea, minilm).update()
+    assert [name for name, _ in report.failed] == ["a.md", "b.md"]
+    assert report.added == sorted(TEA)
+
+
 def test_a_file_that_may_not_be_read_is_named(tea: Domain, minilm: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     read_bytes = Path.read_bytes
 

@@ -270,6 +270,21 @@ def test_an_index_of_a_newer_version_is_left_alone(index: Index, tea: Domain, mi
         Index.open(tea, minilm).update()
 
 
+def test_a_rebuild_replaces_an_index_of_a_newer_version(index: Index, tea: Domain, minilm: Embedder) -> None:
+    expected = found(index)
+    with sqlite3.connect(tea.index / "passages.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 7")
+    assert Index.open(tea, minilm).update(rebuild=True).passages == 6
+    assert found(Index.open(tea, minilm)) == expected
+
+
+def test_a_rebuild_killed_before_its_first_commit_does_not_stand_in_the_way(index: Index, tea: Domain) -> None:
+    expected = found(index)
+    (tea.index / "rebuilding.sqlite").touch()
+    assert index.update(rebuild=True).passages == 6
+    assert found(index) == expected
+
+
 def test_a_rebuild_changes_the_embedder_and_readers_do_not_notice(
     index: Index, tea: Domain, minilm: Embedder, e5: Embedder
 ) -> None:

@@ -153,3 +153,45 @@ def test_pdf_is_known_by_its_content_not_its_name() -> None:
 def test_empty_documents_are_kept_with_a_warning() -> None:
     assert read_document("a.md", b"# Only a title\n").warning == "holds no text"
     assert read_document("a.txt", b"").warning == "holds no text"
+
+
+def blocks_of(name: str, data: bytes) -> list[str]:
+    document = read_document(name, data)
+    return [document.text[block.start : block.end] for block in document.blocks]
+
+
+@pytest.mark.parametrize(
+    ("page", "blocks"),
+    [
+        (b"<form><h1>Prices</h1><p>Tea costs 5.</p><button>Send</button></form>", ["Tea costs 5."]),
+        (b"<dl><div><dt>Warranty</dt><dd>Two years.</dd></div></dl>", ["Warranty\n  Two years."]),
+        (b"<ul><li>a</li><ul><li>b</li></ul></ul>", ["- a\n  - b"]),
+        (b"<table><caption>Opening hours</caption><tr><td>Mo</td><td>9</td></tr></table>", ["Opening hours\nMo | 9"]),
+        (b"<main><p>one</p></main><main><p>two</p></main>", ["one", "two"]),
+    ],
+)
+def test_no_text_of_a_page_is_lost(page: bytes, blocks: list[str]) -> None:
+    assert blocks_of("a.html", page) == blocks
+
+
+@pytest.mark.parametrize(
+    ("page", "blocks"),
+    [
+        (b"---\n# Intro\n\nThe price is 5.\n\n---\n\nSecond part.\n", ["The price is 5.", "Second part."]),
+        (b"---\nWhat it says: nothing.\n\n---\n\nBody.\n", ["What it says: nothing.", "Body."]),
+        (b"---\n# comment\n\ntitle: T\n---\nBody.\n", ["Body."]),
+        (b"---\n---\nBody.\n", ["Body."]),
+    ],
+)
+def test_a_page_that_begins_with_a_rule_has_no_front_matter(page: bytes, blocks: list[str]) -> None:
+    assert blocks_of("a.md", page) == blocks
+
+
+@pytest.mark.parametrize(("half", "read"), [("\ud83d", "\ufffd"), ("\U0001f600", "\U0001f600")])
+def test_halves_of_characters_in_a_pdf_are_joined_or_replaced(half: str, read: str) -> None:
+    assert blocks_of("a.pdf", pdf_of(f"A line of text {half} goes on.")) == [f"A line of text {read} goes on."]
+
+
+def test_an_encoding_that_yields_half_characters_is_not_believed() -> None:
+    page = b'<meta charset="unicode_escape"><p>caf\xe9 \\ud83d</p>'
+    read_document("a.html", page).text.encode()
