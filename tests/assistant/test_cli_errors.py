@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 from assistant_samples import QUICK, TEA, lorewright, question
 
@@ -235,7 +236,15 @@ def answers(port: int, seconds: float = 60) -> bool:
     return False
 
 
-def test_a_taken_port_is_passed_over_and_said(shop):
+def listening(process: subprocess.Popen[str]) -> set[str]:
+    """The addresses on which a process or its children listen."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    sockets = [connection for member in family for connection in member.net_connections("tcp")]
+    return {connection.laddr.ip for connection in sockets if connection.status == psutil.CONN_LISTEN}
+
+
+def test_a_taken_port_is_passed_over_and_said(shop, monkeypatch):
+    monkeypatch.setenv("STREAMLIT_SERVER_ADDRESS", "0.0.0.0")  # must not open the page to the network
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -245,6 +254,7 @@ def test_a_taken_port_is_passed_over_and_said(shop):
         used = int(said.removesuffix(".\n").split()[-1])
         url = wait_for(process.stdout, "The page of")
         assert answers(used)
+        assert listening(process) == {"127.0.0.1"}
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     assert said == f"Port {port} is taken; using {used}.\n"
