@@ -15,7 +15,7 @@ from assistant.metrics import token_f1
 from assistant.refusal import Refusal
 from assistant.tables import print_evaluation
 from assistant.training import search_text
-from assistant.tuning import balanced, evaluate_domain
+from assistant.tuning import RESULT_FORMAT, balanced, evaluate_domain
 from base_models.adapters import file_hash
 from domain import Domain, DomainError, Question, read_questions, set_setting
 
@@ -155,7 +155,7 @@ def test_the_file_is_strict_json_that_names_what_it_was_made_from(folder, result
 
     text = (folder / "evaluations" / "first-4.json").read_text(encoding="utf-8")
     assert json.loads(text, parse_constant=refuse) == json.loads(json.dumps(result))
-    assert result["format"] == 1
+    assert result["format"] == RESULT_FORMAT
     assert set(result["inputs"]) >= {"questions", "index", "refusal", "prompts", "base_model", "adapter", "answer"}
     assert "资料" in text or "\\u" not in text
 
