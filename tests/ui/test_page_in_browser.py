@@ -27,7 +27,7 @@ def test_an_english_answer_grows_and_its_source_opens_in_its_place(open_chat, se
     lengths = []
     while chat.answers.count() == 0:
         if chat.growing.count():
-            lengths.append(len(chat.growing.evaluate("element => element.innerText")))
+            lengths.append(len(chat.growing.evaluate("element => element.innerText.trimEnd()")))
         chat.page.wait_for_timeout(100)
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 3
