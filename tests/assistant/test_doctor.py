@@ -69,3 +69,10 @@ def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_sh
     assert "problem " in told(shop)
     (shop / "domain.toml").write_text("adaptor = 'first'\n", encoding="utf-8")
     assert "unknown key 'adaptor'; did you mean 'adapter'?" in told(shop)
+
+
+def test_brackets_in_a_path_are_shown_as_they_are(tmp_path):
+    folder = tmp_path / "tea [old] [" / "b]"  # to rich, `[old]` is a style and `[/b]` ends one that was not begun
+    report = told(folder)
+    assert "[old] [/b]" in report.split("Domain ")[1].split("problem ")[0]
+    assert "[old] [/b]" in report.split("problem ")[1]
