@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from base_models.embedding import Embedder, load_embedder
     from base_models.generation import Generation, Sampling, generate, stream
     from base_models.loading import LoadedModel, load
-    from base_models.messages import Encoded, Message, encode
+    from base_models.messages import Encoded, Message, encode, examples_of
 
 _LAZY = {
     "Embedder": "embedding",
@@ -29,6 +29,7 @@ _LAZY = {
     "Encoded": "messages",
     "Message": "messages",
     "encode": "messages",
+    "examples_of": "messages",
 }
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "cache_folder",
     "cached_models",
     "encode",
+    "examples_of",
     "fetch",
     "find",
     "fingerprint",

@@ -2,6 +2,7 @@
 
     <cache>/files/<sha256>               what was downloaded, only ever whole and checked (store.py)
     <cache>/models/<name>-<fingerprint>/ the folder for transformers or sentence-transformers
+    <cache>/models/from-bin-<fingerprint>/  the user's own folder of .bin shards, converted (its name is never a path)
     <cache>/fingerprints/                what was computed for the user's own model folders
 
 The cache is `platformdirs.user_cache_dir("lorewright")`, or LOREWRIGHT_CACHE. It is shared by all clones and processes.
@@ -28,7 +29,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from base_models import convert_e5, convert_gguf
+from base_models import convert_bin, convert_e5, convert_gguf
 from base_models.catalogue import CATALOGUE, Entry, File, find
 from base_models.errors import ModelError
 from base_models.sources import obtain
@@ -36,6 +37,7 @@ from domain import whole_folder, write_text
 
 CONVERTER_VERSIONS = {"none": 1, "gguf": convert_gguf.VERSION, "e5": convert_e5.VERSION}
 MODEL_FILES = {".json", ".safetensors", ".jinja", ".model", ".txt"}
+SLOW_TO_HASH = 1_000_000_000  # bytes whose hash takes more than a second
 PARTIAL = ".partial"  # the suffix of what domain.whole_folder has not finished
 
 
@@ -112,6 +114,32 @@ def fingerprint(name_or_path: str | Path) -> str:
     return _folder_fingerprint(folder.resolve())
 
 
+def loadable(folder: Path, progress: bool = True) -> Path:
+    """The model in the user's own ``folder`` as safetensors: the folder itself, or its copy that the cache then keeps.
+
+    Shards of ``.bin`` are converted the first time, with a bar on stderr. Raises :class:`ModelError` when one is
+    missing or damaged, or when the disk is full.
+    """
+    if any(folder.glob("*.safetensors")) or not (shards := convert_bin.shards_of(folder)):
+        return folder
+    target = cache_folder() / "models" / f"from-bin-{fingerprint(folder)[:12]}-v{convert_bin.VERSION}"
+    if target.is_dir():
+        return target
+    needed, free = sum(shard.stat().st_size for shard in shards), shutil.disk_usage(cache_folder()).free
+    if free < needed:
+        raise ModelError(
+            f"{folder} holds .bin shards, which are converted to safetensors once; that needs {needed / 1e9:.1f} GB in "
+            f"{cache_folder()}, where {free / 1e9:.1f} GB are free. Set LOREWRIGHT_CACHE to a folder on another disk."
+        )
+    with FileLock(cache_folder() / "locks" / f"{target.name}.lock"):
+        if not target.is_dir():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _bar(Console(stderr=True, quiet=not progress)) as bar, whole_folder(target) as partial:
+                task = bar.add_task(f"convert {folder.name}", total=needed)
+                convert_bin.convert_bin(folder, partial, lambda done, total: bar.update(task, completed=done))
+    return target
+
+
 def _folder_fingerprint(folder: Path) -> str:
     files = sorted(
         file
@@ -119,20 +147,39 @@ def _folder_fingerprint(folder: Path) -> str:
         if file.suffix in MODEL_FILES and not any(part.startswith(".") for part in file.relative_to(folder).parts)
     )
     if not any(file.suffix == ".safetensors" for file in files):
-        raise ModelError(f"{folder} holds no .safetensors file, so it is not a model that can be loaded.")
-    stats = [[str(file.relative_to(folder).as_posix()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
+        files += convert_bin.shards_of(folder)
+    if not any(file.suffix in (".safetensors", ".bin") for file in files):
+        raise ModelError(f"{folder} holds neither .safetensors nor .bin weights, so it is no model that can be loaded.")
+    sizes = [file.stat().st_size for file in files]
+    names = [file.relative_to(folder).as_posix() for file in files]
+    stats = [[name, size, file.stat().st_mtime_ns] for file, name, size in zip(files, names, sizes, strict=True)]
     note = cache_folder() / "fingerprints" / f"{hashlib.sha256(str(folder).encode()).hexdigest()}.json"
     if note.exists():
         remembered = json.loads(note.read_text(encoding="utf-8"))
         if remembered["files"] == stats:
             return remembered["fingerprint"]
     digest = hashlib.sha256()
-    for file, (relative, size, _) in zip(files, stats, strict=True):
-        digest.update(f"{relative}\n{size}\n".encode())
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    with _bar(Console(stderr=True, quiet=sum(sizes) < SLOW_TO_HASH)) as bar:
+        task = bar.add_task(f"hash {folder.name}", total=sum(sizes))
+        for file, name, size in zip(files, names, sizes, strict=True):
+            digest.update(f"{name}\n{size}\n".encode())
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+            bar.advance(task, size)
     write_text(note, json.dumps({"files": stats, "fingerprint": digest.hexdigest()}))
     return digest.hexdigest()
+
+
+def _bar(console: Console) -> Progress:
+    """A bar that counts bytes."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
 
 
 def _folder(entry: Entry) -> Path:
@@ -143,14 +190,7 @@ def _make(entry: Entry, folder: Path, console: Console) -> None:
     """Download and convert under the lock."""
     for left_by_a_crash in folder.parent.glob(f"{folder.name}.*{PARTIAL}"):
         shutil.rmtree(left_by_a_crash, ignore_errors=True)
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=20),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as bar:
+    with _bar(console) as bar:
         task = bar.add_task(f"fetch {entry.name}", total=entry.download_bytes)
         here: dict[str, int] = {}
 

@@ -1,6 +1,7 @@
 """One function that loads any causal chat model, and the object it returns.
 
-Not supported here: encoder models (see ``embedding.py``), checkpoints that bring their own code, ``.bin`` checkpoints.
+Not supported here: encoder models (see ``embedding.py``), checkpoints that bring their own code; ChatGLM-6B, whose
+checkpoint does, is known natively (``base_models/chatglm``). ``.bin`` checkpoints are converted first (``fetch.py``).
 The CUDA and MPS branches were written with care but could not be run on the machines of this project.
 """
 
@@ -23,8 +24,9 @@ from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 
 from base_models.adapters import check_adapter
 from base_models.catalogue import CATALOGUE, find
+from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
-from base_models.fetch import cache_folder, fetch, fingerprint
+from base_models.fetch import cache_folder, fetch, fingerprint, loadable
 from base_models.messages import chat_format_hash
 from domain import write_text
 
@@ -130,7 +132,7 @@ def load(
     dtype: str = "auto",
     device: str = "auto",
 ) -> LoadedModel:
-    """Load a chat model by catalogue name (fetched first if need be) or from a folder of safetensors.
+    """Load a chat model by catalogue name (fetched first if need be) or from a folder of safetensors or ``.bin``.
 
     ``adapter`` is the folder of a finished run; it is checked against the model and refused if it belongs to another.
     ``quantization`` "nf4" or "int8" needs bitsandbytes. ``dtype`` "auto" takes what a short measurement found fastest
@@ -145,6 +147,7 @@ def load(
         folder = Path(name_or_path).expanduser()
         if not (folder / "config.json").is_file():
             find(str(name_or_path))  # raises, naming the nearest catalogue names
+        folder = loadable(folder)
     identity = fingerprint(str(name_or_path))
     chosen = choose_device(device)
     torch_dtype = choose_dtype(dtype, chosen)
@@ -163,6 +166,11 @@ def load(
     except (OSError, ValueError, SafetensorError) as error:
         raise ModelError(f"{folder} cannot be loaded as a chat model: {str(error).strip().splitlines()[0]}") from error
     model, told = both
+    if isinstance(tokenizer, ChatGLMTokenizer) and tokenizer.bos_token_id != model.config.bos_token_id:
+        raise ModelError(
+            f"{folder}: the tokenizer's <sop> is {tokenizer.bos_token_id}, the model's {model.config.bos_token_id}; "
+            "num_image_tokens in tokenizer_config.json must be 0 for a vocabulary of 130528, 20000 for one of 150528."
+        )
     if told["missing_keys"]:
         missing = sorted(told["missing_keys"])
         raise ModelError(f"{folder} is incomplete: it lacks {len(missing)} tensors of the model, such as {missing[0]}.")

@@ -15,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
 
 Message = Mapping[str, Any]
@@ -39,6 +41,8 @@ def encode(
 
     If the last message is the assistant's, the result is an example to learn from; else it is a prompt that ends where
     the assistant is to speak, with nothing labelled. ``tools`` are JSON schemas of functions the model may call.
+
+    All that the assistant says is labelled; of ChatGLM only the last answer, see :func:`examples_of`.
     """
     if messages[-1]["role"] != "assistant":
         ids = _template(tokenizer, messages, tools, add_generation_prompt=True)
@@ -48,8 +52,9 @@ def encode(
     ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
     labelled = [False] * len(ids)
     end = tokenizer.eos_token_id
+    first_turn = len(messages) - 1 if isinstance(tokenizer, ChatGLMTokenizer) else 0
     for turn, message in enumerate(messages):
-        if message["role"] != "assistant":
+        if message["role"] != "assistant" or turn < first_turn:
             continue
         prompt = _template(tokenizer, messages[:turn], tools, add_generation_prompt=True)
         start = len(prompt)
@@ -70,6 +75,18 @@ def encode(
     return Encoded(ids, labelled)
 
 
+def examples_of(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Encoded]:
+    """What a conversation that ends with an answer teaches, as few examples as can be.
+
+    One example teaches all answers, but for ChatGLM: its prompt is read in both directions, so an earlier answer would
+    be learnt by a model that has already read it. There each answer makes an example of its own.
+    """
+    if not isinstance(tokenizer, ChatGLMTokenizer):
+        return [encode(tokenizer, messages)]
+    answers = [turn for turn, message in enumerate(messages, start=1) if message["role"] == "assistant"]
+    return [encode(tokenizer, messages[:turn]) for turn in answers]
+
+
 def chat_format_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     """SHA-256 over all that decides how messages become ids: template, special tokens and vocabulary."""
     parts = [
@@ -86,13 +103,16 @@ def _template(
     tools: Sequence[dict] | None,
     add_generation_prompt: bool,
 ) -> list[int]:
-    ids: Any = tokenizer.apply_chat_template(
-        [_stripped(message) if message["role"] == "assistant" else dict(message) for message in messages],
-        tools=list(tools) if tools else None,
-        add_generation_prompt=add_generation_prompt,
-        sanitize_control_tokens=True,
-        return_dict=False,
-    )
+    try:
+        ids: Any = tokenizer.apply_chat_template(
+            [_stripped(message) if message["role"] == "assistant" else dict(message) for message in messages],
+            tools=list(tools) if tools else None,
+            add_generation_prompt=add_generation_prompt,
+            sanitize_control_tokens=True,
+            return_dict=False,
+        )
+    except TemplateError as error:
+        raise ModelError(f"the chat format of {tokenizer.name_or_path} cannot say this: {error}") from None
     return list(ids)
 
 

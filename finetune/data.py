@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from base_models import Encoded, Message, encode
+from base_models import Encoded, Message, examples_of
 from domain import FinetuneConfig
 from finetune.errors import FinetuneError
 
@@ -55,8 +55,12 @@ def choose_examples(
             raise FinetuneError(
                 f"example {number} does not end with an answer of the assistant; there is nothing to learn."
             )
-    encoded = [encode(tokenizer, messages) for messages in conversations]
-    fitting = [(number, example) for number, example in enumerate(encoded, 1) if len(example.ids) <= config.max_length]
+    encoded = [
+        (number, example)
+        for number, messages in enumerate(conversations, start=1)
+        for example in examples_of(tokenizer, messages)
+    ]
+    fitting = [(number, example) for number, example in encoded if len(example.ids) <= config.max_length]
     if not fitting:
         raise FinetuneError(
             f"none of the {len(encoded)} examples fits into max_length={config.max_length} tokens; raise it."

@@ -290,7 +290,7 @@ def test_a_folder_is_not_read_again_while_nothing_changed(toy: Entry, tmp_path: 
 
 
 def test_a_folder_without_weights_and_an_unknown_name_are_explained(toy: Entry, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no \.safetensors file"):
+    with pytest.raises(ModelError, match=r"holds neither \.safetensors nor \.bin weights"):
         fingerprint(tmp_path)
     with pytest.raises(ModelError, match=r"no model 'tay'.*'toy'"):
         fingerprint("tay")

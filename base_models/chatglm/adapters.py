@@ -1,0 +1,115 @@
+"""Weights that people trained on ChatGLM-6B in 2023, read and written: P-tuning v2 prefixes and the first LoRA files.
+
+A prefix checkpoint is a folder with config.json (pre_seq_len, prefix_projection) and ``pytorch_model.bin``, whose keys
+are those of the model's ``transformer.prefix_encoder``. peft's own prefix tuning is another thing: it shifts positions.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from base_models.chatglm.layers import PrefixEncoder
+from base_models.chatglm.modeling_chatglm import ChatGLMForConditionalGeneration
+from base_models.convert_bin import read_bin
+from base_models.errors import ModelError
+
+PREFIX = "transformer.prefix_encoder."
+
+
+def add_prefix(model: ChatGLMForConditionalGeneration, pre_seq_len: int, prefix_projection: bool = False) -> None:
+    """Give the model a new P-tuning v2 prefix, in float32 and the only part that is trained; all else is frozen."""
+    model.config.pre_seq_len, model.config.prefix_projection = pre_seq_len, prefix_projection
+    model.requires_grad_(False)
+    model.transformer.prefix_encoder = PrefixEncoder(model.config).to(model.device, torch.float32)
+
+
+def remove_prefix(model: ChatGLMForConditionalGeneration) -> None:
+    """Take the prefix away again."""
+    model.config.pre_seq_len = None
+    del model.transformer.prefix_encoder
+
+
+def load_prefix(model: ChatGLMForConditionalGeneration, folder: Path) -> None:
+    """Put a trained prefix on the model: a checkpoint folder of the released training code, or what we saved."""
+    tensors = _prefix_tensors(folder)
+    weight = tensors.get("embedding.weight")
+    if weight is None:
+        raise ModelError(f"{folder} holds no P-tuning v2 prefix (no {PREFIX}embedding.weight).")
+    projection = "trans.0.weight" in tensors
+    config = model.config
+    width = config.hidden_size if projection else 2 * config.num_layers * config.hidden_size
+    if weight.shape[1] != width:
+        raise ModelError(
+            f"the prefix in {folder} is {weight.shape[1]} wide, but this model needs {width}: it was trained on "
+            "another model."
+        )
+    add_prefix(model, weight.shape[0], projection)
+    model.transformer.prefix_encoder.load_state_dict({name: value.float() for name, value in tensors.items()})
+    model.eval()
+
+
+def save_prefix(model: ChatGLMForConditionalGeneration, folder: Path, for_old_code: bool = False) -> None:
+    """Write the prefix into the existing ``folder``: config.json and model.safetensors.
+
+    ``for_old_code`` writes ``pytorch_model.bin`` in place of the latter, the only thing that code of 2023 reads.
+    """
+    tensors = {
+        f"{PREFIX}{name}": value.detach().cpu().contiguous()
+        for name, value in model.transformer.prefix_encoder.state_dict().items()
+    }
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "model_type": "chatglm",
+                "pre_seq_len": model.config.pre_seq_len,
+                "prefix_projection": model.config.prefix_projection,
+            },
+            indent=1,
+        ),
+        encoding="utf-8",
+    )
+    if for_old_code:
+        torch.save(tensors, folder / "pytorch_model.bin")
+    else:
+        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _prefix_tensors(folder: Path) -> dict[str, torch.Tensor]:
+    safe, old = folder / "model.safetensors", folder / "pytorch_model.bin"
+    if not safe.is_file() and not old.is_file():
+        raise ModelError(f"{folder} holds neither model.safetensors nor pytorch_model.bin.")
+    tensors = load_file(safe) if safe.is_file() else read_bin(old)
+    return {name.removeprefix(PREFIX): value for name, value in tensors.items() if name.startswith(PREFIX)}
+
+
+def convert_merged_linear(tensors: dict[str, torch.Tensor], config: dict[str, Any]) -> dict[str, Any]:
+    """An adapter of peft <= 0.2 for a single target, in place, to what peft reads today; returns its new configuration.
+
+    That peft made ``MergedLinear`` layers: with ``enable_lora = [True, False, True]`` the output is cut in thirds, the
+    first and last of which get an adapter each. lora_A [2r, in] holds both; lora_B [2/3 of out, r, 1] is a grouped
+    convolution. The same function as one LoRA of rank 2r: B holds each group in its own rows and columns, zeros else.
+    """
+    enabled = config.get("enable_lora")
+    names = [name for name in tensors if name.endswith("lora_B.weight") and tensors[name].ndim == 3]
+    if not names:
+        return config
+    if not enabled or not any(enabled):
+        raise ModelError("adapter_config.json does not say which thirds its MergedLinear layers adapt (enable_lora).")
+    groups = sum(enabled)
+    for name in names:
+        old = tensors[name].squeeze(-1)
+        height, rank = old.shape[0] // groups, old.shape[1]
+        new = old.new_zeros(height * len(enabled), groups * rank)
+        for group, part in enumerate(index for index, on in enumerate(enabled) if on):
+            new[part * height : (part + 1) * height, group * rank : (group + 1) * rank] = old[
+                group * height : (group + 1) * height
+            ]
+        tensors[name] = new
+    # alpha / r stays what it was
+    return {key: value for key, value in config.items() if key not in ("enable_lora", "merge_weights")} | {
+        "r": groups * config["r"],
+        "lora_alpha": groups * config["lora_alpha"],
+    }

@@ -1,0 +1,95 @@
+"""The configuration of ChatGLM-6B: the keys of its released config.json, under the names that transformers expects too.
+
+ChatGLM2 and ChatGLM3 call themselves ``chatglm`` as well, but are other models: their configurations are refused.
+"""
+
+from typing import Any
+
+from huggingface_hub.dataclasses import strict
+from transformers import PreTrainedConfig
+
+from base_models.errors import ModelError
+
+OLD_VOCAB_SIZE = 150528
+"""Checkpoints of March 2023 have 20,000 image tokens in front of the text tokens; every text id is shifted by them."""
+IMAGE_TOKENS = 20_000
+
+_OF_LATER_GENERATIONS = ("padded_vocab_size", "multi_query_attention", "ffn_hidden_size")
+
+
+@strict
+class ChatGLMConfig(PreTrainedConfig):
+    """The shape of a first-generation ChatGLM; the defaults are those of ``chatglm-6b``.
+
+    Special ids that a config.json of March 2023 leaves out follow from its vocabulary size.
+    """
+
+    model_type = "chatglm"
+    keys_to_ignore_at_inference = ["past_key_values"]
+    attribute_map = {
+        "num_hidden_layers": "num_layers",
+        "intermediate_size": "inner_hidden_size",
+        "max_position_embeddings": "max_sequence_length",
+        "layer_norm_eps": "layernorm_epsilon",
+    }
+
+    vocab_size: int = 130528
+    hidden_size: int = 4096
+    num_layers: int = 28
+    num_attention_heads: int = 32
+    inner_hidden_size: int = 16384
+    layernorm_epsilon: float = 1e-5
+    max_sequence_length: int = 2048
+    """What the model was trained for; longer texts are computed, not refused, as in the released code."""
+    bos_token_id: int | None = None
+    """``<sop>``, after which the model speaks."""
+    eos_token_id: int | list[int] | None = None
+    """``<eop>``, with which it ends."""
+    mask_token_id: int | None = None
+    gmask_token_id: int | None = None
+    pad_token_id: int | None = None
+    position_encoding_2d: bool = True
+    alpha_num_layers: int = 28
+    """Residuals are scaled by sqrt(2 * alpha_num_layers). The released code always took 28 here, whatever num_layers
+    is, so small models of its layout need the same."""
+    rotary_dtype: str = "float32"
+    """"float16" computes the angles as the released model did in half precision: coarse at large positions."""
+    pre_seq_len: int | None = None
+    """Length of the P-tuning v2 prefix; None for a model without one."""
+    prefix_projection: bool = False
+    prefix_dropout: float = 0.1
+    quantization_bit: int = 0
+    """8 or 4 in checkpoints whose linear layers are stored as integers, else 0."""
+    quantization_embeddings: bool = False
+    use_cache: bool = True
+    initializer_range: float = 0.02
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        if later := [key for key in _OF_LATER_GENERATIONS if key in kwargs]:
+            generation = "ChatGLM2 or ChatGLM3"
+            raise ModelError(
+                f"this config.json is of {generation} (it has {later[0]}), another architecture than ChatGLM-6B; "
+                "Lorewright loads the first generation only: take chatglm-6b, or an instruct model that transformers "
+                "knows, such as Qwen2.5 or GLM-4 in its -hf form."
+            )
+        if not self.position_encoding_2d:
+            raise ModelError("config.json: position_encoding_2d is false; no released ChatGLM-6B has 1-D positions.")
+        if self.quantization_bit not in (0, 4, 8):
+            raise ModelError(f"config.json: quantization_bit is {self.quantization_bit}; it may be 0, 4 or 8.")
+        if self.quantization_embeddings:
+            raise ModelError("config.json: quantization_embeddings is true; no published checkpoint uses that.")
+        if self.rotary_dtype not in ("float32", "float16"):
+            raise ModelError(f"config.json: rotary_dtype is {self.rotary_dtype!r}; it may be float32 or float16.")
+        shift = IMAGE_TOKENS if self.vocab_size == OLD_VOCAB_SIZE else 0
+        released = {"mask": 130000, "gmask": 130001, "bos": 130004, "eos": 130005, "pad": 3}
+        for name, number in released.items():
+            if getattr(self, f"{name}_token_id") is None:
+                setattr(self, f"{name}_token_id", number + shift)
+        kwargs.pop("auto_map", None)  # points to code that came with the checkpoint and is never run
+        super().__post_init__(**kwargs)
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.num_attention_heads
