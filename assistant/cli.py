@@ -92,13 +92,18 @@ def finetune(
     domain: DomainFolder,
     config: dict[str, Any],
     run: Annotated[str, typer.Option(help="Name of the run; its adapter is adapters/NAME.")] = "first",
+    base_model: Annotated[
+        str | None, typer.Option(help="Train another chat model, a name or a folder; domain.toml will then name it.")
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
 ) -> None:
     """Train an adapter on questions/train.jsonl; domain.toml's [finetune] keys are the flags."""
     from assistant.progress import Bars
-    from assistant.tuning import is_up_to_date, tune
+    from assistant.tuning import is_up_to_date, tune, with_base_model
 
     opened = Domain.open(domain)
+    if base_model:
+        opened = with_base_model(opened, base_model)
     settings = _validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
     if not again and is_up_to_date(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")

@@ -7,12 +7,13 @@ anything heavy is imported, so that asking again for what is finished answers at
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.errors import AssistantError
-from base_models import ModelError, fingerprint, read_manifest
+from base_models import CATALOGUE, ModelError, fingerprint, read_manifest
 from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, set_setting, write_text
 
 if TYPE_CHECKING:
@@ -44,7 +45,15 @@ def is_up_to_date(domain: Domain, run: str, config: FinetuneConfig) -> bool:
         return False
     wanted = json.loads(json.dumps(config.model_dump()))
     same = manifest["inputs"] == _inputs(domain, domain.train_questions) and manifest["config"] == wanted
-    return same and domain.settings.adapter == run
+    on_disk = Domain.open(domain.path).settings
+    return same and (on_disk.adapter, on_disk.base_model) == (run, domain.settings.base_model)
+
+
+def with_base_model(domain: Domain, name_or_path: str) -> Domain:
+    """The same domain with another chat model, a name of the catalogue or a folder; domain.toml is left as it is."""
+    fingerprint(name_or_path)  # says what is wrong with a name or folder that is no model
+    name = name_or_path if name_or_path in CATALOGUE else str(Path(name_or_path).expanduser().resolve())
+    return replace(domain, settings=domain.settings.model_copy(update={"base_model": name}))
 
 
 def tune(
@@ -56,7 +65,7 @@ def tune(
 ) -> "RunReport":
     """Train an adapter on the domain's training questions and make it the one that answers.
 
-    The adapter lies in ``adapters/RUN/`` once the run has ended; ``adapter`` in domain.toml then names it.
+    The adapter lies in ``adapters/RUN/`` once the run has ended; domain.toml then names it, and the model it is of.
     """
     from assistant.prompts import Prompts
     from assistant.training import training_conversations
@@ -72,6 +81,8 @@ def tune(
         conversations = training_conversations(index, Prompts(domain), questions, config)
     progress("reading questions", len(questions), len(questions))
     report = finetune(load(domain.settings.base_model), conversations, output, config, inputs, on_step)
+    if Domain.open(domain.path).settings.base_model != domain.settings.base_model:
+        set_setting(domain.settings_file, "base_model", domain.settings.base_model)
     set_setting(domain.settings_file, "adapter", run)
     return report
 

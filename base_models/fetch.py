@@ -111,6 +111,8 @@ def fingerprint(name_or_path: str | Path) -> str:
     folder = Path(name_or_path).expanduser()
     if not folder.is_dir():
         find(str(name_or_path))
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{folder} has no config.json, so it is no folder of a model.")
     return _folder_fingerprint(folder.resolve())
 
 

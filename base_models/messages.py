@@ -18,7 +18,6 @@ from typing import Any
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
-from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
 
 Message = Mapping[str, Any]
@@ -52,7 +51,7 @@ def encode(
     ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
     labelled = [False] * len(ids)
     end = tokenizer.eos_token_id
-    first_turn = len(messages) - 1 if isinstance(tokenizer, ChatGLMTokenizer) else 0
+    first_turn = len(messages) - 1 if _prompt_is_read_both_ways(tokenizer) else 0
     for turn, message in enumerate(messages):
         if message["role"] != "assistant" or turn < first_turn:
             continue
@@ -81,7 +80,7 @@ def examples_of(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message])
     One example teaches all answers, but for ChatGLM: its prompt is read in both directions, so an earlier answer would
     be learnt by a model that has already read it. There each answer makes an example of its own.
     """
-    if not isinstance(tokenizer, ChatGLMTokenizer):
+    if not _prompt_is_read_both_ways(tokenizer):
         return [encode(tokenizer, messages)]
     answers = [turn for turn, message in enumerate(messages, start=1) if message["role"] == "assistant"]
     return [encode(tokenizer, messages[:turn]) for turn in answers]
@@ -95,6 +94,12 @@ def chat_format_hash(tokenizer: PreTrainedTokenizerBase) -> str:
         sorted(tokenizer.get_vocab().items()),
     ]
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+def _prompt_is_read_both_ways(tokenizer: PreTrainedTokenizerBase) -> bool:
+    from base_models.chatglm import ChatGLMTokenizer  # here, for it loads torch
+
+    return isinstance(tokenizer, ChatGLMTokenizer)
 
 
 def _template(

@@ -246,7 +246,7 @@ def test_what_a_killed_conversion_left_is_removed(toy: Entry, hub: LoopbackHub, 
 
 
 def test_chatglm_says_what_is_missing_and_what_to_use() -> None:
-    with pytest.raises(ModelError, match=r"native code .* use qwen2.5-coder-0.5b-instruct"):
+    with pytest.raises(ModelError, match=r"not fetched by name.* name the folder in place of the model"):
         fetch("chatglm-6b")
 
 
@@ -280,6 +280,7 @@ def test_the_fingerprint_of_a_folder_follows_its_content(toy: Entry, tmp_path: P
 def test_a_folder_is_not_read_again_while_nothing_changed(toy: Entry, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
+    (folder / "config.json").write_text("{}")
     weights = folder / "model.safetensors"
     weights.write_bytes(b"weights")
     os.utime(weights, (1, 1))
@@ -290,6 +291,9 @@ def test_a_folder_is_not_read_again_while_nothing_changed(toy: Entry, tmp_path: 
 
 
 def test_a_folder_without_weights_and_an_unknown_name_are_explained(toy: Entry, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        fingerprint(tmp_path)
+    (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"holds neither \.safetensors nor \.bin weights"):
         fingerprint(tmp_path)
     with pytest.raises(ModelError, match=r"no model 'tay'.*'toy'"):
