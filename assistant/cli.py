@@ -108,7 +108,9 @@ def finetune(
     if not again and is_up_to_date(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
         return
-    with Bars(f"no adapter was written. The same command starts the run {run!r} again.") as bars:
+    with Bars(
+        f"no adapter was written. The same command goes on with the run {run!r} where it was saved last."
+    ) as bars:
         report = tune(opened, run, settings, bars.update, bars.step)
     left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
     left += f", {report.too_long} longer than max_length" if report.too_long else ""

@@ -67,7 +67,7 @@ class Domain:
 
     def adapter(self, name: str) -> Path:
         """The folder of the run ``name``; the name is checked, so that it can never lead out of ``adapters/``."""
-        if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name.endswith(".partial"):
+        if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name.endswith((".partial", ".checkpoint")):
             raise DomainError(f"{name!r} cannot name an adapter: use letters, digits, '.', '-' and '_', at most 100.")
         if name == "base":
             raise DomainError("'base' means the model without an adapter; choose another name for the run.")

@@ -5,7 +5,8 @@
                   report.json      the loss of each step, speed, memory, hardware
                   loss.png         its curve
 
-The folder appears whole when the run ends; a run that is interrupted leaves nothing.
+The folder appears whole when the run ends. Until then ``adapters/NAME.checkpoint`` holds the state of the run, and the
+same call goes on from it (``checkpoint.py``).
 """
 
 import json
@@ -23,6 +24,7 @@ from safetensors.torch import save_file
 
 from base_models import LoadedModel, Message, seal_adapter
 from domain import FinetuneConfig, whole_folder
+from finetune.checkpoint import Checkpoint, key_of
 from finetune.data import Chosen, choose_examples
 from finetune.errors import FinetuneError
 from finetune.train import Step, train
@@ -54,6 +56,8 @@ def finetune(
 ) -> RunReport:
     """Train a LoRA adapter on the conversations and write it to the folder ``output``, replacing an older one there.
 
+    A run that was stopped, killed too, goes on where its last checkpoint was, if it is called with the same arguments.
+
     ``inputs`` is kept in the manifest as it is: the caller's hashes of what the conversations were made from, by
     which it can tell later that the run need not be repeated. The base model is left as it was.
     """
@@ -80,10 +84,10 @@ def finetune(
             ),
         )
         try:
-            started = time.monotonic()
             pad = base.tokenizer.pad_token_id
             pad = base.tokenizer.eos_token_id if pad is None else pad
-            steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers)
+            checkpoint = Checkpoint(output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config, targets))
+            steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint)
             report = RunReport(
                 examples=len(chosen.examples),
                 too_long=chosen.too_long,
@@ -91,16 +95,33 @@ def finetune(
                 trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
                 tokens=steps[-1].tokens,
                 labelled_tokens=chosen.labelled_tokens,
-                seconds=time.monotonic() - started,
+                seconds=steps[-1].tokens / steps[-1].tokens_per_second,
                 peak_memory_bytes=_peak_memory(),
                 steps=steps,
             )
             with whole_folder(output) as folder:
                 _save(folder, tuned, base, chosen, config, inputs or {}, report)
+            checkpoint.remove()
         finally:
             tuned.unload()
             model.eval()
     return report
+
+
+def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, targets: Sequence[str]) -> str:
+    """What decides the numbers of a run: a checkpoint of another key is not gone on from."""
+    return key_of(
+        {
+            "base": base.fingerprint,
+            "chat_format": base.chat_format,
+            "data": chosen.sha256(),
+            "config": config.model_dump(),
+            "targets": sorted(targets),
+            "dtype": base.model.dtype,
+            "device": base.device.type,
+            "versions": [version(name) for name in ("torch", "transformers", "peft")],
+        }
+    )
 
 
 def _check_targets(model: torch.nn.Module, targets: Sequence[str], name: str) -> None:

@@ -4,7 +4,7 @@ Loss is taken on the assistant's tokens only, and the output head is run on just
 retrieved passages in the prompt nine tokens of ten have no label, and the head is a quarter of a small model's work.
 The mean is over all labelled tokens of an optimiser step, however they fall into its forward passes.
 
-Not supported yet: resuming, packing, held-out loss, more than one process.
+Not supported yet: packing, held-out loss, more than one process.
 """
 
 import math
@@ -19,6 +19,7 @@ from transformers import get_scheduler
 
 from base_models import Encoded
 from domain import FinetuneConfig
+from finetune.checkpoint import Checkpoint
 from finetune.data import IGNORED, collate
 from finetune.errors import FinetuneError
 
@@ -45,11 +46,12 @@ def train(
     pad_token_id: int,
     on_step: Callable[[Step], None] | None = None,
     numbers: Sequence[int] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> list[Step]:
     """Train the parameters of ``model`` that require gradients; return one :class:`Step` for each optimiser step.
 
     ``numbers`` are what errors call the examples, by default their places from 1. The first loss or gradient that is
-    not finite raises a :class:`FinetuneError`.
+    not finite raises a :class:`FinetuneError`. With a ``checkpoint`` the run goes on from the state it holds, if any.
     """
     numbers = numbers or range(1, len(examples) + 1)
     batches = list(_batches(len(examples), config))
@@ -62,12 +64,12 @@ def train(
     warmup = config.warmup_steps if config.warmup_steps >= 1 else config.warmup_steps * len(windows)
     warmup = min(math.ceil(warmup), len(windows) - 1)  # the first step of a warm-up has rate 0; one step must learn
     scheduler = get_scheduler(config.lr_scheduler_type, optimizer, warmup, len(windows))
-    history: list[Step] = []
-    tokens = 0
-    start = time.monotonic()
+    history = checkpoint.restore(parameters, optimizer, scheduler) if checkpoint else []
+    tokens = history[-1].tokens if history else 0
+    start = time.monotonic() - (tokens / history[-1].tokens_per_second if history else 0)
     total_tokens = sum(len(examples[index].ids) for batch in batches for index in batch)
     model.train()
-    for number, window in enumerate(windows, start=1):
+    for number, window in enumerate(windows[len(history) :], start=len(history) + 1):
         labelled = sum(sum(examples[index].labelled) for batch in window for index in batch)
         window_loss = 0.0
         for batch in window:
@@ -89,6 +91,8 @@ def train(
         history.append(
             Step(number, len(windows), window_loss, learning_rate, tokens, rate, (total_tokens - tokens) / rate)
         )
+        if checkpoint and number < len(windows):
+            checkpoint.save(parameters, optimizer, scheduler, history)
         if on_step:
             on_step(history[-1])
     model.eval()

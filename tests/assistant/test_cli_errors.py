@@ -209,7 +209,9 @@ def test_ctrl_c_while_training_leaves_no_adapter_and_says_so(shop):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.endswith("\nStopped; no adapter was written. The same command starts the run 'first' again.\n")
+    assert err.endswith(
+        "\nStopped; no adapter was written. The same command goes on with the run 'first' where it was saved last.\n"
+    )
     assert "Traceback" not in err
     assert list((shop / "adapters").glob("*")) == []
     assert (shop / "domain.toml").read_bytes() == settings

@@ -1,0 +1,108 @@
+"""What a run needs to go on where it was stopped: all that the training loop reads and changes.
+
+    adapters/NAME.checkpoint/state.safetensors   trained parameters, optimiser states, random states
+                             state.json          steps so far, schedule, and the key of what is being trained
+
+The folder is written whole or not at all, and replaced after later steps. A run that goes on from it ends bit for bit
+as one that was never stopped, on the same machine: the thread count is kept, for sums differ with it.
+"""
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from domain import whole_folder
+
+if TYPE_CHECKING:
+    from finetune.train import Step
+
+SAVING_SHARE = 0.05
+"""At most about this share of the time goes into saving."""
+
+
+@dataclass
+class Checkpoint:
+    """Where a run's state is kept; ``key`` says what is being trained, and a state of another key is not used."""
+
+    folder: Path
+    key: str
+    _saved_at: float = field(default=0.0, init=False)
+    _cost: float = field(default=0.0, init=False)
+
+    def restore(self, parameters: Sequence[torch.nn.Parameter], optimizer: Any, scheduler: Any) -> "list[Step]":
+        """Put everything back as it was saved, and return the steps done; none if there is nothing to restore."""
+        from finetune.train import Step
+
+        try:
+            state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
+            tensors = load_file(self.folder / "state.safetensors")
+        except (OSError, ValueError, SafetensorError):  # none there, or damaged: the run begins anew
+            return []
+        if state["key"] != self.key:
+            return []
+        torch.set_num_threads(state["threads"])
+        with torch.no_grad():
+            for index, parameter in enumerate(parameters):
+                parameter.copy_(tensors[f"parameter.{index}"])
+        moments: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in tensors.items():
+            if name.startswith("optimizer."):
+                _, number, part = name.split(".")
+                moments.setdefault(int(number), {})[part] = tensor
+        optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+        scheduler.load_state_dict(state["scheduler"] | {"lr_lambdas": [None] * len(state["param_groups"])})
+        torch.set_rng_state(tensors["random.cpu"])
+        if torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([tensors[name] for name in sorted(tensors) if name.startswith("random.cuda")])
+        return [Step(**step) for step in state["steps"]]
+
+    def save(
+        self,
+        parameters: Sequence[torch.nn.Parameter],
+        optimizer: Any,
+        scheduler: Any,
+        steps: "Sequence[Step]",
+    ) -> None:
+        """Save the state after a step, unless too little time has passed since the last."""
+        now = time.monotonic()
+        if now - self._saved_at < self._cost / SAVING_SHARE:
+            return
+        saved = optimizer.state_dict()
+        tensors = {f"parameter.{index}": parameter.detach() for index, parameter in enumerate(parameters)}
+        for number, moments in saved["state"].items():
+            tensors |= {f"optimizer.{number}.{part}": tensor for part, tensor in moments.items()}
+        tensors["random.cpu"] = torch.get_rng_state()
+        if torch.cuda.is_available():
+            tensors |= {f"random.cuda.{n:03}": state for n, state in enumerate(torch.cuda.get_rng_state_all())}
+        state = {
+            "key": self.key,
+            "threads": torch.get_num_threads(),
+            "steps": [asdict(step) for step in steps],
+            "param_groups": saved["param_groups"],
+            "scheduler": {name: value for name, value in scheduler.state_dict().items() if name != "lr_lambdas"},
+        }
+        with whole_folder(self.folder) as folder:
+            save_file(
+                {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, folder / "state.safetensors"
+            )
+            (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        self._saved_at = time.monotonic()
+        self._cost = self._saved_at - now
+
+    def remove(self) -> None:
+        """Delete the state: the run is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def key_of(facts: dict[str, Any]) -> str:
+    """SHA-256 of all that decides what a run computes."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,135 @@
+"""A run that is stopped or killed goes on, and ends bit for bit as one that was never stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from base_models import load
+from domain import FinetuneConfig
+from finetune import finetune
+
+CONVERSATIONS = [
+    [{"role": "user", "content": f"Question {number}?"}, {"role": "assistant", "content": f"Answer {number * 7}."}]
+    for number in range(24)
+]
+CONFIG = FinetuneConfig(
+    r=4,
+    lora_dropout=0.2,  # so that random states matter
+    learning_rate=1e-2,
+    num_train_epochs=2,
+    per_device_train_batch_size=2,
+    gradient_accumulation_steps=2,
+)
+PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_resuming import CONFIG, CONVERSATIONS
+from base_models import load
+from finetune import finetune
+finetune(load({model!r}, dtype="float32"), CONVERSATIONS, Path({output!r}), CONFIG,
+         on_step=lambda step: print(step.step, flush=True))
+print("done", flush=True)
+"""
+
+
+def result(folder: Path) -> tuple[bytes, list[float]]:
+    """The adapter's bytes and the loss of every step."""
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    return (folder / "adapter_model.safetensors").read_bytes(), [step["loss"] for step in report["steps"]]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_folder, tmp_path_factory):
+    """The result of a run that nobody stopped."""
+    output = tmp_path_factory.mktemp("adapters") / "whole"
+    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG)
+    return result(output)
+
+
+class Stop(Exception):
+    pass
+
+
+def stop_after(steps: int):
+    def on_step(step):
+        if step.step == steps:
+            raise Stop
+
+    return on_step
+
+
+def test_it_goes_on_where_it_was_stopped(tiny_folder, whole, tmp_path):
+    output = tmp_path / "first"
+    for steps in (1, 5, 9):
+        with pytest.raises(Stop):
+            finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(steps))
+        assert not output.exists()
+        assert (tmp_path / "first.checkpoint" / "state.json").is_file()
+    told = []
+    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=told.append)
+    assert told[0].step > 1, "not from the beginning"
+    assert result(output) == whole
+    assert not (tmp_path / "first.checkpoint").exists()
+
+
+@pytest.mark.parametrize("kills", [[1, 4, 8], [2, 3, 11]])
+def test_it_goes_on_after_kill_9(tiny_folder, whole, tmp_path, kills):
+    if not hasattr(signal, "SIGKILL"):
+        pytest.skip("Windows has no SIGKILL")
+    output = tmp_path / "first"
+    program = PROGRAM.format(tests=str(Path(__file__).parent), model=str(tiny_folder), output=str(output))
+    for kill_at in [*kills, None]:
+        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=os.environ)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if kill_at is not None and line.strip() == str(kill_at):
+                process.send_signal(signal.SIGKILL)
+                break
+        process.stdout.read()
+        assert process.wait() == (0 if kill_at is None else -signal.SIGKILL)
+    assert result(output) == whole
+
+
+def test_another_run_does_not_go_on_from_it(tiny_folder, whole, tmp_path):
+    output = tmp_path / "first"
+    with pytest.raises(Stop):
+        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(6))
+    told = []
+    other = CONFIG.model_copy(update={"learning_rate": 2e-2})
+    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, other, on_step=told.append)
+    assert told[0].step == 1
+    assert result(output) != whole
+
+
+@pytest.mark.parametrize("file", ["state.json", "state.safetensors"])
+def test_a_damaged_checkpoint_is_not_gone_on_from(tiny_folder, whole, tmp_path, file):
+    output = tmp_path / "first"
+    with pytest.raises(Stop):
+        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(6))
+    damaged = tmp_path / "first.checkpoint" / file
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    told = []
+    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=told.append)
+    assert told[0].step == 1
+    assert result(output) == whole
+
+
+def test_the_thread_count_is_part_of_the_state(tiny_folder, whole, tmp_path):
+    """Sums differ with it, so a run goes on with the number it began with."""
+    output, threads = tmp_path / "first", torch.get_num_threads()
+    with pytest.raises(Stop):
+        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(6))
+    try:
+        torch.set_num_threads(threads + 1)
+        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(threads)
+    assert result(output) == whole
