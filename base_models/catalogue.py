@@ -166,7 +166,7 @@ _ENTRIES = (
         sources=(Hub("THUDM/chatglm-6b", "8b7d33596d18c5e83e2da052d05ca4db02e60620"),),
         target_modules=("query_key_value",),
         missing="the weights of chatglm-6b (13.4 GB) are not fetched by name, since their hashes are not known here; "
-        "download THUDM/chatglm-6b or a mirror's copy of it into a folder, and name the folder in place of the model.",
+        "download THUDM/chatglm-6b or a mirror's copy into a folder, and name that in its place (./chatglm-6b).",
     ),
     Entry(
         name="multilingual-e5-small",

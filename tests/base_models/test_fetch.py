@@ -246,7 +246,7 @@ def test_what_a_killed_conversion_left_is_removed(toy: Entry, hub: LoopbackHub, 
 
 
 def test_chatglm_says_what_is_missing_and_what_to_use() -> None:
-    with pytest.raises(ModelError, match=r"not fetched by name.* name the folder in place of the model"):
+    with pytest.raises(ModelError, match=r"not fetched by name.* name that in its place"):
         fetch("chatglm-6b")
 
 

@@ -79,6 +79,7 @@ def test_it_goes_on_where_it_was_stopped(tiny_folder, whole, tmp_path):
     assert not (tmp_path / "first.checkpoint").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [[1, 4, 8], [2, 3, 11]])
 def test_it_goes_on_after_kill_9(tiny_folder, whole, tmp_path, kills):
     if not hasattr(signal, "SIGKILL"):

@@ -51,6 +51,7 @@ def test_both_guides_show_the_same() -> None:
     assert len(headings[0]) >= 6, "the errors people search for"
 
 
+@pytest.mark.slow
 def test_its_commands_and_its_python(folder: Path) -> None:
     use, tune = blocks(GUIDES[0], "bash")
     for line in use.splitlines():
