@@ -122,6 +122,19 @@ def finetune(
 
 
 @app.command()
+def adopt(
+    domain: DomainFolder,
+    folder: Annotated[Path, typer.Argument(metavar="ADAPTER", help="A LoRA folder that peft has saved elsewhere.")],
+    run: Annotated[str, typer.Option(help="Name for it; it will lie in adapters/NAME.")] = "adopted",
+) -> None:
+    """Answer with a LoRA that was trained elsewhere on the same base model."""
+    from assistant.tuning import adopt as adopt_into
+
+    adopt_into(Domain.open(domain), folder, run)
+    typer.echo(f"{domain}: {folder} is now the adapter {run!r}, and the one that answers (domain.toml).")
+
+
+@app.command()
 def evaluate(
     domain: DomainFolder,
     questions: Annotated[int, typer.Option(min=0, help="How many held-out questions; 0 asks all.")] = 0,

@@ -87,6 +87,18 @@ def tune(
     return report
 
 
+def adopt(domain: Domain, folder: Path, name: str) -> None:
+    """Make a LoRA that was trained elsewhere on the domain's base model the one that answers."""
+    from base_models import load
+    from base_models.adopt import adopt_adapter
+
+    output = domain.adapter(name)
+    if output.exists():
+        raise AssistantError(f"{domain.path} has an adapter {name!r} already; choose another name: --run NAME")
+    adopt_adapter(folder, output, load(domain.settings.base_model))
+    set_setting(domain.settings_file, "adapter", name)
+
+
 def evaluate_domain(
     domain: Domain, adapter: str | None, count: int, again: bool, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:

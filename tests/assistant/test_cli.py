@@ -1,5 +1,6 @@
 """The command line as a user meets it: what is printed, to the letter, and with which exit status."""
 
+import shutil
 import subprocess
 import sys
 
@@ -123,3 +124,18 @@ def test_the_models_and_where_they_lie():
     assert "\nall-minilm-l6-v2: embedder, Apache-2.0, here\n" in shown.out
     assert "Cache: " in shown.out
     assert lorewright("pull", "all-minilm-l6-v2").out.startswith("all-minilm-l6-v2: already in ")
+
+
+def test_an_adapter_of_another_program_is_adopted(shop, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        shutil.copyfile(shop / "adapters" / "first" / name, elsewhere / name)
+    adopted = lorewright("adopt", shop, elsewhere, "--run", "theirs")
+    assert adopted.out == f"{shop}: {elsewhere} is now the adapter 'theirs', and the one that answers (domain.toml).\n"
+    question = "How hot should the water be?"
+    answers = [lorewright("ask", shop, question, "--adapter", name).out for name in ("first", "theirs")]
+    assert answers[0] == answers[1] != ""
+    again = lorewright("adopt", shop, elsewhere, "--run", "theirs")
+    assert again.status == 1
+    assert "has an adapter 'theirs' already" in again.err

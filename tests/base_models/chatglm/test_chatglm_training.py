@@ -8,7 +8,8 @@ from chatglm_samples import GOLDEN, error, golden, inputs_of, small_model, write
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from base_models import ModelError, encode, examples_of, load
+from base_models import ModelError, encode, examples_of, load, read_manifest
+from base_models.adopt import adopt_adapter
 from base_models.chatglm.adapters import add_prefix, convert_merged_linear, load_prefix, remove_prefix, save_prefix
 from base_models.chatglm.examples import example, pad, text_example
 
@@ -230,3 +231,41 @@ def test_lora_learns_on_packed_weights(bits, tmp_path):
         optimizer.step()
         optimizer.zero_grad()
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_an_adapter_made_elsewhere_is_adopted(small_folder, tmp_path):
+    """Plain peft trains on the plain model, as another program would; then our loader answers with it."""
+    plain = load(small_folder, dtype="float32").model
+    ids = torch.tensor([[5, 74874, 130001, 130004, 5, 74874]])
+    tuned = get_peft_model(plain, LoraConfig(task_type="CAUSAL_LM", r=4, lora_alpha=8, target_modules=["dense"]))
+    for name, parameter in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    expected = tuned.eval()(input_ids=ids).logits
+    tuned.save_pretrained(tmp_path / "theirs")
+    base = load(small_folder, dtype="float32")
+    adopt_adapter(tmp_path / "theirs", tmp_path / "ours", base)
+    with base.using(tmp_path / "ours") as model:
+        torch.testing.assert_close(model(input_ids=ids).logits, expected)
+    assert "vouches" in read_manifest(tmp_path / "ours")["adopted"]
+
+
+def test_what_cannot_be_adopted_says_why(small, tmp_path):
+    def refused(message: str) -> None:
+        with pytest.raises(ModelError, match=message):
+            adopt_adapter(tmp_path / "theirs", tmp_path / "ours", small)
+        assert not (tmp_path / "ours").exists()
+
+    (tmp_path / "theirs").mkdir()
+    refused("no adapter_config.json")
+    config = tmp_path / "theirs" / "adapter_config.json"
+    config.write_text("{")
+    refused("is damaged")
+    config.write_text('{"peft_type": "PREFIX_TUNING"}')
+    refused("only LORA can be adopted")
+    config.write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["dense"]}))
+    refused("neither adapter_model.safetensors nor adapter_model.bin")
+    name = "base_model.model.transformer.layers.{}.attention.dense.lora_{}.weight"
+    wrong = {name.format(0, "A"): torch.ones(2, 7), name.format(0, "B"): torch.ones(7, 2)}
+    save_file(wrong, tmp_path / "theirs" / "adapter_model.safetensors")
+    refused("does not fit")
