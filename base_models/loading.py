@@ -150,7 +150,11 @@ def load(
         folder = loadable(folder)
     identity = fingerprint(str(name_or_path))
     chosen = choose_device(device)
-    torch_dtype = choose_dtype(dtype, chosen)
+    packed = _packed_bits(folder)
+    if packed and quantization:
+        raise ModelError(f"{folder} is packed in {packed} bits already; load it without quantization.")
+    # torch's products with packed weights are made for bfloat16
+    torch_dtype = torch.bfloat16 if packed and dtype == "auto" else choose_dtype(dtype, chosen)
     quantized: dict[str, Any] = {}
     if quantization:
         quantized = {"quantization_config": _quantization_config(quantization, torch_dtype), "device_map": chosen}
@@ -185,6 +189,15 @@ def load(
         with loaded.using(loaded.adapter):
             pass  # fails now, not at the first question, if the adapter does not fit
     return loaded
+
+
+def _packed_bits(folder: Path) -> int:
+    """4 or 8 for an int4 or int8 release of ChatGLM-6B, else 0."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except ValueError:  # transformers will say what is wrong with it
+        return 0
+    return config.get("quantization_bit") or 0 if config.get("model_type") == "chatglm" else 0
 
 
 @contextmanager

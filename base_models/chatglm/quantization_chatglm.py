@@ -4,10 +4,9 @@
     int4   weight [out, in / 2] int8        byte j of a row = q[o, 2j] in the high nibble, q[o, 2j + 1] in the low one
     both   weight_scale [out] float16       the layer's matrix is q * weight_scale: symmetric, one scale an output row
 
-The released code needs a CUDA binary, or a C compiler when it loads. Here a few rows of activations go through torch's
-own packed products on a CPU (``_weight_int8pack_mm``, ``_weight_int4pack_mm_for_cpu``); many rows, other devices and
-odd shapes through bit operations, which unpack one matrix at a time. Activations are multiplied in float32 on a CPU:
-reading the weights takes the time there, and the scales then stay exact.
+The released code needs a CUDA binary, or a C compiler when it loads. Here a few bfloat16 rows of activations go through
+torch's own packed products on a CPU (``_weight_int8pack_mm``, ``_weight_int4pack_mm_for_cpu``; those of other types are
+not vectorised). Everything else unpacks a piece of a matrix at a time, small enough for the processor's cache.
 
 Not supported: gradients of the packed weights (they are frozen; what LoRA needs is there), packed embeddings.
 """
@@ -21,8 +20,9 @@ from torch import nn
 
 from base_models.errors import ModelError
 
-FEW_ROWS = 16
-"""Up to so many rows the packed product beats unpacking the matrix first."""
+FEW_ROWS = 32
+"""Up to so many rows the packed product beats unpacking."""
+_PIECE = 1024  # rows of a matrix that are unpacked together; a multiple of every layout's block
 _GROUP = 64  # torch's int4 product wants scales by group of inputs; ours are all one, and the row's scale comes after
 
 
@@ -48,27 +48,50 @@ class PackedLinear(nn.Linear):
 
     def unpacked(self, dtype: torch.dtype) -> torch.Tensor:
         """The layer's matrix, [out_features, in_features]."""
-        numbers = self.weight if self.bits == 8 else _unpack(self.released_weight())
-        return (numbers * self.weight_scale.float()[:, None]).to(dtype)
+        return (self.numbers(0, self.out_features) * self.weight_scale.float()[:, None]).to(dtype)
+
+    def numbers(self, start: int, stop: int) -> torch.Tensor:
+        """The integers of the output rows from ``start`` to ``stop``, int8 [rows, in_features]."""
+        packed = self.weight[start:stop]
+        if self.bits == 8:
+            return packed
+        return _numbers_laid_out(packed) if self.laid_out else _unpack(packed)
 
     def released_weight(self) -> torch.Tensor:
         """The packed numbers in the released layout, whatever the layout in memory is."""
-        return _to_released(self.weight) if self.laid_out else self.weight
+        return _pack(_numbers_laid_out(self.weight)) if self.laid_out else self.weight
 
     def product(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """hidden_states [..., in_features] times the matrix, without the bias."""
         rows = hidden_states.flatten(0, -2)
-        if len(rows) > FEW_ROWS or rows.device.type != "cpu" or not self._has_product():
-            return nn.functional.linear(hidden_states, self.unpacked(hidden_states.dtype))
-        rows, scale = rows.float(), self.weight_scale.float()
+        few = len(rows) <= FEW_ROWS and rows.dtype == torch.bfloat16 and rows.device.type == "cpu"
+        result = self._packed_product(rows) if few and self._has_product() else self._product_in_pieces(rows)
+        return (result * self.weight_scale.float()).to(hidden_states.dtype).unflatten(0, hidden_states.shape[:-1])
+
+    def _packed_product(self, rows: torch.Tensor) -> torch.Tensor:
         if self.bits == 8:
-            result = torch._weight_int8pack_mm(rows, self.weight, scale)
-        else:
-            if not self.laid_out:
-                self.weight, self.laid_out = _to_laid_out(self.weight), True
-            table = _ones(self.in_features // _GROUP, self.out_features)
-            result = torch._weight_int4pack_mm_for_cpu(rows, self.weight, _GROUP, table) * scale
-        return result.to(hidden_states.dtype).unflatten(0, hidden_states.shape[:-1])
+            return torch._weight_int8pack_mm(rows, self.weight, _ones(self.out_features))
+        if not self.laid_out:
+            self.weight, self.laid_out = _to_laid_out(self.weight), True
+        table = _ones_and_zeros(self.in_features // _GROUP, self.out_features)
+        return torch._weight_int4pack_mm_for_cpu(rows, self.weight, _GROUP, table)
+
+    def _product_in_pieces(self, rows: torch.Tensor) -> torch.Tensor:
+        rows = rows.to(_product_dtype(rows))
+        result = rows.new_empty(len(rows), self.out_features)
+        for start in range(0, self.out_features, _PIECE):
+            numbers = self.numbers(start, start + _PIECE).to(rows.dtype)
+            result[:, start : start + _PIECE] = rows @ numbers.T
+        return result
+
+    def gradient(self, gradient: torch.Tensor) -> torch.Tensor:
+        """What :meth:`product` has as gradient of its input, from that of its output."""
+        dtype = _product_dtype(gradient)
+        scaled = (gradient * self.weight_scale.float()).to(dtype)
+        result = scaled.new_zeros(*gradient.shape[:-1], self.in_features)
+        for start in range(0, self.out_features, _PIECE):
+            result += scaled[..., start : start + _PIECE] @ self.numbers(start, start + _PIECE).to(dtype)
+        return result.to(gradient.dtype)
 
     def _has_product(self) -> bool:
         if self.bits == 8:
@@ -106,7 +129,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         (gradient,) = gradients
-        return gradient @ ctx.layer.unpacked(gradient.dtype), None
+        return ctx.layer.gradient(gradient), None
 
 
 def quantize(weight: torch.Tensor, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,10 +149,22 @@ def _unpack(packed: torch.Tensor) -> torch.Tensor:
     return torch.stack((packed >> 4, (packed << 4) >> 4), -1).flatten(1)
 
 
+def _product_dtype(rows: torch.Tensor) -> torch.dtype:
+    """What to multiply in: as the activations are, but float32 on a processor that has no half precision."""
+    has_half = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.float32 if rows.device.type == "cpu" and not has_half else rows.dtype
+
+
 @lru_cache(maxsize=8)
-def _ones(groups: int, out_features: int) -> torch.Tensor:
+def _ones(out_features: int) -> torch.Tensor:
+    return torch.ones(out_features, dtype=torch.bfloat16)
+
+
+@lru_cache(maxsize=8)
+def _ones_and_zeros(groups: int, out_features: int) -> torch.Tensor:
     """Scale 1 and zero point 0 for every group; one table serves all layers of a shape."""
-    return torch.stack((torch.ones(groups, out_features), torch.zeros(groups, out_features)), -1).contiguous()
+    ones = torch.ones(groups, out_features, dtype=torch.bfloat16)
+    return torch.stack((ones, torch.zeros_like(ones)), -1).contiguous()
 
 
 def _to_laid_out(released: torch.Tensor) -> torch.Tensor:
@@ -158,11 +193,11 @@ def _nibbles(laid_out: torch.Tensor) -> torch.Tensor:
     return torch.stack((laid_out & 15, laid_out >> 4), -1).flatten(1)
 
 
-def _to_released(laid_out: torch.Tensor) -> torch.Tensor:
-    """The inverse of :func:`_to_laid_out`."""
+def _numbers_laid_out(laid_out: torch.Tensor) -> torch.Tensor:
+    """The integers, int8 [out, in], of rows that lie as the int4 product wants them."""
     out_features, half = laid_out.shape
     block, order = _layout()
     columns = _nibbles(laid_out).view(out_features // block, 2 * half, block)  # [blocks, in, rows in the block's order]
     numbers = torch.empty_like(columns)
     numbers[:, :, order] = columns
-    return _pack(numbers.transpose(1, 2).reshape(out_features, 2 * half).to(torch.int8) - 8)
+    return numbers.transpose(1, 2).reshape(out_features, 2 * half).to(torch.int8) - 8
