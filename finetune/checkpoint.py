@@ -1,15 +1,13 @@
 """What a run needs to go on where it was stopped: all that the training loop reads and changes.
 
-    adapters/NAME.checkpoint/state.safetensors   trained parameters, optimiser states, random states
-                             state.json          steps so far, schedule, and the key of what is being trained
-
-The folder is written whole or not at all, and replaced after later steps. A run that goes on from it ends bit for bit
-as one that was never stopped, on the same machine: the thread count is kept, for sums differ with it.
+``adapters/NAME.checkpoint`` is one safetensors file: trained parameters, optimiser states and random states; in its
+metadata the steps so far, the schedule, and the key of what is being trained. It is one file, so that a later state
+replaces an earlier one in a single rename. A run that goes on from it ends bit for bit as one that was never stopped,
+on the same machine: the thread count is kept, for sums differ with it.
 """
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 
-from domain import whole_folder
+from domain import whole_file
 
 if TYPE_CHECKING:
     from finetune.train import Step
@@ -33,7 +31,7 @@ SAVING_SHARE = 0.05
 class Checkpoint:
     """Where a run's state is kept; ``key`` says what is being trained, and a state of another key is not used."""
 
-    folder: Path
+    file: Path
     key: str
     _saved_at: float = field(default=0.0, init=False)
     _cost: float = field(default=0.0, init=False)
@@ -43,9 +41,10 @@ class Checkpoint:
         from finetune.train import Step
 
         try:
-            state = json.loads((self.folder / "state.json").read_text(encoding="utf-8"))
-            tensors = load_file(self.folder / "state.safetensors")
-        except (OSError, ValueError, SafetensorError):  # none there, or damaged: the run begins anew
+            with safe_open(self.file, "pt") as file:
+                state = json.loads(file.metadata()["state"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+        except (OSError, SafetensorError):  # none there, or damaged: the run begins anew
             return []
         if state["key"] != self.key:
             return []
@@ -90,17 +89,15 @@ class Checkpoint:
             "param_groups": saved["param_groups"],
             "scheduler": {name: value for name, value in scheduler.state_dict().items() if name != "lr_lambdas"},
         }
-        with whole_folder(self.folder) as folder:
-            save_file(
-                {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, folder / "state.safetensors"
-            )
-            (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
+        with whole_file(self.file) as partial:
+            on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+            save_file(on_cpu, partial, metadata={"state": json.dumps(state)})
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - now
 
     def remove(self) -> None:
         """Delete the state: the run is finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.file.unlink(missing_ok=True)
 
 
 def key_of(facts: dict[str, Any]) -> str:

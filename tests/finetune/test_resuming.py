@@ -71,7 +71,7 @@ def test_it_goes_on_where_it_was_stopped(tiny_folder, whole, tmp_path):
         with pytest.raises(Stop):
             finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(steps))
         assert not output.exists()
-        assert (tmp_path / "first.checkpoint" / "state.json").is_file()
+        assert (tmp_path / "first.checkpoint").is_file()
     told = []
     finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=told.append)
     assert told[0].step > 1, "not from the beginning"
@@ -109,13 +109,13 @@ def test_another_run_does_not_go_on_from_it(tiny_folder, whole, tmp_path):
     assert result(output) != whole
 
 
-@pytest.mark.parametrize("file", ["state.json", "state.safetensors"])
-def test_a_damaged_checkpoint_is_not_gone_on_from(tiny_folder, whole, tmp_path, file):
+@pytest.mark.parametrize("length", [100, -100])
+def test_a_damaged_checkpoint_is_not_gone_on_from(tiny_folder, whole, tmp_path, length):
     output = tmp_path / "first"
     with pytest.raises(Stop):
         finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(6))
-    damaged = tmp_path / "first.checkpoint" / file
-    damaged.write_bytes(damaged.read_bytes()[:100])
+    damaged = tmp_path / "first.checkpoint"
+    damaged.write_bytes(damaged.read_bytes()[:length])
     told = []
     finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=told.append)
     assert told[0].step == 1

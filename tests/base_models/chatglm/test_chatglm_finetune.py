@@ -13,6 +13,7 @@ import pytest
 import torch
 from chatglm_samples import write_released
 from peft import PeftModel
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM
 
 from base_models import encode, load
@@ -69,12 +70,15 @@ def test_two_hundred_examples_and_kill_9(domain):
         *("finetune", "flowers", "--base-model", "./chatglm-6b", "--retrieved-share", "0.2"),
         *("--learning-rate", "5e-3", "--num-train-epochs", "1", "--gradient-accumulation-steps", "4"),
     ]
-    state = domain / "flowers" / "adapters" / "first.checkpoint" / "state.json"
+    state = domain / "flowers" / "adapters" / "first.checkpoint"
     process = start(domain, *command)
     while process.poll() is None:
-        if state.is_file() and len(json.loads(state.read_text(encoding="utf-8"))["steps"]) > 10:
-            process.send_signal(signal.SIGKILL)
-            break
+        if state.is_file():
+            with safe_open(state, "pt") as file:
+                done = len(json.loads(file.metadata()["state"])["steps"])
+            if done > 10:
+                process.send_signal(signal.SIGKILL)
+                break
     _, err = process.communicate()
     assert process.returncode == -signal.SIGKILL, err
     assert "chatglm-6b" not in (domain / "flowers" / "domain.toml").read_text(encoding="utf-8")
