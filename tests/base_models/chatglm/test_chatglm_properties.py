@@ -83,7 +83,7 @@ def hiding(mask: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
 
 
 @given(models, batches(), st.sampled_from(["0/1", "4-D", "none"]))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_a_row_is_the_same_alone_and_in_a_padded_batch(model, batch, kind):
     mask = {"0/1": batch.mask, "4-D": hiding(batch.mask, batch.ids), "none": None}[kind]
@@ -94,7 +94,7 @@ def test_a_row_is_the_same_alone_and_in_a_padded_batch(model, batch, kind):
 
 
 @given(models, batches(), st.data())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_prefill_and_decoding_in_any_pieces_equal_one_forward(model, batch, data):
     whole = model(input_ids=batch.ids, attention_mask=batch.mask).logits
@@ -115,7 +115,7 @@ def test_prefill_and_decoding_in_any_pieces_equal_one_forward(model, batch, data
 
 
 @given(models, st.lists(rows(), min_size=2, max_size=4))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_packed_in_one_row_equals_separate(model, members):
     """Several examples in one row, each hidden from the others by the 4-D mask and with positions of its own."""
@@ -137,7 +137,7 @@ def test_packed_in_one_row_equals_separate(model, members):
 
 
 @given(models, rows().filter(lambda row: len(row) > 2), st.data())
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @torch.no_grad()
 def test_a_prediction_reads_its_whole_prompt_and_nothing_that_follows_it(model, row, data):
     sop = row.index(SOP)
