@@ -87,7 +87,11 @@ def finetune(
             pad = base.tokenizer.pad_token_id
             pad = base.tokenizer.eos_token_id if pad is None else pad
             checkpoint = Checkpoint(output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config, targets))
-            steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint)
+            try:
+                steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint)
+            except FinetuneError:
+                checkpoint.remove()  # going on from it would only end in the same numbers that are not finite
+                raise
             report = RunReport(
                 examples=len(chosen.examples),
                 too_long=chosen.too_long,
