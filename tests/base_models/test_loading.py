@@ -65,10 +65,20 @@ def test_a_model_without_chat_template_is_refused(changed: Path) -> None:
         load(changed)
 
 
-def test_a_folder_with_another_kind_of_weights_is_refused(changed: Path) -> None:
-    torch.save(load_file(changed / "model.safetensors"), changed / "pytorch_model.bin")
+def test_a_folder_of_bin_weights_loads_as_safetensors(
+    changed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOREWRIGHT_CACHE", str(tmp_path / "cache"))
+    weights = load_file(changed / "model.safetensors")
+    torch.save(weights, changed / "pytorch_model.bin")
     (changed / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"holds no \.safetensors file, so it is not a model that can be loaded"):
+    loaded = load(changed, dtype="float32").model.state_dict()
+    assert all(torch.equal(loaded[name], value.float()) for name, value in weights.items())
+
+
+def test_a_folder_without_weights_is_refused(changed: Path) -> None:
+    (changed / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"holds neither \.safetensors nor \.bin weights"):
         load(changed)
 
 
