@@ -54,6 +54,7 @@ bench: models $(SAMPLE)/domain.toml
 	HF_HUB_OFFLINE=1 $(BIN)/lorewright index $(SAMPLE)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py measure $(SAMPLE) --out benchmarks/results/retrieval.json
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/chatglm.py
 
 # The model cache is shared by all clones and stays; `lorewright doctor` tells where it is.
 clean:

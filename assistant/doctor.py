@@ -46,7 +46,7 @@ def print_models() -> None:
     """Print the catalogue, and what of it is in the cache."""
     console = Console(highlight=False)
     for entry in CATALOGUE.values():
-        here = "not yet usable" if entry.missing else "here" if is_fetched(entry.name) else "not fetched"
+        here = "from a folder of yours" if entry.missing else "here" if is_fetched(entry.name) else "not fetched"
         console.print(f"[bold]{entry.name}[/bold]: {entry.kind}, {entry.licence}, {here}", soft_wrap=True)
         console.print(Padding(entry.summary, (0, 0, 1, 4)))
     console.print(f"Cache: {cache_folder()}. Any folder of safetensors that transformers loads can be named too.")

@@ -8,7 +8,6 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 from base_models.errors import ModelError
@@ -71,7 +70,7 @@ def read_bin(shard: Path) -> dict[str, Any]:
         with shard.open("rb") as file:
             zipped = file.read(2) == b"PK"  # what torch wrote before 1.6 is not, and cannot be mapped
         tensors = torch.load(shard, map_location="cpu", weights_only=True, mmap=zipped)
-    except (RuntimeError, UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+    except Exception as error:  # torch's, zipfile's or pickle's own, whose class only pickle would give
         raise ModelError(
             f"{shard} is damaged or not a checkpoint ({str(error).strip().splitlines()[0]}); download it again."
         ) from error

@@ -12,16 +12,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from domain import whole_file
-
-if TYPE_CHECKING:
-    from finetune.train import Step
 
 SAVING_SHARE = 0.05
 """At most about this share of the time goes into saving."""
@@ -36,10 +33,8 @@ class Checkpoint:
     _saved_at: float = field(default=0.0, init=False)
     _cost: float = field(default=0.0, init=False)
 
-    def restore(self, parameters: Sequence[torch.nn.Parameter], optimizer: Any, scheduler: Any) -> "list[Step]":
+    def restore(self, parameters: Sequence[torch.nn.Parameter], optimizer: Any, scheduler: Any) -> list[dict[str, Any]]:
         """Put everything back as it was saved, and return the steps done; none if there is nothing to restore."""
-        from finetune.train import Step
-
         try:
             with safe_open(self.file, "pt") as file:
                 state = json.loads(file.metadata()["state"])
@@ -62,16 +57,16 @@ class Checkpoint:
         torch.set_rng_state(tensors["random.cpu"])
         if torch.cuda.is_available():
             torch.cuda.set_rng_state_all([tensors[name] for name in sorted(tensors) if name.startswith("random.cuda")])
-        return [Step(**step) for step in state["steps"]]
+        return state["steps"]
 
     def save(
         self,
         parameters: Sequence[torch.nn.Parameter],
         optimizer: Any,
         scheduler: Any,
-        steps: "Sequence[Step]",
+        steps: Sequence[Any],
     ) -> None:
-        """Save the state after a step, unless too little time has passed since the last."""
+        """Save the state after the last of ``steps`` (dataclasses), unless too little time has passed."""
         now = time.monotonic()
         if now - self._saved_at < self._cost / SAVING_SHARE:
             return
@@ -91,7 +86,10 @@ class Checkpoint:
         }
         with whole_file(self.file) as partial:
             on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-            save_file(on_cpu, partial, metadata={"state": json.dumps(state)})
+            try:
+                save_file(on_cpu, partial, metadata={"state": json.dumps(state)})
+            except SafetensorError as error:  # its writer's way to say that the disk is full
+                raise OSError(f"{self.file} could not be written: {error}") from None
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - now
 

@@ -122,6 +122,7 @@ def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, targets: Seq
             "config": config.model_dump(),
             "targets": sorted(targets),
             "dtype": base.model.dtype,
+            "quantization": base.model.config.to_dict().get("quantization_config"),
             "device": base.device.type,
             "versions": [version(name) for name in ("torch", "transformers", "peft")],
         }

@@ -64,7 +64,8 @@ def train(
     warmup = config.warmup_steps if config.warmup_steps >= 1 else config.warmup_steps * len(windows)
     warmup = min(math.ceil(warmup), len(windows) - 1)  # the first step of a warm-up has rate 0; one step must learn
     scheduler = get_scheduler(config.lr_scheduler_type, optimizer, warmup, len(windows))
-    history = checkpoint.restore(parameters, optimizer, scheduler) if checkpoint else []
+    done = checkpoint.restore(parameters, optimizer, scheduler) if checkpoint else []
+    history = [Step(**step) for step in done]
     tokens = history[-1].tokens if history else 0
     start = time.monotonic() - (tokens / history[-1].tokens_per_second if history else 0)
     total_tokens = sum(len(examples[index].ids) for batch in batches for index in batch)

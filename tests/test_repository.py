@@ -75,8 +75,6 @@ MUST_BE_TRUE = {"weights_only", "use_safetensors"}
 def unsafe(node: ast.AST) -> str:
     """What is wrong with a node of a program; empty where nothing is."""
     settings: list[tuple[object, ast.expr]] = []
-    if isinstance(node, ast.ImportFrom) and [alias.name for alias in node.names] == ["UnpicklingError"]:
-        return ""
     if isinstance(node, ast.Import | ast.ImportFrom):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         if wrong := UNSAFE_MODULES & {name.partition(".")[0] for name in names}:

@@ -15,6 +15,7 @@ from base_models.chatglm.layers import PrefixEncoder
 from base_models.chatglm.modeling_chatglm import ChatGLMForConditionalGeneration
 from base_models.convert_bin import read_bin
 from base_models.errors import ModelError
+from domain import whole_folder
 
 PREFIX = "transformer.prefix_encoder."
 
@@ -52,7 +53,7 @@ def load_prefix(model: ChatGLMForConditionalGeneration, folder: Path) -> None:
 
 
 def save_prefix(model: ChatGLMForConditionalGeneration, folder: Path, for_old_code: bool = False) -> None:
-    """Write the prefix into the existing ``folder``: config.json and model.safetensors.
+    """Write the prefix to ``folder``, replacing an older one there: config.json and model.safetensors.
 
     ``for_old_code`` writes ``pytorch_model.bin`` in place of the latter, the only thing that code of 2023 reads.
     """
@@ -60,21 +61,13 @@ def save_prefix(model: ChatGLMForConditionalGeneration, folder: Path, for_old_co
         f"{PREFIX}{name}": value.detach().cpu().contiguous()
         for name, value in model.transformer.prefix_encoder.state_dict().items()
     }
-    (folder / "config.json").write_text(
-        json.dumps(
-            {
-                "model_type": "chatglm",
-                "pre_seq_len": model.config.pre_seq_len,
-                "prefix_projection": model.config.prefix_projection,
-            },
-            indent=1,
-        ),
-        encoding="utf-8",
-    )
-    if for_old_code:
-        torch.save(tensors, folder / "pytorch_model.bin")
-    else:
-        save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    config = {name: getattr(model.config, name) for name in ("model_type", "pre_seq_len", "prefix_projection")}
+    with whole_folder(folder) as partial:
+        (partial / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        if for_old_code:
+            torch.save(tensors, partial / "pytorch_model.bin")
+        else:
+            save_file(tensors, partial / "model.safetensors", metadata={"format": "pt"})
 
 
 def _prefix_tensors(folder: Path) -> dict[str, torch.Tensor]:

@@ -1,5 +1,6 @@
 """The folders that people have since 2023 load, and those that cannot say why."""
 
+import importlib.util
 import json
 import logging
 import shutil
@@ -191,3 +192,25 @@ def test_the_auto_classes_need_no_remote_code(folder, cache):
     assert "auto_map" in (converted / "config.json").read_text()
     assert isinstance(AutoModelForCausalLM.from_pretrained(converted), ChatGLMForConditionalGeneration)
     assert AutoTokenizer.from_pretrained(converted).encode("你好") == [5, 74874, 130001, 130004]
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_bitsandbytes_quantises_the_fp16_folder(released, cache, tmp_path, quantization, absent):
+    if not importlib.util.find_spec("bitsandbytes"):
+        absent("bitsandbytes is not installed")
+    folder = write_released(tmp_path / "wide", released, hidden_size=128, inner_hidden_size=256)
+    whole, packed = load(folder, dtype="float32"), load(folder, dtype="float32", quantization=quantization)
+    layer = packed.model.transformer.layers[0].attention.query_key_value
+    assert layer.weight.element_size() == 1
+    ids = torch.tensor([[5, 74874, 130001, 130004, 5, 6]])
+    with torch.no_grad():
+        theirs, ours = (loaded.model(input_ids=ids).logits.flatten() for loaded in (whole, packed))
+    assert torch.cosine_similarity(ours, theirs, dim=0) > 0.9
+    assert generate(packed, QUESTION, Sampling(max_new_tokens=3))[0].completion_tokens == 3
+
+
+def test_a_packed_folder_is_not_quantised_again(released, cache, tmp_path):
+    shutil.copytree(released, tmp_path / "packed")
+    packed_folder(tmp_path / "packed", 4)
+    with pytest.raises(ModelError, match="packed in 4 bits already"):
+        load(tmp_path / "packed", quantization="nf4")
