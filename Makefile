@@ -56,7 +56,8 @@ bench: models $(SAMPLE)/domain.toml
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/chatglm.py
 
-# The model cache is shared by all clones and stays; `lorewright doctor` tells where it is.
+# The model cache is shared by all clones and stays (`lorewright doctor` tells where it is); demo/ stays too, for it
+# holds an adapter and conversations.
 clean:
-	rm -rf $(VENV) demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,6 +26,7 @@ from assistant.errors import AssistantError
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
 from assistant.tuning import finished_adapter
+from base_models import find
 from domain import Domain, is_text
 from indexes import Index
 
@@ -53,7 +54,16 @@ class Assistant:
     def open(cls, path: str | Path) -> "Assistant":
         """Open the assistant of a domain folder that was indexed before."""
         domain = Domain.open(path)
-        return cls(domain, Index.open(domain))
+        if not Path(domain.settings.base_model).expanduser().is_dir():
+            find(domain.settings.base_model)  # names the nearest; a refused question would never ask for the model
+        index = Index.open(domain)
+        if not index.documents():
+            index.close()
+            raise AssistantError(
+                f"{domain.path} has no document in its index; put documents into {domain.documents}, "
+                f"then run: {domain.command('index')}"
+            )
+        return cls(domain, index)
 
     def adapter_folder(self, name: str = DEFAULT) -> Path | None:
         """The folder of an adapter by name: empty is the base model (None), the default is what domain.toml says."""

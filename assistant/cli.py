@@ -22,13 +22,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="A folder of documents becomes a private expert: index it, tune a model on it, ask it with citations.",
 )
 
 DomainFolder = Annotated[Path, typer.Argument(metavar="DOMAIN", help="The domain folder.")]
 Adapter = Annotated[
     str | None, typer.Option(help="Adapter to answer with: a run's name, or 'base' for none. [default: domain.toml's]")
 ]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"lorewright {version('lorewright')}")
+        raise typer.Exit
+
+
+@app.callback()
+def lorewright(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A folder of documents becomes a private expert: index it, tune a model on it, ask it with citations."""
 
 
 @app.command()
@@ -40,7 +56,7 @@ def new(
     """Make a new domain folder; put your files into its documents/."""
     chosen = {"base_model": base_model, "embedder": embedder}
     made = create_domain(domain, **{key: value for key, value in chosen.items() if value}, adapter="")
-    typer.echo(f"Made {domain}. Put documents into {made.documents}, then run: lorewright index {domain}")
+    typer.echo(f"Made {domain}. Put documents into {made.documents}, then run: {made.command('index')}")
 
 
 @app.command()
@@ -111,13 +127,16 @@ def finetune(
     with Bars(
         f"no adapter was written. The same command goes on with the run {run!r} where it was saved last."
     ) as bars:
-        report = tune(opened, run, settings, bars.update, bars.step)
+        report, rare = tune(opened, run, settings, bars.update, bars.step)
     left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
     left += f", {report.too_long} longer than max_length" if report.too_long else ""
+    left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
+    before, after = report.losses()
     typer.echo(
         f"{domain}: trained {report.trained_parameters:,} parameters on {report.examples} examples "
-        f"({report.tokens:,} tokens{left}) in {report.seconds:.0f} s; loss {report.steps[0].loss:.3f} -> "
-        f"{report.steps[-1].loss:.3f}. Adapter: {opened.adapter(run)}, now the one that answers (domain.toml)."
+        f"({report.tokens:,} tokens{left}) in {report.seconds:.0f} s; loss {before:.3f} -> {after:.3f} "
+        f"(first and last quarter of {len(report.steps)} steps). Adapter: {opened.adapter(run)}, "
+        "now the one that answers (domain.toml)."
     )
 
 
@@ -157,7 +176,8 @@ def ask(domain: DomainFolder, question: str, adapter: Adapter = None) -> None:
     from assistant.assistant import DEFAULT, Assistant
 
     name = _adapter_name(adapter)
-    _speak(Assistant.open(domain), question, None, DEFAULT if name is None else name)
+    if not _speak(Assistant.open(domain), question, None, DEFAULT if name is None else name):
+        raise typer.Exit(130)
 
 
 @app.command()
@@ -226,20 +246,25 @@ def doctor(
     print_report(domain)
 
 
-def _speak(assistant: Any, question: str, conversation: str | None, adapter: str) -> None:
-    """Stream one answer to the terminal, then its sources."""
+def _speak(assistant: Any, question: str, conversation: str | None, adapter: str) -> bool:
+    """Stream one answer to the terminal, then its sources; False if Ctrl-C stopped it."""
     from assistant.answers import Answer
+    from assistant.progress import ctrl_c_sets, waiting
 
-    streamed = ""
-    for piece in assistant.stream(question, conversation, adapter):
-        if isinstance(piece, Answer):
-            rest = piece.text.removeprefix(streamed.strip())
-            typer.echo(rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}")
-            for citation in piece.citations:
-                typer.echo(f"  [{citation.number}] {citation.passage.document}, {citation.passage.place}")
-        else:
-            streamed += piece
-            typer.echo(piece, nl=False)
+    streamed, stopped = "", True
+    with ctrl_c_sets() as stop, waiting("searching; loading the model, if it is the first question") as begun:
+        for piece in assistant.stream(question, conversation, adapter, stop):
+            begun()
+            if isinstance(piece, Answer):
+                stopped = stop.is_set()
+                rest = piece.text.removeprefix(streamed.strip())
+                typer.echo(rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}")
+                for citation in piece.citations:
+                    typer.echo(f"  [{citation.number}] {citation.passage.document}, {citation.passage.place}")
+            else:
+                streamed += piece
+                typer.echo(piece, nl=False)
+    return not stopped
 
 
 def _adapter_name(option: str | None) -> str | None:
@@ -274,6 +299,7 @@ def main() -> None:
     if not debug:  # what libraries say to their developers is no help to a user
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         warnings.filterwarnings("ignore", category=FutureWarning)
+        os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the page's process
         logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

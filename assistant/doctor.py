@@ -4,6 +4,7 @@ import importlib.util
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from base_models import CATALOGUE, cache_folder, cached_models, is_fetched
-from domain import Domain, DomainError
+from assistant.tuning import finished_adapter
+from base_models import CATALOGUE, cache_folder, cached_models, fingerprint, is_fetched, read_manifest
+from domain import Domain, DomainError, read_questions
 
 PACKAGES = [
     "lorewright",
@@ -133,20 +135,57 @@ def _environment() -> list[tuple[str, str]]:
 
 
 def _domain(path: Path) -> list[tuple[str, str]]:
-    from indexes import Index
-
     try:
         domain = Domain.open(path)
-        rows = [
-            ("base model", domain.settings.base_model),
-            ("embedder", domain.settings.embedder),
-            ("adapters", ", ".join(domain.adapter_names()) or "none"),
-            ("adapter that answers", domain.settings.adapter or "none, the base model answers"),
-        ]
-        with Index.open(domain) as index:
-            return [*rows, ("documents in the index", str(len(index.documents())))]
     except DomainError as error:
         return [("problem", str(error))]
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("base model", lambda: _model(domain.settings.base_model)),
+        ("embedder", lambda: _model(domain.settings.embedder)),
+        ("adapters", lambda: ", ".join(domain.adapter_names()) or "none"),
+        ("adapter that answers", lambda: _adapter(domain)),
+        ("training questions", lambda: _questions(domain.train_questions)),
+        ("held-out questions", lambda: _questions(domain.held_out_questions)),
+        ("index", lambda: _index(domain)),
+    ]
+    rows = []
+    for name, check in checks:
+        try:
+            rows.append((name, check()))
+        except DomainError as error:
+            rows.append((name, f"PROBLEM: {error}"))
+    return rows
+
+
+def _model(name: str) -> str:
+    """A model's name and whether it is here; an error where it is neither in the catalogue nor a folder."""
+    if name not in CATALOGUE:
+        fingerprint(name)
+        return name
+    return name if is_fetched(name) else f"{name}, not fetched yet (lorewright pull {name})"
+
+
+def _adapter(domain: Domain) -> str:
+    name = domain.settings.adapter
+    if not name:
+        return "none, the base model answers"
+    base = read_manifest(finished_adapter(domain, name))["base_model"]
+    return name if base == domain.settings.base_model else f"{name}, PROBLEM: it was trained on {base}"
+
+
+def _questions(file: Path) -> str:
+    if not file.is_file():
+        return "none"
+    questions = read_questions(file)
+    return f"{len(questions)}, of which {sum(not question.answerable for question in questions)} unanswerable"
+
+
+def _index(domain: Domain) -> str:
+    from assistant.refusal import Refusal
+    from indexes import Index
+
+    with Index.open(domain) as index:
+        return f"{len(index.documents())} documents; refusal: {Refusal.of(index).describe()}"
 
 
 def _existing(path: Path) -> Path:

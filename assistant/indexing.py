@@ -11,8 +11,13 @@ def update_index(
     domain: Domain, rebuild: bool = False, progress: Callable[[str, int, int], None] = lambda *_: None
 ) -> UpdateReport:
     """Bring the index of the domain up to date and, if documents or training questions changed, the thresholds."""
-    questions = read_questions(domain.train_questions) if domain.train_questions.is_file() else []
     with Index.open(domain) as index:
         report = index.update(rebuild, lambda done, total, _: progress("indexing (bytes)", done, total))
-        fit_refusal(index, questions, progress)
+        calibrate(index, progress)
     return report
+
+
+def calibrate(index: Index, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
+    """Fit the refusal thresholds to the training questions that the index's domain has now, if they changed."""
+    file = index.domain.train_questions
+    fit_refusal(index, read_questions(file) if file.is_file() else [], progress)

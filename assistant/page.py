@@ -39,7 +39,7 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
         process.wait()
         typer.echo("\nStopped; conversations are kept.")
     if process.returncode not in (0, -signal.SIGINT, -signal.SIGTERM):
-        raise AssistantError(f"the page ended with status {process.returncode}; try: lorewright doctor {domain.path}")
+        raise AssistantError(f"the page ended with status {process.returncode}; try: {domain.command('doctor')}")
 
 
 def free_port(first: int) -> int:

@@ -6,9 +6,10 @@ docs/design.md). A logistic regression on them is fitted for each language, for 
 language, or one embedder, to another. Both kinds of error weigh the same, however many questions of each kind there
 are.
 
-The fit is stored with the index. It is made from the domain's training questions; a domain without enough of them gets
-one from its own headings (as questions that it answers) and from questions of everyday life (as ones that it does
-not), and is called uncalibrated, for nobody knows its error rates.
+The fit is stored with the index. It is made from the domain's training questions; a language without enough of them
+gets one from the domain's headings (as questions that it answers) and from questions of everyday life (as ones that it
+does not). A domain with too few headings too has the thresholds of the sample domain (``refusal_defaults.json``, by
+embedder). Both are called uncalibrated, for nobody knows their error rates.
 """
 
 import hashlib
@@ -16,7 +17,9 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
 
 from assistant.errors import AssistantError
 from assistant.prompts import BUILT_IN
@@ -27,30 +30,35 @@ from indexes import Index, Passage, language_of
 META_KEY = "refusal"
 LEAST = 8
 """How many questions of each kind (answerable, not) a language needs to be calibrated."""
+LANGUAGES = ("en", "zh")
 FOLDS = 5
 BATCH = 64
-FORMAT = 2
+FORMAT = 3
 """Raised when the figures are others: a fit of another format is made again by `lorewright index`."""
+
+Progress = Callable[[str, int, int], None]
+Row = TypeVar("Row", bound=tuple)
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """The fitted thresholds of one index."""
+    """The thresholds that an index is asked with."""
 
     index: Index
     fits: dict[str, dict[str, Any]]
-    """By language: weights and intercept of the regression, and how it was made."""
+    """By language: weights and intercept of the regression, and how it was made. A language that is not here has
+    neither questions nor headings enough nor, for this embedder, thresholds of the sample: nothing is refused in it."""
 
     @classmethod
     def of(cls, index: Index) -> "Refusal":
-        """What is stored with the index; without a fit nothing is refused here."""
+        """The fits that are stored with the index, and for the other languages those of the sample domain."""
         stored = index.meta(META_KEY)
         if stored and stored.get("format") != FORMAT:
             raise AssistantError(
                 "the refusal thresholds were fitted by another version of Lorewright; fit them again with: "
-                f"lorewright index {index.domain.path}"
+                + index.domain.command("index")
             )
-        return cls(index, stored["fits"] if stored else {})
+        return cls(index, default_fits(index.domain.settings.embedder) | (stored["fits"] if stored else {}))
 
     def refuses(self, question: str, passages: Sequence[Passage]) -> bool:
         """Whether these passages, found for this question, are too weak to answer from."""
@@ -63,43 +71,76 @@ class Refusal:
         return sum(w * v for w, v in zip(fit["weights"], values, strict=True)) + fit["intercept"] < 0
 
     def describe(self) -> str:
-        """One line a language, with the error rates where they are known."""
-        if not self.fits:
-            return "no thresholds; run lorewright index"
-        parts = []
-        for language, fit in sorted(self.fits.items()):
-            if fit["calibrated"]:
-                parts.append(
-                    f"{language} fitted on {fit['questions']} training questions (cross-validated: answers "
-                    f"{fit['false_answers']:.0%} of the unanswerable, refuses {fit['false_refusals']:.0%} of the "
-                    "answerable)"
-                )
-            else:
-                parts.append(f"{language} uncalibrated (fitted on headings; write questions/train.jsonl)")
-        return "; ".join(parts)
+        """One line on every language, with the error rates where they are known."""
+        return "; ".join(self._describe(language) for language in LANGUAGES)
+
+    def _describe(self, language: str) -> str:
+        fit = self.fits.get(language)
+        remedy = f"{LEAST} answerable and {LEAST} unanswerable questions in questions/train.jsonl calibrate it"
+        if fit is None:
+            return f"{language} has no thresholds for this embedder, so nothing is refused in it; {remedy}"
+        if not fit["calibrated"]:
+            made_from = "fitted on headings" if "questions" in fit else "with the thresholds of the sample domain"
+            return f"{language} uncalibrated, {made_from}; {remedy}"
+        return (
+            f"{language} fitted on {fit['questions']} training questions (cross-validated: answers "
+            f"{fit['false_answers']:.0%} of the unanswerable, refuses {fit['false_refusals']:.0%} of the answerable)"
+        )
 
 
-def fit_refusal(
-    index: Index, questions: Sequence[Question], progress: Callable[[str, int, int], None] = lambda *_: None
-) -> bool:
-    """Fit and store the thresholds, unless they were made from this very index and these questions; True if fitted."""
+@cache
+def default_fits(embedder: str) -> dict[str, dict[str, Any]]:
+    """The thresholds for a domain with neither questions nor headings enough, by language; empty for an embedder that
+    they were not fitted with.
+
+    They tell questions of the sample domain from questions of everyday life (``benchmarks/refusal_defaults.py``): what
+    lies between them is answered rather than refused, for nothing is known here of how near a near miss is.
+    """
+    file = Path(__file__).with_name("refusal_defaults.json")
+    known = json.loads(file.read_text(encoding="utf-8")).get(embedder, {})
+    return {language: fit | {"calibrated": False} for language, fit in known.items()}
+
+
+def fit_refusal(index: Index, questions: Sequence[Question], progress: Progress = lambda *_: None) -> None:
+    """Fit and store the thresholds, unless they were made from this very index and these questions."""
     asked = [(search_text(question), question.answerable) for question in questions]
     retrieval = index.domain.settings.retrieval.model_dump()
     made_from = hashlib.sha256(json.dumps([FORMAT, index.generation, retrieval, asked]).encode()).hexdigest()
     stored = index.meta(META_KEY)
     if stored and stored["made_from"] == made_from:
-        return False
-    real = {language: [row for row in asked if language_of(row[0]) == language] for language in ("en", "zh")}
-    made_up = [] if all(_enough(rows) for rows in real.values()) else _made_up(index)
-    rows = asked + [row for row in made_up if not _enough(real[language_of(row[0])])]
-    carried = _with_figures(index, rows, lambda done: progress("fitting refusal", done, len(rows)))
-    fits = {}
-    for language, known in real.items():
-        mine = [(figures, answerable) for text, answerable, figures in carried if language_of(text) == language]
-        if _enough(mine):
-            fits[language] = _fit(mine) | {"calibrated": _enough(known)}
+        return
+    calibrated = {language: _enough(_of(language, asked)) for language in LANGUAGES}
+    rows = asked
+    if not all(calibrated.values()):
+        made_up = [
+            *((heading, True) for heading in _headings(index)),
+            *((line, False) for line in everyday_questions()),
+        ]
+        rows = asked + [row for row in made_up if not calibrated[language_of(row[0])]]
+    fits = fit_by_language(index, rows, progress)
+    for language, fit in fits.items():
+        fit["calibrated"] = calibrated[language]
     index.set_meta(META_KEY, {"format": FORMAT, "made_from": made_from, "fits": fits})
-    return True
+
+
+def fit_by_language(
+    index: Index, rows: Sequence[tuple[str, bool]], progress: Progress = lambda *_: None
+) -> dict[str, dict[str, Any]]:
+    """A fit for each language in which ``rows``, questions and whether they are answerable, hold enough of both."""
+    enough = [row for language in LANGUAGES if _enough(asked := _of(language, rows)) for row in asked]
+    if not enough:
+        return {}
+    carried = _with_figures(index, enough, lambda done: progress("fitting refusal", done, len(enough)))
+    return {
+        language: _fit([(figures, answerable) for _, answerable, figures in mine])
+        for language in LANGUAGES
+        if _enough(mine := _of(language, carried))
+    }
+
+
+def _of(language: str, rows: Sequence[Row]) -> list[Row]:
+    """Those of the rows, whose first field is a question, that are in this language."""
+    return [row for row in rows if language_of(row[0]) == language]
 
 
 def _with_figures(
@@ -118,8 +159,8 @@ def _with_figures(
     return result
 
 
-def _enough(rows: Sequence[tuple[Any, bool]]) -> bool:
-    answerable = sum(kind for _, kind in rows)
+def _enough(rows: Sequence[tuple[Any, ...]]) -> bool:
+    answerable = sum(row[1] for row in rows)
     return min(answerable, len(rows) - answerable) >= LEAST
 
 
@@ -147,13 +188,13 @@ def _fit(rows: Sequence[tuple[tuple[float, ...], bool]]) -> dict[str, Any]:
     }
 
 
-def _made_up(index: Index) -> list[tuple[str, bool]]:
-    """Questions for a domain that has none: its headings, and questions of everyday life."""
+def everyday_questions() -> list[str]:
+    """Questions, in either language, of which a domain's documents hardly ever speak."""
+    files = [BUILT_IN / language / "unrelated.txt" for language in LANGUAGES]
+    return [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _headings(index: Index) -> list[str]:
+    """At most some 200 headings of the documents, which stand for questions that these answer."""
     headings = sorted({" ".join(path[-2:]) for path in index.headings() if path})
-    step = math.ceil(len(headings) / 200) or 1
-    unrelated = [
-        line
-        for language in ("en", "zh")
-        for line in (BUILT_IN / language / "unrelated.txt").read_text(encoding="utf-8").splitlines()
-    ]
-    return [(heading, True) for heading in headings[::step]] + [(line, False) for line in unrelated]
+    return headings[:: math.ceil(len(headings) / 200) or 1]

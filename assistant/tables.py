@@ -15,6 +15,10 @@ DETAILS = {
 }
 
 
+FEW = 20
+"""Fewer questions than this are not divided by language: every figure would be noise."""
+
+
 def print_evaluation(result: dict[str, Any]) -> None:
     """Print the 2x2 table, the gain of tuning, the rates of each kind of error, and how well passages are found."""
     console = Console(width=max(Console().width, 100))
@@ -35,8 +39,11 @@ def print_evaluation(result: dict[str, Any]) -> None:
     details.add_column("language")
     for title in DETAILS.values():
         details.add_column(title, justify="right")
+    few = result["questions"] < FEW
     for cell, languages in figures.items():
         for language, row in languages.items():
+            if few and language != "all":
+                continue
             absent = "citation" if cell.endswith("without index") else "-"
             values = ["" if name.startswith(absent) else _value(row[name]) for name in DETAILS]
             details.add_row(cell if language == "all" else "", language, *values)
@@ -46,9 +53,13 @@ def print_evaluation(result: dict[str, Any]) -> None:
     for title in ("language", "questions", "hit@1", "hit@5", "MRR"):
         found.add_column(title)
     for language, row in result["retrieval"].items():
+        if few and language != "all":
+            continue
         found.add_row(language, str(row["questions"]), *(_interval(row[name]) for name in ("hit@1", "hit@5", "mrr")))
     console.print(found)
     console.print(f"Refusal: {result['refusal']}.")
+    if few:
+        console.print(f"{result['questions']} questions give a first impression only; for all: lorewright evaluate.")
     console.print("In brackets: 95 % bootstrap intervals over questions; all figures and answers are in evaluations/.")
 
 

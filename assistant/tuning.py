@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from domain import Domain, DomainError, FinetuneConfig, Question, read_questions
 
 if TYPE_CHECKING:
     from finetune import RunReport, Step
+    from indexes import Index
 
 RESULT_FORMAT = 2
 """Raised when the written result of an evaluation holds other things than before."""
@@ -32,7 +34,7 @@ def finished_adapter(domain: Domain, name: str) -> Path:
         known = ", ".join(domain.adapter_names()) or "none yet"
         raise AssistantError(
             f"{domain.path} has no adapter {name!r} (there are: {known}); "
-            f"train one with: lorewright finetune {domain.path} --run {name}, or ask the base model: --adapter base"
+            f"train one with: {domain.command('finetune')} --run {name}, or ask the base model: --adapter base"
         )
     return folder
 
@@ -62,11 +64,13 @@ def tune(
     config: FinetuneConfig,
     progress: Progress = lambda *_: None,
     on_step: "Callable[[Step], None] | None" = None,
-) -> "RunReport":
+) -> "tuple[RunReport, int]":
     """Train an adapter on the domain's training questions and make it the one that answers.
 
     The adapter lies in ``adapters/RUN/`` once the run has ended; domain.toml then names it, and the model it is of.
+    Returns what the run did, and how many unanswerable questions it was not shown, so that refusals stay rare.
     """
+    from assistant.indexing import calibrate
     from assistant.prompts import Prompts
     from assistant.training import training_conversations
     from base_models import load
@@ -78,13 +82,20 @@ def tune(
     inputs = _inputs(domain, domain.train_questions)
     progress("reading questions", 0, len(questions))
     with Index.open(domain) as index:
+        _check_documents(index, questions, domain.train_questions)
+        calibrate(index, progress)
         conversations = training_conversations(index, Prompts(domain), questions, config)
     progress("reading questions", len(questions), len(questions))
+    if not conversations:
+        raise AssistantError(
+            f"{domain.train_questions} holds no question that the documents answer, so there is nothing to learn; "
+            "write questions with their answers into it (README shows how)."
+        )
     report = finetune(load(domain.settings.base_model), conversations, output, config, inputs, on_step)
     if Domain.open(domain.path).settings.base_model != domain.settings.base_model:
         set_setting(domain.settings_file, "base_model", domain.settings.base_model)
     set_setting(domain.settings_file, "adapter", run)
-    return report
+    return report, len(questions) - len(conversations)
 
 
 def adopt(domain: Domain, folder: Path, name: str) -> None:
@@ -104,9 +115,18 @@ def evaluate_domain(
 ) -> dict[str, Any]:
     """Ask ``count`` held-out questions (0: all) and write the result to ``evaluations/``; or read it from there if
     nothing that it was made from has changed. ``adapter`` None is the one that domain.toml names."""
+    from assistant.indexing import calibrate
+    from indexes import Index
+
     name = domain.settings.adapter if adapter is None else adapter
     questions = balanced(read_questions(domain.held_out_questions), count)
-    inputs = _inputs(domain, domain.held_out_questions) | {
+    inputs = _inputs(domain, domain.held_out_questions)
+    with Index.open(domain) as index:
+        _check_documents(index, questions, domain.held_out_questions)
+        calibrate(index, progress)
+        refusal = index.meta("refusal")
+    inputs |= {
+        "refusal": _sha256(refusal),
         "adapter": read_manifest(finished_adapter(domain, name))["adapter_sha256"] if name else "",
         "answer": domain.settings.answer.model_dump_json(),
         "asked": _sha256([question.id for question in questions]),
@@ -151,15 +171,26 @@ def _inputs(domain: Domain, questions: Path) -> dict[str, str]:
         )
     with Index.open(domain) as index:
         generation = index.generation
-        calibration = index.meta("refusal")
     return {
         "questions": hashlib.sha256(questions.read_bytes()).hexdigest(),
         "index": generation,
-        "refusal": _sha256(calibration),
         "retrieval": domain.settings.retrieval.model_dump_json(),
         "prompts": Prompts(domain).sha256(),
         "base_model": fingerprint(domain.settings.base_model),
     }
+
+
+def _check_documents(index: "Index", questions: Sequence[Question], file: Path) -> None:
+    """Refuse a gold document that is not in the index: it would be taken for one that is never found."""
+    known = index.documents()
+    for question in questions:
+        if question.document and question.document not in known:
+            near = get_close_matches(question.document, known, n=1, cutoff=0.5)
+            raise AssistantError(
+                f"{file}: the question {question.id!r} names the document {question.document!r}, which is not in the "
+                f"index{f'; did you mean {near[0]!r}?' if near else ''} "
+                f"(after a change of documents/: {index.domain.command('index')})"
+            )
 
 
 def _sha256(value: Any) -> str:

@@ -1,6 +1,7 @@
 """The layout of a domain folder, drawn in ``docs/design.md``: this file is the only place that spells it."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +21,16 @@ class Domain:
     def open(cls, path: str | Path) -> "Domain":
         """Open a domain folder and check its ``domain.toml``; nothing else is read yet."""
         folder = Path(path)
+        remedy = f"lorewright new {shlex.quote(str(folder))}"
         if not folder.is_dir():
-            raise DomainError(f"{folder} is not a folder; make a new domain with: lorewright new {folder}")
+            raise DomainError(f"{folder} is not a folder; make a new domain with: {remedy}")
         if not (folder / "domain.toml").is_file():
-            raise DomainError(
-                f"{folder} has no domain.toml, so it is not a domain; make one with: lorewright new {folder}"
-            )
+            raise DomainError(f"{folder} has no domain.toml, so it is not a domain; make one with: {remedy}")
         return cls(folder, read_settings(folder / "domain.toml"))
+
+    def command(self, name: str) -> str:
+        """The command line of ``lorewright NAME`` for this domain, quoted for a shell: errors tell people to run it."""
+        return f"lorewright {name} {shlex.quote(str(self.path))}"
 
     @property
     def settings_file(self) -> Path:

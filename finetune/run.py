@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 
 import psutil
 import torch
@@ -44,6 +45,12 @@ class RunReport:
     seconds: float
     peak_memory_bytes: int | None
     steps: list[Step]
+
+    def losses(self) -> tuple[float, float]:
+        """Mean loss of the first and of the last quarter of the steps; two single steps saw different examples."""
+        quarter = -(-len(self.steps) // 4)
+        first, last = self.steps[:quarter], self.steps[-quarter:]
+        return fmean(step.loss for step in first), fmean(step.loss for step in last)
 
 
 def finetune(

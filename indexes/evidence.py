@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from indexes.language import sentences_of, words_of
+from indexes.language import full_text_terms, sentences_of, words_of
 from indexes.search import Passage
 
 SENTENCES = 3
 """Of how many sentences, the nearest ones, the mean is taken: an answer is often spread over a few."""
+
+FEWEST_PASSAGES = 300
+"""A smaller index counts as if it had so many passages: it cannot tell which words are rare."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -30,7 +33,7 @@ class Evidence:
     sentences: float
     """Mean cosine of the question and the :data:`SENTENCES` nearest sentences of the passages."""
     coverage: float
-    """Share of the question's words that the best passage holds, rare words weighing more; 0 to 1."""
+    """Share of the question's telling words that the best passage holds, rare words weighing more; 0 to 1."""
 
     def figures(self) -> tuple[float, ...]:
         """The figures in the order above."""
@@ -54,18 +57,18 @@ def evidence(
 
 
 def coverage(connection: sqlite3.Connection, question: str, passage_ids: Sequence[int]) -> float:
-    """Share of the question's words that stand in the best one of these passages, each weighed by its rarity; 0 to 1.
+    """Share of the question's telling words that the best one of these passages holds, weighed by rarity; 0 to 1.
 
     A word in n of N passages weighs log((N + 1) / (n + 0.5)), the inverse document frequency of BM25's family; a word
     that no passage of the index holds weighs most, and that is what tells a question which the documents cannot
     answer from one that merely asks with other words.
     """
-    (total,) = connection.execute("SELECT count(*) FROM passages").fetchone()
+    (stored,) = connection.execute("SELECT count(*) FROM passages").fetchone()
+    total = max(stored, FEWEST_PASSAGES)
     chosen = ",".join(str(int(passage)) for passage in passage_ids)
     held = dict.fromkeys(passage_ids, 0.0)
     weight = 0.0
-    for word in set(words_of(question)):
-        expression = f'"{word}"'
+    for expression in full_text_terms(question):
         (holding,) = connection.execute(
             "SELECT count(*) FROM full_text WHERE full_text MATCH ?", (expression,)
         ).fetchone()

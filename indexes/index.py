@@ -45,7 +45,7 @@ class Index:
         self.domain = domain
         self._given = self._embedder = embedder
         self._embedder_lock = threading.Lock()
-        self._storage = Storage(domain.index / "passages.sqlite", f"lorewright index {domain.path}")
+        self._storage = Storage(domain.index / "passages.sqlite", domain.command("index"))
         self._vectors = VectorCache(domain.index / "vectors.faiss")
         self._sentences = SentenceVectors()
         self._writer_lock = domain.index / "writer.lock"

@@ -16,8 +16,8 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 _WRAPPED_CJK = re.compile(rf"(?<=[{CJK}])[ \t]*\n[ \t\u3000]*(?=[{CJK}])")
 _ENGLISH = re.compile(
-    r"\b(?:a|about|an|and|are|as|at|be|by|can|could|did|do|does|for|from|has|have|how|i|if|in|into|is|it|its|me|mean|my|no|not"
-    r"|of|on|or|our|should|so|some|than|that|the|their|them|then|there|these|they|this|to|use|was|we|were|what|when|where"
+    r"\b(?:a|about|an|and|are|as|at|be|by|can|could|did|do|does|for|from|has|have|how|i|if|in|into|is|it|its|may|me|mean|might|must|my|no|not"
+    r"|of|on|or|our|should|so|shall|some|than|that|the|their|them|then|there|these|they|this|to|use|was|we|were|what|when|where"
     r"|which|while|who|why|will|with|would|you|your)\b",
     re.IGNORECASE | re.ASCII,
 )
@@ -84,7 +84,12 @@ def sentences_of(text: str) -> list[str]:
 
 
 def full_text_query(question: str) -> str:
-    """An FTS5 expression that finds passages with any word of ``question``; empty when it holds no word.
+    """An FTS5 expression that finds passages with any of the :func:`full_text_terms`; empty when there is none."""
+    return " OR ".join(full_text_terms(question))
+
+
+def full_text_terms(question: str) -> list[str]:
+    """FTS5 expressions, one for each word that tells what ``question`` is about, each word once.
 
     Words of asking and of grammar are left out, unless nothing else was asked: BM25 alone does not make light of them
     where documents of two languages share an index, because there "the" is missing in half of all passages. Words are
@@ -93,4 +98,4 @@ def full_text_query(question: str) -> str:
     """
     telling = _CHINESE.sub(" ", _ENGLISH.sub(" ", unicodedata.normalize("NFKC", question)))
     terms = dict.fromkeys(words_of(telling) or words_of(question))
-    return " OR ".join(f'"{term}"*' if _CJK_CHARACTER.fullmatch(term) else f'"{term}"' for term in terms)
+    return [f'"{term}"*' if _CJK_CHARACTER.fullmatch(term) else f'"{term}"' for term in terms]

@@ -99,17 +99,22 @@ def _show_facts(assistant: Assistant, say: Say) -> None:
     """What the domain holds, and how well it knows what it does not hold."""
     settings = assistant.domain.settings
     lines = [say("documents", count=len(assistant.index.documents())), say("model", name=settings.base_model)]
-    fits = assistant.refusal.fits if settings.answer.refuse else {}
-    if not fits:
-        lines.append(say("refusal_none" if settings.answer.refuse else "refusal_off"))
-    for key, calibrated in (("refusal_calibrated", True), ("refusal_uncalibrated", False)):
-        if languages := [LANGUAGES[language] for language, fit in fits.items() if fit["calibrated"] == calibrated]:
-            lines.append(say(key, languages=", ".join(languages)))
-    rates = "\n\n".join(_error_rates(LANGUAGES[language], fit, say) for language, fit in fits.items())
-    st.caption("  \n".join(map(label_text, lines)), help=rates or None)
+    rates = None
+    if settings.answer.refuse:
+        fits = {language: assistant.refusal.fits.get(language) for language in LANGUAGES}
+        for key, calibrated in (("refusal_calibrated", True), ("refusal_uncalibrated", False), ("refusal_none", None)):
+            named = [LANGUAGES[language] for language, fit in fits.items() if (fit and fit["calibrated"]) is calibrated]
+            if named:
+                lines.append(say(key, languages=", ".join(named)))
+        rates = "\n\n".join(_error_rates(LANGUAGES[language], fit, say) for language, fit in fits.items())
+    else:
+        lines.append(say("refusal_off"))
+    st.caption("  \n".join(map(label_text, lines)), help=rates)
 
 
-def _error_rates(language: str, fit: dict, say: Say) -> str:
+def _error_rates(language: str, fit: dict | None, say: Say) -> str:
+    if fit is None:
+        return say("refusal_none_help", language=language)
     if not fit["calibrated"]:
         return say("refusal_unknown_rates", language=language)
     return say(

@@ -8,7 +8,7 @@ WORDS = {
         "发布时的基础模型，或由 `lorewright finetune` 在本领域上训练的适配器。",
     ),
     "adapter_label": ("Who answers", "由谁回答"),
-    "answered_by": ("Answered by {name}", "回答者：{name}"),
+    "answered_by": ("Answered by the adapter {name}", "回答者：适配器 {name}"),
     "answered_by_base": ("Answered by the base model", "回答者：基础模型"),
     "ask": ("Ask the documents", "向文档提问"),
     "base_model": ("Base model", "基础模型"),
@@ -53,7 +53,12 @@ WORDS = {
     "page": ("page {page}", "第 {page} 页"),
     "reading": ("Reading the passages that fit", "正在阅读相关段落"),
     "refusal_calibrated": ("Refusal calibrated: {languages}", "拒答已校准：{languages}"),
-    "refusal_none": ("Refusal: not fitted yet; run lorewright index", "拒答：尚未拟合，请运行 lorewright index"),
+    "refusal_none": ("No refusal in: {languages}", "不会拒答的语言：{languages}"),
+    "refusal_none_help": (
+        "{language}: too few training questions and headings, and no thresholds for this embedder, "
+        "so nothing is refused.",
+        "{language}：训练问题和标题都太少，也没有适用于此嵌入模型的阈值，因此不会拒答。",
+    ),
     "refusal_off": ("Refusal: switched off in domain.toml", "拒答：已在 domain.toml 中关闭"),
     "refusal_rates": (
         "{language}: fitted on {questions} training questions. Of those that it should refuse it answers "

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 from assistant_samples import QUICK, lorewright
@@ -36,6 +37,10 @@ def test_every_key_of_the_finetune_table_is_a_flag_with_its_own_explanation():
     for name, field in FinetuneConfig.model_fields.items():
         assert f"--{name.replace('_', '-')}<" in shown
         assert "".join(field.description.split()) in shown
+
+
+def test_the_version_is_that_of_the_package():
+    assert lorewright("--version").out == f"lorewright {version('lorewright')}\n"
 
 
 LIGHT = """

@@ -13,7 +13,7 @@ import pytest
 from assistant_samples import QUICK, TEA, lorewright, question
 
 from assistant import AssistantError, page
-from domain import DomainError
+from domain import DomainError, set_setting
 
 
 def test_what_is_no_domain_is_told_how_to_become_one(tmp_path):
@@ -84,6 +84,38 @@ def test_an_index_is_asked_for_before_it_is_searched(tmp_path):
     assert ended.status == 1
     assert f"lorewright index {folder}" in ended.err
     assert len(ended.err.splitlines()) == 1
+
+
+def test_an_empty_index_is_told_from_a_question_that_is_refused(tmp_path):
+    folder = tmp_path / "tea & more"
+    lorewright("new", folder, "--embedder", "all-minilm-l6-v2")
+    (folder / "documents" / "torn.pdf").write_bytes(b"%PDF-1.7 torn")
+    assert lorewright("index", folder).status == 3
+    ended = lorewright("ask", folder, "How hot?")
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err == (
+        f"lorewright: {folder} has no document in its index; put documents into {folder}/documents, "
+        f"then run: lorewright index '{folder}'\n"
+    )
+
+
+@pytest.mark.parametrize(("command", "name"), [("finetune", "train"), ("evaluate", "held_out")])
+def test_a_gold_document_that_is_not_there_is_named(shop, command, name):
+    row = question("How hot?", "80 degrees.", id="q7") | {"document": "green/tea.md"}
+    (shop / "questions" / f"{name}.jsonl").write_text(f"{json.dumps(row)}\n", encoding="utf-8")
+    ended = lorewright(command, shop)
+    assert ended.status == 1
+    assert "the question 'q7' names the document 'green/tea.md', which is not in the index; did you mean 'tea.md'?" in (
+        ended.err
+    )
+
+
+def test_training_on_nothing_but_unanswerable_questions_is_refused(shop):
+    row = question("Who was Shakespeare?", "The documents do not answer this question.", answerable=False)
+    (shop / "questions" / "train.jsonl").write_text(f"{json.dumps(row)}\n", encoding="utf-8")
+    ended = lorewright("finetune", shop)
+    assert ended.status == 1
+    assert "train.jsonl holds no question that the documents answer, so there is nothing to learn" in ended.err
 
 
 @pytest.mark.parametrize("command", [["ask", "How hot?"], ["evaluate"]])
@@ -226,6 +258,18 @@ def test_ctrl_c_while_indexing_says_what_is_kept(shop):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.endswith("Stopped; the documents that were read are kept, the rest is read the next time.\n")
+
+
+def test_ctrl_c_stops_an_answer_at_its_next_word(shop):
+    set_setting(shop / "domain.toml", "answer.max_new_tokens", 2000)
+    set_setting(shop / "domain.toml", "answer.refuse", False)
+    process = begin("ask", shop, "How hot should the water be?", "--adapter", "base")
+    begun = process.stdout.read(1)
+    process.send_signal(signal.SIGINT)
+    said, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err == "\nStopping at the next word; Ctrl-C again leaves at once.\n"
+    assert 0 < len(begun + said) < 2000
 
 
 def answers(port: int, seconds: float = 60) -> bool:

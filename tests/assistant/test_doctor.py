@@ -8,6 +8,7 @@ import pytest
 from assistant_samples import lorewright
 
 from assistant import doctor
+from domain import set_setting
 
 
 def told(*arguments: object) -> str:
@@ -59,14 +60,25 @@ def test_it_looks_at_a_domain(tea_shop):
     report = told(tea_shop).split("Domain ")[1]
     for row in ("base model smollm2-135m-instruct", "adapters first", "adapter that answers first"):
         assert row in report
-    assert "documents in the index 1" in report
+    assert "training questions 3, of which 1 unanswerable" in report
+    assert "held-out questions 1, of which 0 unanswerable" in report
+    assert "index 1 documents; refusal: en uncalibrated" in report
+    assert "PROBLEM" not in report
 
 
 def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_shop, tmp_path):
     assert "is not a folder; make a new domain with" in told(tmp_path / "absent")
     shop = copy_of(tea_shop)
     shutil.rmtree(shop / "index")
-    assert "problem " in told(shop)
+    assert "index PROBLEM: " in told(shop)
+    set_setting(shop / "domain.toml", "adapter", "frist")
+    (shop / "questions" / "held_out.jsonl").write_text("{oops}", encoding="utf-8")
+    report = told(shop)
+    assert "base model smollm2-135m-instruct" in report
+    assert "adapter that answers PROBLEM: " in report
+    assert "held-out questions PROBLEM: " in report
+    set_setting(shop / "domain.toml", "base_model", "smollm2")
+    assert "base model PROBLEM: There is no model 'smollm2' in the catalogue" in told(shop)
     (shop / "domain.toml").write_text("adaptor = 'first'\n", encoding="utf-8")
     assert "unknown key 'adaptor'; did you mean 'adapter'?" in told(shop)
 

@@ -1,18 +1,27 @@
 """When the assistant says that the documents do not hold an answer."""
 
+import importlib
 import os
 import time
 from pathlib import Path
 
 import pytest
-from assistant_samples import write_questions
+from assistant_samples import TEA, write_questions
 
-from assistant.indexing import update_index
-from assistant.refusal import LEAST, META_KEY, Refusal
-from domain import Domain, read_questions, set_setting
+from assistant.indexing import calibrate, update_index
+from assistant.refusal import LEAST, META_KEY, Refusal, default_fits
+from domain import Domain, create_domain, read_questions, set_setting
 from indexes import Index
 
 UNRELATED = ["Who wrote the music of Swan Lake?", "乙醇的沸点是多少?"]
+SHOP = """# 绿茶
+
+绿茶用 80 度的水冲泡，开水会让茶发苦。一杯放三克茶叶，泡两分钟。
+
+# 店
+
+周二到周日上午十点开门，周一闭馆。未开封的茶叶七天内可以退货，请带上小票。
+"""
 RELATED = ["How many values has nf4?", "LoRA 合并后有没有额外延迟?"]
 
 
@@ -105,16 +114,57 @@ def test_a_domain_without_questions_is_fitted_on_its_headings_and_says_so(folder
     with Index.open(folder) as index:
         refusal = Refusal.of(index)
         assert {fit["calibrated"] for fit in refusal.fits.values()} == {False}
-        assert "en uncalibrated (fitted on headings; write questions/train.jsonl)" in refusal.describe()
+        assert "en uncalibrated, fitted on headings; 8 answerable and 8 unanswerable questions" in refusal.describe()
         for question in UNRELATED:
             assert refusal.refuses(question, index.search(question))
         for question in RELATED:
             assert not refusal.refuses(question, index.search(question))
 
 
-def test_an_index_without_a_fit_refuses_nothing_that_was_found(folder):
+def test_the_smallest_domain_has_the_thresholds_of_the_sample_and_says_so(tmp_path, real_model):
+    real_model("multilingual-e5-small")
+    domain = create_domain(tmp_path / "tea")
+    (domain.documents / "tea.md").write_text(TEA, encoding="utf-8")
+    (domain.documents / "店.md").write_text(SHOP, encoding="utf-8")
+    update_index(domain)
+    with Index.open(domain) as index:
+        refusal = Refusal.of(index)
+        said = "uncalibrated, with the thresholds of the sample domain; 8 answerable and 8 unanswerable questions"
+        assert f"en {said}" in refusal.describe()
+        assert f"zh {said}" in refusal.describe()
+        for question in (*UNRELATED, "公交车票多少钱?", "Who won the World Cup in 1998?"):
+            assert refusal.refuses(question, index.search(question))
+        for question in ("How hot should the water be?", "How much tea for a cup?", "周一开门吗?", "可以退货吗?"):
+            assert not refusal.refuses(question, index.search(question))
+
+
+def test_thresholds_are_kept_for_the_embedder_they_were_fitted_with(folder):
     with Index.open(folder) as index:
         index.set_meta(META_KEY, None)
-        refusal = Refusal.of(index)
-        assert not refusal.refuses(UNRELATED[0], index.search(UNRELATED[0]))
-        assert "run lorewright index" in refusal.describe()
+        assert Refusal.of(index).fits == default_fits("multilingual-e5-small")
+        assert default_fits("all-minilm-l6-v2") != default_fits("multilingual-e5-small")
+        assert default_fits("/models/another") == {}
+        nothing_known = Refusal(index, {})
+        assert not nothing_known.refuses(UNRELATED[0], index.search(UNRELATED[0]))
+        assert "en has no thresholds for this embedder, so nothing is refused in it" in nothing_known.describe()
+
+
+def test_questions_that_were_written_after_indexing_are_fitted_when_they_are_used(folder):
+    (folder / "questions" / "train.jsonl").rename(folder / "train.jsonl")
+    update_index(Domain.open(folder))
+    (folder / "train.jsonl").rename(folder / "questions" / "train.jsonl")
+    with Index.open(folder) as index:
+        assert not Refusal.of(index).fits["en"]["calibrated"]
+        calibrate(index)
+        assert Refusal.of(index).fits["en"]["calibrated"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("embedder", ["multilingual-e5-small", "all-minilm-l6-v2"])
+def test_the_thresholds_of_the_sample_are_those_of_a_new_fit(embedder, real_model, monkeypatch):
+    real_model(embedder)
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    fitted = importlib.import_module("refusal_defaults").fit(embedder)
+    for language, default in default_fits(embedder).items():
+        assert default["weights"] == pytest.approx(fitted[language]["weights"], abs=0.05)
+        assert default["intercept"] == pytest.approx(fitted[language]["intercept"], abs=0.05)

@@ -242,6 +242,7 @@ def test_coverage_tells_what_no_passage_speaks_of(index: Index) -> None:
         == 0.0
     )
     assert coverage(index, "?", asked) == 0.0
+    assert coverage(index, "what might the 龙井 be?", asked) == 1.0  # words of grammar tell nothing
 
 
 def test_coverage_counts_the_words_of_one_passage_not_of_all_together(index: Index) -> None:

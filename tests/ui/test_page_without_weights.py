@@ -71,11 +71,20 @@ def test_the_title_and_facts_of_a_domain_are_shown(page, tea: Domain) -> None:
     facts = _plain(shown.sidebar.caption[-1].value)
     assert "Documents: 1" in facts
     assert "Base model: smollm2-135m-instruct" in facts
-    assert "not fitted yet" in facts
+    assert "Refusal not calibrated: English, 中文" in facts
 
 
-def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, tea: Domain) -> None:
-    tea.settings_file.write_text(tea.settings_file.read_text("utf-8").replace("smollm2-135m", "no-such-model"), "utf-8")
+def test_a_model_that_nobody_knows_is_one_sentence(page, tea: Domain) -> None:
+    tea.settings_file.write_text(tea.settings_file.read_text("utf-8").replace("smollm2-135m", "smollm3-135m"), "utf-8")
+    shown = page(tea.path)
+    assert "did you mean 'smollm2-135m-instruct'" in _plain(shown.error[0].value)
+    assert not shown.chat_input
+
+
+def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, tea: Domain, tmp_path: Path) -> None:
+    (tmp_path / "no-such-model").mkdir()
+    text = tea.settings_file.read_text("utf-8").replace("smollm2-135m-instruct", str(tmp_path / "no-such-model"))
+    tea.settings_file.write_text(text, "utf-8")
     shown = _answered(page(tea.path).chat_input[0].set_value("How is *Longjing* brewed?").run())
     assert "no-such-model" in _plain(shown.error[0].value)
     assert shown.chat_message[0].avatar == ":material/person:"
@@ -87,7 +96,7 @@ def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None:
     tea.settings_file.write_text(tea.settings_file.read_text("utf-8") + "\n", "utf-8")
     text = tea.settings_file.read_text("utf-8").replace("# refuse = true", "refuse = false")
     tea.settings_file.write_text(text, "utf-8")
-    assert "not fitted" in _plain(shown.run().sidebar.caption[-1].value)
+    assert "not calibrated" in _plain(shown.run().sidebar.caption[-1].value)
     assert "switched off" in _plain(shown.button(key="reload").click().run().sidebar.caption[-1].value)
 
 
