@@ -239,11 +239,17 @@ def ui(
 @app.command()
 def doctor(
     domain: Annotated[Path | None, typer.Argument(metavar="[DOMAIN]", help="A domain to look at too.")] = None,
+    model: Annotated[str | None, typer.Option(help="Forecast the memory of this chat model instead.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="With --model: how many rows at once.")] = 1,
+    length: Annotated[int, typer.Option(min=8, max=65536, help="With --model: tokens of a row.")] = 256,
 ) -> None:
-    """Tell what one needs to know when something does not work."""
-    from assistant.doctor import print_report
+    """Tell what one needs to know when something does not work, or how much memory a model will take."""
+    from assistant.doctor import print_forecast, print_report
 
-    print_report(domain)
+    if model:
+        print_forecast(model, batch, length)
+    else:
+        print_report(domain)
 
 
 def _speak(assistant: Any, question: str, conversation: str | None, adapter: str) -> bool:

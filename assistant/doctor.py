@@ -74,6 +74,26 @@ def print_report(domain: Path | None) -> None:
         console.print(table, "")
 
 
+def print_forecast(model: str, batch: int, length: int) -> None:
+    """Print how much memory answering and training with a model take, and whether this machine has it."""
+    import psutil
+
+    from assistant.progress import waiting
+    from base_models.forecast import forecast
+
+    with waiting(f"measuring a layer of {model} on {batch} x {length} tokens"):
+        needs = forecast(model, batch, length)
+    free = psutil.virtual_memory().available
+    table = Table(title=escape(f"{model}, {batch} x {length} tokens, in GiB"), title_justify="left", title_style="bold")
+    for title in ("", "weights", "working memory", "in all", "free now"):
+        table.add_column(title, justify="right" if title else "left")
+    for need in needs:
+        fits = "enough" if need.total < free else "TOO LITTLE"
+        figures = (f"{size / 2**30:.1f}" for size in (need.weights, need.working, need.total))
+        table.add_row(need.use, *figures, f"{free / 2**30:.1f}, {fits}")
+    Console().print(table)
+
+
 def _machine() -> list[tuple[str, str]]:
     import psutil
     import torch

@@ -6,6 +6,7 @@ The CUDA and MPS branches were written with care but could not be run on the mac
 """
 
 import json
+import math
 import platform
 import re
 import threading
@@ -17,8 +18,9 @@ from pathlib import Path
 from types import MethodType
 from typing import Any, Literal
 
+import psutil
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
@@ -28,6 +30,7 @@ from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
 from base_models.fetch import cache_folder, fetch, fingerprint, loadable
 from base_models.messages import chat_format_hash
+from base_models.pieces import multiplies_bfloat16, multiply_in_float32
 from domain import write_text
 
 Quantization = Literal["nf4", "int8"]
@@ -59,11 +62,7 @@ class LoadedModel:
         """Names of the linear layers that get a LoRA by default: the catalogue's, else every attention projection."""
         if self.name in CATALOGUE:
             return list(find(self.name).target_modules)
-        attention = re.compile(r"(^|[._])(query|key|value|qkv|[qkvo])_?(key_value|proj)?$|c_attn")
-        layers = {
-            name.rpartition(".")[2] for name, part in self.model.named_modules() if isinstance(part, torch.nn.Linear)
-        }
-        return sorted(layer for layer in layers if attention.search(layer))
+        return attention_projections(self.model)
 
     @contextmanager
     def using(self, adapter: Path | None) -> Iterator[Any]:
@@ -125,6 +124,13 @@ class LoadedModel:
             self.model.delete_adapter(name)
 
 
+def attention_projections(model: torch.nn.Module) -> list[str]:
+    """Names of a model's linear layers that, by their names, project queries, keys, values or attention's output."""
+    attention = re.compile(r"(^|[._])(query|key|value|qkv|[qkvo])_?(key_value|proj)?$|c_attn")
+    layers = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    return sorted(layer for layer in layers if attention.search(layer))
+
+
 def load(
     name_or_path: str | Path,
     adapter: str | Path | None = None,
@@ -136,7 +142,8 @@ def load(
 
     ``adapter`` is the folder of a finished run; it is checked against the model and refused if it belongs to another.
     ``quantization`` "nf4" or "int8" needs bitsandbytes. ``dtype`` "auto" takes what a short measurement found fastest
-    on this processor, or bfloat16 on CUDA. ``device`` "auto" takes cuda, then mps, then cpu.
+    on this processor, or bfloat16 where float32 would not fit into its memory, or on CUDA. ``device`` "auto" takes
+    cuda, then mps, then cpu.
     """
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))
@@ -153,8 +160,7 @@ def load(
     packed = _packed_bits(folder)
     if packed and quantization:
         raise ModelError(f"{folder} is packed in {packed} bits already; load it without quantization.")
-    # torch's products with packed weights are made for bfloat16
-    torch_dtype = torch.bfloat16 if packed and dtype == "auto" else choose_dtype(dtype, chosen)
+    torch_dtype = choose_dtype(dtype, chosen)
     quantized: dict[str, Any] = {}
     if quantization:
         quantized = {"quantization_config": _quantization_config(quantization, torch_dtype), "device_map": chosen}
@@ -163,6 +169,9 @@ def load(
         tokenizer = AutoTokenizer.from_pretrained(folder, **only_here)
         if not tokenizer.chat_template:
             raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
+        # torch's products with packed weights are made for bfloat16; and half the memory is better than none
+        if dtype == "auto" and (packed or not (quantization or _fits(folder, torch_dtype, chosen))):
+            torch_dtype = torch.bfloat16
         with no_bar():
             both: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch_dtype, use_safetensors=True, output_loading_info=True, **quantized, **only_here
@@ -182,6 +191,8 @@ def load(
         _keep_packed(model)
     else:
         model.to(chosen)
+    if chosen == "cpu" and torch_dtype == torch.bfloat16 and not multiplies_bfloat16():
+        multiply_in_float32(model)
     model.eval()
     loaded = LoadedModel(str(name_or_path), identity, model, tokenizer, chat_format_hash(tokenizer))
     if adapter is not None:
@@ -189,6 +200,17 @@ def load(
         with loaded.using(loaded.adapter):
             pass  # fails now, not at the first question, if the adapter does not fit
     return loaded
+
+
+def _fits(folder: Path, dtype: torch.dtype, device: str) -> bool:
+    """Whether the weights leave a tenth of this machine's free memory; a GPU's is not asked."""
+    if device != "cpu":
+        return True
+    weights = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as tensors:
+            weights += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return weights * dtype.itemsize < 0.9 * psutil.virtual_memory().available
 
 
 def _packed_bits(folder: Path) -> int:

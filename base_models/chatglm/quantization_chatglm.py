@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from base_models import pieces
 from base_models.errors import ModelError
 
 FEW_ROWS = 32
 """Up to so many rows the packed product beats unpacking."""
-_PIECE = 1024  # rows of a matrix that are unpacked together; a multiple of every layout's block
 _GROUP = 64  # torch's int4 product wants scales by group of inputs; ours are all one, and the row's scale comes after
 
 
@@ -65,7 +65,10 @@ class PackedLinear(nn.Linear):
         """hidden_states [..., in_features] times the matrix, without the bias."""
         rows = hidden_states.flatten(0, -2)
         few = len(rows) <= FEW_ROWS and rows.dtype == torch.bfloat16 and rows.device.type == "cpu"
-        result = self._packed_product(rows) if few and self._has_product() else self._product_in_pieces(rows)
+        if few and self._has_product():
+            result = self._packed_product(rows)
+        else:
+            result = pieces.product(rows.to(_product_dtype(rows)), self.numbers, self.out_features)
         return (result * self.weight_scale.float()).to(hidden_states.dtype).unflatten(0, hidden_states.shape[:-1])
 
     def _packed_product(self, rows: torch.Tensor) -> torch.Tensor:
@@ -76,22 +79,10 @@ class PackedLinear(nn.Linear):
         table = _ones_and_zeros(self.in_features // _GROUP, self.out_features)
         return torch._weight_int4pack_mm_for_cpu(rows, self.weight, _GROUP, table)
 
-    def _product_in_pieces(self, rows: torch.Tensor) -> torch.Tensor:
-        rows = rows.to(_product_dtype(rows))
-        result = rows.new_empty(len(rows), self.out_features)
-        for start in range(0, self.out_features, _PIECE):
-            numbers = self.numbers(start, start + _PIECE).to(rows.dtype)
-            result[:, start : start + _PIECE] = rows @ numbers.T
-        return result
-
     def gradient(self, gradient: torch.Tensor) -> torch.Tensor:
         """What :meth:`product` has as gradient of its input, from that of its output."""
-        dtype = _product_dtype(gradient)
-        scaled = (gradient * self.weight_scale.float()).to(dtype)
-        result = scaled.new_zeros(*gradient.shape[:-1], self.in_features)
-        for start in range(0, self.out_features, _PIECE):
-            result += scaled[..., start : start + _PIECE] @ self.numbers(start, start + _PIECE).to(dtype)
-        return result.to(gradient.dtype)
+        scaled = (gradient * self.weight_scale.float()).to(_product_dtype(gradient))
+        return pieces.gradient(scaled, self.numbers, self.in_features).to(gradient.dtype)
 
     def _has_product(self) -> bool:
         if self.bits == 8:
@@ -151,8 +142,7 @@ def _unpack(packed: torch.Tensor) -> torch.Tensor:
 
 def _product_dtype(rows: torch.Tensor) -> torch.dtype:
     """What to multiply in: as the activations are, but float32 on a processor that has no half precision."""
-    has_half = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return torch.float32 if rows.device.type == "cpu" and not has_half else rows.dtype
+    return torch.float32 if rows.device.type == "cpu" and not pieces.multiplies_bfloat16() else rows.dtype
 
 
 @lru_cache(maxsize=8)

@@ -88,3 +88,13 @@ def test_brackets_in_a_path_are_shown_as_they_are(tmp_path):
     report = told(folder)
     assert "[old] [/b]" in report.split("Domain ")[1].split("problem ")[0]
     assert "[old] [/b]" in report.split("problem ")[1]
+
+
+def test_it_forecasts_the_memory_of_a_model(real_model):
+    real_model("smollm2-135m-instruct")
+    ended = lorewright("doctor", "--model", "smollm2-135m-instruct", "--length", 64)
+    assert ended.status == 0
+    assert "smollm2-135m-instruct, 1 x 64 tokens, in GiB" in ended.out
+    for use in ("answer, bfloat16", "LoRA, bfloat16", "QLoRA, nf4"):
+        assert use in ended.out
+    assert lorewright("doctor", "--model", "smollm2").status == 1

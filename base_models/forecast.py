@@ -1,0 +1,177 @@
+"""How much memory a model will take, before it is loaded: to answer, and for one step of training in each way.
+
+Weights are counted on a model without any. What a step keeps for its backward pass is counted too: one layer of the
+real width is run, then two, and what autograd saves is added up; each further layer keeps what the second did. The
+weights in that trial are never written to, so that they take no memory themselves.
+
+Not counted: other processes, and pages of weight files that the system keeps in memory and drops when it needs to.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from base_models.catalogue import CATALOGUE, find
+from base_models.chatglm import ChatGLMConfig
+from base_models.errors import ModelError
+from base_models.fetch import fetch, is_fetched
+from base_models.loading import choose_device, choose_dtype
+from base_models.pieces import multiplies_bfloat16, multiply_in_float32
+
+NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
+"""A weight in nf4 with double quantisation (QLoRA, arXiv:2305.14314): four bits, and the scales of its block."""
+TRAINED_BYTES = 16
+"""A weight that is learnt: itself, its gradient and AdamW's two moments, in float32."""
+PREFIX_TOKENS = 128
+"""Length of the P-tuning v2 prefix that is forecast; the released training script's choice."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """The memory that one use takes, in bytes."""
+
+    use: str
+    weights: int
+    working: int
+    """Cache or activations, learnt weights with their optimizer, the largest matrix unpacked."""
+    libraries: int
+    """Python itself and the libraries, as they were before."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.weights + self.working + self.libraries
+
+
+def forecast(name_or_path: str, batch: int, length: int, r: int = 8) -> list[Need]:
+    """What answering and training take for ``batch`` rows of ``length`` tokens, all of them labelled in training."""
+    libraries = psutil.Process().memory_info().rss
+    config = config_of(name_or_path)
+    dtypes = list(dict.fromkeys([choose_dtype("auto", choose_device()), torch.bfloat16]))
+    packed, unpacked = weight_bytes(config, dtypes[0], nf4=True), _largest_matrix(config) * dtypes[0].itemsize
+    needs = []
+    for dtype in dtypes:
+        weights, kind = weight_bytes(config, dtype), str(dtype).removeprefix("torch.")
+        answering, lora = _answering(config, dtype, batch, length), _training(config, dtype, batch, length, r)
+        needs.append(Need(f"answer, {kind}", weights, answering, libraries))
+        needs.append(Need(f"LoRA, {kind}", weights, lora, libraries))
+        if config.model_type == "chatglm":
+            prefix = _training(config, dtype, batch, length, None)
+            needs.append(Need(f"P-tuning v2, {kind}", weights, prefix, libraries))
+        if dtype == dtypes[0]:
+            needs.append(Need("answer, nf4", packed, unpacked + answering, libraries))
+            needs.append(Need("QLoRA, nf4", packed, unpacked + lora, libraries))
+    return needs
+
+
+def config_of(name_or_path: str) -> Any:
+    """The configuration of a model that is here, or of chatglm-6b, which is known without its files."""
+    if name_or_path == "chatglm-6b":
+        return ChatGLMConfig()
+    if name_or_path in CATALOGUE and not is_fetched(name_or_path):
+        raise ModelError(
+            f"{name_or_path} is not here yet, so its shape is not known; run: lorewright pull {name_or_path}"
+        )
+    folder = fetch(name_or_path) if name_or_path in CATALOGUE else Path(name_or_path).expanduser()
+    if not (folder / "config.json").is_file():
+        find(name_or_path)  # raises, naming the nearest
+    return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def weight_bytes(config: Any, dtype: torch.dtype, nf4: bool = False) -> int:
+    """Bytes of all weights; with ``nf4`` those of the linear layers below the head are packed."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    everything = sum(parameter.numel() for parameter in model.parameters())  # a tied head is there once
+    packed = sum(layer.weight.numel() for layer in _linears(model)) if nf4 else 0
+    return int((everything - packed) * dtype.itemsize + packed * NF4_BYTES)
+
+
+def _linears(model: Any) -> list[torch.nn.Linear]:
+    head = model.get_output_embeddings()
+    return [part for part in model.modules() if isinstance(part, torch.nn.Linear) and part is not head]
+
+
+def _largest_matrix(config: Any) -> int:
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(_with_layers(config, 1))
+    return max(layer.weight.numel() for layer in _linears(model))
+
+
+def _answering(config: Any, dtype: torch.dtype, batch: int, length: int) -> int:
+    """The cache of keys and values, and what the widest layer makes of a prompt of that length."""
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    cache = 2 * config.num_hidden_layers * heads * head_dim
+    widest = 2 * config.intermediate_size + 8 * config.hidden_size
+    return batch * (length * (cache + widest) * dtype.itemsize + 2 * config.vocab_size * 4)
+
+
+def _training(config: Any, dtype: torch.dtype, batch: int, length: int, r: int | None) -> int:
+    """Learnt weights, what is kept for the backward pass, and the gradient of the logits; ``r`` None is P-tuning v2."""
+    (one, learnt_by_one), (two, learnt_by_two) = (_saved_by(config, n, dtype, batch, length, r) for n in (1, 2))
+    further = config.num_hidden_layers - 1
+    learnt = learnt_by_one + further * (learnt_by_two - learnt_by_one)
+    logits = 2 * batch * length * config.vocab_size * 4
+    return one + further * (two - one) + learnt * TRAINED_BYTES + logits
+
+
+def _saved_by(config: Any, layers: int, dtype: torch.dtype, batch: int, length: int, r: int | None) -> tuple[int, int]:
+    """Bytes that a forward pass of so many layers saves for its backward pass, and how many weights learn."""
+    shape = _with_layers(config, layers)
+    if r is None:
+        shape.pre_seq_len = PREFIX_TOKENS
+    with torch.device("meta"):
+        empty = AutoModelForCausalLM.from_config(shape, dtype=dtype)
+    model = empty.to_empty(device="cpu")
+    model.tie_weights()
+    if dtype == torch.bfloat16 and not multiplies_bfloat16():
+        multiply_in_float32(model)
+    if r is None:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad = "prefix_encoder" in name
+    else:
+        model = _with_lora(model, r)
+    ids = torch.full((batch, length), 5)
+    if config.model_type == "chatglm":
+        ids[:, 0], ids[:, 1] = config.gmask_token_id, config.bos_token_id
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    saved: dict[int, int] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            saved[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    model.train()
+    with torch.autograd.graph.saved_tensors_hooks(count, _as_it_is):
+        loss = model(input_ids=ids, labels=ids, use_cache=False).loss  # keeps what it saved alive while it is counted
+    del loss
+    return sum(saved.values()), sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _as_it_is(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor
+
+
+def _with_lora(model: Any, r: int) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    from base_models.loading import attention_projections
+
+    targets = attention_projections(model)
+    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=r, target_modules=targets))
+
+
+def _with_layers(config: Any, layers: int) -> Any:
+    shape = deepcopy(config)
+    shape.num_hidden_layers = layers
+    if hasattr(shape, "layer_types") and shape.layer_types:
+        shape.layer_types = shape.layer_types[:layers]
+    return shape
