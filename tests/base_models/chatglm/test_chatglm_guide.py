@@ -60,9 +60,13 @@ def test_its_commands_and_its_python(folder: Path) -> None:
     for name in ("train", "held_out"):
         line = json.dumps(EXAMPLE, ensure_ascii=False)
         (folder / "tea-shop" / "questions" / f"{name}.jsonl").write_text(f"{line}\n" * (3 if name == "train" else 1))
-    printed = [run(shlex.split(line), folder) for line in tune.splitlines()]
-    assert "trained" in printed[0]
-    assert "Token F1 on 1 held-out questions" in printed[1]
+    there = str(folder / "chatglm-6b")
+    forecast, trained, evaluated = (
+        run(shlex.split(line.replace("/path/to/chatglm-6b", there)), folder) for line in tune.splitlines()
+    )
+    assert "P-tuning v2, bfloat16" in forecast
+    assert "trained" in trained
+    assert "Token F1 on 1 held-out questions" in evaluated
     snippets = "\nprint('=' * 9)\n".join(blocks(GUIDES[0], "python"))
     program = snippets.replace("/path/to/chatglm-6b", str(folder / "chatglm-6b"))
     *_, with_transformers = run([sys.executable, "-c", program], folder).split("=" * 9)

@@ -1,0 +1,196 @@
+"""ChatGLM-6B at its full size with random weights: does it convert, load, answer and learn on this machine?
+
+    python benchmarks/chatglm_full_size.py TOKENIZER [--folder build/chatglm-6b] [--length 256]
+
+TOKENIZER is a folder that holds the released ice_text.model, tokenizer_config.json, config.json and
+pytorch_model.bin.index.json; of weights there are none. Eight fp16 shards of random numbers are written in the released
+layout (13.4 GB), converted (as much again), and loaded in bfloat16 and in nf4; each answers, and takes two LoRA steps
+over ``--length`` tokens. Every stage is a process of its own. Its memory is the highest sum of its private pages, for
+pages mapped from files are dropped when memory is short; beside it stands what ``lorewright doctor --model`` forecasts.
+Results go to benchmarks/results/chatglm_full_size.json.
+"""
+
+import argparse
+import gc
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from hardware import hardware
+from peft import LoraConfig, get_peft_model
+
+from base_models import ModelError, Sampling, fingerprint, generate, load
+from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
+from base_models.convert_bin import INDEX
+from base_models.fetch import loadable
+from base_models.forecast import forecast
+from base_models.messages import Encoded
+from domain import FinetuneConfig
+from finetune.train import train
+
+PROMPT, ANSWER, STEPS = 128, 16, 2
+ROOM_ON_DISK, ROOM_IN_MEMORY = 30e9, 18e9
+STAGES = ("convert", "bfloat16", "nf4")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tokenizer", type=Path)
+    parser.add_argument("--folder", type=Path, default=Path("build/chatglm-6b"))
+    parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
+    if arguments.stage:
+        print(json.dumps(watched(arguments.stage, folder, arguments.length)))
+        return
+    lacking = room(folder)
+    if lacking:
+        sys.exit(f"not run: {lacking}")
+    seconds = write_shards(arguments.tokenizer, folder)
+    needs = {need.use: need.total for need in forecast(str(folder), 1, arguments.length)}
+    stages: dict[str, Any] = {"write": {"seconds": seconds}}
+    for stage in STAGES:
+        command = [sys.executable, __file__, str(arguments.tokenizer), "--folder", str(folder), "--stage", stage]
+        command += ["--length", str(arguments.length)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        stages[stage] = json.loads(done.stdout.splitlines()[-1])
+        print(stage, json.dumps(stages[stage], indent=1), flush=True)
+    for stage, uses in (("bfloat16", ("answer, bfloat16", "LoRA, bfloat16")), ("nf4", ("answer, nf4", "QLoRA, nf4"))):
+        for part, use in zip(("answer", "train"), uses, strict=True):
+            measured = stages[stage][part]["peak_bytes"]
+            stages[stage][part]["forecast_bytes"] = needs[use]
+            print(f"{use}: {measured / 1e9:.2f} GB, forecast {needs[use] / measured - 1:+.1%}")
+    file = Path(__file__).parent / "results" / "chatglm_full_size.json"
+    result = {"format": 1, "length": arguments.length, "stages": stages, "hardware": hardware()}
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {file}")
+
+
+def room(folder: Path) -> str:
+    """What this machine lacks for the full size; empty if nothing."""
+    free = shutil.disk_usage(next(path for path in [folder, *folder.parents] if path.exists())).free
+    if free < ROOM_ON_DISK:
+        return f"{ROOM_ON_DISK / 1e9:.0f} GB of disk are needed, {free / 1e9:.0f} GB are free"
+    memory = psutil.virtual_memory().available
+    return f"{ROOM_IN_MEMORY / 1e9:.0f} GB of memory needed, {memory / 1e9:.0f} free" if memory < ROOM_IN_MEMORY else ""
+
+
+def write_shards(tokenizer: Path, folder: Path) -> float:
+    """The released layout with random numbers; returns the seconds it took. What is there already is kept."""
+    start = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("ice_text.model", "tokenizer_config.json", "config.json", INDEX):
+        shutil.copyfile(tokenizer / name, folder / name)
+    with torch.device("meta"):
+        state = ChatGLMForConditionalGeneration(ChatGLMConfig()).state_dict()
+    shapes = {name: value.shape for name, value in state.items()}
+    where: dict[str, list[str]] = {}
+    for name, shard in json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].items():
+        where.setdefault(shard, []).append(name)
+    noise = torch.randn(2**24, generator=torch.Generator().manual_seed(0)).mul_(0.02).half()
+    for number, (shard, names) in enumerate(sorted(where.items())):
+        if (folder / shard).exists():
+            continue
+        tensors = {name: random_tensor(name, shapes, noise, number) for name in names}
+        torch.save(tensors, folder / f"{shard}.partial")
+        (folder / f"{shard}.partial").rename(folder / shard)
+    return time.perf_counter() - start
+
+
+def random_tensor(name: str, shapes: dict[str, torch.Size], noise: torch.Tensor, shift: int) -> torch.Tensor:
+    """Numbers as an untrained model has them: normal ones in matrices, ones and zeros in layer norms and biases."""
+    if name.endswith("rotary_emb.inv_freq"):
+        return torch.ones(32).half()
+    shape = shapes[name]
+    if len(shape) == 1:
+        return torch.full(shape, float("layernorm.weight" in name)).half()
+    if name == "lm_head.weight":
+        name, shift = "transformer.word_embeddings.weight", 0  # tied, as in the release
+    elif name == "transformer.word_embeddings.weight":
+        shift = 0
+    count = shape.numel()
+    copies = noise.roll(7919 * shift + len(name)).repeat(-(-count // len(noise)))
+    return copies[:count].view(shape)
+
+
+def watched(stage: str, folder: Path, length: int) -> dict[str, Any]:
+    """Do one stage; seconds, speeds, and the highest private memory of each of its parts."""
+    watch = Watch()
+    if stage == "convert":
+        with watch.part() as convert:
+            loadable(folder, progress=False)
+        return convert
+    identity = fingerprint(folder)  # reads all files once, and is not what is timed
+    with watch.part() as loading:
+        loaded = load(folder, **({"dtype": "bfloat16"} if stage == "bfloat16" else {"quantization": "nf4"}))
+    assert loaded.fingerprint == identity
+    conversation = [[{"role": "user", "content": "好" * (PROMPT - 8)}]]
+    with watch.part() as answer:
+        begun = time.perf_counter()
+        generate(loaded, conversation, Sampling(max_new_tokens=1))
+        first = time.perf_counter()
+        generation = generate(loaded, conversation, Sampling(max_new_tokens=ANSWER))[0]
+        decoding = (time.perf_counter() - first) - (first - begun)
+    answer["prefill_tokens_per_second"] = generation.prompt_tokens / (first - begun)
+    answer["decode_tokens_per_second"] = (generation.completion_tokens - 1) / decoding
+    if stage == "nf4":  # what has answered on a CPU may be laid out so that it cannot learn
+        del loaded
+        gc.collect()
+        loaded = load(folder, quantization="nf4")
+    config = loaded.model.config
+    ids = [config.gmask_token_id, config.bos_token_id, *(1000 + number % 5000 for number in range(length - 2))]
+    example = Encoded(ids, [False, False, *[True] * (length - 2)])
+    with watch.part() as training:
+        lora = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=16, target_modules=loaded.lora_target_modules)
+        tuned = get_peft_model(loaded.model, lora)
+        chosen = FinetuneConfig(num_train_epochs=STEPS, gradient_accumulation_steps=1, warmup_steps=0)
+        steps = train(tuned, [example], chosen, loaded.tokenizer.pad_token_id)
+    training["losses"] = [step.loss for step in steps]
+    training["seconds_per_step"] = training["seconds"] / STEPS
+    return {"load": loading, "answer": answer, "train": training}
+
+
+class Watch:
+    """Samples the private memory of this process."""
+
+    def __init__(self) -> None:
+        self.highest = 0
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            self.highest = max(self.highest, private_bytes())
+            time.sleep(0.02)
+
+    @contextmanager
+    def part(self) -> Iterator[dict[str, Any]]:
+        """The value holds, when the context ends, its seconds and the highest memory within it."""
+        figures: dict[str, Any] = {}
+        self.highest, start = 0, time.perf_counter()
+        yield figures
+        figures |= {"seconds": time.perf_counter() - start, "peak_bytes": max(self.highest, private_bytes())}
+
+
+def private_bytes() -> int:
+    """Memory of this process that no file stands for: where Linux tells it, else all that is resident."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if "RssAnon" in line)
+    return psutil.Process().memory_info().rss
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ModelError as error:
+        sys.exit(str(error))
