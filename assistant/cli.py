@@ -61,7 +61,7 @@ def new(
 
 @app.command()
 def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")] = None) -> None:
-    """Download models into the user cache; without names, the default chat model and embedder."""
+    """Download models into the user cache. Without names, the default chat model and embedder."""
     from base_models import fetch, is_fetched
     from domain import Settings
 
@@ -73,7 +73,7 @@ def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")
 
 @app.command()
 def models() -> None:
-    """List the models that can be named, and which of them are on this machine."""
+    """List the models that can be named, and which are here."""
     from assistant.doctor import print_models
 
     print_models()
@@ -113,7 +113,7 @@ def finetune(
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
 ) -> None:
-    """Train an adapter on questions/train.jsonl; domain.toml's [finetune] keys are the flags."""
+    """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
     from assistant.progress import Bars
     from assistant.tuning import is_up_to_date, tune, with_base_model
 
@@ -146,7 +146,7 @@ def adopt(
     folder: Annotated[Path, typer.Argument(metavar="ADAPTER", help="A LoRA folder that peft has saved elsewhere.")],
     run: Annotated[str, typer.Option(help="Name for it; it will lie in adapters/NAME.")] = "adopted",
 ) -> None:
-    """Answer with a LoRA that was trained elsewhere on the same base model."""
+    """Answer with a LoRA that was trained elsewhere. It must be one of the same base model."""
     from assistant.tuning import adopt as adopt_into
 
     adopt_into(Domain.open(domain), folder, run)
@@ -160,7 +160,7 @@ def evaluate(
     adapter: Adapter = None,
     again: Annotated[bool, typer.Option("--again", help="Ask again even if nothing has changed.")] = False,
 ) -> None:
-    """Ask the held-out questions of {base, tuned} x {without, with index} and print one table."""
+    """Compare base and tuned, without and with the index. Asks the held-out questions and prints one table."""
     from assistant.progress import Bars
     from assistant.tables import print_evaluation
     from assistant.tuning import evaluate_domain
@@ -186,7 +186,7 @@ def chat(
     conversation: Annotated[str, typer.Option(help="Name of the conversation to go on with.")] = "terminal",
     adapter: Adapter = None,
 ) -> None:
-    """Talk in the terminal; an empty line or Ctrl-D ends it, and the conversation is kept."""
+    """Talk in the terminal. An empty line or Ctrl-D ends it, and the conversation is kept."""
     from assistant.assistant import DEFAULT, Assistant
 
     assistant = Assistant.open(domain)
@@ -197,7 +197,7 @@ def chat(
 
 @app.command()
 def agent(domain: DomainFolder, question: str) -> None:
-    """Answer one question with the agent, which searches and calculates when it sees fit."""
+    """Let the agent answer one question. It searches and calculates when it sees fit."""
     from assistant.assistant import Assistant
 
     result = Assistant.open(domain).agent.invoke({"messages": [("user", question)]}, {"recursion_limit": 12})
@@ -213,7 +213,7 @@ def search(
     query: str,
     k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
 ) -> None:
-    """Show the passages that fit a question best, and where they stand."""
+    """Show the passages that fit a question best, with places."""
     from indexes import Index
 
     with Index.open(domain) as opened:
@@ -243,7 +243,7 @@ def doctor(
     batch: Annotated[int, typer.Option(min=1, max=4096, help="With --model: how many rows at once.")] = 1,
     length: Annotated[int, typer.Option(min=8, max=65536, help="With --model: tokens of a row.")] = 256,
 ) -> None:
-    """Tell what one needs to know when something does not work, or how much memory a model will take."""
+    """Tell what one needs to know when something fails. With --model: how much memory that will take."""
     from assistant.doctor import print_forecast, print_report
 
     if model:
@@ -306,7 +306,8 @@ def main() -> None:
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         warnings.filterwarnings("ignore", category=FutureWarning)
         os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the page's process
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+        for library in ("bitsandbytes", "pypdf"):
+            logging.getLogger(library).setLevel(logging.ERROR)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments, prog_name="lorewright", standalone_mode=True)

@@ -32,6 +32,7 @@ class Bars:
         self._drawn = sys.stderr.isatty()
         self._started: dict[str, float] = {}
         self._logged = 0.0
+        self._ended: set[str] = set()
         self._tasks: dict[str, TaskID] = {}
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -68,8 +69,10 @@ class Bars:
             if work not in self._tasks:
                 self._tasks[work] = self._bars.add_task(work, total=total, detail="")
             self._bars.update(self._tasks[work], completed=done, total=total, detail=detail)
-        elif done == total or time.monotonic() - self._logged > LOG_SECONDS:
+        elif work not in self._ended and (done == total or time.monotonic() - self._logged > LOG_SECONDS):
             self._logged = time.monotonic()
+            if done == total:
+                self._ended.add(work)
             remaining = f", {left:.0f} s left" if left and done < total else ""
             print(f"{work}: {done}/{total} {detail}{remaining}", file=sys.stderr, flush=True)
 

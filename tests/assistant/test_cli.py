@@ -21,6 +21,7 @@ def test_help_names_every_command():
     assert {"new", "index", "finetune", "evaluate", "ask", "chat", "ui", "doctor"} <= set(COMMANDS)
     for command in COMMANDS:
         assert f"\n  {command} " in shown.out
+    assert "..." not in shown.out.split("Commands:")[1]  # where click cuts a text off
 
 
 @pytest.mark.parametrize("command", COMMANDS)
