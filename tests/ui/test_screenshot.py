@@ -1,6 +1,7 @@
 """The README's picture, made on request from a finished domain (``make demo`` leaves one)::
 
-LOREWRIGHT_SCREENSHOT=docs/page.png LOREWRIGHT_SCREENSHOT_DOMAIN=demo/peft-handbook pytest tests/ui/test_screenshot.py
+export LOREWRIGHT_SCREENSHOT=docs/pictures/page.png LOREWRIGHT_SCREENSHOT_DOMAIN=demo/peft-handbook
+pytest tests/ui/test_screenshot.py
 """
 
 import os
