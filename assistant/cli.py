@@ -174,9 +174,10 @@ def evaluate(
 def ask(domain: DomainFolder, question: str, adapter: Adapter = None) -> None:
     """Answer one question, with citations."""
     from assistant.assistant import DEFAULT, Assistant
+    from assistant.terminal import speak
 
     name = _adapter_name(adapter)
-    if not _speak(Assistant.open(domain), question, None, DEFAULT if name is None else name):
+    if not speak(Assistant.open(domain), question, None, DEFAULT if name is None else name):
         raise typer.Exit(130)
 
 
@@ -188,11 +189,12 @@ def chat(
 ) -> None:
     """Talk in the terminal. An empty line or Ctrl-D ends it, and the conversation is kept."""
     from assistant.assistant import DEFAULT, Assistant
+    from assistant.terminal import read_line, speak
 
     assistant = Assistant.open(domain)
     name = _adapter_name(adapter)
-    while question := _input("? "):
-        _speak(assistant, question, conversation, DEFAULT if name is None else name)
+    while question := read_line("? "):
+        speak(assistant, question, conversation, DEFAULT if name is None else name)
 
 
 @app.command()
@@ -252,37 +254,9 @@ def doctor(
         print_report(domain)
 
 
-def _speak(assistant: Any, question: str, conversation: str | None, adapter: str) -> bool:
-    """Stream one answer to the terminal, then its sources; False if Ctrl-C stopped it."""
-    from assistant.answers import Answer
-    from assistant.progress import ctrl_c_sets, waiting
-
-    streamed, stopped = "", True
-    with ctrl_c_sets() as stop, waiting("searching; loading the model, if it is the first question") as begun:
-        for piece in assistant.stream(question, conversation, adapter, stop):
-            begun()
-            if isinstance(piece, Answer):
-                stopped = stop.is_set()
-                rest = piece.text.removeprefix(streamed.strip())
-                typer.echo(rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}")
-                for citation in piece.citations:
-                    typer.echo(f"  [{citation.number}] {citation.passage.document}, {citation.passage.place}")
-            else:
-                streamed += piece
-                typer.echo(piece, nl=False)
-    return not stopped
-
-
 def _adapter_name(option: str | None) -> str | None:
     """What the --adapter flag means: None as domain.toml says, empty for the base model."""
     return "" if option == "base" else option
-
-
-def _input(prompt: str) -> str:
-    try:
-        return input(prompt).strip()
-    except EOFError:
-        return ""
 
 
 def _validated(model: type[FinetuneConfig], values: dict[str, Any]) -> FinetuneConfig:

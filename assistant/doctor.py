@@ -78,7 +78,7 @@ def print_forecast(model: str, batch: int, length: int) -> None:
     """Print how much memory answering and training with a model take, and whether this machine has it."""
     import psutil
 
-    from assistant.progress import waiting
+    from assistant.terminal import waiting
     from base_models.forecast import forecast
 
     with waiting(f"measuring a layer of {model} on {batch} x {length} tokens"):
@@ -98,7 +98,7 @@ def _machine() -> list[tuple[str, str]]:
     import psutil
     import torch
 
-    from base_models.loading import choose_device, choose_dtype
+    from base_models.hardware import choose_device, choose_dtype
 
     device = choose_device()
     memory = psutil.virtual_memory()

@@ -1,19 +1,13 @@
 """Progress of long work in the terminal: one bar for each kind of work, with rate and time left.
 
-Where the output is not a terminal (a log, CI), a plain line every few seconds instead. And Ctrl-C while an answer is
-being made.
+Where the output is not a terminal (a log, CI), a plain line every few seconds instead.
 """
 
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
@@ -75,31 +69,3 @@ class Bars:
                 self._ended.add(work)
             remaining = f", {left:.0f} s left" if left and done < total else ""
             print(f"{work}: {done}/{total} {detail}{remaining}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[Callable[[], None]]:
-    """Show on a terminal that something is being done, until the function that it gives is called."""
-    status = Console(stderr=True, quiet=not sys.stderr.isatty()).status(f"{what} ...")
-    status.start()
-    try:
-        yield status.stop
-    finally:
-        status.stop()
-
-
-@contextmanager
-def ctrl_c_sets() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, and says so; a second Ctrl-C ends the program at once."""
-    stop = threading.Event()
-
-    def interrupted(_signal: int, _frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        stop.set()
-        print("\nStopping at the next word; Ctrl-C again leaves at once.", file=sys.stderr, flush=True)
-
-    before = signal.signal(signal.SIGINT, interrupted)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

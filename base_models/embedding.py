@@ -87,7 +87,8 @@ def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from base_models.loading import choose_device, choose_dtype, no_bar
+    from base_models.hardware import choose_device, choose_dtype
+    from base_models.loading import no_bar
 
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))

@@ -20,7 +20,7 @@ from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm import ChatGLMConfig
 from base_models.errors import ModelError
 from base_models.fetch import fetch, is_fetched
-from base_models.loading import choose_device, choose_dtype
+from base_models.hardware import choose_device, choose_dtype
 from base_models.pieces import multiplies_bfloat16, multiply_in_float32
 
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)

@@ -6,11 +6,8 @@ The CUDA and MPS branches were written with care but could not be run on the mac
 """
 
 import json
-import math
-import platform
 import re
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +15,8 @@ from pathlib import Path
 from types import MethodType
 from typing import Any, Literal
 
-import psutil
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
@@ -28,10 +24,10 @@ from base_models.adapters import check_adapter
 from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
-from base_models.fetch import cache_folder, fetch, fingerprint, loadable
+from base_models.fetch import fetch, fingerprint, loadable
+from base_models.hardware import choose_device, choose_dtype, fits
 from base_models.messages import chat_format_hash
 from base_models.pieces import multiplies_bfloat16, multiply_in_float32
-from domain import write_text
 
 Quantization = Literal["nf4", "int8"]
 
@@ -170,7 +166,7 @@ def load(
         if not tokenizer.chat_template:
             raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
         # torch's products with packed weights are made for bfloat16; and half the memory is better than none
-        if dtype == "auto" and (packed or not (quantization or _fits(folder, torch_dtype, chosen))):
+        if dtype == "auto" and (packed or not (quantization or fits(folder, torch_dtype, chosen))):
             torch_dtype = torch.bfloat16
         with no_bar():
             both: Any = AutoModelForCausalLM.from_pretrained(
@@ -202,17 +198,6 @@ def load(
     return loaded
 
 
-def _fits(folder: Path, dtype: torch.dtype, device: str) -> bool:
-    """Whether the weights leave a tenth of this machine's free memory; a GPU's is not asked."""
-    if device != "cpu":
-        return True
-    weights = 0
-    for file in folder.glob("*.safetensors"):
-        with safe_open(file, "pt") as tensors:
-            weights += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    return weights * dtype.itemsize < 0.9 * psutil.virtual_memory().available
-
-
 def _packed_bits(folder: Path) -> int:
     """4 or 8 for an int4 or int8 release of ChatGLM-6B, else 0."""
     try:
@@ -232,51 +217,6 @@ def no_bar() -> Iterator[None]:
     finally:
         if shown:
             enable_progress_bar()
-
-
-def choose_device(device: str = "auto") -> str:
-    """The device to run on: the one named ("cuda:1" too), or the first present of cuda, mps, cpu."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if device == "auto":
-        return next(kind for kind in present if present[kind])
-    if not re.fullmatch(r"cuda(:\d+)?|mps|cpu", device):
-        raise ModelError(f"device {device!r} is unknown; take auto, cuda, mps or cpu.")
-    if not present[device.partition(":")[0]]:
-        raise ModelError(f"torch finds no {device} on this machine; take auto or cpu.")
-    return device
-
-
-def choose_dtype(dtype: str, device: str) -> torch.dtype:
-    """bfloat16 or float32 by name, or by what is faster: bfloat16 on CUDA, a measurement on a CPU."""
-    if dtype != "auto":
-        if dtype not in ("bfloat16", "float16", "float32"):
-            raise ModelError(f"dtype {dtype!r} is unknown; take auto, bfloat16, float16 or float32.")
-        return getattr(torch, dtype)
-    if device == "cpu":
-        return getattr(torch, _fastest_cpu_dtype())
-    return torch.bfloat16 if device == "cuda" and torch.cuda.is_bf16_supported() else torch.float16
-
-
-def _fastest_cpu_dtype() -> str:
-    """Time one matrix product in both types; processors differ by a factor of ten either way. Kept in the cache."""
-    key = f"{platform.processor() or platform.machine()} {torch.__version__} {torch.get_num_threads()}"
-    file = cache_folder() / "fastest_dtype.json"
-    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    if key not in known:
-        times = {}
-        for name in ("float32", "bfloat16"):
-            left, right = (
-                torch.ones(64, 2048, dtype=getattr(torch, name)),
-                torch.ones(2048, 2048, dtype=getattr(torch, name)),
-            )
-            left @ right
-            start = time.perf_counter()
-            for _ in range(5):
-                left @ right
-            times[name] = time.perf_counter() - start
-        known[key] = min(times, key=times.__getitem__)
-        write_text(file, json.dumps(known, indent=1))
-    return known[key]
 
 
 def _quantization_config(quantization: Quantization, dtype: torch.dtype) -> Any:

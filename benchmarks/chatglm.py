@@ -24,7 +24,7 @@ from peft import LoraConfig, get_peft_model
 
 from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from base_models.chatglm.quantization_chatglm import PackedLinear, quantize
-from base_models.loading import choose_dtype
+from base_models.hardware import choose_dtype
 
 PREFILL, TRAIN, CONTEXT = 512, 256, 128
 LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")

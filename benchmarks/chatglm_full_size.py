@@ -79,8 +79,9 @@ def main() -> None:
 def room(folder: Path) -> str:
     """What this machine lacks for the full size; empty if nothing."""
     free = shutil.disk_usage(next(path for path in [folder, *folder.parents] if path.exists())).free
-    if free < ROOM_ON_DISK:
-        return f"{ROOM_ON_DISK / 1e9:.0f} GB of disk are needed, {free / 1e9:.0f} GB are free"
+    needed = ROOM_ON_DISK - 2 * sum(shard.stat().st_size for shard in folder.glob("*.bin"))
+    if free < needed:
+        return f"{needed / 1e9:.0f} GB of disk are needed, {free / 1e9:.0f} GB are free"
     memory = psutil.virtual_memory().available
     return f"{ROOM_IN_MEMORY / 1e9:.0f} GB of memory needed, {memory / 1e9:.0f} free" if memory < ROOM_IN_MEMORY else ""
 

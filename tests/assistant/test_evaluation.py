@@ -59,7 +59,7 @@ def test_the_answers_are_those_that_the_chain_gives(tea_shop):
         assert row["refused"] == answer.refused
         assert [citation.passage.document for citation in answer.citations] == row["cited"]
         assert cite(row["answer"], answer.passages)[0] == answer.text
-    assert answers["base, with index"] != answers["tuned, with index"]
+    assert answers["base, without index"] != answers["tuned, without index"]
     assistant.close()
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from toy_answers import write_adapter
 
 from base_models import LoadedModel, ModelError, Sampling, fingerprint, generate, load
-from base_models.loading import choose_device, choose_dtype
+from base_models.hardware import choose_device, choose_dtype
 
 ASK = [[{"role": "user", "content": "What is the capital of France?"}]]
 

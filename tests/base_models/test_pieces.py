@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from base_models import load, loading, pieces
+from base_models import hardware, load, loading, pieces
 from base_models.pieces import PIECE, WideLinear, multiply_in_float32
 
 
@@ -62,7 +62,7 @@ def test_load_chooses_by_the_processor(tiny_folder, monkeypatch, has_bfloat16: b
 
 
 def test_weights_that_would_not_fit_in_float32_are_loaded_in_bfloat16(tiny_folder, monkeypatch) -> None:
-    monkeypatch.setattr(loading, "_fastest_cpu_dtype", lambda: "float32")
+    monkeypatch.setattr(hardware, "_fastest_cpu_dtype", lambda: "float32")
     assert load(tiny_folder, device="cpu").model.dtype == torch.float32
     size = sum(p.numel() for p in load(tiny_folder, device="cpu").model.parameters()) * 4
     memory = psutil.virtual_memory()

@@ -1,0 +1,68 @@
+"""Asking in the terminal: an answer while it is made, and Ctrl-C in the middle of it."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
+from rich.console import Console
+
+from assistant.answers import Answer
+from assistant.assistant import Assistant
+
+
+def speak(assistant: Assistant, question: str, conversation: str | None, adapter: str) -> bool:
+    """Stream one answer to the terminal, then its sources; False if Ctrl-C stopped it."""
+    streamed, stopped = "", True
+    with ctrl_c_sets() as stop, waiting("searching; loading the model, if it is the first question") as begun:
+        for piece in assistant.stream(question, conversation, adapter, stop):
+            begun()
+            if isinstance(piece, Answer):
+                stopped = stop.is_set()
+                rest = piece.text.removeprefix(streamed.strip())
+                typer.echo(rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}")
+                for citation in piece.citations:
+                    typer.echo(f"  [{citation.number}] {citation.passage.document}, {citation.passage.place}")
+            else:
+                streamed += piece
+                typer.echo(piece, nl=False)
+    return not stopped
+
+
+def read_line(prompt: str) -> str:
+    """What was typed; empty at the end of the input."""
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[], None]]:
+    """Show on a terminal that something is being done, until the function that it gives is called."""
+    status = Console(stderr=True, quiet=not sys.stderr.isatty()).status(f"{what} ...")
+    status.start()
+    try:
+        yield status.stop
+    finally:
+        status.stop()
+
+
+@contextmanager
+def ctrl_c_sets() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets, and says so; a second Ctrl-C ends the program at once."""
+    stop = threading.Event()
+
+    def interrupted(_signal: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        stop.set()
+        print("\nStopping at the next word; Ctrl-C again leaves at once.", file=sys.stderr, flush=True)
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
