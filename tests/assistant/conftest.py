@@ -88,7 +88,7 @@ def tea_shop(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str
             question("Who was Shakespeare?", "The documents do not answer this question.", answerable=False),
         ],
     )
-    held_out = [question("How many grams of tea for one cup?", "Three grams.", id="q1")]
+    held_out = [question("How long must it draw?", "Two minutes.", id="q1")]
     write_questions(folder / "questions" / "held_out.jsonl", held_out)
     set_setting(folder / "domain.toml", "answer.max_new_tokens", 24)
     indexed = lorewright("index", folder)
