@@ -53,6 +53,8 @@ def forecast(name_or_path: str, batch: int, length: int, r: int = 8) -> list[Nee
     libraries = psutil.Process().memory_info().rss
     config = config_of(name_or_path)
     dtypes = list(dict.fromkeys([choose_dtype("auto", choose_device()), torch.bfloat16]))
+    if _is_packed(config):
+        dtypes = [torch.bfloat16]  # as ``load`` has it
     packed, unpacked = weight_bytes(config, dtypes[0], nf4=True), _largest_matrix(config) * dtypes[0].itemsize
     needs = []
     for dtype in dtypes:
@@ -63,7 +65,7 @@ def forecast(name_or_path: str, batch: int, length: int, r: int = 8) -> list[Nee
         if config.model_type == "chatglm":
             prefix = _training(config, dtype, batch, length, None)
             needs.append(Need(f"P-tuning v2, {kind}", weights, prefix, libraries))
-        if dtype == dtypes[0]:
+        if dtype == dtypes[0] and not _is_packed(config):
             needs.append(Need("answer, nf4", packed, unpacked + answering, libraries))
             needs.append(Need("QLoRA, nf4", packed, unpacked + lora, libraries))
     return needs
@@ -88,8 +90,14 @@ def weight_bytes(config: Any, dtype: torch.dtype, nf4: bool = False) -> int:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     everything = sum(parameter.numel() for parameter in model.parameters())  # a tied head is there once
+    released = sum(buffer.nbytes for buffer in model.buffers()) if _is_packed(config) else 0
     packed = sum(layer.weight.numel() for layer in _linears(model)) if nf4 else 0
-    return int((everything - packed) * dtype.itemsize + packed * NF4_BYTES)
+    return int((everything - packed) * dtype.itemsize + packed * NF4_BYTES) + released
+
+
+def _is_packed(config: Any) -> bool:
+    """Whether it is the int8 or int4 release of ChatGLM-6B, whose linear layers hold integers."""
+    return config.model_type == "chatglm" and bool(config.quantization_bit)
 
 
 def _linears(model: Any) -> list[torch.nn.Linear]:
@@ -124,6 +132,8 @@ def _training(config: Any, dtype: torch.dtype, batch: int, length: int, r: int |
 def _saved_by(config: Any, layers: int, dtype: torch.dtype, batch: int, length: int, r: int | None) -> tuple[int, int]:
     """Bytes that a forward pass of so many layers saves for its backward pass, and how many weights learn."""
     shape = _with_layers(config, layers)
+    if _is_packed(shape):
+        shape.quantization_bit = 0  # frozen layers keep the same whatever their weights are
     if r is None:
         shape.pre_seq_len = PREFIX_TOKENS
     with torch.device("meta"):

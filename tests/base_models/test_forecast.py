@@ -31,6 +31,15 @@ def test_weights_are_counted_to_the_byte(tiny_folder, dtype: torch.dtype) -> Non
     assert weight_bytes(config_of(str(tiny_folder)), dtype) == sum(p.nbytes for p in model.parameters())
 
 
+@pytest.mark.parametrize("bits", [8, 4])
+def test_the_integers_of_a_packed_release_are_counted(small: ChatGLMConfig, bits: int) -> None:
+    small.quantization_bit = bits
+    model = AutoModelForCausalLM.from_config(small, dtype=torch.bfloat16)
+    resident = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    assert weight_bytes(small, torch.bfloat16) == resident
+    assert _training(small, torch.bfloat16, 1, 16, 4) > 0
+
+
 def test_chatglm_has_6_2_billion_weights() -> None:
     assert weight_bytes(config_of("chatglm-6b"), torch.bfloat16) == 2 * 6_173_286_400
 
