@@ -6,7 +6,8 @@
 
 The released code needs a CUDA binary, or a C compiler when it loads. Here a few bfloat16 rows of activations go through
 torch's own packed products on a CPU (``_weight_int8pack_mm``, ``_weight_int4pack_mm_for_cpu``; those of other types are
-not vectorised). Everything else unpacks a piece of a matrix at a time, small enough for the processor's cache.
+not vectorised), or with AVX2 through compiled loops (``compiled_products.py``). Everything else unpacks a piece of a
+matrix at a time, small enough for the processor's cache.
 
 Not supported: gradients of the packed weights (they are frozen; what LoRA needs is there), packed embeddings.
 """
@@ -19,10 +20,13 @@ import torch
 from torch import nn
 
 from base_models import pieces
+from base_models.chatglm import compiled_products
 from base_models.errors import ModelError
 
 FEW_ROWS = 32
-"""Up to so many rows the packed product beats unpacking."""
+"""Up to so many rows torch's packed product beats unpacking."""
+FEW_ROWS_COMPILED = 16
+"""Up to so many rows the compiled loops do."""
 _GROUP = 64  # torch's int4 product wants scales by group of inputs; ours are all one, and the row's scale comes after
 
 
@@ -64,8 +68,10 @@ class PackedLinear(nn.Linear):
     def product(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """hidden_states [..., in_features] times the matrix, without the bias."""
         rows = hidden_states.flatten(0, -2)
-        few = len(rows) <= FEW_ROWS and rows.dtype == torch.bfloat16 and rows.device.type == "cpu"
-        if few and self._has_product():
+        on_cpu = rows.device.type == "cpu"
+        if on_cpu and len(rows) <= FEW_ROWS_COMPILED and compiled_products.wanted():
+            result = compiled_products.product(rows, self.weight, self.bits)
+        elif on_cpu and len(rows) <= FEW_ROWS and rows.dtype == torch.bfloat16 and self._has_product():
             result = self._packed_product(rows)
         else:
             result = pieces.product(rows.to(_product_dtype(rows)), self.numbers, self.out_features)

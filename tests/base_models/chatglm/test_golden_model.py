@@ -7,6 +7,7 @@ from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from base_models.chatglm import compiled_products
 from base_models.chatglm.positions import positions_of, rotary_tables
 from base_models.chatglm.quantization_chatglm import PackedLinear, quantize
 
@@ -160,7 +161,11 @@ def test_p_tuning(kind):
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_released_packed_checkpoints(bits, tmp_path):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_released_packed_checkpoints(bits, compiled, tmp_path, monkeypatch):
+    if compiled:
+        pytest.importorskip("numba", reason="numba, an optional part, is not installed")
+    monkeypatch.setattr(compiled_products, "wanted", lambda: compiled)
     model = AutoModelForCausalLM.from_pretrained(packed_folder(tmp_path, bits), dtype=torch.float32).eval()
     theirs = load_file(GOLDEN / "quant" / f"cases_int{bits}.safetensors")
     for name, matrix in theirs.items():
