@@ -29,6 +29,11 @@ class Answer:
     id: str
     """Id of the message in its conversation, by which it can be rated."""
 
+    @property
+    def unproved(self) -> bool:
+        """True if passages were read and none of them holds what the answer says."""
+        return bool(self.passages) and not self.citations and not self.refused
+
 
 def answer_message(
     text: str, passages: Sequence[Passage], citations: Sequence[Citation], refused: bool, adapter: Path | None

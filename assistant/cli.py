@@ -54,8 +54,12 @@ def new(
     embedder: Annotated[str | None, typer.Option(help="Embedding model; see: lorewright models")] = None,
 ) -> None:
     """Make a new domain folder; put your files into its documents/."""
-    chosen = {"base_model": base_model, "embedder": embedder}
-    made = create_domain(domain, **{key: value for key, value in chosen.items() if value}, adapter="")
+    from base_models import CATALOGUE, fingerprint
+
+    chosen = {key: name for key, name in (("base_model", base_model), ("embedder", embedder)) if name}
+    for name in set(chosen.values()) - set(CATALOGUE):
+        fingerprint(name)  # says what is wrong with a name or folder that is no model
+    made = create_domain(domain, **chosen, adapter="")
     typer.echo(f"Made {domain}. Put documents into {made.documents}, then run: {made.command('index')}")
 
 
@@ -115,6 +119,7 @@ def finetune(
 ) -> None:
     """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
     from assistant.progress import Bars
+    from assistant.tables import trained
     from assistant.tuning import is_up_to_date, tune, with_base_model
 
     opened = Domain.open(domain)
@@ -124,20 +129,10 @@ def finetune(
     if not again and is_up_to_date(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
         return
-    with Bars(
-        f"no adapter was written. The same command goes on with the run {run!r} where it was saved last."
-    ) as bars:
+    with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:
         report, rare = tune(opened, run, settings, bars.update, bars.step)
-    left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
-    left += f", {report.too_long} longer than max_length" if report.too_long else ""
-    left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
-    before, after = report.losses()
-    typer.echo(
-        f"{domain}: trained {report.trained_parameters:,} parameters on {report.examples} examples "
-        f"({report.tokens:,} tokens{left}) in {report.seconds:.0f} s; loss {before:.3f} -> {after:.3f} "
-        f"(first and last quarter of {len(report.steps)} steps). Adapter: {opened.adapter(run)}, "
-        "now the one that answers (domain.toml)."
-    )
+    now = f"Adapter: {opened.adapter(run)}, now the one that answers (domain.toml)."
+    typer.echo(f"{domain}: {trained(report, rare)} {now}")
 
 
 @app.command()
@@ -165,9 +160,10 @@ def evaluate(
     from assistant.tables import print_evaluation
     from assistant.tuning import evaluate_domain
 
+    opened = Domain.open(domain)
     with Bars("nothing was written. The same command asks the questions again.") as bars:
-        result = evaluate_domain(Domain.open(domain), _adapter_name(adapter), questions, again, bars.update)
-    print_evaluation(result)
+        result = evaluate_domain(opened, _adapter_name(adapter), questions, again, bars.update)
+    print_evaluation(result, opened.command("evaluate") if questions else "")
 
 
 @app.command()
@@ -218,6 +214,9 @@ def search(
     """Show the passages that fit a question best, with places."""
     from indexes import Index
 
+    if not query.strip():
+        raise DomainError("the question is empty.")
+
     with Index.open(domain) as opened:
         for number, p in enumerate(opened.search(query, k=k), start=1):
             typer.echo(
@@ -252,6 +251,8 @@ def doctor(
         print_forecast(model, batch, length)
     else:
         print_report(domain)
+        if domain:
+            Domain.open(domain)  # what is no domain is an error for scripts too
 
 
 def _adapter_name(option: str | None) -> str | None:

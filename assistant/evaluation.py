@@ -28,6 +28,9 @@ from indexes import Passage
 RANKS = 10
 """How deep the gold document is looked for; a rank beyond counts as not found."""
 
+SAME = 0.005
+"""A gain whose interval lies within this of zero is none: no figure in the table shows it."""
+
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, and how many there are."""
 
@@ -184,6 +187,8 @@ def verdict(gain: tuple[float, float, float] | None, tuned: Sequence[dict[str, A
     _, low, high = gain
     if low > 0:
         return "tuned is better than base."
+    if max(-low, high) < SAME:
+        return "tuned answers as base does."
     answerable = [row for row in tuned if row["answerable"]]
     unasked = sum(not row["asked_the_model"] for row in answerable)
     reasons = []

@@ -76,7 +76,8 @@ class Refusal:
 
     def _describe(self, language: str) -> str:
         fit = self.fits.get(language)
-        remedy = f"{LEAST} answerable and {LEAST} unanswerable questions in questions/train.jsonl calibrate it"
+        remedy = f"{LEAST} answerable and {LEAST} unanswerable questions in questions/train.jsonl calibrate it "
+        remedy += "(at the next index, finetune or evaluate)"
         if fit is None:
             return f"{language} has no thresholds for this embedder, so nothing is refused in it; {remedy}"
         if not fit["calibrated"]:

@@ -1,10 +1,13 @@
 """The evaluation as tables in the terminal."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from finetune import RunReport
 
 DETAILS = {
     "token_f1": "token F1",
@@ -19,8 +22,11 @@ FEW = 20
 """Fewer questions than this are not divided by language: every figure would be noise."""
 
 
-def print_evaluation(result: dict[str, Any]) -> None:
-    """Print the 2x2 table, the gain of tuning, the rates of each kind of error, and how well passages are found."""
+def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
+    """Print the 2x2 table, the gain of tuning, the rates of each kind of error, and how well passages are found.
+
+    ``ask_all`` is the command that asks all questions, where only some were asked.
+    """
     console = Console(width=max(Console().width, 100))
     figures = result["table"]
     two_by_two = Table(title=f"Token F1 on {result['questions']} held-out questions", box=box.ROUNDED)
@@ -59,8 +65,23 @@ def print_evaluation(result: dict[str, Any]) -> None:
     console.print(found)
     console.print(f"Refusal: {result['refusal']}.")
     if few:
-        console.print(f"{result['questions']} questions give a first impression only; for all: lorewright evaluate.")
+        more = f"; for all: {ask_all}" if ask_all else ""
+        console.print(f"{result['questions']} questions give a first impression only{more}")
     console.print("In brackets: 95 % bootstrap intervals over questions; all figures and answers are in evaluations/.")
+
+
+def trained(report: "RunReport", rare: int) -> str:
+    """What a run did, in a sentence; ``rare`` unanswerable questions were not shown to it."""
+    left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
+    left += f", {report.too_long} longer than max_length" if report.too_long else ""
+    left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
+    before, after = report.losses()
+    risen = "; it did not fall: more examples or steps are needed" if after >= before else ""
+    return (
+        f"trained {report.trained_parameters:,} parameters on {report.examples} examples ({report.tokens:,} "
+        f"tokens{left}) in {report.seconds:.0f} s; loss {before:.3f} -> {after:.3f} (first and last quarter of "
+        f"{len(report.steps)} steps){risen}."
+    )
 
 
 def _value(figure: list[float] | None) -> str:

@@ -26,6 +26,8 @@ def speak(assistant: Assistant, question: str, conversation: str | None, adapter
                 typer.echo(rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}")
                 for citation in piece.citations:
                     typer.echo(f"  [{citation.number}] {citation.passage.document}, {citation.passage.place}")
+                if piece.unproved:
+                    typer.echo("  (no source: none of the passages that were read says this)")
             else:
                 streamed += piece
                 typer.echo(piece, nl=False)

@@ -6,7 +6,8 @@ anything heavy is imported, so that asking again for what is finished answers at
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import groupby
@@ -91,11 +92,32 @@ def tune(
             f"{domain.train_questions} holds no question that the documents answer, so there is nothing to learn; "
             "write questions with their answers into it (README shows how)."
         )
-    report = finetune(load(domain.settings.base_model), conversations, output, config, inputs, on_step)
+    with _only_trainer(output):
+        report = finetune(load(domain.settings.base_model), conversations, output, config, inputs, on_step)
     if Domain.open(domain.path).settings.base_model != domain.settings.base_model:
         set_setting(domain.settings_file, "base_model", domain.settings.base_model)
     set_setting(domain.settings_file, "adapter", run)
     return report, len(questions) - len(conversations)
+
+
+@contextmanager
+def _only_trainer(output: Path) -> Iterator[None]:
+    """Two processes that train one run would overwrite each other's checkpoints; the second is refused."""
+    from filelock import FileLock, Timeout
+
+    output.parent.mkdir(exist_ok=True)
+    lock = FileLock(output.with_name(f"{output.name}.lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise AssistantError(
+            f"another process is training the run {output.name!r}; wait until it has ended, or train under another "
+            "name: --run NAME"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def adopt(domain: Domain, folder: Path, name: str) -> None:
@@ -120,6 +142,8 @@ def evaluate_domain(
 
     name = domain.settings.adapter if adapter is None else adapter
     questions = balanced(read_questions(domain.held_out_questions), count)
+    if not questions:
+        raise AssistantError(f"{domain.held_out_questions} holds no question, so there is nothing to ask.")
     inputs = _inputs(domain, domain.held_out_questions)
     with Index.open(domain) as index:
         _check_documents(index, questions, domain.held_out_questions)
@@ -185,7 +209,7 @@ def _check_documents(index: "Index", questions: Sequence[Question], file: Path) 
     known = index.documents()
     for question in questions:
         if question.document and question.document not in known:
-            near = get_close_matches(question.document, known, n=1, cutoff=0.5)
+            near = get_close_matches(question.document, known, n=1, cutoff=0.6)
             raise AssistantError(
                 f"{file}: the question {question.id!r} names the document {question.document!r}, which is not in the "
                 f"index{f'; did you mean {near[0]!r}?' if near else ''} "

@@ -137,6 +137,7 @@ def watched(stage: str, folder: Path, length: int) -> dict[str, Any]:
     assert loaded.fingerprint == identity
     conversation = [[{"role": "user", "content": "好" * (PROMPT - 8)}]]
     with watch.part() as answer:
+        generate(loaded, conversation, Sampling(max_new_tokens=1))  # brings the weights from the disk
         begun = time.perf_counter()
         generate(loaded, conversation, Sampling(max_new_tokens=1))
         first = time.perf_counter()

@@ -54,7 +54,7 @@ def read_questions(path: Path) -> list[Question]:
     try:
         lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except FileNotFoundError:
-        raise DomainError(f"{path} does not exist; write one question a line into it (JSON, see docs).") from None
+        raise DomainError(f"{path} does not exist; write one question a line into it (README shows how).") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue

@@ -35,6 +35,8 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
         st.html(answer_html(answer.text or say("not_said")))
         for citation in answer.citations:
             _show_source(assistant, answer.id, citation, say)
+        if answer.unproved:
+            st.caption(say("unproved"))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             # A refusal may come without asking any model; then there is nobody to name.
             if answer.adapter or not answer.refused:

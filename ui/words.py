@@ -81,6 +81,10 @@ WORDS = {
     "source": ("Text of the source", "来源原文"),
     "stop": ("Stop", "停止"),
     "try_again": ("Try again", "重试"),
+    "unproved": (
+        "No source: none of the passages that were read says this.",
+        "没有来源：读到的段落里没有一段这样说。",
+    ),
 }
 """Each key with its English and its Chinese words; ``{names}`` are filled in by :func:`words`."""
 

@@ -127,6 +127,10 @@ def test_citations_keep_their_passages_when_the_second_passage_is_cited_first():
     assert answer.citations == citations
     assert answer.passages == passages
     assert (answer.text, answer.refused, answer.adapter) == ("x [1] y [2]", False, "first")
+    assert not answer.unproved
+    assert read_answer(answer_message("x", passages, [], False, None)).unproved
+    assert not read_answer(answer_message("no", passages, [], True, None)).unproved
+    assert not read_answer(answer_message("x", [], [], False, None)).unproved
 
 
 def test_an_answer_arrives_in_pieces_and_the_last_one_is_whole(assistant):

@@ -118,6 +118,34 @@ def test_training_on_nothing_but_unanswerable_questions_is_refused(shop):
     assert "train.jsonl holds no question that the documents answer, so there is nothing to learn" in ended.err
 
 
+def test_two_processes_do_not_train_one_run(shop):
+    first = begin("finetune", shop, *QUICK, "--num-train-epochs", "4000")
+    wait_for(first.stderr, "training: ")
+    second = lorewright("finetune", shop, *QUICK, "--num-train-epochs", "4001")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    assert second.status == 1
+    assert "another process is training the run 'first'; wait until it has ended" in second.err
+
+
+def test_held_out_questions_that_are_none_are_an_error(shop):
+    (shop / "questions" / "held_out.jsonl").write_text("\n", encoding="utf-8")
+    ended = lorewright("evaluate", shop)
+    assert ended.status == 1
+    assert "held_out.jsonl holds no question, so there is nothing to ask" in ended.err
+
+
+def test_a_new_domain_of_a_model_that_is_unknown_is_not_made(tmp_path):
+    ended = lorewright("new", tmp_path / "shop", "--base-model", "qwen")
+    assert ended.status == 1
+    assert "qwen" in ended.err
+    assert not (tmp_path / "shop").exists()
+
+
+def test_an_empty_search_is_an_error(shop):
+    assert lorewright("search", shop, " ").err == "lorewright: the question is empty.\n"
+
+
 @pytest.mark.parametrize("command", [["ask", "How hot?"], ["evaluate"]])
 def test_an_unknown_adapter_is_named(tea_shop, command):
     ended = lorewright(command[0], tea_shop, *command[1:], "--adapter", "frist")
@@ -242,10 +270,10 @@ def test_ctrl_c_while_training_leaves_no_adapter_and_says_so(shop):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.endswith(
-        "\nStopped; no adapter was written. The same command goes on with the run 'first' where it was saved last.\n"
+        "\nStopped; no adapter was written. The same command goes on with it where it was last saved.\n"
     )
     assert "Traceback" not in err
-    assert [left.name for left in (shop / "adapters").glob("*")] == ["first.checkpoint"]
+    assert sorted(left.name for left in (shop / "adapters").glob("*")) == ["first.checkpoint", "first.lock"]
     assert (shop / "domain.toml").read_bytes() == settings
 
 

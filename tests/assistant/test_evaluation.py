@@ -126,6 +126,7 @@ def test_the_report_says_whether_tuning_helped_and_what_may_explain_it():
         "tuned is worse than base. What may explain it: the adapter has learnt from 43 examples in 11 steps."
     )
     assert "nothing can be said" in verdict(None, rows[2:], trained)
+    assert verdict((0.0, -0.004, 0.003), rows, trained) == "tuned answers as base does."
 
 
 def test_the_verdict_stands_in_the_result(result, folder):
@@ -231,6 +232,9 @@ def test_the_tables_show_every_figure_and_say_what_is_proven(result, capsys):
     assert "Tuned minus base, with index" in shown
     f1 = result["table"]["tuned, with index"]["all"]["token_f1"]
     assert f"{f1[0]:.2f} ({f1[1]:.2f} to {f1[2]:.2f})" in shown
+    assert "4 questions give a first impression only\n" in shown
+    print_evaluation(result, "lorewright evaluate shop")
+    assert "4 questions give a first impression only; for all: lorewright evaluate shop\n" in capsys.readouterr().out
 
 
 def test_without_held_out_questions_it_is_said_which_file_is_missing(copy_of, tuned_handbook):
