@@ -4,6 +4,7 @@ Every other room loads models through here. Nothing here knows of documents, pro
 The names that need torch are imported at their first use, so that ``fingerprint`` and the catalogue stay cheap.
 """
 
+import os
 from typing import TYPE_CHECKING
 
 from base_models.adapters import read_manifest, seal_adapter
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from base_models.generation import Generation, Sampling, generate, stream
     from base_models.loading import LoadedModel, load
     from base_models.messages import Encoded, Message, encode, examples_of
+
+# Read when torch is loaded: its idle threads would keep the cores that chatglm/compiled_products.py needs for its own.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _LAZY = {
     "Embedder": "embedding",

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import base_models  # noqa: F401 - before torch, for its threads  # isort: skip
 import torch
 from hardware import hardware
 from peft import LoraConfig, get_peft_model

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import base_models  # noqa: F401 - before torch, for its threads  # isort: skip
 import psutil
 import torch
 from hardware import hardware

@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import base_models  # noqa: F401 - before torch, for its threads  # isort: skip
 import torch
 from chatglm_full_size import write_shards
 from hardware import hardware

@@ -28,25 +28,32 @@ def wanted() -> bool:
 
 
 def product(inputs: torch.Tensor, weight: torch.Tensor, bits: int) -> torch.Tensor:
-    """inputs [n, in] times the transposed packed weight [out, in * bits / 8], in float32.
-
-    As many threads as torch has take a share of the output rows each; the loops hold no lock of Python's.
-    """
+    """inputs [n, in] times the transposed packed weight [out, in * bits / 8], in float32."""
     inputs = inputs.detach().float()
     parts = [inputs] if bits == 8 else inputs.unflatten(1, (-1, 2)).unbind(2)
     arrays = [part.contiguous().numpy() for part in parts]
-    numbers = weight.numpy()
-    result = np.empty((len(numbers), len(inputs)), np.float32)
-    loop = _compiled()[bits]
-    share = -(-len(numbers) // torch.get_num_threads())
+    result = np.empty((len(weight), len(inputs)), np.float32)
+    _by_rows(_compiled()[_int8 if bits == 8 else _int4], arrays, weight.numpy(), result)
+    return torch.from_numpy(result).T
+
+
+def unpack(weight: torch.Tensor) -> torch.Tensor:
+    """The integers of an int4 weight [out, in / 2], as float32 [out, in]."""
+    result = np.empty((len(weight), 2 * weight.shape[1]), np.float32)
+    _by_rows(_compiled()[_unpack], [], weight.numpy(), result)
+    return torch.from_numpy(result)
+
+
+def _by_rows(loop: Callable[..., None], inputs: list[Any], weight: Any, result: Any) -> None:
+    """As many threads as torch has take a share of the output rows each; the loops hold no lock of Python's."""
+    share = -(-len(weight) // torch.get_num_threads())
     others = [
-        _pool().submit(loop, *arrays, numbers[start : start + share], result[start : start + share])
-        for start in range(share, len(numbers), share)
+        _pool().submit(loop, *inputs, weight[start : start + share], result[start : start + share])
+        for start in range(share, len(weight), share)
     ]
-    loop(*arrays, numbers[:share], result[:share])
+    loop(*inputs, weight[:share], result[:share])
     for other in others:
         other.result()
-    return torch.from_numpy(result).T
 
 
 @lru_cache(maxsize=1)
@@ -55,12 +62,12 @@ def _pool() -> ThreadPoolExecutor:
 
 
 @lru_cache(maxsize=1)
-def _compiled() -> dict[int, Callable[..., None]]:
+def _compiled() -> dict[Callable[..., None], Callable[..., None]]:
     from numba import njit
 
     # "reassoc": the sums may be taken in any order, without which no vector instruction can take them
     compile_loop: Any = njit(fastmath={"reassoc", "contract"}, nogil=True)
-    return {8: compile_loop(_int8), 4: compile_loop(_int4)}
+    return {loop: compile_loop(loop) for loop in (_int8, _int4, _unpack)}
 
 
 def _int8(inputs: Any, weight: Any, result: Any) -> None:
@@ -85,3 +92,11 @@ def _int4(even: Any, odd: Any, weight: Any, result: Any) -> None:
                 high, low = np.int32(both >> np.uint32(4)), np.int32(both & np.uint32(15))
                 total += np.float32(high) * even[n, j] + np.float32(low) * odd[n, j]
             result[row, n] = total
+
+
+def _unpack(weight: Any, result: Any) -> None:
+    for row in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            both = np.int32(weight[row, j])
+            result[row, 2 * j] = np.float32(both >> np.int32(4))
+            result[row, 2 * j + 1] = np.float32(np.int32(both << np.int32(28)) >> np.int32(28))

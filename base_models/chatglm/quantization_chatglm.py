@@ -55,10 +55,12 @@ class PackedLinear(nn.Linear):
         return (self.numbers(0, self.out_features) * self.weight_scale.float()[:, None]).to(dtype)
 
     def numbers(self, start: int, stop: int) -> torch.Tensor:
-        """The integers of the output rows from ``start`` to ``stop``, int8 [rows, in_features]."""
+        """The integers of the output rows from ``start`` to ``stop``, [rows, in_features], in int8 or float32."""
         packed = self.weight[start:stop]
         if self.bits == 8:
             return packed
+        if packed.device.type == "cpu" and compiled_products.wanted():
+            return compiled_products.unpack(packed)  # in a process that has these, no weight is laid out otherwise
         return _numbers_laid_out(packed) if self.laid_out else _unpack(packed)
 
     def released_weight(self) -> torch.Tensor:
@@ -68,10 +70,10 @@ class PackedLinear(nn.Linear):
     def product(self, hidden_states: torch.Tensor) -> torch.Tensor:
         """hidden_states [..., in_features] times the matrix, without the bias."""
         rows = hidden_states.flatten(0, -2)
-        on_cpu = rows.device.type == "cpu"
-        if on_cpu and len(rows) <= FEW_ROWS_COMPILED and compiled_products.wanted():
+        on_cpu, compiled = rows.device.type == "cpu", compiled_products.wanted()
+        if on_cpu and compiled and len(rows) <= FEW_ROWS_COMPILED:
             result = compiled_products.product(rows, self.weight, self.bits)
-        elif on_cpu and len(rows) <= FEW_ROWS and rows.dtype == torch.bfloat16 and self._has_product():
+        elif on_cpu and not compiled and len(rows) <= FEW_ROWS and rows.dtype == torch.bfloat16 and self._has_product():
             result = self._packed_product(rows)
         else:
             result = pieces.product(rows.to(_product_dtype(rows)), self.numbers, self.out_features)

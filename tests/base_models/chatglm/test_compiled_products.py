@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from base_models.chatglm import compiled_products
-from base_models.chatglm.quantization_chatglm import FEW_ROWS_COMPILED, PackedLinear, quantize
+from base_models.chatglm.quantization_chatglm import FEW_ROWS_COMPILED, PackedLinear, _pack, quantize
 
 pytest.importorskip("numba", reason="numba, an optional part, is not installed")
 
@@ -54,7 +54,12 @@ def test_a_layer_uses_them_and_has_the_gradient_of_its_matrix(bits, dtype, monke
     assert used == [3]
 
 
-def test_what_is_not_finite_stays_so(monkeypatch):
+def test_int4_is_unpacked_as_it_was_packed():
+    numbers = torch.randint(-8, 8, (7, 30), dtype=torch.int8)
+    assert torch.equal(compiled_products.unpack(_pack(numbers)), numbers.float())
+
+
+def test_what_is_not_finite_stays_so():
     layer = packed(4, 64, 8)
     inputs = torch.full((1, 64), float("nan"))
     assert compiled_products.product(inputs, layer.weight, 4).isnan().all()
