@@ -251,8 +251,6 @@ def doctor(
         print_forecast(model, batch, length)
     else:
         print_report(domain)
-        if domain:
-            Domain.open(domain)  # what is no domain is an error for scripts too
 
 
 def _adapter_name(option: str | None) -> str | None:

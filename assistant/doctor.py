@@ -29,7 +29,9 @@ PACKAGES = [
     "sentence-transformers",
     "streamlit",
     "bitsandbytes",
+    "numba",
 ]
+OPTIONAL = ("bitsandbytes", "numba")
 VARIABLES = [
     "LOREWRIGHT_CACHE",
     "LOREWRIGHT_MODELS",
@@ -130,7 +132,7 @@ def _packages() -> list[tuple[str, str]]:
         try:
             rows.append((name, version(name)))
         except PackageNotFoundError:
-            rows.append((name, "not installed (optional)" if name == "bitsandbytes" else "MISSING: run make install"))
+            rows.append((name, "not installed (optional)" if name in OPTIONAL else "MISSING: run make install"))
     return rows
 
 

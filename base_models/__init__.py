@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from base_models.loading import LoadedModel, load
     from base_models.messages import Encoded, Message, encode, examples_of
 
-# Read when torch is loaded: its idle threads would keep the cores that chatglm/compiled_products.py needs for its own.
+# Read when torch is loaded: its idle threads would keep the cores that compiled_products.py needs for its own.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _LAZY = {

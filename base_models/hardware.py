@@ -3,11 +3,14 @@
 The CUDA and MPS branches were written with care but could not be run on the machines of this project.
 """
 
+import ctypes
 import json
 import math
 import platform
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -73,3 +76,23 @@ def fits(folder: Path, dtype: torch.dtype, device: str) -> bool:
         with safe_open(file, "pt") as tensors:
             weights += sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
     return weights * dtype.itemsize < 0.9 * psutil.virtual_memory().available
+
+
+M_MMAP_THRESHOLD = -3
+"""glibc's number for the size from which a block of memory is taken from the system alone, see mallopt(3)."""
+
+
+@contextmanager
+def freeing_at_once() -> Iterator[None]:
+    """Within it, memory that is freed goes back to the system. glibc would keep it between the blocks that stay: after
+    loading a model in nf4, as much again as its packed weights take."""
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(M_MMAP_THRESHOLD, 2**20)
+    try:
+        yield
+    finally:
+        libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the highest that glibc itself goes to
+        libc.malloc_trim(0)

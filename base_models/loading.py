@@ -25,7 +25,7 @@ from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
 from base_models.fetch import fetch, fingerprint, loadable
-from base_models.hardware import choose_device, choose_dtype, fits
+from base_models.hardware import choose_device, choose_dtype, fits, freeing_at_once
 from base_models.messages import chat_format_hash
 from base_models.pieces import multiplies_bfloat16, multiply_in_float32
 
@@ -168,7 +168,7 @@ def load(
         # torch's products with packed weights are made for bfloat16; and half the memory is better than none
         if dtype == "auto" and (packed or not (quantization or fits(folder, torch_dtype, chosen))):
             torch_dtype = torch.bfloat16
-        with no_bar():
+        with no_bar(), freeing_at_once():
             both: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=torch_dtype, use_safetensors=True, output_loading_info=True, **quantized, **only_here
             )
@@ -185,6 +185,10 @@ def load(
         raise ModelError(f"{folder} is incomplete: it lacks {len(missing)} tensors of the model, such as {missing[0]}.")
     if quantization:
         _keep_packed(model)
+        if chosen == "cpu":
+            from base_models.nf4 import multiply_compiled
+
+            multiply_compiled(model)
     else:
         model.to(chosen)
     if chosen == "cpu" and torch_dtype == torch.bfloat16 and not multiplies_bfloat16():

@@ -19,14 +19,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from base_models import pieces
-from base_models.chatglm import compiled_products
+from base_models import compiled_products, pieces
 from base_models.errors import ModelError
 
 FEW_ROWS = 32
 """Up to so many rows torch's packed product beats unpacking."""
-FEW_ROWS_COMPILED = 16
-"""Up to so many rows the compiled loops do."""
 _GROUP = 64  # torch's int4 product wants scales by group of inputs; ours are all one, and the row's scale comes after
 
 
@@ -71,7 +68,7 @@ class PackedLinear(nn.Linear):
         """hidden_states [..., in_features] times the matrix, without the bias."""
         rows = hidden_states.flatten(0, -2)
         on_cpu, compiled = rows.device.type == "cpu", compiled_products.wanted()
-        if on_cpu and compiled and len(rows) <= FEW_ROWS_COMPILED:
+        if on_cpu and compiled and len(rows) <= compiled_products.FEW_ROWS:
             result = compiled_products.product(rows, self.weight, self.bits)
         elif on_cpu and not compiled and len(rows) <= FEW_ROWS and rows.dtype == torch.bfloat16 and self._has_product():
             result = self._packed_product(rows)

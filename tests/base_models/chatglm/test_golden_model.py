@@ -7,7 +7,7 @@ from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from base_models.chatglm import compiled_products
+from base_models import compiled_products
 from base_models.chatglm.positions import positions_of, rotary_tables
 from base_models.chatglm.quantization_chatglm import PackedLinear, quantize
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from base_models.chatglm import compiled_products
-from base_models.chatglm.quantization_chatglm import FEW_ROWS_COMPILED, PackedLinear, _pack, quantize
+from base_models import compiled_products
+from base_models.chatglm.quantization_chatglm import PackedLinear, _pack, quantize
 
 pytest.importorskip("numba", reason="numba, an optional part, is not installed")
 
@@ -18,7 +18,7 @@ def packed(bits: int, in_features: int, out_features: int) -> PackedLinear:
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize(("in_features", "out_features"), [(64, 192), (2, 1), (30, 7)])
-@pytest.mark.parametrize("rows", [1, 2, FEW_ROWS_COMPILED])
+@pytest.mark.parametrize("rows", [1, 2, compiled_products.FEW_ROWS])
 def test_equal_to_the_unpacked_matrix(bits, in_features, out_features, rows):
     layer = packed(bits, in_features, out_features)
     inputs = torch.randn(rows, in_features)
@@ -41,7 +41,7 @@ def test_a_layer_uses_them_and_has_the_gradient_of_its_matrix(bits, dtype, monke
     product = compiled_products.product
     monkeypatch.setattr(compiled_products, "product", lambda *given: used.append(len(given[0])) or product(*given))
     layer = packed(bits, 128, 64).to(dtype)
-    for shape in ((1, 3, 128), (1, FEW_ROWS_COMPILED + 1, 128)):
+    for shape in ((1, 3, 128), (1, compiled_products.FEW_ROWS + 1, 128)):
         inputs = torch.randn(shape, dtype=dtype, requires_grad=True)
         result = layer(inputs)
         expected = torch.nn.functional.linear(inputs.float(), layer.unpacked(torch.float32), layer.bias.float())

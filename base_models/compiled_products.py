@@ -1,0 +1,167 @@
+"""Loops over packed weights, compiled by numba, for processors with AVX2 alone.
+
+There the products that libraries have for packed weights take many times as long as memory needs to deliver them
+(``benchmarks/chatglm.py`` has both): torch's for the int8 and int4 releases of ChatGLM-6B are written for AVX-512,
+bitsandbytes' for nf4 too. The loops below read each packed byte once and add up in float32. numba compiles them in a
+second at their first use, with no compiler on the machine; where it is not installed, the libraries' products are used.
+Not used on ARM, where nobody has measured them.
+
+    int8, int4   the released layouts, see chatglm/quantization_chatglm.py
+    nf4          byte j of a row = code of weight 2j in the high nibble, of 2j + 1 in the low one; a code's value, times
+                 the scale of its block of weights, is the weight (QLoRA, arXiv:2305.14314)
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+
+FEW_ROWS = 16
+"""Up to so many rows of inputs these products beat unpacking a matrix."""
+
+
+@lru_cache(maxsize=1)
+def wanted() -> bool:
+    """Whether this processor gains by it, and numba is installed."""
+    if torch.backends.cpu.get_cpu_capability() != "AVX2":
+        return False
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def product(inputs: torch.Tensor, weight: torch.Tensor, bits: int) -> torch.Tensor:
+    """inputs [n, in] times the transposed int8 or int4 weight [out, in * bits / 8], in float32."""
+    inputs = inputs.detach().float()
+    parts = [inputs] if bits == 8 else inputs.unflatten(1, (-1, 2)).unbind(2)
+    arrays = [part.contiguous().numpy() for part in parts]
+    result = np.empty((len(weight), len(inputs)), np.float32)
+    _by_rows(_int8 if bits == 8 else _int4, arrays, weight.numpy(), result)
+    return torch.from_numpy(result).T
+
+
+def unpack(weight: torch.Tensor) -> torch.Tensor:
+    """The integers of an int4 weight [out, in / 2], as float32 [out, in]."""
+    result = np.empty((len(weight), 2 * weight.shape[1]), np.float32)
+    _by_rows(_unpack_int4, [], weight.numpy(), result)
+    return torch.from_numpy(result)
+
+
+def nf4_product(inputs: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
+    """inputs [n, in] times the transposed nf4 weight [out, in / 2] uint8, in float32.
+
+    ``scales`` [out, blocks] are of equal blocks of each row, ``code`` [16] the values of the codes; both float32.
+    """
+    arrays = [inputs.detach().float().contiguous().numpy(), _pairs(code)]
+    result = np.empty((len(weight), len(inputs)), np.float32)
+    _by_rows(_nf4, arrays, scales.numpy(), weight.numpy(), result)
+    return torch.from_numpy(result).T
+
+
+def unpack_nf4(weight: torch.Tensor, scales: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
+    """The nf4 weight [out, in / 2] as float32 [out, in]."""
+    result = np.empty((len(weight), 2 * weight.shape[1]), np.float32)
+    _by_rows(_unpack_nf4, [_pairs(code)], scales.numpy(), weight.numpy(), result)
+    return torch.from_numpy(result)
+
+
+def _pairs(code: torch.Tensor) -> Any:
+    """The two float32 values that each byte stands for, side by side in one 64-bit number, [256]."""
+    byte = np.arange(256)
+    values = code.float().numpy()
+    return np.stack((values[byte >> 4], values[byte & 15]), -1).view(np.uint64)[:, 0].copy()
+
+
+def _by_rows(loop: Callable[..., None], inputs: list[Any], *rows: Any) -> None:
+    """As many threads as torch has take a share of the output rows each; the loops hold no lock of Python's."""
+    compiled = _compiled()[loop]
+    count = len(rows[0])
+    share = -(-count // torch.get_num_threads())
+    others = [
+        _pool().submit(compiled, *inputs, *(array[start : start + share] for array in rows))
+        for start in range(share, count, share)
+    ]
+    compiled(*inputs, *(array[:share] for array in rows))
+    for other in others:
+        other.result()
+
+
+@lru_cache(maxsize=1)
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="packed")
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> dict[Callable[..., None], Callable[..., None]]:
+    from numba import njit
+
+    # "reassoc": the sums may be taken in any order, without which no vector instruction can take them
+    compile_loop: Any = njit(fastmath={"reassoc", "contract"}, nogil=True)
+    return {loop: compile_loop(loop) for loop in (_int8, _int4, _unpack_int4, _nf4, _unpack_nf4)}
+
+
+def _int8(inputs: Any, weight: Any, result: Any) -> None:
+    for row in range(weight.shape[0]):
+        for n in range(inputs.shape[0]):
+            total = np.float32(0)
+            for i in range(weight.shape[1]):
+                total += inputs[n, i] * np.float32(weight[row, i])
+            result[row, n] = total
+
+
+def _int4(even: Any, odd: Any, weight: Any, result: Any) -> None:
+    """The nibbles are taken as 0..15, eight too many each: flipping a sign bit is cheaper than extending it."""
+    for n in range(even.shape[0]):
+        surplus = np.float32(0)
+        for j in range(even.shape[1]):
+            surplus += np.float32(8) * (even[n, j] + odd[n, j])
+        for row in range(weight.shape[0]):
+            total = -surplus
+            for j in range(even.shape[1]):
+                both = np.uint32(np.uint8(weight[row, j]) ^ np.uint8(0x88))
+                high, low = np.int32(both >> np.uint32(4)), np.int32(both & np.uint32(15))
+                total += np.float32(high) * even[n, j] + np.float32(low) * odd[n, j]
+            result[row, n] = total
+
+
+def _unpack_int4(weight: Any, result: Any) -> None:
+    for row in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            both = np.int32(weight[row, j])
+            result[row, 2 * j] = np.float32(both >> np.int32(4))
+            result[row, 2 * j + 1] = np.float32(np.int32(both << np.int32(28)) >> np.int32(28))
+
+
+def _nf4(inputs: Any, pairs: Any, scales: Any, weight: Any, result: Any) -> None:
+    """A row is looked up into the processor's first cache, and multiplied from there."""
+    looked_up = np.empty(weight.shape[1], np.uint64)
+    values = looked_up.view(np.float32)
+    block = values.shape[0] // scales.shape[1]
+    for row in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            looked_up[j] = pairs[weight[row, j]]
+        for n in range(inputs.shape[0]):
+            total = np.float32(0)
+            for b in range(scales.shape[1]):
+                part = np.float32(0)
+                for i in range(b * block, (b + 1) * block):
+                    part += inputs[n, i] * values[i]
+                total += part * scales[row, b]
+            result[row, n] = total
+
+
+def _unpack_nf4(pairs: Any, scales: Any, weight: Any, result: Any) -> None:
+    looked_up = np.empty(weight.shape[1], np.uint64)
+    values = looked_up.view(np.float32)
+    block = values.shape[0] // scales.shape[1]
+    for row in range(weight.shape[0]):
+        for j in range(weight.shape[1]):
+            looked_up[j] = pairs[weight[row, j]]
+        for b in range(scales.shape[1]):
+            for i in range(b * block, (b + 1) * block):
+                result[row, i] = values[i] * scales[row, b]
