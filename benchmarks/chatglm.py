@@ -23,9 +23,11 @@ import torch
 from hardware import hardware
 from peft import LoraConfig, get_peft_model
 
+from base_models import compiled_products
 from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from base_models.chatglm.quantization_chatglm import PackedLinear, quantize
 from base_models.hardware import choose_dtype
+from base_models.nf4 import multiply_compiled
 
 PREFILL, TRAIN, CONTEXT = 512, 256, 128
 LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
@@ -43,6 +45,11 @@ def main() -> None:
     for bits in (8, 4):
         work[f"int{bits} decode"] = packed_decode(arguments.layers, bits)
     work["nf4 decode"] = nf4_decode(arguments.layers, dtype)
+    if compiled_products.wanted():  # beside them, what they would be without compiled loops
+        for bits in (8, 4):
+            decode, unit, units = packed_decode(arguments.layers, bits)
+            work[f"int{bits}, torch's product"] = without_compiled_loops(decode), unit, units
+        work["nf4, bitsandbytes'"] = nf4_decode(arguments.layers, dtype, compiled=False)
     rates = timed(work, arguments.runs)
     limits = {"flop": rates["matrix product"], "byte": rates["memory read"]}
     rows = {
@@ -50,7 +57,7 @@ def main() -> None:
         for name, rate in rates.items()
     }
     for name, row in rows.items():
-        print(f"{name:20} {row['per_second'] / 1e9:8.1f} G{row['unit']}/s  {row['share_of_limit']:.2f} of the limit")
+        print(f"{name:22} {row['per_second'] / 1e9:8.1f} G{row['unit']}/s  {row['share_of_limit']:.2f} of the limit")
     result = {
         "format": 1,
         "layers": arguments.layers,
@@ -160,6 +167,17 @@ def decoder(made: ChatGLMForConditionalGeneration) -> Callable[[], Any]:
     return decode
 
 
+def without_compiled_loops(function: Callable[[], Any]) -> Callable[[], Any]:
+    def run() -> None:
+        wanted, compiled_products.wanted = compiled_products.wanted, lambda: False
+        try:
+            function()
+        finally:
+            compiled_products.wanted = wanted
+
+    return run
+
+
 def packed_decode(layers: int, bits: int) -> tuple[Callable[[], Any], str, float]:
     """Decoding with the released int8 or int4 layout, in bfloat16 as ``load`` has it."""
     made = model(layers, torch.bfloat16)
@@ -175,7 +193,7 @@ def packed_decode(layers: int, bits: int) -> tuple[Callable[[], Any], str, float
     return decoder(made), "byte", 8 * weights * bits / 8
 
 
-def nf4_decode(layers: int, dtype: torch.dtype) -> tuple[Callable[[], Any], str, float]:
+def nf4_decode(layers: int, dtype: torch.dtype, compiled: bool = True) -> tuple[Callable[[], Any], str, float]:
     """Decoding with bitsandbytes' nf4, as ``load(..., quantization="nf4")`` has it."""
     from bitsandbytes.nn import Linear4bit, Params4bit
 
@@ -189,6 +207,8 @@ def nf4_decode(layers: int, dtype: torch.dtype) -> tuple[Callable[[], Any], str,
             packed.weight = Params4bit(old.weight.detach(), requires_grad=False, quant_type="nf4")
             packed.bias = old.bias
             setattr(parent, name, packed.to("cpu"))
+    if compiled:
+        multiply_compiled(made)
     return decoder(made), "byte", 8 * weights * 0.5
 
 
