@@ -23,6 +23,11 @@ FEW_ROWS = 16
 """Up to so many rows of inputs these products beat unpacking a matrix."""
 
 
+NF4_BLOCK = 64
+"""Weights that share a scale in nf4: the paper's number and bitsandbytes' default; a constant, so that the loop over
+them becomes vector instructions."""
+
+
 @lru_cache(maxsize=1)
 def wanted() -> bool:
     """Whether this processor gains by it, and numba is installed."""
@@ -55,7 +60,7 @@ def unpack(weight: torch.Tensor) -> torch.Tensor:
 def nf4_product(inputs: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
     """inputs [n, in] times the transposed nf4 weight [out, in / 2] uint8, in float32.
 
-    ``scales`` [out, blocks] are of equal blocks of each row, ``code`` [16] the values of the codes; both float32.
+    ``scales`` [out, in / 64] are of the blocks of each row, ``code`` [16] the values of the codes; both float32.
     """
     arrays = [inputs.detach().float().contiguous().numpy(), _pairs(code)]
     result = np.empty((len(weight), len(inputs)), np.float32)
@@ -141,7 +146,6 @@ def _nf4(inputs: Any, pairs: Any, scales: Any, weight: Any, result: Any) -> None
     """A row is looked up into the processor's first cache, and multiplied from there."""
     looked_up = np.empty(weight.shape[1], np.uint64)
     values = looked_up.view(np.float32)
-    block = values.shape[0] // scales.shape[1]
     for row in range(weight.shape[0]):
         for j in range(weight.shape[1]):
             looked_up[j] = pairs[weight[row, j]]
@@ -149,7 +153,7 @@ def _nf4(inputs: Any, pairs: Any, scales: Any, weight: Any, result: Any) -> None
             total = np.float32(0)
             for b in range(scales.shape[1]):
                 part = np.float32(0)
-                for i in range(b * block, (b + 1) * block):
+                for i in range(b * NF4_BLOCK, (b + 1) * NF4_BLOCK):
                     part += inputs[n, i] * values[i]
                 total += part * scales[row, b]
             result[row, n] = total
@@ -158,10 +162,9 @@ def _nf4(inputs: Any, pairs: Any, scales: Any, weight: Any, result: Any) -> None
 def _unpack_nf4(pairs: Any, scales: Any, weight: Any, result: Any) -> None:
     looked_up = np.empty(weight.shape[1], np.uint64)
     values = looked_up.view(np.float32)
-    block = values.shape[0] // scales.shape[1]
     for row in range(weight.shape[0]):
         for j in range(weight.shape[1]):
             looked_up[j] = pairs[weight[row, j]]
         for b in range(scales.shape[1]):
-            for i in range(b * block, (b + 1) * block):
+            for i in range(b * NF4_BLOCK, (b + 1) * NF4_BLOCK):
                 result[row, i] = values[i] * scales[row, b]

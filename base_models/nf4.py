@@ -65,5 +65,6 @@ def multiply_compiled(model: torch.nn.Module) -> None:
         if type(part) is Linear4bit:
             weight: Any = part.weight
             state = weight.quant_state
-            if state.quant_type == "nf4" and state.shape[1] % state.blocksize == 0:  # else blocks go over rows
+            whole_rows = state.shape[1] % state.blocksize == 0  # else blocks go over rows
+            if state.quant_type == "nf4" and state.blocksize == compiled_products.NF4_BLOCK and whole_rows:
                 part.__class__ = CompiledLinear4bit  # the weights stay where they are
