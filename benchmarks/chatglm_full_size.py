@@ -5,13 +5,13 @@
 TOKENIZER is a folder that holds the released ice_text.model, tokenizer_config.json, config.json and
 pytorch_model.bin.index.json; of weights there are none. Eight fp16 shards of random numbers are written in the released
 layout (13.4 GB), converted (as much again), and loaded in bfloat16 and in nf4; each answers, and takes two LoRA steps
-over ``--length`` tokens. Every stage is a process of its own. Its memory is the highest sum of its private pages, for
-pages mapped from files are dropped when memory is short; beside it stands what ``lorewright doctor --model`` forecasts.
+over ``--length`` tokens. Every stage is a process of its own, as ``ask`` and ``finetune`` are. Its memory is the
+highest sum of its private pages, for pages mapped from files are dropped when memory is short; beside it stands what
+``lorewright doctor --model`` forecasts.
 Results go to benchmarks/results/chatglm_full_size.json.
 """
 
 import argparse
-import gc
 import json
 import shutil
 import subprocess
@@ -29,7 +29,7 @@ import torch
 from hardware import hardware
 from peft import LoraConfig, get_peft_model
 
-from base_models import ModelError, Sampling, fingerprint, generate, load
+from base_models import LoadedModel, ModelError, Sampling, fingerprint, generate, load
 from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from base_models.convert_bin import INDEX
 from base_models.fetch import loadable
@@ -40,7 +40,14 @@ from finetune.train import train
 
 PROMPT, ANSWER, STEPS = 128, 16, 2
 ROOM_ON_DISK, ROOM_IN_MEMORY = 30e9, 18e9
-STAGES = ("convert", "bfloat16", "nf4")
+USES = {
+    "answer, bfloat16": {"dtype": "bfloat16"},
+    "LoRA, bfloat16": {"dtype": "bfloat16"},
+    "answer, nf4": {"quantization": "nf4"},
+    "QLoRA, nf4": {"quantization": "nf4"},
+}
+"""What ``lorewright doctor`` calls each use, and how the model is loaded for it."""
+STAGES = ("convert", *USES)
 
 
 def main() -> None:
@@ -66,13 +73,12 @@ def main() -> None:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         stages[stage] = json.loads(done.stdout.splitlines()[-1])
         print(stage, json.dumps(stages[stage], indent=1), flush=True)
-    for stage, uses in (("bfloat16", ("answer, bfloat16", "LoRA, bfloat16")), ("nf4", ("answer, nf4", "QLoRA, nf4"))):
-        for part, use in zip(("answer", "train"), uses, strict=True):
-            measured = stages[stage][part]["peak_bytes"]
-            stages[stage][part]["forecast_bytes"] = needs[use]
-            print(f"{use}: {measured / 1e9:.2f} GB, forecast {needs[use] / measured - 1:+.1%}")
+    for use in USES:
+        measured = stages[use]["work"]["peak_bytes"]
+        stages[use]["work"]["forecast_bytes"] = needs[use]
+        print(f"{use}: {measured / 1e9:.2f} GB, forecast {needs[use] / measured - 1:+.1%}")
     file = Path(__file__).parent / "results" / "chatglm_full_size.json"
-    result = {"format": 1, "length": arguments.length, "stages": stages, "hardware": hardware()}
+    result = {"format": 2, "length": arguments.length, "stages": stages, "hardware": hardware()}
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"written to {file}")
 
@@ -134,33 +140,42 @@ def watched(stage: str, folder: Path, length: int) -> dict[str, Any]:
         return convert
     identity = fingerprint(folder)  # reads all files once, and is not what is timed
     with watch.part() as loading:
-        loaded = load(folder, **({"dtype": "bfloat16"} if stage == "bfloat16" else {"quantization": "nf4"}))
+        loaded = load(folder, **USES[stage])
     assert loaded.fingerprint == identity
+    with watch.part() as work:
+        figures = answer(loaded) if stage.startswith("answer") else train_steps(loaded, length)
+    return {"load": loading, "work": work | figures}
+
+
+def answer(loaded: LoadedModel) -> dict[str, Any]:
+    """Answer a prompt of PROMPT tokens with ANSWER tokens: the speed of reading it, and of each further token."""
     conversation = [[{"role": "user", "content": "好" * (PROMPT - 8)}]]
-    with watch.part() as answer:
-        generate(loaded, conversation, Sampling(max_new_tokens=1))  # brings the weights from the disk
-        begun = time.perf_counter()
-        generate(loaded, conversation, Sampling(max_new_tokens=1))
-        first = time.perf_counter()
-        generation = generate(loaded, conversation, Sampling(max_new_tokens=ANSWER))[0]
-        decoding = (time.perf_counter() - first) - (first - begun)
-    answer["prefill_tokens_per_second"] = generation.prompt_tokens / (first - begun)
-    answer["decode_tokens_per_second"] = (generation.completion_tokens - 1) / decoding
-    if stage == "nf4":  # what has answered on a CPU may be laid out so that it cannot learn
-        del loaded
-        gc.collect()
-        loaded = load(folder, quantization="nf4")
+    generate(loaded, conversation, Sampling(max_new_tokens=1))  # brings the weights from the disk
+    begun = time.perf_counter()
+    generate(loaded, conversation, Sampling(max_new_tokens=1))
+    first = time.perf_counter()
+    generation = generate(loaded, conversation, Sampling(max_new_tokens=ANSWER))[0]
+    decoding = (time.perf_counter() - first) - (first - begun)
+    return {
+        "prefill_tokens_per_second": generation.prompt_tokens / (first - begun),
+        "decode_tokens_per_second": (generation.completion_tokens - 1) / decoding,
+    }
+
+
+def train_steps(loaded: LoadedModel, length: int) -> dict[str, Any]:
+    """STEPS optimiser steps of LoRA on one example of ``length`` tokens: seconds of each, and the losses."""
     config = loaded.model.config
     ids = [config.gmask_token_id, config.bos_token_id, *(1000 + number % 5000 for number in range(length - 2))]
     example = Encoded(ids, [False, False, *[True] * (length - 2)])
-    with watch.part() as training:
-        lora = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=16, target_modules=loaded.lora_target_modules)
-        tuned = get_peft_model(loaded.model, lora)
-        chosen = FinetuneConfig(num_train_epochs=STEPS, gradient_accumulation_steps=1, warmup_steps=0)
-        steps = train(tuned, [example], chosen, loaded.tokenizer.pad_token_id)
-    training["losses"] = [step.loss for step in steps]
-    training["seconds_per_step"] = training["seconds"] / STEPS
-    return {"load": loading, "answer": answer, "train": training}
+    lora = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=16, target_modules=loaded.lora_target_modules)
+    tuned = get_peft_model(loaded.model, lora)
+    chosen = FinetuneConfig(num_train_epochs=STEPS, gradient_accumulation_steps=1, warmup_steps=0)
+    start = time.perf_counter()
+    steps = train(tuned, [example], chosen, loaded.tokenizer.pad_token_id)
+    return {
+        "losses": [step.loss for step in steps],
+        "seconds_per_step": (time.perf_counter() - start) / STEPS,
+    }
 
 
 class Watch:
