@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from assistant import data_commands
 from assistant.settings_flags import settings_flags
 from domain import Domain, DomainError, FinetuneConfig, create_domain
 
@@ -23,6 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(data_commands.app, name="data")
 
 DomainFolder = Annotated[Path, typer.Argument(metavar="DOMAIN", help="The domain folder.")]
 Adapter = Annotated[
@@ -216,7 +219,6 @@ def search(
 
     if not query.strip():
         raise DomainError("the question is empty.")
-
     with Index.open(domain) as opened:
         for number, p in enumerate(opened.search(query, k=k), start=1):
             typer.echo(

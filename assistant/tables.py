@@ -74,6 +74,7 @@ def trained(report: "RunReport", rare: int) -> str:
     """What a run did, in a sentence; ``rare`` unanswerable questions were not shown to it."""
     left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
     left += f", {report.too_long} longer than max_length" if report.too_long else ""
+    left += f", {report.shortened} without their first rounds" if report.shortened else ""
     left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
     before, after = report.losses()
     risen = "; it did not fall: more examples or steps are needed" if after >= before else ""

@@ -15,7 +15,7 @@ from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, i
 if TYPE_CHECKING:
     from base_models.embedding import Embedder, load_embedder
     from base_models.generation import Generation, Sampling, generate, stream
-    from base_models.loading import LoadedModel, load
+    from base_models.loading import LoadedModel, load, load_tokenizer
     from base_models.messages import Encoded, Message, encode, examples_of
 
 # Read when torch is loaded: its idle threads would keep the cores that compiled_products.py needs for its own.
@@ -30,6 +30,7 @@ _LAZY = {
     "stream": "generation",
     "LoadedModel": "loading",
     "load": "loading",
+    "load_tokenizer": "loading",
     "Encoded": "messages",
     "Message": "messages",
     "encode": "messages",
@@ -57,6 +58,7 @@ __all__ = [
     "is_fetched",
     "load",
     "load_embedder",
+    "load_tokenizer",
     "read_manifest",
     "seal_adapter",
     "stream",

@@ -30,6 +30,8 @@ from base_models.messages import chat_format_hash
 from base_models.pieces import multiplies_bfloat16, multiply_in_float32
 
 Quantization = Literal["nf4", "int8"]
+ONLY_HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""For everything that transformers reads; without the second it would ask at the terminal."""
 
 
 @dataclass
@@ -141,16 +143,7 @@ def load(
     on this processor, or bfloat16 where float32 would not fit into its memory, or on CUDA. ``device`` "auto" takes
     cuda, then mps, then cpu.
     """
-    if str(name_or_path) in CATALOGUE:
-        entry = find(str(name_or_path))
-        if entry.kind != "chat":
-            raise ModelError(f"{entry.name} is an embedder and cannot chat; see: lorewright models")
-        folder = fetch(entry.name)
-    else:
-        folder = Path(name_or_path).expanduser()
-        if not (folder / "config.json").is_file():
-            find(str(name_or_path))  # raises, naming the nearest catalogue names
-        folder = loadable(folder)
+    folder = loadable(_chat_folder(name_or_path))
     identity = fingerprint(str(name_or_path))
     chosen = choose_device(device)
     packed = _packed_bits(folder)
@@ -160,20 +153,17 @@ def load(
     quantized: dict[str, Any] = {}
     if quantization:
         quantized = {"quantization_config": _quantization_config(quantization, torch_dtype), "device_map": chosen}
-    only_here: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}  # None would ask at the terminal
+    tokenizer = _tokenizer(folder)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, **only_here)
-        if not tokenizer.chat_template:
-            raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
         # torch's products with packed weights are made for bfloat16; and half the memory is better than none
         if dtype == "auto" and (packed or not (quantization or fits(folder, torch_dtype, chosen))):
             torch_dtype = torch.bfloat16
         with no_bar(), freeing_at_once():
             both: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch_dtype, use_safetensors=True, output_loading_info=True, **quantized, **only_here
+                folder, dtype=torch_dtype, use_safetensors=True, output_loading_info=True, **quantized, **ONLY_HERE
             )
     except (OSError, ValueError, SafetensorError) as error:
-        raise ModelError(f"{folder} cannot be loaded as a chat model: {str(error).strip().splitlines()[0]}") from error
+        raise _not_loadable(folder, error) from error
     model, told = both
     if isinstance(tokenizer, ChatGLMTokenizer) and tokenizer.bos_token_id != model.config.bos_token_id:
         raise ModelError(
@@ -200,6 +190,38 @@ def load(
         with loaded.using(loaded.adapter):
             pass  # fails now, not at the first question, if the adapter does not fit
     return loaded
+
+
+def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a chat model, fetched first if need be, without the model."""
+    return _tokenizer(_chat_folder(name_or_path))
+
+
+def _chat_folder(name_or_path: str | Path) -> Path:
+    """Where a chat model lies: a fetched one of the catalogue, or the folder that was named."""
+    if str(name_or_path) in CATALOGUE:
+        entry = find(str(name_or_path))
+        if entry.kind != "chat":
+            raise ModelError(f"{entry.name} is an embedder and cannot chat; see: lorewright models")
+        return fetch(entry.name)
+    folder = Path(name_or_path).expanduser()
+    if not (folder / "config.json").is_file():
+        find(str(name_or_path))  # raises, naming the nearest catalogue names
+    return folder
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, **ONLY_HERE)
+    except (OSError, ValueError) as error:
+        raise _not_loadable(folder, error) from error
+    if not tokenizer.chat_template:
+        raise ModelError(f"{folder} has no chat template, so it cannot be asked; use an instruct model.")
+    return tokenizer
+
+
+def _not_loadable(folder: Path, error: Exception) -> ModelError:
+    return ModelError(f"{folder} cannot be loaded as a chat model: {str(error).strip().splitlines()[0]}")
 
 
 def _packed_bits(folder: Path) -> int:

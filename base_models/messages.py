@@ -11,8 +11,9 @@ break would make the prompt of an example another than that of answering.
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jinja2 import TemplateError
@@ -21,7 +22,9 @@ from transformers import PreTrainedTokenizerBase
 from base_models.errors import ModelError
 
 Message = Mapping[str, Any]
-"""``{"role": "system" | "user" | "assistant" | "tool", "content": str}``, and ``tool_calls`` where a tool is called."""
+"""``{"role": "system" | "user" | "assistant" | "tool", "content": str}``, and ``tool_calls`` where a tool is called.
+
+A conversation of a single message of the role ``text`` is plain text to learn as it is."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,23 @@ class Encoded:
     ids: list[int]
     labelled: list[bool]
     """True for the tokens to learn: what the assistant says, its end token included. As long as ``ids``."""
+    shortened: bool = False
+    """Whether earlier rounds of the conversation were left out, for it was too long."""
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], tools: Sequence[dict] | None = None
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    tools: Sequence[dict] | None = None,
+    last_only: bool = False,
 ) -> Encoded:
     """Encode a conversation in the chat format of the tokenizer.
 
     If the last message is the assistant's, the result is an example to learn from; else it is a prompt that ends where
     the assistant is to speak, with nothing labelled. ``tools`` are JSON schemas of functions the model may call.
 
-    All that the assistant says is labelled; of ChatGLM only the last answer, see :func:`examples_of`.
+    All that the assistant says is labelled; with ``last_only``, and of ChatGLM always, only what it says at last, see
+    :func:`examples_of`.
     """
     if messages[-1]["role"] != "assistant":
         ids = _template(tokenizer, messages, tools, add_generation_prompt=True)
@@ -51,7 +60,7 @@ def encode(
     ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
     labelled = [False] * len(ids)
     end = tokenizer.eos_token_id
-    first_turn = len(messages) - 1 if _prompt_is_read_both_ways(tokenizer) else 0
+    first_turn = len(messages) - 1 if last_only or _prompt_is_read_both_ways(tokenizer) else 0
     for turn, message in enumerate(messages):
         if message["role"] != "assistant" or turn < first_turn:
             continue
@@ -74,16 +83,67 @@ def encode(
     return Encoded(ids, labelled)
 
 
-def examples_of(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Encoded]:
-    """What a conversation that ends with an answer teaches, as few examples as can be.
+def examples_of(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: Sequence[Message],
+    max_length: int | None = None,
+    last_only: bool = False,
+) -> list[Encoded]:
+    """What a conversation teaches, as few examples as can be; of plain text, its pieces.
 
     One example teaches all answers, but for ChatGLM: its prompt is read in both directions, so an earlier answer would
-    be learnt by a model that has already read it. There each answer makes an example of its own.
+    be learnt by a model that has already read it. There each answer makes an example of its own. ``last_only`` learns
+    the last answer alone.
+
+    A conversation longer than ``max_length`` tokens is divided between its rounds (a question with its answer), so that
+    every answer is learnt once, after as many whole rounds as fit, and nothing is cut off. What is longer still, a
+    single round, comes back as it is.
     """
-    if not _prompt_is_read_both_ways(tokenizer):
-        return [encode(tokenizer, messages)]
-    answers = [turn for turn, message in enumerate(messages, start=1) if message["role"] == "assistant"]
-    return [encode(tokenizer, messages[:turn]) for turn in answers]
+    if messages[0]["role"] == "text":
+        return encode_text(tokenizer, messages[0]["content"], max_length)
+    if last_only:
+        return [_latest_rounds(tokenizer, messages, max_length, last_only)[0]]
+    examples: list[Encoded] = []
+    if _prompt_is_read_both_ways(tokenizer):
+        answers = [turn for turn, message in enumerate(messages, start=1) if message["role"] == "assistant"]
+        return [_latest_rounds(tokenizer, messages[:turn], max_length, last_only)[0] for turn in answers]
+    rest = messages
+    while any(message["role"] == "assistant" for message in rest):
+        example, begins = _latest_rounds(tokenizer, rest, max_length, last_only)
+        examples.insert(0, example)
+        rest = rest[:begins]
+    return examples
+
+
+def _latest_rounds(
+    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], max_length: int | None, last_only: bool
+) -> tuple[Encoded, int]:
+    """As many rounds at the end of a conversation as fit, at least one, and where the first of them begins."""
+    system = list(messages[:1]) if messages[0]["role"] == "system" else []
+    later = [turn for turn, message in enumerate(messages) if message["role"] == "user" and turn > len(system)]
+    for begins in [len(system), *later]:
+        example = encode(tokenizer, [*system, *messages[begins:]], last_only=last_only)
+        if max_length is None or len(example.ids) <= max_length:
+            break
+    return replace(example, shortened=begins > len(system)), begins
+
+
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int | None = None) -> list[Encoded]:
+    """Plain text for continued pre-training, in pieces of at most ``max_length`` tokens, all of them labelled.
+
+    The end token follows the last piece alone, for nothing ends between the others. Of ChatGLM each piece is the answer
+    to an empty prompt, [gMASK] <sop>, which is not labelled.
+    """
+    if _prompt_is_read_both_ways(tokenizer):
+        before, ids = tokenizer.build_inputs_with_special_tokens([]), tokenizer.encode_text(text)  # type: ignore[attr-defined]
+    else:
+        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+        begins = tokenizer("").input_ids[:1]
+        before = begins if begins == [tokenizer.bos_token_id] else []
+    ids = [*ids, tokenizer.eos_token_id]
+    room = (max_length or sys.maxsize) - len(before)
+    pieces = [ids[start : start + room] for start in range(0, len(ids), room)]
+    return [Encoded([*before, *piece], [False] * len(before) + [True] * len(piece)) for piece in pieces]
 
 
 def chat_format_hash(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -209,6 +209,7 @@ def nf4_decode(layers: int, dtype: torch.dtype, compiled: bool = True) -> tuple[
             setattr(parent, name, packed.to("cpu"))
     if compiled:
         multiply_compiled(made)
+    made.eval()  # a new layer is in training, where bitsandbytes does not use its product for AVX-512
     return decoder(made), "byte", 8 * weights * 0.5
 
 

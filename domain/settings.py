@@ -95,7 +95,10 @@ class FinetuneConfig(_Table):
     """Forward passes before the optimiser steps."""
 
     max_length: Annotated[int, Field(ge=64)] = 2048
-    """An example longer than this many tokens is left out, and the report says so."""
+    """The most tokens of an example: a longer conversation is divided between its rounds, a longer round left out."""
+
+    labels: Literal["all", "last"] = "all"
+    """Whether all answers of a conversation are learnt, or the last one alone."""
 
     max_train_tokens: Annotated[int, Field(ge=0)] = 0
     """Stop choosing examples when the run would read more tokens than this, epochs included; 0 means no bound."""

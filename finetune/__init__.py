@@ -6,8 +6,23 @@ examples with passages before they come here.
 """
 
 from domain import FinetuneConfig
+from finetune.check import DataReport, check, is_held_out, near_copies
 from finetune.errors import FinetuneError
+from finetune.read import DataFile, look_at, read_data
 from finetune.run import RunReport, finetune
 from finetune.train import Step
 
-__all__ = ["FinetuneConfig", "FinetuneError", "RunReport", "Step", "finetune"]
+__all__ = [
+    "DataFile",
+    "DataReport",
+    "FinetuneConfig",
+    "FinetuneError",
+    "RunReport",
+    "Step",
+    "check",
+    "finetune",
+    "is_held_out",
+    "look_at",
+    "near_copies",
+    "read_data",
+]

@@ -24,7 +24,10 @@ class Chosen:
     numbers: list[int]
     """The place of each among the conversations that were given, counted from 1."""
     too_long: int
+    """How many answers were left out, for they do not fit into ``max_length`` even without what was said before."""
     over_budget: int
+    shortened: int = 0
+    """How many of the examples begin later than their conversation, which is longer than ``max_length``."""
 
     @property
     def tokens(self) -> int:
@@ -46,20 +49,19 @@ class Chosen:
 def choose_examples(
     tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], config: FinetuneConfig
 ) -> Chosen:
-    """Encode the conversations; leave out those over ``max_length``, and the rest once ``max_train_tokens`` is reached.
+    """Encode the conversations; leave out what does not fit ``max_length``, and the rest once ``max_train_tokens`` is
+    reached.
 
     The order is shuffled with ``config.seed`` first, so that a bounded run sees a fair sample.
     """
+    encoded: list[tuple[int, Encoded]] = []
     for number, messages in enumerate(conversations, start=1):
-        if not messages or messages[-1]["role"] != "assistant":
+        if not messages or messages[-1]["role"] not in ("assistant", "text"):
             raise FinetuneError(
                 f"example {number} does not end with an answer of the assistant; there is nothing to learn."
             )
-    encoded = [
-        (number, example)
-        for number, messages in enumerate(conversations, start=1)
-        for example in examples_of(tokenizer, messages)
-    ]
+        examples = examples_of(tokenizer, messages, config.max_length, last_only=config.labels == "last")
+        encoded += [(number, example) for example in examples]
     fitting = [(number, example) for number, example in encoded if len(example.ids) <= config.max_length]
     if not fitting:
         raise FinetuneError(
@@ -87,6 +89,7 @@ def choose_examples(
         [number for number, _ in chosen],
         len(encoded) - len(fitting),
         len(fitting) - len(chosen),
+        sum(example.shortened for _, example in chosen),
     )
 
 

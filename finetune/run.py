@@ -37,6 +37,7 @@ class RunReport:
 
     examples: int
     too_long: int
+    shortened: int
     over_budget: int
     trained_parameters: int
     tokens: int
@@ -102,6 +103,7 @@ def finetune(
             report = RunReport(
                 examples=len(chosen.examples),
                 too_long=chosen.too_long,
+                shortened=chosen.shortened,
                 over_budget=chosen.over_budget,
                 trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
                 tokens=steps[-1].tokens,

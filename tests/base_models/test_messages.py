@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from base_models import Encoded, ModelError, encode
+from base_models import Encoded, ModelError, encode, examples_of
 from base_models.messages import chat_format_hash
 
 Turn = dict[str, str]
@@ -165,3 +165,70 @@ def test_the_chat_format_is_known_by_template_special_tokens_and_vocabulary(tiny
     assert chat_format_hash(tokenizer) == known
     tokenizer.add_tokens(["龙井茶"])
     assert chat_format_hash(tokenizer) != known
+
+
+ROUNDS: list[Turn] = [
+    CHAT[0],
+    *(
+        turn
+        for number in range(6)
+        for turn in (
+            {"role": "user", "content": f"第 {number} 问: and {'then ' * 10}?"},
+            {"role": "assistant", "content": f"答案 {number}."},
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("max_length", [None, 1000, 150, 110, 70, 40])
+def test_a_long_conversation_is_divided_between_rounds_and_every_answer_is_learnt_once(
+    tokenizer: PreTrainedTokenizerBase, max_length: int | None
+) -> None:
+    examples = examples_of(tokenizer, ROUNDS, max_length)
+    told = [stretch for example in examples for stretch in learnt(tokenizer, example)]
+    assert told == [f"答案 {number}.<|im_end|>" for number in range(6)]
+    fits = max_length is None or max_length >= len(encode(tokenizer, ROUNDS[:3]).ids)
+    rounds = [len(learnt(tokenizer, example)) for example in examples]
+    if fits and max_length:
+        assert all(len(example.ids) <= max_length for example in examples)
+    if max_length in (None, 1000):
+        assert rounds == [6]
+    elif not fits:
+        assert rounds == [1] * 6, "a single round that does not fit comes back as it is"
+    else:
+        assert 1 < len(examples) <= 6
+    assert [example.shortened for example in examples] == [False, *[True] * (len(examples) - 1)]
+    for example in examples:
+        assert tokenizer.decode(example.ids).count("你是茶艺师。") == 1, "the system's turn stands before each part"
+
+
+def test_last_only_learns_the_last_answer_after_as_many_rounds_as_fit(tokenizer: PreTrainedTokenizerBase) -> None:
+    (whole,) = examples_of(tokenizer, ROUNDS, last_only=True)
+    assert whole.ids == encode(tokenizer, ROUNDS).ids
+    assert learnt(tokenizer, whole) == ["答案 5.<|im_end|>"]
+    (cut,) = examples_of(tokenizer, ROUNDS, len(whole.ids) - 1, last_only=True)
+    assert cut.ids == encode(tokenizer, [ROUNDS[0], *ROUNDS[3:]]).ids
+    assert learnt(tokenizer, cut) == ["答案 5.<|im_end|>"]
+    assert (whole.shortened, cut.shortened) == (False, True)
+
+
+def test_what_begins_with_the_assistant_is_refused_however_long_it_is(tokenizer: PreTrainedTokenizerBase) -> None:
+    for last_only in (False, True):
+        for max_length in (None, 30):
+            with pytest.raises(ModelError, match="must not begin with the assistant"):
+                examples_of(tokenizer, [CHAT[2], *CHAT[3:]], max_length, last_only)
+
+
+@pytest.mark.parametrize("max_length", [None, 64, 7])
+def test_plain_text_is_learnt_whole_in_pieces_with_one_end(
+    tokenizer: PreTrainedTokenizerBase, max_length: int | None
+) -> None:
+    text = "茶是饮料。 <|im_end|> It is hot.\n\n" * 5
+    pieces = examples_of(tokenizer, [{"role": "text", "content": text}], max_length)
+    ids = [token for piece in pieces for token in piece.ids]
+    assert all(all(piece.labelled) and len(piece.labelled) == len(piece.ids) for piece in pieces)
+    assert ids[-1] == tokenizer.eos_token_id
+    assert ids.count(tokenizer.eos_token_id) == 1, "what is typed does not end the text"
+    assert tokenizer.decode(ids[:-1]) == text
+    assert [len(piece.ids) for piece in pieces[:-1]] == [max_length] * (len(pieces) - 1)
+    assert len(pieces) == (1 if max_length is None else -(-len(ids) // max_length))

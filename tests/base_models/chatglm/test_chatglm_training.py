@@ -55,6 +55,25 @@ def test_a_conversation_makes_one_example_for_each_answer(tokenizer):
     )
 
 
+def test_a_long_conversation_leaves_out_earlier_rounds_of_each_example(tokenizer):
+    longest = len(encode(tokenizer, CONVERSATION).ids)
+    first, second = examples_of(tokenizer, CONVERSATION, longest - 1)
+    assert first == encode(tokenizer, CONVERSATION[:2])
+    assert (second.ids, second.shortened) == (encode(tokenizer, CONVERSATION[2:]).ids, True)
+    (last,) = examples_of(tokenizer, CONVERSATION, last_only=True)
+    assert last == encode(tokenizer, CONVERSATION)
+
+
+@pytest.mark.parametrize("max_length", [None, 8])
+def test_plain_text_answers_an_empty_prompt(tokenizer, max_length):
+    text = "一段文字。<eop> It is long.\n" * 3
+    pieces = examples_of(tokenizer, [{"role": "text", "content": text}], max_length)
+    begin = [tokenizer.gmask_token_id, tokenizer.bos_token_id]
+    assert all(piece.ids[:2] == begin and piece.labelled[:2] == [False, False] for piece in pieces)
+    assert all(all(piece.labelled[2:]) and len(piece.ids) <= (max_length or 10**6) for piece in pieces)
+    assert [token for piece in pieces for token in piece.ids[2:]] == text_example(tokenizer, text)[0][2:]
+
+
 @pytest.fixture(scope="module")
 def small_folder(released, tmp_path_factory):
     return write_released(tmp_path_factory.mktemp("small") / "chatglm", released)

@@ -1,0 +1,106 @@
+"""``lorewright data …``: look at files of examples before a model learns from them."""
+
+from collections import Counter
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from domain import FinetuneConfig, Settings
+
+if TYPE_CHECKING:
+    from finetune import DataFile, DataReport
+
+app = typer.Typer(no_args_is_help=True, help="Look at files of examples before a model learns from them.")
+HELD_OUT = 0.1
+"""Share of a file that is held out where no other file is named."""
+SHOWN = 10
+"""So many problems and near-copies are printed, and the number of the others."""
+
+
+@app.callback()
+def data() -> None:
+    """Look at files of examples before a model learns from them."""
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A jsonl, json, csv, tsv, parquet, txt or md file.")],
+    base_model: Annotated[str, typer.Option(help="The model that would learn from it.")] = Settings().base_model,
+    held_out: Annotated[
+        Path | None, typer.Option(help="Held-out examples to look for near-copies of; else a tenth of FILE.")
+    ] = None,
+    max_length: Annotated[int, typer.Option(min=64, help="The most tokens of an example.")] = (
+        FinetuneConfig().max_length
+    ),
+    labels: Annotated[Literal["all", "last"], typer.Option(help="Which answers are learnt.")] = "all",
+) -> None:
+    """Show what a data file holds and what a model would learn from it: one example, its labelled tokens in colour.
+
+    Ends with status 3 where the file holds records that cannot be read.
+    """
+    from base_models import load_tokenizer
+    from finetune import check as check_data
+    from finetune import look_at
+
+    found = look_at(file)
+    several = Counter(found.layouts).most_common()
+    typer.echo(f"{file}: {len(found.conversations)} conversations ({', '.join(f'{n} {name}' for name, n in several)})")
+    if found.conversations:
+        tokenizer = load_tokenizer(base_model)
+        config = FinetuneConfig(max_length=max_length, labels=labels)
+        _print_report(check_data(tokenizer, found.conversations, config), tokenizer, base_model, max_length)
+        _print_near_copies(found, held_out)
+    _print_some(found.problems, "problems")
+    if found.problems:
+        raise typer.Exit(3)
+
+
+def _print_report(report: "DataReport", tokenizer: Any, base_model: str, max_length: int) -> None:
+    turns = ", ".join(f"{count} of {answers}" for answers, count in report.turns.items())
+    typer.echo(f"answers in a conversation: {turns}; {report.duplicates} stand there twice, word for word")
+    lengths = ", ".join(f"{name} {length:,}" for name, length in report.lengths.items())
+    typer.echo(
+        f"for {base_model}: {report.examples:,} examples, {report.tokens:,} tokens, {report.labelled_tokens:,} of them "
+        f"labelled; tokens of an example: {lengths}"
+    )
+    typer.echo(
+        f"with max_length {max_length}: {report.shortened} begin later than their conversation, {report.too_long} do "
+        "not fit and would be left out"
+    )
+    typer.echo("an example of median length as the model will see it, what it learns in green:")
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    for labelled, group in groupby(zip(report.shown.ids, report.shown.labelled, strict=True), key=itemgetter(1)):
+        text = tokenizer.decode([token for token, _ in group])
+        console.print(Text(text, style="bold green" if labelled else "dim"), end="")
+    console.print()
+
+
+def _print_near_copies(found: "DataFile", file: Path | None) -> None:
+    """Those of another file; without one, those across the split that a run makes by hash."""
+    from finetune import is_held_out, near_copies, read_data
+
+    train = list(zip(found.places, found.conversations, strict=True))
+    if file:
+        held_out = [(f"{file}, {number}", m) for number, m in enumerate(read_data(file), start=1)]
+        where = f"in {file}"
+    else:
+        held_out = [(place, messages) for place, messages in train if is_held_out(messages, HELD_OUT)]
+        train = [(place, messages) for place, messages in train if not is_held_out(messages, HELD_OUT)]
+        where = "that a split by hash holds out"
+    near = near_copies([messages for _, messages in held_out], [messages for _, messages in train])
+    typer.echo(f"of the {len(held_out)} {where}, {len(near)} ask nearly what a training conversation asks")
+    lines = [f"  {held_out[one][0]} and {train[other][0]} share {shared:.0%}" for one, other, shared in near]
+    _print_some(lines, "near-copies")
+
+
+def _print_some(lines: list[str], what: str) -> None:
+    for line in lines[:SHOWN]:
+        typer.echo(line, err=what == "problems")
+    if len(lines) > SHOWN:
+        typer.echo(f"and {len(lines) - SHOWN} more {what}", err=what == "problems")

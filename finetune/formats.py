@@ -1,0 +1,182 @@
+"""One record of a data file, in any of the layouts that people have, becomes one conversation.
+
+A conversation is a list of messages that ends with the assistant's answer; plain text for continued pre-training is a
+single message of the role "text". Which layout a record has is told from its keys:
+
+    messages          {"messages": [{"role": "user", "content": …}, …]}            OpenAI's, and our question files
+    ShareGPT          {"conversations": [{"from": "human", "value": …}, …], "system": …}
+    Alpaca            {"instruction": …, "input": …, "output": …, "system": …, "history": [[question, answer], …]}
+    prompt/response   {"prompt": …, "response": …, "history": …}; "completion" is read as "response"
+    ChatGLM           {"context": "Instruction: …\\nInput: …\\nAnswer: ", "target": …}   of its first trainers, 2023
+    content/summary   {"content": …, "summary": …}                                     of its P-tuning example
+    text              {"text": …}
+
+Other keys are left alone. Values that are absent may be null or empty, as tables (csv, parquet) have them.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+from base_models import Message
+from domain import is_text
+
+Record = Mapping[str, Any]
+
+ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "chatgpt": "assistant",
+    "bing": "assistant",
+    "bard": "assistant",
+    "model": "assistant",
+    "tool": "tool",
+}
+"""What files call those who speak, and what chat templates call them."""
+
+
+def conversation(record: Any) -> tuple[str, list[Message]]:
+    """The name of the record's layout, and its conversation; ValueError with what is wrong, without a full stop."""
+    if not isinstance(record, dict):
+        raise ValueError(f"a {type(record).__name__} where an object with keys should be")
+    given = {key: value for key, value in record.items() if value is not None}
+    fitting = [name for name, (keys, _) in LAYOUTS.items() if all(key in given for key in keys)]
+    if not fitting:
+        known = "; ".join(f"{name}: {', '.join(keys)}" for name, (keys, _) in LAYOUTS.items())
+        keys = ", ".join(map(str, given)) or "(none)"
+        raise ValueError(f"none of the known layouts has the keys {keys}; they have {known}")
+    messages = LAYOUTS[fitting[0]][1](given)
+    _check(messages)
+    return fitting[0], messages
+
+
+def _messages(record: Record) -> list[Message]:
+    turns = _list(record, "messages")
+    return [_turn(turn, f"messages[{place}]", "role", "content") for place, turn in enumerate(turns)]
+
+
+def _sharegpt(record: Record) -> list[Message]:
+    turns = _list(record, "conversations")
+    spoken = []
+    for place, turn in enumerate(turns):
+        keys = ("from", "value") if isinstance(turn, dict) and "from" in turn else ("role", "content")
+        spoken.append(_turn(turn, f"conversations[{place}]", *keys))
+    return [*_system(record), *spoken]
+
+
+def _alpaca(record: Record) -> list[Message]:
+    asked = [_string(record, key).strip() for key in ("instruction", "input") if key in record]
+    return _asked_and_answered(record, "\n".join(part for part in asked if part), _string(record, "output"))
+
+
+def _prompt_response(record: Record) -> list[Message]:
+    return _asked_and_answered(record, _string(record, "prompt"), _string(record, "response"))
+
+
+def _prompt_completion(record: Record) -> list[Message]:
+    return _asked_and_answered(record, _string(record, "prompt"), _string(record, "completion"))
+
+
+def _chatglm(record: Record) -> list[Message]:
+    """The frame "Instruction: …\\nInput: …\\nAnswer:" is taken off: the chat format brings one of its own."""
+    context = _string(record, "context")
+    framed = re.fullmatch(r"\s*Instruction:\s*(.*?)(?:\nInput:\s*(.*?))?\nAnswer:\s*", context, re.DOTALL)
+    asked = "\n".join(part.strip() for part in framed.groups() if part and part.strip()) if framed else context
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": _string(record, "target")}]
+
+
+def _content_summary(record: Record) -> list[Message]:
+    asked, answer = _string(record, "content"), _string(record, "summary")
+    return [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+
+
+def _text(record: Record) -> list[Message]:
+    return [{"role": "text", "content": _string(record, "text")}]
+
+
+LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Record], list[Message]]]] = {
+    "messages": (("messages",), _messages),
+    "ShareGPT": (("conversations",), _sharegpt),
+    "Alpaca": (("instruction", "output"), _alpaca),
+    "prompt/response": (("prompt", "response"), _prompt_response),
+    "prompt/completion": (("prompt", "completion"), _prompt_completion),
+    "ChatGLM": (("context", "target"), _chatglm),
+    "content/summary": (("content", "summary"), _content_summary),
+    "text": (("text",), _text),
+}
+"""The keys that tell a layout, and what reads it; the first that fits is taken."""
+
+
+def _asked_and_answered(record: Record, asked: str, answer: str) -> list[Message]:
+    spoken: list[Message] = []
+    for place, pair in enumerate(_list(record, "history", may_be_empty=True)):
+        if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(said, str) for said in pair):
+            raise ValueError(f"history[{place}] must be a question and its answer, two texts")
+        spoken += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    spoken += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return [*_system(record), *spoken]
+
+
+def _system(record: Record) -> list[Message]:
+    return [{"role": "system", "content": _string(record, "system")}] if record.get("system") else []
+
+
+def _turn(turn: Any, where: str, speaker: str, said: str) -> Message:
+    if not isinstance(turn, dict) or not isinstance(turn.get(speaker), str):
+        raise ValueError(f'{where} must be an object with the keys "{speaker}" and "{said}"')
+    if turn[speaker] not in ROLES:
+        raise ValueError(f"{where}: the role {turn[speaker]!r} is unknown; known are {', '.join(ROLES)}")
+    message: dict[str, Any] = {"role": ROLES[turn[speaker]], "content": turn.get(said)}
+    if turn.get("tool_calls"):
+        message |= {"tool_calls": turn["tool_calls"], "content": turn.get(said) or ""}
+    elif not isinstance(turn.get(said), str):
+        raise ValueError(f'{where}: "{said}" must be a text')
+    return message
+
+
+def _string(record: Record, key: str) -> str:
+    if not isinstance(record[key], str):
+        raise ValueError(f'"{key}" must be a text, not {json.dumps(record[key], ensure_ascii=False, default=str):.60}')
+    return record[key]
+
+
+def _list(record: Record, key: str, may_be_empty: bool = False) -> list[Any]:
+    """A list, or in tables the JSON text of one."""
+    value = record.get(key) or []
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError as error:
+            raise ValueError(f'"{key}" must be a list, or the JSON text of one ({error.msg})') from None
+    if not isinstance(value, list) or not (value or may_be_empty):
+        raise ValueError(f'"{key}" must be a list{"" if may_be_empty else " that is not empty"}')
+    return value
+
+
+def _check(messages: list[Message]) -> None:
+    """Refuse what no model could learn from: nobody asked, nobody answers, half a character."""
+    for place, message in enumerate(messages, start=1):
+        if not message.get("tool_calls") and not message["content"].strip():
+            raise ValueError(f"the {message['role']}'s turn, number {place}, is empty")
+        if not is_text(message["content"]):
+            raise ValueError(f"turn {place} holds half a character (a surrogate such as \\ud83d alone)")
+    roles = [message["role"] for message in messages]
+    if roles == ["text"]:
+        return
+    if "system" in roles[1:]:
+        raise ValueError("only the first turn may be the system's")
+    spoken = roles[1:] if roles[0] == "system" else roles
+    if not spoken or spoken[0] != "user":
+        begins = spoken[0] if spoken else "end after the system"
+        raise ValueError(f"the conversation must begin with the user, not {begins}")
+    if spoken[-1] != "assistant":
+        raise ValueError(f"the conversation must end with the assistant's answer, not with the {spoken[-1]}")
+    for before, after in pairwise(spoken):
+        if (after == "user" and before != "assistant") or (before, after) == ("assistant", "assistant"):
+            raise ValueError(f"the turns of user and assistant must alternate, but {after} follows {before}")

@@ -1,0 +1,162 @@
+"""Data files: jsonl, json, csv, tsv, parquet and plain text, each record with the place it stands at.
+
+What is wrong with a record is kept beside those that are right, so that ``lorewright data check`` can show all of it at
+once; a run refuses the file with the first.
+"""
+
+import codecs
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from base_models import Message
+from finetune.errors import FinetuneError
+from finetune.formats import conversation
+
+KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A value in the place of a record that could not be read."""
+
+    problem: str
+
+
+@dataclass
+class DataFile:
+    """The conversations of one file, in its order, and what was wrong with the rest."""
+
+    path: Path
+    conversations: list[list[Message]] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    """Where each conversation stands: "line 3", "item 3", "row 3"."""
+    layouts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    """One sentence for each record that cannot be learnt from, file and place in it."""
+
+
+def read_data(path: Path) -> list[list[Message]]:
+    """The conversations of a data file, or a :class:`FinetuneError` with the first record that is wrong."""
+    file = look_at(path)
+    if file.problems:
+        others = f" ({len(file.problems)} are wrong; see all: lorewright data check {path})"
+        raise FinetuneError(file.problems[0] + (others if len(file.problems) > 1 else ""))
+    if not file.conversations:
+        raise FinetuneError(f"{path} holds no record, so there is nothing to learn from.")
+    return file.conversations
+
+
+def look_at(path: Path) -> DataFile:
+    """All that a file holds, right and wrong; a :class:`FinetuneError` where it cannot be read as a whole."""
+    file = DataFile(path)
+    for place, record in _records(path):
+        try:
+            if isinstance(record, Wrong):
+                raise ValueError(record.problem)
+            layout, messages = conversation(record)
+        except ValueError as error:
+            file.problems.append(f"{path}, {place}: {error}.")
+        else:
+            file.conversations.append(messages)
+            file.places.append(place)
+            file.layouts[layout] += 1
+    return file
+
+
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    """Each record's place and value, by the file's content where that tells it, else by its name."""
+    if not path.is_file():
+        raise FinetuneError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name one data file.")
+    kind = path.suffix.lower()
+    with path.open("rb") as stream:
+        if stream.read(4) == b"PAR1":
+            return _rows_of_parquet(path)
+    if kind not in KINDS or kind == ".parquet":
+        raise FinetuneError(f"{path} is none of the files that are read: {', '.join(KINDS)}.")
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    if kind in (".jsonl", ".json"):
+        return _items_of_json(path, data) if data.lstrip()[:1] == b"[" else _lines_of_jsonl(data, whole=kind == ".json")
+    text = _decoded(path, data)
+    if kind in (".csv", ".tsv"):
+        return _rows_of_csv(path, text, "\t" if kind == ".tsv" else ",")
+    return iter([("line 1", {"text": text})] if text.strip() else [])
+
+
+def _decoded(path: Path, data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FinetuneError(f"{path}, line {line}: not UTF-8 text ({error.reason}); save the file as UTF-8.") from None
+
+
+def _items_of_json(path: Path, data: bytes) -> Iterator[tuple[str, Any]]:
+    try:
+        items = json.loads(_decoded(path, data))
+    except json.JSONDecodeError as error:
+        raise FinetuneError(
+            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})."
+        ) from None
+    except RecursionError:
+        raise FinetuneError(f"{path}: nested too deeply for a list of records.") from None
+    return ((f"item {number}", item) for number, item in enumerate(items, start=1))
+
+
+def _lines_of_jsonl(data: bytes, whole: bool) -> Iterator[tuple[str, Any]]:
+    """One value a line; with ``whole`` first tried as one value over all lines."""
+    if whole:
+        try:
+            yield "item 1", json.loads(data)
+            return
+        except (ValueError, RecursionError):  # then lines, whose errors say where
+            pass
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        if line.strip():
+            yield f"line {number}", _decoded_line(line)
+
+
+def _decoded_line(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Wrong(f"not UTF-8 text ({error.reason}); save the file as UTF-8")
+    except json.JSONDecodeError as error:
+        return Wrong(f"not valid JSON at column {error.colno} ({error.msg})")
+    except RecursionError:
+        return Wrong("nested too deeply for a record")
+
+
+def _rows_of_csv(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, Any]]:
+    """Rows below a line of column names; empty cells are absent keys. A cell may hold a whole article."""
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    line = 2
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                yield f"line {line}", Wrong(f"not {len(reader.fieldnames or ())} cells, as the first line has")
+            else:
+                yield f"line {line}", {key: value for key, value in row.items() if value != ""}
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise FinetuneError(f"{path}, line {line}: not valid CSV ({error}).") from None
+
+
+def _rows_of_parquet(path: Path) -> Iterator[tuple[str, Any]]:
+    from pyarrow import ArrowException, parquet
+
+    try:
+        batches = parquet.ParquetFile(path).iter_batches()
+        number = 0
+        for batch in batches:
+            for row in batch.to_pylist():
+                number += 1
+                yield f"row {number}", row
+    except ArrowException as error:
+        raise FinetuneError(f"{path}: not a parquet file that can be read ({str(error).splitlines()[0]}).") from None
