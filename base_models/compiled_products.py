@@ -1,10 +1,11 @@
-"""Loops over packed weights, compiled by numba, for processors with AVX2 alone.
+"""Loops over packed weights, compiled by numba: products for processors with AVX2 alone, unpacking for all of x86.
 
-There the products that libraries have for packed weights take longer than memory needs to deliver them: torch's for the
-int8 release of ChatGLM-6B twice as long, for int4 7 times, bitsandbytes' for nf4 122 times (``benchmarks/chatglm.py``
-has them beside these loops, which gain 1.07, 1.8 and 9 times). The loops below read each packed byte once and add up in
-float32. numba compiles them in a second at their first use, with no compiler on the machine; where it is not installed,
-the libraries' products are used. Not used on ARM, where nobody has measured them.
+With AVX2 alone the products that libraries have for packed weights take longer than memory needs to deliver them:
+torch's for the int8 release of ChatGLM-6B twice as long, for int4 7 times, bitsandbytes' for nf4 122 times
+(``benchmarks/chatglm.py`` has them beside these loops, which gain 1.07, 1.8 and 9 times). The loops below read each
+packed byte once and add up in float32. With AVX-512 the libraries' products are as fast or faster, and only int4 is unpacked here, for prompts. numba
+compiles the loops in a second at their first use, with no compiler on the machine; where it is not installed, torch
+does it all. Not used on ARM, where nobody has measured them.
 
     int8, int4   the released layouts, see chatglm/quantization_chatglm.py
     nf4          byte j of a row = code of weight 2j in the high nibble, of 2j + 1 in the low one; a code's value, times
@@ -21,21 +22,29 @@ import torch
 
 FEW_ROWS = 16
 """Up to so many rows of inputs these products beat unpacking a matrix."""
+TILE = 256
+"""Columns that are unpacked together."""
 NF4_BLOCK = 64
 """Weights that share a scale in nf4: the paper's number and bitsandbytes' default; a constant, so that the loop over
 them becomes vector instructions."""
 
 
 @lru_cache(maxsize=1)
-def wanted() -> bool:
-    """Whether this processor gains by it, and numba is installed."""
-    if torch.backends.cpu.get_cpu_capability() != "AVX2":
+def can_compile() -> bool:
+    """Whether this is a processor on which the loops were measured, and numba is installed."""
+    if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
         return False
     try:
         import numba  # noqa: F401
     except ImportError:
         return False
     return True
+
+
+@lru_cache(maxsize=1)
+def wanted() -> bool:
+    """Whether this processor gains by the products below."""
+    return torch.backends.cpu.get_cpu_capability() == "AVX2" and can_compile()
 
 
 def product(inputs: torch.Tensor, weight: torch.Tensor, bits: int) -> torch.Tensor:
@@ -53,6 +62,18 @@ def unpack(weight: torch.Tensor) -> torch.Tensor:
     result = np.empty((len(weight), 2 * weight.shape[1]), np.float32)
     _by_rows(_unpack_int4, [], weight.numpy(), result)
     return torch.from_numpy(result)
+
+
+def unpack_laid_out(weight: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """The integers, float32 [out, in], of an int4 weight [out, in / 2] that lies as torch's product wants it.
+
+    Blocks of rows lie column by column; ``order`` says which row of its block each nibble of a column is of.
+    """
+    block = len(order)
+    columns = weight.view(len(weight) // block, -1, block // 2)
+    result = np.empty((len(columns), block, columns.shape[1]), np.float32)
+    _by_rows(_unpack_columns, [order.numpy()], columns.numpy(), result)
+    return torch.from_numpy(result).flatten(0, 1)
 
 
 def nf4_product(inputs: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
@@ -105,7 +126,7 @@ def _compiled() -> dict[Callable[..., None], Callable[..., None]]:
 
     # "reassoc": the sums may be taken in any order, without which no vector instruction can take them
     compile_loop: Any = njit(fastmath={"reassoc", "contract"}, nogil=True)
-    return {loop: compile_loop(loop) for loop in (_int8, _int4, _unpack_int4, _nf4, _unpack_nf4)}
+    return {loop: compile_loop(loop) for loop in (_int8, _int4, _unpack_int4, _unpack_columns, _nf4, _unpack_nf4)}
 
 
 def _int8(inputs: Any, weight: Any, result: Any) -> None:
@@ -138,6 +159,19 @@ def _unpack_int4(weight: Any, result: Any) -> None:
             both = np.int32(weight[row, j])
             result[row, 2 * j] = np.float32(both >> np.int32(4))
             result[row, 2 * j + 1] = np.float32(np.int32(both << np.int32(28)) >> np.int32(28))
+
+
+def _unpack_columns(order: Any, columns: Any, result: Any) -> None:
+    """A tile of columns at a time, which stays in the processor's first cache while row after row is read from it."""
+    for block in range(columns.shape[0]):
+        for start in range(0, columns.shape[1], TILE):
+            stop = min(start + TILE, columns.shape[1])
+            for j in range(columns.shape[2]):
+                low, high = result[block, order[2 * j]], result[block, order[2 * j + 1]]
+                for i in range(start, stop):
+                    both = np.int32(columns[block, i, j])
+                    low[i] = np.float32((both & np.int32(15)) - np.int32(8))
+                    high[i] = np.float32((both >> np.int32(4)) - np.int32(8))
 
 
 def _nf4(inputs: Any, pairs: Any, scales: Any, weight: Any, result: Any) -> None:

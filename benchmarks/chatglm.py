@@ -6,7 +6,7 @@ A few layers with random weights (4096 wide, the real shapes) are timed beside t
 the rate of one matrix product in the same dtype, and the rate at which memory is read. Decoding reads every weight once
 a token, so its limit is memory; prefilling and training are limited by matrix products. Given are shares of the limits,
 medians over interleaved runs. The embedding and the head are left out of what is timed. Results go to
-benchmarks/results/chatglm.json.
+benchmarks/results/chatglm-CAPABILITY.json.
 """
 
 import argparse
@@ -68,7 +68,7 @@ def main() -> None:
         "hardware": hardware() | {"dtype": str(dtype)},
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "bitsandbytes")},
     }
-    file = Path(__file__).parent / "results" / "chatglm.json"
+    file = Path(__file__).parent / "results" / f"chatglm-{hardware()['cpu_capability']}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"written to {file}")

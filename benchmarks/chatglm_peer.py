@@ -7,7 +7,7 @@ virtual environment that has chatglm-cpp 0.4.2, built from its source package (a
 with CMake 4: CMAKE_POLICY_VERSION_MINIMUM=3.5). From the fp16 shards are made the released int4 layout (4 bits, one
 scale a row; embedding and head in half precision) and the peer's q4_0 file (4 bits, one scale in 32 weights, embedding
 and head too). Each side is a process of its own, one after the other, round by round; a prompt is read and tokens are
-made greedily, after one warm-up. Medians go to benchmarks/results/chatglm_peer.json.
+made greedily, after one warm-up. Medians go to benchmarks/results/chatglm_peer-CAPABILITY.json.
 """
 
 import argparse
@@ -91,7 +91,7 @@ def main() -> None:
         "tokens_per_second": medians,
         "hardware": hardware(),
     }
-    file = Path(__file__).parent / "results" / "chatglm_peer.json"
+    file = Path(__file__).parent / "results" / f"chatglm_peer-{hardware()['cpu_capability']}.json"
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"written to {file}")

@@ -56,8 +56,8 @@ class PackedLinear(nn.Linear):
         packed = self.weight[start:stop]
         if self.bits == 8:
             return packed
-        if packed.device.type == "cpu" and compiled_products.wanted():
-            return compiled_products.unpack(packed)  # in a process that has these, no weight is laid out otherwise
+        if packed.device.type == "cpu" and compiled_products.can_compile():
+            return _unpack_compiled(packed) if self.laid_out else compiled_products.unpack(packed)
         return _numbers_laid_out(packed) if self.laid_out else _unpack(packed)
 
     def released_weight(self) -> torch.Tensor:
@@ -186,6 +186,10 @@ def _layout() -> tuple[int, torch.Tensor]:
 
 def _nibbles(laid_out: torch.Tensor) -> torch.Tensor:
     return torch.stack((laid_out & 15, laid_out >> 4), -1).flatten(1)
+
+
+def _unpack_compiled(laid_out: torch.Tensor) -> torch.Tensor:
+    return compiled_products.unpack_laid_out(laid_out, _layout()[1])
 
 
 def _numbers_laid_out(laid_out: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from base_models import compiled_products
-from base_models.chatglm.quantization_chatglm import PackedLinear, _pack, quantize
+from base_models.chatglm.quantization_chatglm import (
+    PackedLinear,
+    _layout,
+    _numbers_laid_out,
+    _pack,
+    _to_laid_out,
+    quantize,
+)
 
 pytest.importorskip("numba", reason="numba, an optional part, is not installed")
 
@@ -57,6 +64,15 @@ def test_a_layer_uses_them_and_has_the_gradient_of_its_matrix(bits, dtype, monke
 def test_int4_is_unpacked_as_it_was_packed():
     numbers = torch.randint(-8, 8, (7, 30), dtype=torch.int8)
     assert torch.equal(compiled_products.unpack(_pack(numbers)), numbers.float())
+
+
+@pytest.mark.skipif(not hasattr(torch, "_weight_int4pack_mm_for_cpu"), reason="this torch has no int4 product")
+@pytest.mark.parametrize("in_features", [64, 320, 640])
+def test_int4_is_unpacked_from_the_layout_of_torchs_product(in_features):
+    numbers = torch.randint(-8, 8, (192, in_features), dtype=torch.int8)
+    laid_out = _to_laid_out(_pack(numbers))
+    assert torch.equal(compiled_products.unpack_laid_out(laid_out, _layout()[1]), numbers.float())
+    assert torch.equal(_numbers_laid_out(laid_out), numbers), "and so without numba"
 
 
 def test_what_is_not_finite_stays_so():
