@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from assistant import data_commands
-from assistant.settings_flags import settings_flags
+from assistant.settings_flags import settings_flags, validated
 from domain import Domain, DomainError, FinetuneConfig, create_domain
 
 app = typer.Typer(
@@ -128,7 +128,7 @@ def finetune(
     opened = Domain.open(domain)
     if base_model:
         opened = with_base_model(opened, base_model)
-    settings = _validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
+    settings = validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
     if not again and is_up_to_date(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
         return
@@ -260,17 +260,6 @@ def _adapter_name(option: str | None) -> str | None:
     return "" if option == "base" else option
 
 
-def _validated(model: type[FinetuneConfig], values: dict[str, Any]) -> FinetuneConfig:
-    from pydantic import ValidationError
-
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        flag = "--" + str(problem["loc"][0]).replace("_", "-")
-        raise DomainError(f"{flag} {problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}.") from None
-
-
 def main() -> None:
     """Entry point: errors are one sentence, unless ``--debug`` asks for the traceback."""
     os.environ.setdefault("LANGSMITH_TRACING", "false")
@@ -280,6 +269,7 @@ def main() -> None:
     if not debug:  # what libraries say to their developers is no help to a user
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", module="peft")
         os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the page's process
         for library in ("bitsandbytes", "pypdf"):
             logging.getLogger(library).setLevel(logging.ERROR)

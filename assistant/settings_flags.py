@@ -3,10 +3,14 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+
+from domain import DomainError
+
+T = TypeVar("T", bound=BaseModel)
 
 
 def settings_flags(table: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -44,3 +48,13 @@ def settings_flags(table: type[BaseModel]) -> Callable[[Callable[..., None]], Ca
 
 def _flag_type(annotation: Any) -> Any:
     return list[str] if annotation == tuple[str, ...] else annotation | None
+
+
+def validated(model: type[T], values: dict[str, Any]) -> T:
+    """The table with these values, or a :class:`DomainError` that names the flag that is wrong."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        flag = "--" + str(problem["loc"][0]).replace("_", "-")
+        raise DomainError(f"{flag} {problem['input']}: {problem['msg'][0].lower()}{problem['msg'][1:]}.") from None

@@ -74,13 +74,13 @@ def tune(
     from assistant.indexing import calibrate
     from assistant.prompts import Prompts
     from assistant.training import training_conversations
-    from base_models import load
-    from finetune import finetune
+    from finetune import finetune, load_base
     from indexes import Index
 
     output = domain.adapter(run)
     questions = read_questions(domain.train_questions)
     inputs = _inputs(domain, domain.train_questions)
+    base = load_base(domain.settings.base_model, config)
     progress("reading questions", 0, len(questions))
     with Index.open(domain) as index:
         _check_documents(index, questions, domain.train_questions)
@@ -93,7 +93,7 @@ def tune(
             "write questions with their answers into it (README shows how)."
         )
     with _only_trainer(output):
-        report = finetune(load(domain.settings.base_model), conversations, output, config, inputs, on_step)
+        report = finetune(base, conversations, output, config, inputs, on_step)
     if Domain.open(domain.path).settings.base_model != domain.settings.base_model:
         set_setting(domain.settings_file, "base_model", domain.settings.base_model)
     set_setting(domain.settings_file, "adapter", run)

@@ -14,9 +14,12 @@ from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, i
 
 if TYPE_CHECKING:
     from base_models.embedding import Embedder, load_embedder
+    from base_models.forecast import config_of
     from base_models.generation import Generation, Sampling, generate, stream
-    from base_models.loading import LoadedModel, load, load_tokenizer
+    from base_models.loaded_model import LoadedModel, bare
+    from base_models.loading import load, load_tokenizer
     from base_models.messages import Encoded, Message, encode, examples_of
+    from base_models.packing import packed
 
 # Read when torch is loaded: its idle threads would keep the cores that compiled_products.py needs for its own.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -28,9 +31,12 @@ _LAZY = {
     "Sampling": "generation",
     "generate": "generation",
     "stream": "generation",
-    "LoadedModel": "loading",
+    "LoadedModel": "loaded_model",
+    "bare": "loaded_model",
+    "config_of": "forecast",
     "load": "loading",
     "load_tokenizer": "loading",
+    "packed": "packing",
     "Encoded": "messages",
     "Message": "messages",
     "encode": "messages",
@@ -47,8 +53,10 @@ __all__ = [
     "Message",
     "ModelError",
     "Sampling",
+    "bare",
     "cache_folder",
     "cached_models",
+    "config_of",
     "encode",
     "examples_of",
     "fetch",
@@ -59,6 +67,7 @@ __all__ = [
     "load",
     "load_embedder",
     "load_tokenizer",
+    "packed",
     "read_manifest",
     "seal_adapter",
     "stream",

@@ -11,7 +11,7 @@ from typing import Any
 from base_models.adapters import seal_adapter
 from base_models.convert_bin import read_bin
 from base_models.errors import ModelError
-from base_models.loading import LoadedModel
+from base_models.loaded_model import LoadedModel
 from domain import whole_folder
 
 

@@ -3,9 +3,9 @@
 With AVX2 alone the products that libraries have for packed weights take longer than memory needs to deliver them:
 torch's for the int8 release of ChatGLM-6B twice as long, for int4 7 times, bitsandbytes' for nf4 122 times
 (``benchmarks/chatglm.py`` has them beside these loops, which gain 1.07, 1.8 and 9 times). The loops below read each
-packed byte once and add up in float32. With AVX-512 the libraries' products are as fast or faster, and only int4 is unpacked here, for prompts. numba
-compiles the loops in a second at their first use, with no compiler on the machine; where it is not installed, torch
-does it all. Not used on ARM, where nobody has measured them.
+packed byte once and add up in float32. With AVX-512 the libraries' products are used, and only int4 is unpacked here,
+for prompts. numba compiles the loops in a second at their first use, with no compiler on the machine; where it is not
+installed, torch does it all. Not used on ARM, where nobody has measured them.
 
     int8, int4   the released layouts, see chatglm/quantization_chatglm.py
     nf4          byte j of a row = code of weight 2j in the high nibble, of 2j + 1 in the low one; a code's value, times

@@ -173,7 +173,7 @@ def _as_it_is(tensor: torch.Tensor) -> torch.Tensor:
 def _with_lora(model: Any, r: int) -> Any:
     from peft import LoraConfig, get_peft_model
 
-    from base_models.loading import attention_projections
+    from base_models.loaded_model import attention_projections
 
     targets = attention_projections(model)
     return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=r, target_modules=targets))

@@ -19,7 +19,7 @@ from transformers import (
     TextIteratorStreamer,
 )
 
-from base_models.loading import LoadedModel
+from base_models.loaded_model import LoadedModel
 from base_models.messages import Message, encode
 
 HALF_CHARACTER = "\ufffd"

@@ -1,4 +1,4 @@
-"""One function that loads any causal chat model, and the object it returns.
+"""One function that loads any causal chat model, and one for its tokenizer alone.
 
 Not supported here: encoder models (see ``embedding.py``), checkpoints that bring their own code; ChatGLM-6B, whose
 checkpoint does, is known natively (``base_models/chatglm``). ``.bin`` checkpoints are converted first (``fetch.py``).
@@ -6,11 +6,8 @@ The CUDA and MPS branches were written with care but could not be run on the mac
 """
 
 import json
-import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MethodType
 from typing import Any, Literal
@@ -20,113 +17,18 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
-from base_models.adapters import check_adapter
 from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
 from base_models.fetch import fetch, fingerprint, loadable
 from base_models.hardware import choose_device, choose_dtype, fits, freeing_at_once
+from base_models.loaded_model import LoadedModel
 from base_models.messages import chat_format_hash
 from base_models.pieces import multiplies_bfloat16, multiply_in_float32
 
 Quantization = Literal["nf4", "int8"]
 ONLY_HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """For everything that transformers reads; without the second it would ask at the terminal."""
-
-
-@dataclass
-class LoadedModel:
-    """A causal chat model in memory, with the adapters that were put on it so far."""
-
-    name: str
-    """Catalogue name, or the path it was loaded from."""
-    fingerprint: str
-    """SHA-256 that names the base weights."""
-    model: Any
-    """The transformers model; a ``peft.PeftModel`` around it once an adapter was used."""
-    tokenizer: PreTrainedTokenizerBase
-    chat_format: str
-    """SHA-256 of chat template, special tokens and vocabulary."""
-    adapter: Path | None = None
-    """The adapter that answers where ``generate`` and ``stream`` are not told another one; None is the bare base."""
-    _lock: threading.RLock = field(default_factory=threading.RLock)
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
-
-    @property
-    def lora_target_modules(self) -> list[str]:
-        """Names of the linear layers that get a LoRA by default: the catalogue's, else every attention projection."""
-        if self.name in CATALOGUE:
-            return list(find(self.name).target_modules)
-        return attention_projections(self.model)
-
-    @contextmanager
-    def using(self, adapter: Path | None) -> Iterator[Any]:
-        """Yield the model with that adapter switched on (None: the bare base model), for one thread at a time.
-
-        The base weights are in memory once, however many adapters are in use; switching takes milliseconds.
-        """
-        from peft import PeftModel
-
-        with self._lock:
-            if adapter is not None:
-                name = self._put_on(Path(adapter))
-                self.model.set_adapter(name)
-                yield self.model
-            elif isinstance(self.model, PeftModel):
-                with self.model.disable_adapter():
-                    yield self.model
-            else:
-                yield self.model
-
-    def _put_on(self, folder: Path) -> str:
-        """Load the adapter into the model unless these very weights are there already; return peft's name for it."""
-        from peft import PeftConfig, PeftModel
-
-        manifest = check_adapter(folder, self.fingerprint, self.chat_format)
-        name = manifest["adapter_sha256"]
-        if isinstance(self.model, PeftModel) and name in self.model.peft_config:
-            return name
-        config = PeftConfig.from_pretrained(str(folder))
-        if isinstance(self.model, PeftModel):
-            self.model.add_adapter(name, config)
-        else:
-            self.model = PeftModel(self.model, config, adapter_name=name)
-        fits = False
-        try:
-            result = self.model.load_adapter(str(folder), adapter_name=name)
-            absent = [key for key in result.missing_keys if "lora_" in key]
-            fits = not absent and not result.unexpected_keys
-            if not fits:
-                raise ModelError(
-                    f"adapter {folder.name} does not fit {self.name}: {len(absent)} of its tensors are missing and "
-                    f"{len(result.unexpected_keys)} are unknown to the model; train it again."
-                )
-        except RuntimeError as error:  # so torch refuses other shapes, at the length of a page
-            raise ModelError(
-                f"adapter {folder.name} does not fit {self.name}: its tensors have other shapes; train it again."
-            ) from error
-        finally:
-            if not fits:
-                self._take_off(name)
-        self.model.eval()
-        return name
-
-    def _take_off(self, name: str) -> None:
-        """Remove an adapter; the bare model stays when it was the only one, as before it was put on."""
-        if len(self.model.peft_config) == 1:
-            self.model = self.model.unload()
-        else:
-            self.model.delete_adapter(name)
-
-
-def attention_projections(model: torch.nn.Module) -> list[str]:
-    """Names of a model's linear layers that, by their names, project queries, keys, values or attention's output."""
-    attention = re.compile(r"(^|[._])(query|key|value|qkv|[qkvo])_?(key_value|proj)?$|c_attn")
-    layers = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
-    return sorted(layer for layer in layers if attention.search(layer))
 
 
 def load(

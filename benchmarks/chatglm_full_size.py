@@ -27,7 +27,6 @@ import base_models  # noqa: F401 - before torch, for its threads  # isort: skip
 import psutil
 import torch
 from hardware import hardware
-from peft import LoraConfig, get_peft_model
 
 from base_models import LoadedModel, ModelError, Sampling, fingerprint, generate, load
 from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
@@ -36,6 +35,7 @@ from base_models.fetch import loadable
 from base_models.forecast import forecast
 from base_models.messages import Encoded
 from domain import FinetuneConfig
+from finetune.methods import make
 from finetune.train import train
 
 PROMPT, ANSWER, STEPS = 128, 16, 2
@@ -167,9 +167,8 @@ def train_steps(loaded: LoadedModel, length: int) -> dict[str, Any]:
     config = loaded.model.config
     ids = [config.gmask_token_id, config.bos_token_id, *(1000 + number % 5000 for number in range(length - 2))]
     example = Encoded(ids, [False, False, *[True] * (length - 2)])
-    lora = LoraConfig(task_type="CAUSAL_LM", r=8, lora_alpha=16, target_modules=loaded.lora_target_modules)
-    tuned = get_peft_model(loaded.model, lora)
     chosen = FinetuneConfig(num_train_epochs=STEPS, gradient_accumulation_steps=1, warmup_steps=0)
+    tuned = make(loaded, loaded.model, chosen, STEPS)
     start = time.perf_counter()
     steps = train(tuned, [example], chosen, loaded.tokenizer.pad_token_id)
     return {

@@ -24,7 +24,9 @@ from transformers import Trainer, TrainingArguments
 from base_models import Encoded, LoadedModel, Message, load
 from domain import FinetuneConfig, read_questions
 from finetune.data import IGNORED, choose_examples
+from finetune.methods import learning_rate
 from finetune.train import train
+from finetune.tuned import Tuned
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook"
 EXAMPLES = 12
@@ -90,7 +92,7 @@ def timed(function, base: LoadedModel, examples: list[Encoded], config: Finetune
 
 def our_loop(model, examples: list[Encoded], config: FinetuneConfig, pad: int) -> float:  # type: ignore[no-untyped-def]
     start = time.perf_counter()
-    train(model, examples, config, pad)
+    train(Tuned(model), examples, config, pad)
     return time.perf_counter() - start
 
 
@@ -113,7 +115,7 @@ def trainer(model, examples: list[Encoded], config: FinetuneConfig, pad: int) ->
             per_device_train_batch_size=config.per_device_train_batch_size,
             gradient_accumulation_steps=config.gradient_accumulation_steps,
             num_train_epochs=config.num_train_epochs,
-            learning_rate=config.learning_rate,
+            learning_rate=learning_rate(config),
             lr_scheduler_type=config.lr_scheduler_type,
             max_grad_norm=config.max_grad_norm,
             report_to=[],

@@ -1,7 +1,7 @@
 """The schema of ``domain.toml``: every key, its type, its default and the sentence that explains it.
 
-This file is the only place where a setting is written down: the command line's flags, the comments of a new
-``domain.toml`` and the checks on an old one are all made from it. Names are those of
+Here and in finetune_settings.py, and nowhere else, a setting is written down: the command line's flags, the comments of
+a new ``domain.toml`` and the checks on an old one are all made from them. Names are those of
 ``transformers.TrainingArguments`` and ``peft.LoraConfig`` where those have one.
 """
 
@@ -12,21 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from domain.errors import DomainError
 from domain.files import write_text
+from domain.finetune_settings import FinetuneConfig, Table
 
 
-class _Table(BaseModel):
-    """A table of ``domain.toml``: unknown keys and wrong types are errors; docstrings below fields are help texts."""
-
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class RetrievalSettings(_Table):
+class RetrievalSettings(Table):
     """What is read into the index and what is found again."""
 
     k: Annotated[int, Field(ge=1, le=20)] = 3
@@ -39,7 +32,7 @@ class RetrievalSettings(_Table):
     """Weight of meaning (dense vectors) against words (full text) in the ranking: 0 is words only, 1 meaning only."""
 
 
-class AnswerSettings(_Table):
+class AnswerSettings(Table):
     """How answers are written."""
 
     max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 192
@@ -55,62 +48,7 @@ class AnswerSettings(_Table):
     """Say "not in the documents" when the passages found do not carry an answer."""
 
 
-class FinetuneConfig(_Table):
-    """One training run of a LoRA adapter."""
-
-    r: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Rank of the LoRA matrices (Hu et al. 2021)."""
-
-    lora_alpha: Annotated[float, Field(gt=0)] = 16.0
-    """The adapter's output is scaled by lora_alpha / r."""
-
-    lora_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Dropout on the adapter's input during training."""
-
-    target_modules: tuple[str, ...] = ()
-    """Names of the linear layers that get an adapter; empty takes the catalogue's choice for the model."""
-
-    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    """Highest learning rate of AdamW."""
-
-    lr_scheduler_type: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the learning rate falls after the warm-up."""
-
-    warmup_steps: Annotated[float, Field(ge=0)] = 0.05
-    """Optimiser steps of rising learning rate; below 1 it is a share of all steps."""
-
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """AdamW's decoupled weight decay."""
-
-    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
-    """Gradients are scaled down to this norm."""
-
-    num_train_epochs: Annotated[float, Field(gt=0)] = 2.0
-    """How often each example is seen."""
-
-    per_device_train_batch_size: Annotated[int, Field(ge=1)] = 1
-    """Examples in one forward pass; padding costs time on a CPU, so 1 is usually fastest there."""
-
-    gradient_accumulation_steps: Annotated[int, Field(ge=1)] = 8
-    """Forward passes before the optimiser steps."""
-
-    max_length: Annotated[int, Field(ge=64)] = 2048
-    """The most tokens of an example: a longer conversation is divided between its rounds, a longer round left out."""
-
-    labels: Literal["all", "last"] = "all"
-    """Whether all answers of a conversation are learnt, or the last one alone."""
-
-    max_train_tokens: Annotated[int, Field(ge=0)] = 0
-    """Stop choosing examples when the run would read more tokens than this, epochs included; 0 means no bound."""
-
-    retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the examples that are shown with retrieved passages, as questions are when the index is on."""
-
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
-    """Seed of everything random in the run."""
-
-
-class Settings(_Table):
+class Settings(Table):
     """All of ``domain.toml``."""
 
     base_model: str = "qwen2.5-coder-0.5b-instruct"
@@ -150,15 +88,15 @@ def new_settings_text(**chosen: str) -> str:
     """
     _validated(chosen, Path("domain.toml"), "")
     lines = ["# What this assistant is. A key that starts with # shows its default; remove the # to change it.", ""]
-    tables: list[tuple[str, type[_Table]]] = [
+    tables: list[tuple[str, type[Table]]] = [
         ("", Settings),
-        *((name, type(table)) for name, table in Settings() if isinstance(table, _Table)),
+        *((name, type(table)) for name, table in Settings() if isinstance(table, Table)),
     ]
     for table_name, table in tables:
         if table_name:
             lines += [f"[{table_name}]"]
         for key, field in table.model_fields.items():
-            if isinstance(field.default, _Table):
+            if isinstance(field.default, Table):
                 continue
             value = chosen.get(key, field.default) if not table_name else field.default
             assignment = f"{key} = {tomlkit.item(list(value) if isinstance(value, tuple) else value).as_string()}"

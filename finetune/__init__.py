@@ -1,4 +1,4 @@
-"""Examples become an adapter: a LoRA on any causal chat model, trained by one compact loop.
+"""Examples become an adapter, by any method of the table in methods.py, trained by one compact loop.
 
 This room is given conversations (messages) and a base model, and leaves a folder that ``base_models.loading`` accepts.
 It knows nothing of documents, passages or prompts: who wants the tuned model to answer from passages renders the
@@ -9,8 +9,8 @@ from domain import FinetuneConfig
 from finetune.check import DataReport, check, is_held_out, near_copies
 from finetune.errors import FinetuneError
 from finetune.read import DataFile, look_at, read_data
-from finetune.run import RunReport, finetune
-from finetune.train import Step
+from finetune.run import RunReport, finetune, load_base
+from finetune.steps import Step
 
 __all__ = [
     "DataFile",
@@ -22,6 +22,7 @@ __all__ = [
     "check",
     "finetune",
     "is_held_out",
+    "load_base",
     "look_at",
     "near_copies",
     "read_data",

@@ -1,13 +1,18 @@
 """What a run needs to go on where it was stopped: all that the training loop reads and changes.
 
-``adapters/NAME.checkpoint`` is one safetensors file: trained parameters, optimiser states and random states; in its
-metadata the steps so far, the schedule, and the key of what is being trained. It is one file, so that a later state
-replaces an earlier one in a single rename. A run that goes on from it ends bit for bit as one that was never stopped,
-on the same machine: the thread count is kept, for sums differ with it.
+    adapters/NAME.checkpoint/step-000012.safetensors     trained parameters, optimiser states, random states, the best
+                                                         parameters so far, and what else a method learns from; in its
+                                                         metadata the steps so far, the schedule, the key of what is
+                                                         being trained, and a checksum over all of it
+
+Each state is one file that appears whole (temporary file, fsync, rename); the last SAVED of them are kept, so that a
+damaged one costs steps, not the run. A run that goes on ends bit for bit as one that was never stopped, on the same
+machine: the thread count is kept, for sums differ with it.
 """
 
 import hashlib
 import json
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,85 +24,156 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from domain import whole_file
+from finetune.steps import Best, Step
+from finetune.tuned import Tuned
 
+SAVED = 2
+"""How many states are kept."""
 SAVING_SHARE = 0.05
-"""At most about this share of the time goes into saving."""
+"""Where save_steps does not say otherwise, at most about this share of the time goes into saving."""
+
+
+@dataclass
+class Learning:
+    """The parts of the training loop whose state a checkpoint holds."""
+
+    tuned: Tuned
+    parameters: Sequence[torch.nn.Parameter]
+    optimizer: Any
+    scheduler: Any
+    scaler: Any
 
 
 @dataclass
 class Checkpoint:
-    """Where a run's state is kept; ``key`` says what is being trained, and a state of another key is not used."""
+    """Where a run's states are kept; ``key`` says what is being trained, and a state of another key is not used."""
 
-    file: Path
+    folder: Path
     key: str
+    save_steps: int = 0
+    """Save after so many steps; 0: as often as SAVING_SHARE allows."""
     _saved_at: float = field(default=0.0, init=False)
     _cost: float = field(default=0.0, init=False)
 
-    def restore(self, parameters: Sequence[torch.nn.Parameter], optimizer: Any, scheduler: Any) -> list[dict[str, Any]]:
-        """Put everything back as it was saved, and return the steps done; none if there is nothing to restore."""
-        try:
-            with safe_open(self.file, "pt") as file:
-                state = json.loads(file.metadata()["state"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-        except (OSError, SafetensorError):  # none there, or damaged: the run begins anew
-            return []
-        if state["key"] != self.key:
-            return []
-        torch.set_num_threads(state["threads"])
-        with torch.no_grad():
-            for index, parameter in enumerate(parameters):
-                parameter.copy_(tensors[f"parameter.{index}"])
-        moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, number, part = name.split(".")
-                moments.setdefault(int(number), {})[part] = tensor
-        optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
-        scheduler.load_state_dict(state["scheduler"] | {"lr_lambdas": [None] * len(state["param_groups"])})
-        torch.set_rng_state(tensors["random.cpu"])
-        if torch.cuda.is_available():
-            torch.cuda.set_rng_state_all([tensors[name] for name in sorted(tensors) if name.startswith("random.cuda")])
-        return state["steps"]
+    def restore(self, learning: Learning) -> tuple[list[Step], Best]:
+        """Put everything back as the newest whole state of this key has it, and return the steps done and the best
+        parameters; none where there is nothing to go on from."""
+        for file in sorted(self.folder.glob("step-*.safetensors"), reverse=True):
+            found = _read(file)
+            if found and found[0]["key"] == self.key:
+                return _put_back(learning, *found)
+        return [], Best()
 
-    def save(
-        self,
-        parameters: Sequence[torch.nn.Parameter],
-        optimizer: Any,
-        scheduler: Any,
-        steps: Sequence[Any],
-    ) -> None:
-        """Save the state after the last of ``steps`` (dataclasses), unless too little time has passed."""
+    def save(self, learning: Learning, steps: Sequence[Step], best: Best) -> None:
+        """Save the state after the last of ``steps``, unless it is not yet time to."""
         now = time.monotonic()
-        if now - self._saved_at < self._cost / SAVING_SHARE:
+        if self.save_steps:
+            if steps[-1].step % self.save_steps:
+                return
+        elif now - self._saved_at < self._cost / SAVING_SHARE:
             return
-        saved = optimizer.state_dict()
-        tensors = {f"parameter.{index}": parameter.detach() for index, parameter in enumerate(parameters)}
-        for number, moments in saved["state"].items():
-            tensors |= {f"optimizer.{number}.{part}": tensor for part, tensor in moments.items()}
-        tensors["random.cpu"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            tensors |= {f"random.cuda.{n:03}": state for n, state in enumerate(torch.cuda.get_rng_state_all())}
-        state = {
-            "key": self.key,
-            "threads": torch.get_num_threads(),
-            "steps": [asdict(step) for step in steps],
-            "param_groups": saved["param_groups"],
-            "scheduler": {name: value for name, value in scheduler.state_dict().items() if name != "lr_lambdas"},
-        }
-        with whole_file(self.file) as partial:
-            on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        state, tensors = _taken(learning, steps, best)
+        state["key"] = self.key
+        self.folder.mkdir(parents=True, exist_ok=True)
+        metadata = {"state": json.dumps(state), "checksum": _checksum(json.dumps(state), tensors)}
+        with whole_file(self.folder / f"step-{steps[-1].step:06}.safetensors") as partial:
             try:
-                save_file(on_cpu, partial, metadata={"state": json.dumps(state)})
+                save_file(tensors, partial, metadata=metadata)
             except SafetensorError as error:  # its writer's way to say that the disk is full
-                raise OSError(f"{self.file} could not be written: {error}") from None
+                raise OSError(f"{self.folder} could not be written: {error}") from None
+        for older in sorted(self.folder.glob("step-*.safetensors"))[:-SAVED]:
+            older.unlink()
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - now
 
     def remove(self) -> None:
-        """Delete the state: the run is finished."""
-        self.file.unlink(missing_ok=True)
+        """Delete all states: the run is finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def key_of(facts: dict[str, Any]) -> str:
     """SHA-256 of all that decides what a run computes."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+    """State and tensors of a file, or None where it is damaged."""
+    try:
+        with safe_open(file, "pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+    except (OSError, SafetensorError):
+        return None
+    if metadata.get("checksum") != _checksum(metadata.get("state", ""), tensors):
+        return None
+    return json.loads(metadata["state"]), tensors
+
+
+def _checksum(state: str, tensors: dict[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256(state.encode())
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {list(tensors[name].shape)}".encode())
+        digest.update(tensors[name].flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _taken(learning: Learning, steps: Sequence[Step], best: Best) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    saved = learning.optimizer.state_dict()
+    tensors = {f"parameter.{index}": parameter.detach() for index, parameter in enumerate(learning.parameters)}
+    numbers: dict[str, Any] = {}
+    for name, value in _flat(saved["state"]).items():
+        (tensors if isinstance(value, torch.Tensor) else numbers)[f"optimizer.{name}"] = value
+    tensors |= {f"best.{index}": value for index, value in enumerate(best.parameters or [])}
+    tensors |= {f"method.{name}": value for name, value in learning.tuned.state().items()}
+    tensors["random.cpu"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors |= {f"random.cuda.{n:03}": value for n, value in enumerate(torch.cuda.get_rng_state_all())}
+    state = {
+        "threads": torch.get_num_threads(),
+        "steps": [asdict(step) for step in steps],
+        "best": {"loss": best.loss, "step": best.step, "looks_since": best.looks_since},
+        "optimizer": numbers,
+        "param_groups": saved["param_groups"],
+        "scheduler": {name: value for name, value in learning.scheduler.state_dict().items() if name != "lr_lambdas"},
+        "scaler": learning.scaler.state_dict(),
+    }
+    return state, {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
+
+
+def _flat(nested: dict[Any, Any]) -> dict[str, Any]:
+    """Values of nested dictionaries under their keys with dots between; 8-bit optimisers nest their states deeper."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        inner = _flat(value) if isinstance(value, dict) else {"": value}
+        flat |= {f"{key}.{name}" if name else str(key): held for name, held in inner.items()}
+    return flat
+
+
+def _put_back(learning: Learning, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> tuple[list[Step], Best]:
+    torch.set_num_threads(state["threads"])
+
+    def of(kind: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(f"{kind}."): value for name, value in tensors.items() if name.startswith(f"{kind}.")}
+
+    learning.tuned.restore(of("method"))
+    with torch.no_grad():
+        for index, parameter in enumerate(learning.parameters):
+            parameter.copy_(tensors[f"parameter.{index}"])
+    moments: dict[Any, Any] = {}
+    for name, value in [*of("optimizer").items(), *state["optimizer"].items()]:
+        number, *parts, last = name.removeprefix("optimizer.").split(".")
+        place = moments.setdefault(int(number), {})
+        for part in parts:
+            place = place.setdefault(part, {})
+        place[last] = value
+    learning.optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+    learning.scheduler.load_state_dict(state["scheduler"] | {"lr_lambdas": [None] * len(state["param_groups"])})
+    if state["scaler"]:
+        learning.scaler.load_state_dict(state["scaler"])
+    torch.set_rng_state(tensors["random.cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all([value for _, value in sorted(of("random.cuda").items())])
+    device = learning.parameters[0].device
+    kept = of("best")
+    parameters = [kept[str(index)].to(device) for index in range(len(kept))] or None
+    return [Step(**step) for step in state["steps"]], Best(**state["best"], parameters=parameters)

@@ -1,19 +1,16 @@
-"""Conversations to tensors: which examples are taken, and how a batch is laid out."""
+"""Conversations to examples: which are taken, and which are held out."""
 
 import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from base_models import Encoded, Message, examples_of
 from domain import FinetuneConfig
+from finetune.check import is_held_out
 from finetune.errors import FinetuneError
-
-IGNORED = -100
-"""Label of a token that is not learnt (torch's cross_entropy ignores it)."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,8 @@ class Chosen:
     too_long: int
     """How many answers were left out, for they do not fit into ``max_length`` even without what was said before."""
     over_budget: int
+    held_out: list[Encoded]
+    """Examples that are looked at and not learnt from."""
     shortened: int = 0
     """How many of the examples begin later than their conversation, which is longer than ``max_length``."""
 
@@ -49,26 +48,32 @@ class Chosen:
 def choose_examples(
     tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], config: FinetuneConfig
 ) -> Chosen:
-    """Encode the conversations; leave out what does not fit ``max_length``, and the rest once ``max_train_tokens`` is
-    reached.
+    """Encode the conversations; hold out ``held_out_share`` of them, leave out what does not fit ``max_length``, and
+    the rest once ``max_train_tokens`` is reached.
 
     The order is shuffled with ``config.seed`` first, so that a bounded run sees a fair sample.
     """
     encoded: list[tuple[int, Encoded]] = []
+    held_out: list[Encoded] = []
     for number, messages in enumerate(conversations, start=1):
         if not messages or messages[-1]["role"] not in ("assistant", "text"):
             raise FinetuneError(
                 f"example {number} does not end with an answer of the assistant; there is nothing to learn."
             )
         examples = examples_of(tokenizer, messages, config.max_length, last_only=config.labels == "last")
-        encoded += [(number, example) for example in examples]
+        if is_held_out(messages, config.held_out_share):
+            held_out += [example for example in examples if len(example.ids) <= config.max_length]
+        else:
+            encoded += [(number, example) for example in examples]
     fitting = [(number, example) for number, example in encoded if len(example.ids) <= config.max_length]
     if not fitting:
-        raise FinetuneError(
-            f"none of the {len(encoded)} examples fits into max_length={config.max_length} tokens; raise it."
-            if encoded
-            else "there are no examples to learn from; write questions/train.jsonl first."
-        )
+        reason = "there are no examples to learn from; write questions/train.jsonl first."
+        if encoded:
+            reason = f"none of the {len(encoded)} examples fits into max_length={config.max_length} tokens; raise it."
+        elif held_out:
+            share = f"held_out_share={config.held_out_share:g}"
+            reason = f"{share} holds out every one of the {len(held_out)} examples; lower it."
+        raise FinetuneError(reason)
     random.Random(config.seed).shuffle(fitting)
     chosen: list[tuple[int, Encoded]] = []
     budget = config.max_train_tokens / config.num_train_epochs
@@ -89,23 +94,6 @@ def choose_examples(
         [number for number, _ in chosen],
         len(encoded) - len(fitting),
         len(fitting) - len(chosen),
+        held_out,
         sum(example.shortened for _, example in chosen),
     )
-
-
-def collate(examples: Sequence[Encoded], pad_token_id: int, device: torch.device) -> dict[str, torch.Tensor]:
-    """Pad on the right: ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest]."""
-    longest = max(len(example.ids) for example in examples)
-
-    def padded(rows: list[list[int]], value: int) -> torch.Tensor:
-        return torch.tensor([row + [value] * (longest - len(row)) for row in rows], device=device)
-
-    labels = [
-        [token if learn else IGNORED for token, learn in zip(example.ids, example.labelled, strict=True)]
-        for example in examples
-    ]
-    return {
-        "input_ids": padded([example.ids for example in examples], pad_token_id),
-        "attention_mask": padded([[1] * len(example.ids) for example in examples], 0),
-        "labels": padded(labels, IGNORED),
-    }

@@ -1,6 +1,6 @@
 """One run: a base model and conversations in, a finished adapter folder out.
 
-    adapters/NAME/adapter_model.safetensors, adapter_config.json    what peft loads
+    adapters/NAME/adapter_model.safetensors, adapter_config.json    what was learnt, as peft loads it
                   manifest.json    hashes of what it was trained on and with
                   report.json      the loss of each step, speed, memory, hardware
                   loss.png         its curve
@@ -17,18 +17,20 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import psutil
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors.torch import save_file
+from peft import PeftModel
 
-from base_models import LoadedModel, Message, seal_adapter
+from base_models import CATALOGUE, LoadedModel, Message, config_of, fetch, load, seal_adapter
 from domain import FinetuneConfig, whole_folder
 from finetune.checkpoint import Checkpoint, key_of
 from finetune.data import Chosen, choose_examples
 from finetune.errors import FinetuneError
-from finetune.train import Step, train
+from finetune.methods import make, refuse
+from finetune.steps import Step
+from finetune.train import step_count, train
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class RunReport:
     too_long: int
     shortened: int
     over_budget: int
+    held_out_examples: int
     trained_parameters: int
     tokens: int
     labelled_tokens: int
@@ -54,6 +57,18 @@ class RunReport:
         return fmean(step.loss for step in first), fmean(step.loss for step in last)
 
 
+def load_base(name_or_path: str, config: FinetuneConfig) -> LoadedModel:
+    """Load a base model as a run of this configuration wants it: packed, or in float32 where its own weights learn.
+
+    What does not go together is refused before anything is loaded.
+    """
+    if name_or_path in CATALOGUE:
+        fetch(name_or_path)
+    refuse(config, config_of(name_or_path))
+    dtype = "float32" if config.method in ("freeze", "full") else "auto"
+    return load(name_or_path, quantization=None if config.quantization == "none" else config.quantization, dtype=dtype)
+
+
 def finetune(
     base: LoadedModel,
     conversations: Sequence[Sequence[Message]],
@@ -62,7 +77,7 @@ def finetune(
     inputs: Mapping[str, str] | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> RunReport:
-    """Train a LoRA adapter on the conversations and write it to the folder ``output``, replacing an older one there.
+    """Train an adapter on the conversations and write it to the folder ``output``, replacing an older one there.
 
     A run that was stopped, killed too, goes on where its last checkpoint was, if it is called with the same arguments.
 
@@ -71,32 +86,18 @@ def finetune(
     """
     torch.manual_seed(config.seed)
     chosen = choose_examples(base.tokenizer, conversations, config)
-    targets = list(config.target_modules) or base.lora_target_modules
     with base.using(None) as model:
-        if isinstance(model, PeftModel):
-            raise FinetuneError("the base model already carries an adapter; load it anew for training.")
-        if any(getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False) for p in model.parameters()):
-            raise FinetuneError(
-                "the base model has answered in nf4 already, and bitsandbytes cannot learn through weights that it has "
-                "laid out for answering on a CPU; load it anew for training."
-            )
-        _check_targets(model, targets, base.name)
-        tuned = get_peft_model(
-            model,
-            LoraConfig(
-                task_type="CAUSAL_LM",
-                r=config.r,
-                lora_alpha=config.lora_alpha,  # type: ignore[arg-type]  # peft takes fractions too
-                lora_dropout=config.lora_dropout,
-                target_modules=targets,
-            ),
-        )
+        _check_base(model)
+        refuse(config, model.config)
+        tuned = make(base, model, config, step_count([len(example.ids) for example in chosen.examples], config))
         try:
             pad = base.tokenizer.pad_token_id
             pad = base.tokenizer.eos_token_id if pad is None else pad
-            checkpoint = Checkpoint(output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config, targets))
+            checkpoint = Checkpoint(
+                output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config), config.save_steps
+            )
             try:
-                steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint)
+                steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint, chosen.held_out)
             except FinetuneError:
                 checkpoint.remove()  # going on from it would only end in the same numbers that are not finite
                 raise
@@ -105,7 +106,8 @@ def finetune(
                 too_long=chosen.too_long,
                 shortened=chosen.shortened,
                 over_budget=chosen.over_budget,
-                trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
+                held_out_examples=len(chosen.held_out),
+                trained_parameters=sum(p.numel() for p in tuned.model.parameters() if p.requires_grad),
                 tokens=steps[-1].tokens,
                 labelled_tokens=chosen.labelled_tokens,
                 seconds=steps[-1].tokens / steps[-1].tokens_per_second,
@@ -113,15 +115,26 @@ def finetune(
                 steps=steps,
             )
             with whole_folder(output) as folder:
-                _save(folder, tuned, base, chosen, config, inputs or {}, report)
+                tuned.save(folder)
+                _describe(folder, base, chosen, config, inputs or {}, report)
             checkpoint.remove()
         finally:
-            tuned.unload()
+            tuned.undo()
             model.eval()
     return report
 
 
-def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, targets: Sequence[str]) -> str:
+def _check_base(model: Any) -> None:
+    if isinstance(model, PeftModel):
+        raise FinetuneError("the base model already carries an adapter; load it anew for training.")
+    if any(getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False) for p in model.parameters()):
+        raise FinetuneError(
+            "the base model has answered in nf4 already, and bitsandbytes cannot learn through weights that it has "
+            "laid out for answering on a CPU; load it anew for training."
+        )
+
+
+def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig) -> str:
     """What decides the numbers of a run: a checkpoint of another key is not gone on from."""
     return key_of(
         {
@@ -129,7 +142,7 @@ def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, targets: Seq
             "chat_format": base.chat_format,
             "data": chosen.sha256(),
             "config": config.model_dump(),
-            "targets": sorted(targets),
+            "targets": sorted(base.lora_target_modules),
             "dtype": base.model.dtype,
             "quantization": base.model.config.to_dict().get("quantization_config"),
             "device": base.device.type,
@@ -138,33 +151,15 @@ def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, targets: Seq
     )
 
 
-def _check_targets(model: torch.nn.Module, targets: Sequence[str], name: str) -> None:
-    """Refuse a name that fits no linear layer; peft would train the others and say nothing."""
-    layers = [layer for layer, part in model.named_modules() if isinstance(part, torch.nn.Linear)]
-    wrong = [target for target in targets if not any(f".{layer}".endswith(f".{target}") for layer in layers)]
-    if wrong or not targets:
-        known = sorted({layer.rpartition(".")[2] for layer in layers})
-        raise FinetuneError(
-            f"target_modules: {repr(wrong[0]) if wrong else 'an empty list'} names no linear layer of {name}; "
-            f"choose from {', '.join(known)}."
-        )
-
-
-def _save(
+def _describe(
     folder: Path,
-    tuned: PeftModel,
     base: LoadedModel,
     chosen: Chosen,
     config: FinetuneConfig,
     inputs: Mapping[str, str],
     report: RunReport,
 ) -> None:
-    tensors = {key: value.contiguous() for key, value in get_peft_model_state_dict(tuned).items()}
-    save_file(tensors, folder / "adapter_model.safetensors")
-    peft_config = tuned.peft_config["default"]
-    peft_config.base_model_name_or_path = base.name  # peft would write where this machine keeps its cache
-    peft_config.inference_mode = True
-    peft_config.save_pretrained(str(folder))
+    """Write what the adapter is and how it was made beside its weights: manifest.json, report.json and loss.png."""
     facts = {
         "base_model": base.name,
         "base_fingerprint": base.fingerprint,

@@ -4,13 +4,14 @@ Loss is taken on the assistant's tokens only, and the output head is run on just
 retrieved passages in the prompt nine tokens of ten have no label, and the head is a quarter of a small model's work.
 The mean is over all labelled tokens of an optimiser step, however they fall into its forward passes.
 
-Not supported yet: packing, held-out loss, more than one process.
+Not supported: more than one process. The scaling of float16 gradients on CUDA could not be run on our machines.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -19,95 +20,177 @@ from transformers import get_scheduler
 
 from base_models import Encoded
 from domain import FinetuneConfig
-from finetune.checkpoint import Checkpoint
-from finetune.data import IGNORED, collate
+from finetune.batches import IGNORED, collate, collate_packed, windows
+from finetune.checkpoint import Checkpoint, Learning
 from finetune.errors import FinetuneError
-
-
-@dataclass(frozen=True)
-class Step:
-    """What is told after each optimiser step."""
-
-    step: int
-    steps: int
-    loss: float
-    """Mean negative log-likelihood per labelled token, in nats."""
-    learning_rate: float
-    tokens: int
-    """Tokens read so far, prompts included."""
-    tokens_per_second: float
-    seconds_left: float
+from finetune.methods import learning_rate
+from finetune.steps import Best, Step
+from finetune.tuned import Tuned
 
 
 def train(
-    model: Any,
+    tuned: Tuned,
     examples: Sequence[Encoded],
     config: FinetuneConfig,
     pad_token_id: int,
     on_step: Callable[[Step], None] | None = None,
     numbers: Sequence[int] | None = None,
     checkpoint: Checkpoint | None = None,
+    held_out: Sequence[Encoded] = (),
 ) -> list[Step]:
-    """Train the parameters of ``model`` that require gradients; return one :class:`Step` for each optimiser step.
+    """Train what learns in ``tuned``; return one :class:`Step` for each optimiser step.
 
     ``numbers`` are what errors call the examples, by default their places from 1. The first loss or gradient that is
     not finite raises a :class:`FinetuneError`. With a ``checkpoint`` the run goes on from the state it holds, if any.
+    With ``held_out`` examples their loss is taken every ``eval_steps`` and at the end; the parameters with the lowest
+    are the ones that stay, and ``early_stopping_patience`` looks without a lower one end the run.
     """
-    numbers = numbers or range(1, len(examples) + 1)
-    batches = list(_batches(len(examples), config))
-    windows = [
-        batches[start : start + config.gradient_accumulation_steps]
-        for start in range(0, len(batches), config.gradient_accumulation_steps)
-    ]
+    model, numbers = tuned.model, numbers or range(1, len(examples) + 1)
+    plan = windows([len(example.ids) for example in examples], config)
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    warmup = config.warmup_steps if config.warmup_steps >= 1 else config.warmup_steps * len(windows)
-    warmup = min(math.ceil(warmup), len(windows) - 1)  # the first step of a warm-up has rate 0; one step must learn
-    scheduler = get_scheduler(config.lr_scheduler_type, optimizer, warmup, len(windows))
-    done = checkpoint.restore(parameters, optimizer, scheduler) if checkpoint else []
-    history = [Step(**step) for step in done]
+    optimizer = _optimizer(model, config)
+    scheduler = get_scheduler(config.lr_scheduler_type, optimizer, _warmup(config, len(plan)), len(plan))
+    precision, scaler = _mixed_precision(model, config)
+    learning = Learning(tuned, parameters, optimizer, scheduler, scaler)
+    history, best = checkpoint.restore(learning) if checkpoint else ([], Best())
     tokens = history[-1].tokens if history else 0
     start = time.monotonic() - (tokens / history[-1].tokens_per_second if history else 0)
-    total_tokens = sum(len(examples[index].ids) for batch in batches for index in batch)
+    total_tokens = sum(len(examples[index].ids) for window in plan for indices in window for index in indices)
+    looks_every = config.eval_steps or -(-len(plan) // 10)
+    if config.gradient_checkpointing:
+        model.enable_input_require_grads()
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     model.train()
-    for number, window in enumerate(windows[len(history) :], start=len(history) + 1):
-        labelled = sum(sum(examples[index].labelled) for batch in window for index in batch)
+    for number, window in enumerate(plan[len(history) :], start=len(history) + 1):
+        if best.looks_since and best.looks_since == config.early_stopping_patience:
+            break
+        used = [index for indices in window for index in indices]
+        labelled = sum(sum(examples[index].labelled[1:]) for index in used)
         window_loss = 0.0
-        for batch in window:
-            tensors = collate([examples[index] for index in batch], pad_token_id, model.device)
-            loss = summed_loss(model, **tensors) / labelled
+        for indices in window:
+            chosen = [examples[index] for index in indices]
+            batch = collate_packed(model, chosen) if config.packing else collate(chosen, pad_token_id, model.device)
+            with precision:
+                loss = summed_loss(tuned, **batch) / labelled
             if not torch.isfinite(loss):
-                raise _not_finite("loss", loss, number, [numbers[index] for index in batch])
-            loss.backward()
+                raise _not_finite("loss", loss, number, [numbers[index] for index in indices])
             window_loss += loss.item()
-            tokens += sum(len(examples[index].ids) for index in batch)
+            scaler.scale(loss + tuned.penalty() / len(window)).backward()
+            tokens += sum(len(example.ids) for example in chosen)
+        scaler.unscale_(optimizer)
         norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
-        if not torch.isfinite(norm):
-            raise _not_finite("gradient", norm, number, [numbers[index] for batch in window for index in batch])
-        learning_rate = scheduler.get_last_lr()[0]
-        optimizer.step()
+        if not torch.isfinite(norm) and not scaler.is_enabled():  # a scaler leaves such a step out, and scales less
+            raise _not_finite("gradient", norm, number, [numbers[index] for index in used])
+        rate = scheduler.get_last_lr()[0]
+        scaler.step(optimizer)
+        scaler.update()
         scheduler.step()
+        tuned.after_step(number)
         optimizer.zero_grad(set_to_none=True)
-        rate = tokens / (time.monotonic() - start)
-        history.append(
-            Step(number, len(windows), window_loss, learning_rate, tokens, rate, (total_tokens - tokens) / rate)
-        )
-        if checkpoint and number < len(windows):
-            checkpoint.save(parameters, optimizer, scheduler, history)
+        looks = bool(held_out) and (number % looks_every == 0 or number == len(plan))
+        held_out_loss = mean_loss(tuned, held_out, pad_token_id, precision) if looks else None
+        if held_out_loss is not None:
+            best = _better(best, held_out_loss, number, parameters if tuned.may_stop_anywhere else None)
+        speed = tokens / (time.monotonic() - start)
+        left = (total_tokens - tokens) / speed
+        history.append(Step(number, len(plan), window_loss, rate, tokens, speed, left, held_out_loss))
+        if checkpoint and number < len(plan):
+            checkpoint.save(learning, history, best)
         if on_step:
             on_step(history[-1])
+    if best.parameters:
+        with torch.no_grad():
+            for parameter, value in zip(parameters, best.parameters, strict=True):
+                parameter.copy_(value)
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_disable()
+        model.disable_input_require_grads()
     model.eval()
     return history
 
 
+def step_count(lengths: Sequence[int], config: FinetuneConfig) -> int:
+    """How many optimiser steps a run over examples of these lengths has."""
+    return len(windows(lengths, config))
+
+
 def summed_loss(
-    model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+    tuned: Tuned,
+    input_ids: torch.Tensor,
+    attention_mask: torch.Tensor,
+    labels: torch.Tensor,
+    position_ids: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Cross-entropy summed over the labelled tokens, with the head run only where some row predicts one of them."""
     predicts = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().flatten()
-    logits = model(input_ids=input_ids, attention_mask=attention_mask, logits_to_keep=predicts, use_cache=False).logits
+    positions = {} if position_ids is None else {"position_ids": position_ids}
+    logits = tuned.model(
+        input_ids=input_ids,
+        attention_mask=attention_mask,
+        logits_to_keep=predicts + tuned.tokens_before,
+        use_cache=tuned.use_cache,
+        **positions,
+    ).logits
     targets = labels[:, predicts + 1]
     return cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+@torch.no_grad()
+def mean_loss(
+    tuned: Tuned, examples: Sequence[Encoded], pad_token_id: int, precision: AbstractContextManager | None = None
+) -> float:
+    """Mean negative log-likelihood per labelled token of examples that are not learnt from, in nats."""
+    total = 0.0
+    training = tuned.model.training
+    tuned.model.eval()
+    for example in examples:
+        with precision or nullcontext():
+            total += summed_loss(tuned, **collate([example], pad_token_id, tuned.model.device)).item()
+    tuned.model.train(training)
+    return total / sum(sum(example.labelled[1:]) for example in examples)
+
+
+def _better(best: Best, loss: float, step: int, parameters: Sequence[torch.Tensor] | None) -> Best:
+    if loss >= best.loss:
+        return replace(best, looks_since=best.looks_since + 1)
+    return Best(loss, step, parameters=[value.detach().clone() for value in parameters] if parameters else None)
+
+
+def _optimizer(model: Any, config: FinetuneConfig) -> torch.optim.Optimizer:
+    """AdamW over what learns; with LoRA+ the matrices B in a group of a higher rate (arXiv:2402.12354)."""
+    named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    rate = learning_rate(config)
+    groups = [{"params": [parameter for name, parameter in named if "lora_B" not in name], "lr": rate}]
+    fast = [parameter for name, parameter in named if "lora_B" in name]
+    groups += [{"params": fast, "lr": rate * config.loraplus_lr_ratio}] if fast else []
+    if config.optim == "adamw_torch":
+        return torch.optim.AdamW(groups, weight_decay=config.weight_decay)
+    try:
+        from bitsandbytes.optim import AdamW8bit
+    except ImportError:
+        raise FinetuneError(
+            "optim adamw_8bit needs bitsandbytes; run: pip install 'lorewright[quantization]', or take adamw_torch"
+        ) from None
+    return AdamW8bit(groups, weight_decay=config.weight_decay)  # type: ignore[no-any-return]
+
+
+def _warmup(config: FinetuneConfig, steps: int) -> int:
+    """Optimiser steps of warm-up; the first of them has rate 0, and one step must learn."""
+    warmup = config.warmup_steps if config.warmup_steps >= 1 else config.warmup_steps * steps
+    return min(math.ceil(warmup), steps - 1)
+
+
+def _mixed_precision(model: Any, config: FinetuneConfig) -> tuple[AbstractContextManager, torch.amp.GradScaler]:
+    """Weights that learn themselves are float32, and multiply in the type that is fastest here; adapters need nothing,
+    for they are float32 beside a base of that type. Gradients of float16 are scaled, or they would vanish."""
+    from base_models.hardware import choose_dtype
+
+    kind = model.device.type
+    fastest = choose_dtype("auto", kind)
+    own_weights = config.method in ("freeze", "full") and fastest != torch.float32
+    precision = torch.autocast(kind, fastest) if own_weights else nullcontext()
+    half = torch.float16 in (model.dtype, fastest if own_weights else None)
+    return precision, torch.amp.GradScaler(kind, enabled=kind == "cuda" and half)
 
 
 def _not_finite(what: str, value: torch.Tensor, step: int, examples: Sequence[int]) -> FinetuneError:
@@ -115,14 +198,3 @@ def _not_finite(what: str, value: torch.Tensor, step: int, examples: Sequence[in
         f"the {what} became {value.item()} at step {step} on example {', '.join(map(str, examples))}; "
         "nothing was saved. Lower learning_rate, or train in float32 if the model ran in float16."
     )
-
-
-def _batches(count: int, config: FinetuneConfig) -> Iterator[list[int]]:
-    """Indices of the examples of each forward pass: every epoch in a new order, the last one cut at its share."""
-    generator = torch.Generator().manual_seed(config.seed)
-    left = round(count * config.num_train_epochs) or 1
-    while left > 0:
-        order = torch.randperm(count, generator=generator)[:left].tolist()
-        left -= len(order)
-        for start in range(0, len(order), config.per_device_train_batch_size):
-            yield order[start : start + config.per_device_train_batch_size]

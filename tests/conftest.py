@@ -1,6 +1,7 @@
 """What every room's tests share: no network, real models from the user's cache, and skips that CI does not forgive."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -67,6 +68,29 @@ def tiny_folder(real_model: Callable[[str], Path], tmp_path_factory: pytest.Temp
 
 
 @pytest.fixture(scope="session")
+def shared_chatglm(absent: Absent) -> Path:
+    """The folder with ``assets/``, the released tokenizer and configuration of ChatGLM-6B, and ``golden/``.
+
+    The tokenizer has a licence of its own and is not part of the project.
+    """
+    beside = Path(__file__).parents[2] / "shared" / "chatglm-6b"
+    folder = Path(os.environ.get("LOREWRIGHT_CHATGLM_ASSETS", beside))
+    if not (folder / "assets" / "ice_text.model").is_file():
+        absent(f"the released tokenizer is not in {folder}; set LOREWRIGHT_CHATGLM_ASSETS")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def released(shared_chatglm: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the configuration and tokenizer that users of ChatGLM-6B have, without weights."""
+    folder = tmp_path_factory.mktemp("released") / "chatglm-6b"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer_config.json", "ice_text.model"):
+        shutil.copyfile(shared_chatglm / "assets" / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def smollm2_once(real_model: Callable[[str], Path]) -> "LoadedModel":
     from base_models import load
 
@@ -96,7 +120,4 @@ def tiny(tiny_once: "LoadedModel") -> "Iterator[LoadedModel]":
 
 
 def take_off_adapters(loaded: "LoadedModel") -> None:
-    from peft import PeftModel
-
-    if isinstance(loaded.model, PeftModel):
-        loaded.model = loaded.model.unload()
+    loaded.take_off()

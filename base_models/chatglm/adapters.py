@@ -18,6 +18,8 @@ from base_models.errors import ModelError
 from domain import whole_folder
 
 PREFIX = "transformer.prefix_encoder."
+P_TUNING_V2 = "P_TUNING_V2"
+"""What adapter_config.json calls such a prefix in our own adapter folders; peft knows no such type."""
 
 
 def add_prefix(model: ChatGLMForConditionalGeneration, pre_seq_len: int, prefix_projection: bool = False) -> None:
@@ -71,7 +73,8 @@ def save_prefix(model: ChatGLMForConditionalGeneration, folder: Path, for_old_co
 
 
 def _prefix_tensors(folder: Path) -> dict[str, torch.Tensor]:
-    safe, old = folder / "model.safetensors", folder / "pytorch_model.bin"
+    ours, safe, old = (folder / n for n in ("adapter_model.safetensors", "model.safetensors", "pytorch_model.bin"))
+    safe = ours if ours.is_file() else safe
     if not safe.is_file() and not old.is_file():
         raise ModelError(f"{folder} holds neither model.safetensors nor pytorch_model.bin.")
     tensors = load_file(safe) if safe.is_file() else read_bin(old)

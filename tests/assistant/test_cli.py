@@ -36,7 +36,8 @@ def test_every_command_explains_itself(command):
 def test_every_key_of_the_finetune_table_is_a_flag_with_its_own_explanation():
     shown = "".join(lorewright("finetune", "--help").out.split())
     for name, field in FinetuneConfig.model_fields.items():
-        assert f"--{name.replace('_', '-')}<" in shown
+        flag = f"--{name.replace('_', '-')}"
+        assert f"{flag}<" in shown or f"{flag}/--no-{flag[2:]}" in shown
         assert "".join(field.description.split()) in shown
 
 

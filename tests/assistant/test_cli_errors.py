@@ -176,7 +176,7 @@ def test_an_adapter_that_is_gone_can_be_trained_again(shop):
         ("--r", "0", "--r 0: input should be greater than or equal to 1."),
         ("--lora-dropout", "1.0", "--lora-dropout 1.0: input should be less than 1."),
         ("--retrieved-share", "2", "--retrieved-share 2.0: input should be less than or equal to 1."),
-        ("--learning-rate", "-1", "--learning-rate -1.0: input should be greater than 0."),
+        ("--learning-rate", "-1", "--learning-rate -1.0: input should be greater than or equal to 0."),
         ("--num-train-epochs", "inf", "--num-train-epochs inf: input should be a finite number."),
         ("--seed", "-1", "--seed -1: input should be greater than or equal to 0."),
     ],

@@ -155,7 +155,7 @@ def test_unknown_tensors_are_refused(tiny: LoadedModel, adapter: Path) -> None:
 
 def test_tensors_of_other_shapes_are_refused(tiny: LoadedModel, adapter: Path) -> None:
     changed(adapter, lambda tensors: {n: t[:2] if "lora_A" in n else t[:, :2] for n, t in tensors.items()})
-    refused(tiny, adapter, "adapter first does not fit .*: its tensors have other shapes; train it again")
+    refused(tiny, adapter, "adapter first does not fit .*: its tensors have other names or shapes; train it again")
 
 
 def test_a_refused_adapter_does_not_disturb_those_in_use(tiny: LoadedModel, adapter: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 from base_models import ModelError
 from base_models.chatglm import ChatGLMConfig
 from base_models.forecast import _saved_by, _training, config_of, forecast, weight_bytes
-from base_models.loading import attention_projections
+from base_models.loaded_model import attention_projections
 
 
 @pytest.fixture

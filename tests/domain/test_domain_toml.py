@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Literal, get_args, get_origin
 
 import pytest
 
@@ -191,20 +192,21 @@ def test_setting_a_missing_key_adds_one_line_and_keeps_the_others_in_order(toml:
 
 
 def test_every_key_of_a_new_file_can_be_set(toml: Path) -> None:
-    other = {str: "zh", int: 7, float: 0.125, bool: False, tuple: ["k_proj"]}
+    other = {str: "zh", int: 7, float: 0.125, tuple: ["k_proj"]}
     toml.write_text(new_settings_text(), encoding="utf-8")
     wanted = {}
     for name, table in TABLES.items():
         for key, default in table():
             if key in TABLES:
                 continue
-            value: object = other[type(default)]
+            annotation = type(table).model_fields[key].annotation
+            value: object = not default if isinstance(default, bool) else other[type(default)]
+            if get_origin(annotation) is Literal:
+                value = get_args(annotation)[-1]
             if key in {"passage_tokens", "max_length"}:
                 value = 99
-            if key == "repetition_penalty":
+            if key in {"repetition_penalty", "loraplus_lr_ratio"}:
                 value = 1.5
-            if key == "lr_scheduler_type":
-                value = "linear"
             path = f"{name}.{key}" if name else key
             wanted[path] = tuple(value) if isinstance(value, list) else value
             set_setting(toml, path, value)

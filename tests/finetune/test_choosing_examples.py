@@ -9,7 +9,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from base_models import Encoded, encode
 from domain import FinetuneConfig
 from finetune import FinetuneError
-from finetune.data import IGNORED, choose_examples, collate
+from finetune.batches import IGNORED, collate
+from finetune.data import choose_examples
 
 CONVERSATIONS = [
     [

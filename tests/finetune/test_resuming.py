@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from base_models import load
 from domain import FinetuneConfig
@@ -26,6 +27,7 @@ CONFIG = FinetuneConfig(
     per_device_train_batch_size=2,
     gradient_accumulation_steps=2,
 )
+EVERY_STEP = CONFIG.model_copy(update={"save_steps": 1})
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -71,7 +73,7 @@ def test_it_goes_on_where_it_was_stopped(tiny_folder, whole, tmp_path):
         with pytest.raises(Stop):
             finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(steps))
         assert not output.exists()
-        assert (tmp_path / "first.checkpoint").is_file()
+        assert list((tmp_path / "first.checkpoint").glob("step-*.safetensors"))
     told = []
     finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=told.append)
     assert told[0].step > 1, "not from the beginning"
@@ -109,17 +111,45 @@ def test_another_run_does_not_go_on_from_it(tiny_folder, whole, tmp_path):
     assert result(output) != whole
 
 
-@pytest.mark.parametrize("length", [100, -100])
-def test_a_damaged_checkpoint_is_not_gone_on_from(tiny_folder, whole, tmp_path, length):
+@pytest.mark.parametrize("damage", ["cut to 100", "100 cut off", "one bit"])
+@pytest.mark.parametrize("which", ["newest", "all"])
+def test_a_damaged_state_is_not_gone_on_from(tiny_folder, whole, tmp_path, damage, which):
+    """The one before it serves; a run without any whole one begins anew."""
     output = tmp_path / "first"
     with pytest.raises(Stop):
-        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=stop_after(6))
-    damaged = tmp_path / "first.checkpoint"
-    damaged.write_bytes(damaged.read_bytes()[:length])
+        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_step=stop_after(6))
+    states = sorted((tmp_path / "first.checkpoint").iterdir())
+    assert [state.name for state in states] == ["step-000005.safetensors", "step-000006.safetensors"]
+    for state in states[-1:] if which == "newest" else states:
+        data = bytearray(state.read_bytes())
+        if damage == "one bit":
+            data[-5000] ^= 1
+        state.write_bytes({"cut to 100": data[:100], "100 cut off": data[:-100]}.get(damage, data))
     told = []
-    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, CONFIG, on_step=told.append)
-    assert told[0].step == 1
+    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_step=told.append)
+    assert told[0].step == (6 if which == "newest" else 1)
     assert result(output) == whole
+
+
+def test_the_state_holds_optimiser_schedule_and_random_states(tiny_folder, tmp_path):
+    """A run that was stopped and one that was not have the same states on the disk after the same step."""
+    for name, stops in (("straight", [9]), ("stopped", [2, 5, 9])):
+        for steps in stops:
+            with pytest.raises(Stop):
+                finetune(
+                    load(tiny_folder, dtype="float32"),
+                    CONVERSATIONS,
+                    tmp_path / name,
+                    EVERY_STEP,
+                    on_step=stop_after(steps),
+                )
+    straight, stopped = (
+        load_file(tmp_path / f"{name}.checkpoint" / "step-000009.safetensors") for name in ("straight", "stopped")
+    )
+    assert set(straight) == set(stopped)
+    kinds = {name.partition(".")[0] for name in straight}
+    assert kinds == {"parameter", "optimizer", "random"}
+    assert all(torch.equal(straight[name], stopped[name]) for name in straight)
 
 
 def test_the_thread_count_is_part_of_the_state(tiny_folder, whole, tmp_path):

@@ -1,0 +1,162 @@
+"""A causal chat model in memory, and the adapters that are put on it and taken off.
+
+The base weights are in memory once, however many adapters are in use. Adapters of one kind lie side by side, and
+switching between them takes milliseconds; where the kind changes (LoRA, a learnt prefix, trained weights of their own)
+the last one is taken off first and is read from its folder again when it is wanted again.
+"""
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from base_models.adapters import check_adapter
+from base_models.catalogue import CATALOGUE, find
+from base_models.chatglm.adapters import P_TUNING_V2, load_prefix, remove_prefix
+from base_models.errors import ModelError
+
+
+@dataclass
+class LoadedModel:
+    """A causal chat model in memory, with the adapters that were put on it so far."""
+
+    name: str
+    """Catalogue name, or the path it was loaded from."""
+    fingerprint: str
+    """SHA-256 that names the base weights."""
+    model: Any
+    """The transformers model; a ``peft.PeftModel`` around it once an adapter was used."""
+    tokenizer: PreTrainedTokenizerBase
+    chat_format: str
+    """SHA-256 of chat template, special tokens and vocabulary."""
+    adapter: Path | None = None
+    """The adapter that answers where ``generate`` and ``stream`` are not told another one; None is the bare base."""
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _kind: str | None = None
+    """Which kind of adapter is on the model, switched on or not."""
+    _prefix: str | None = None
+    """SHA-256 of the P-tuning v2 prefix that is on the model."""
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def lora_target_modules(self) -> list[str]:
+        """Names of the linear layers that get a LoRA by default: the catalogue's, else every attention projection."""
+        if self.name in CATALOGUE:
+            return list(find(self.name).target_modules)
+        return attention_projections(self.model)
+
+    @contextmanager
+    def using(self, adapter: Path | None) -> Iterator[Any]:
+        """Yield the model with that adapter switched on (None: the bare base model), for one thread at a time."""
+        from peft import PeftModel
+
+        with self._lock:
+            if adapter is not None:
+                self._put_on(Path(adapter))
+                yield self.model
+            elif self._kind == P_TUNING_V2:
+                self.take_off()
+                yield self.model
+            elif isinstance(self.model, PeftModel):
+                with self.model.disable_adapter():
+                    yield self.model
+            else:
+                yield self.model
+
+    def _put_on(self, folder: Path) -> None:
+        """Switch the adapter on, and load it first unless these very weights are on the model already."""
+        manifest = check_adapter(folder, self.fingerprint, self.chat_format)
+        name = manifest["adapter_sha256"]
+        kind = _kind(folder, name)
+        if kind != self._kind:
+            self.take_off()
+        if kind == P_TUNING_V2:
+            if self._prefix != name:
+                self.take_off()
+                load_prefix(self.model, folder)
+                self._kind, self._prefix = kind, name
+        else:
+            if self._kind is None or name not in self.model.peft_config:
+                self._load_peft(folder, name)
+                self._kind = kind
+            self.model.set_adapter(name)
+
+    def _load_peft(self, folder: Path, name: str) -> None:
+        """Load an adapter of peft's into the model under a name, or leave the model as it was."""
+        from peft import PeftConfig, PeftModelForCausalLM, get_peft_model_state_dict
+        from safetensors import safe_open
+
+        config = PeftConfig.from_pretrained(str(folder))
+        with safe_open(folder / "adapter_model.safetensors", "pt") as tensors:
+            stored = set(tensors.keys())
+        if self._kind is None:
+            self.model = PeftModelForCausalLM(self.model, config, adapter_name=name)
+        else:
+            self.model.add_adapter(name, config)
+        fits = False
+        try:
+            self.model.load_adapter(str(folder), adapter_name=name)
+            wanted = set(get_peft_model_state_dict(self.model, adapter_name=name))
+            fits = wanted == stored
+            if not fits:
+                raise ModelError(
+                    f"adapter {folder.name} does not fit {self.name}: {len(wanted - stored)} of its tensors are "
+                    f"missing and {len(stored - wanted)} are unknown to the model; train it again."
+                )
+        except (RuntimeError, KeyError) as error:  # so torch and peft refuse other shapes, at the length of a page
+            raise ModelError(
+                f"adapter {folder.name} does not fit {self.name}: its tensors have other names or shapes; train it "
+                "again."
+            ) from error
+        finally:
+            if not fits and len(self.model.peft_config) > 1:
+                self.model.delete_adapter(name)
+            elif not fits:
+                self.take_off()
+        self.model.eval()
+
+    def take_off(self) -> None:
+        """Leave the bare base model, as it was before an adapter was put on."""
+        from peft import PeftModel
+
+        if isinstance(self.model, PeftModel):
+            self.model = bare(self.model)
+        elif self._prefix:
+            remove_prefix(self.model)
+        self._kind = self._prefix = None
+
+
+def bare(model: Any) -> Any:
+    """The base model under a ``PeftModel``, with nothing of peft's left in it."""
+    from peft.utils import ModulesToSaveWrapper
+
+    if model.active_peft_config.is_prompt_learning:
+        return model.get_base_model()
+    for part in model.modules():
+        if isinstance(part, ModulesToSaveWrapper):  # unloading would leave trained copies in the place of the originals
+            for name in list(part.modules_to_save):
+                part.delete_adapter(name, [])
+    return model.unload()
+
+
+def _kind(folder: Path, name: str) -> str:
+    """Adapters of one kind can lie on a model together; trained copies of its own weights cannot."""
+    config = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    return name if config.get("modules_to_save") else str(config["peft_type"])
+
+
+def attention_projections(model: torch.nn.Module) -> list[str]:
+    """Names of a model's linear layers that, by their names, project queries, keys, values or attention's output."""
+    attention = re.compile(r"(^|[._])(query|key|value|qkv|[qkvo])_?(key_value|proj)?$|c_attn")
+    layers = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    return sorted(layer for layer in layers if attention.search(layer))

@@ -1,0 +1,95 @@
+"""Which examples go into which forward pass, and how they lie in it.
+
+The order is drawn anew for every epoch from the seed alone, so that a run that goes on draws what it drew before.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+
+from base_models import Encoded, packed
+from domain import FinetuneConfig
+
+IGNORED = -100
+"""Label of a token that is not learnt (torch's cross_entropy ignores it)."""
+GROUPED = 50
+"""With group_by_length, batches are made of like lengths among so many batches' worth of examples."""
+
+
+def windows(lengths: Sequence[int], config: FinetuneConfig) -> list[list[list[int]]]:
+    """For each optimiser step its forward passes, and for each of them the numbers of its examples, from 0."""
+    passes = list(_passes(lengths, config))
+    each = config.gradient_accumulation_steps
+    steps = [passes[start : start + each] for start in range(0, len(passes), each)]
+    return steps[: config.max_steps] if config.max_steps else steps
+
+
+def _passes(lengths: Sequence[int], config: FinetuneConfig) -> Iterator[list[int]]:
+    """Every epoch in a new order, the last one cut at its share."""
+    generator = torch.Generator().manual_seed(config.seed)
+    left = round(len(lengths) * config.num_train_epochs) or 1
+    size = config.per_device_train_batch_size
+    while left > 0:
+        order = torch.randperm(len(lengths), generator=generator)[:left].tolist()
+        left -= len(order)
+        if config.packing:
+            yield from _filled(order, lengths, config.max_length * size)
+            continue
+        if config.group_by_length and size > 1:
+            order = _grouped(order, lengths, size, generator)
+        for start in range(0, len(order), size):
+            yield order[start : start + size]
+
+
+def _filled(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Rows of at most ``room`` tokens: each example goes into the first row where it fits, in the order given."""
+    rows: list[list[int]] = []
+    free: list[int] = []
+    for index in order:
+        row = next((row for row, left in enumerate(free) if left >= lengths[index]), len(rows))
+        if row == len(rows):
+            rows.append([])
+            free.append(room)
+        rows[row].append(index)
+        free[row] -= lengths[index]
+    return rows
+
+
+def _grouped(order: list[int], lengths: Sequence[int], size: int, generator: torch.Generator) -> list[int]:
+    """The same examples, sorted by length within stretches of GROUPED batches; the batches in a new order."""
+    batches: list[list[int]] = []
+    for start in range(0, len(order), GROUPED * size):
+        stretch = sorted(order[start : start + GROUPED * size], key=lambda index: -lengths[index])
+        batches += [stretch[first : first + size] for first in range(0, len(stretch), size)]
+    last = [batch for batch in batches if len(batch) < size]  # a short batch stays at the end, or sizes would shift
+    full = [batch for batch in batches if len(batch) == size]
+    shuffled = [full[index] for index in torch.randperm(len(full), generator=generator).tolist()]
+    return [index for batch in [*shuffled, *last] for index in batch]
+
+
+def collate(examples: Sequence[Encoded], pad_token_id: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """Pad on the right: ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest]."""
+    longest = max(len(example.ids) for example in examples)
+
+    def padded(rows: list[list[int]], value: int) -> torch.Tensor:
+        return torch.tensor([row + [value] * (longest - len(row)) for row in rows], device=device)
+
+    return {
+        "input_ids": padded([example.ids for example in examples], pad_token_id),
+        "attention_mask": padded([[1] * len(example.ids) for example in examples], 0),
+        "labels": padded([_labels(example) for example in examples], IGNORED),
+    }
+
+
+def collate_packed(model: Any, examples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    """One row that holds all of them, none of which reads another; the first token of each has no label, for what
+    stands before it belongs to another example."""
+    labels = [label for example in examples for label in [IGNORED, *_labels(example)[1:]]]
+    return packed(model, [example.ids for example in examples]) | {
+        "labels": torch.tensor([labels], device=model.device)
+    }
+
+
+def _labels(example: Encoded) -> list[int]:
+    return [token if learn else IGNORED for token, learn in zip(example.ids, example.labelled, strict=True)]

@@ -1,0 +1,181 @@
+"""The methods that change what linear layers compute: LoRA and its kin, AdaLoRA, IA3.
+
+    h = W x + alpha / r * B A x       W [out, in] frozen; A [r, in] and B [out, r] learn, B from zero
+
+rsLoRA scales by alpha / sqrt(r). DoRA learns the lengths of the rows of W + B A apart from their direction. PiSSA
+starts A and B from the largest singular parts of W. LoRA+ (in train.py) lets B learn faster than A. AdaLoRA writes
+B E A with a diagonal E, and zeroes its least important entries on the way. IA3 learns a factor for each output.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import AdaLoraConfig, IA3Config, LoraConfig, get_peft_model_state_dict
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as IA3_FEEDFORWARD
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as IA3_TARGETS
+
+from base_models import LoadedModel
+from domain import FinetuneConfig
+from finetune.errors import FinetuneError
+from finetune.tuned import Tuned, save_peft, with_peft
+
+ADALORA_STEPS = 10
+"""With fewer optimiser steps there is nothing to share ranks out by."""
+
+
+def lora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
+    targets = _targets(base, model, config)
+    made = LoraConfig(
+        task_type="CAUSAL_LM",
+        r=config.r,
+        lora_alpha=_alpha(config),  # type: ignore[arg-type]  # peft takes fractions too
+        lora_dropout=config.lora_dropout,
+        target_modules=targets,
+        use_rslora=config.use_rslora,
+        use_dora=config.use_dora,
+        init_lora_weights=True if config.init_lora_weights == "default" else config.init_lora_weights,
+    )
+    if config.init_lora_weights == "pissa":
+        return _pissa(base, model, made, targets)
+    return with_peft(base, model, made)
+
+
+def _pissa(base: LoadedModel, model: Any, made: LoraConfig, targets: list[str]) -> Tuned:
+    """PiSSA trains the largest singular parts of a matrix, which are taken out of the base while it does.
+
+    What is saved is an ordinary LoRA of twice the rank on the untouched base, [A, A0] and [B, -B0] (section 3 of the
+    paper), so that it loads and merges like any other.
+    """
+    untouched = {
+        name: part.weight.detach().clone()
+        for name, part in model.named_modules()
+        if isinstance(part, torch.nn.Linear) and any(f".{name}".endswith(f".{target}") for target in targets)
+    }
+    tuned = with_peft(base, model, made)
+    first = {name: value.clone() for name, value in get_peft_model_state_dict(tuned.model).items()}
+    scaling = made.lora_alpha / (made.r**0.5 if made.use_rslora else made.r)
+
+    def restore(state: dict[str, torch.Tensor]) -> None:
+        """The base without the parts that the stopped run began with; another start would leave another rest."""
+        first.update({name: value.to(model.device) for name, value in state.items()})
+        with torch.no_grad():
+            for name, weight in untouched.items():
+                down, up = (first[f"base_model.model.{name}.lora_{matrix}.weight"] for matrix in "AB")
+                layer = model.get_submodule(name).base_layer
+                layer.weight.copy_(weight.float() - scaling * up @ down)  # in peft's order, for the same rounding
+
+    def save(folder: Path) -> None:
+        now = get_peft_model_state_dict(tuned.model)
+        tensors = {
+            name: torch.cat((value, first[name] if "lora_A" in name else -first[name]), 0 if "lora_A" in name else 1)
+            for name, value in now.items()
+        }
+        saved = tuned.model.peft_config["default"]
+        r, alpha, start = saved.r, saved.lora_alpha, saved.init_lora_weights
+        root_two = 2**0.5 if saved.use_rslora else 2  # alpha / r, or alpha / sqrt(r), stays what it was
+        saved.r, saved.lora_alpha, saved.init_lora_weights = 2 * r, root_two * alpha, True
+        save_peft(folder, tensors, saved, base)
+        saved.r, saved.lora_alpha, saved.init_lora_weights = r, alpha, start
+
+    def undo() -> None:
+        tuned.undo()
+        with torch.no_grad():
+            for name, weight in untouched.items():
+                model.get_submodule(name).weight.copy_(weight)
+
+    return replace(tuned, save=save, undo=undo, state=lambda: first, restore=restore)
+
+
+def adalora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
+    """Starts with 1.5 times the rank asked for, as the paper does, and shares it out between a tenth of the steps and
+    the last third."""
+    made = AdaLoraConfig(
+        task_type="CAUSAL_LM",
+        init_r=max(config.r + 1, round(1.5 * config.r)),
+        target_r=config.r,
+        lora_alpha=_alpha(config),  # type: ignore[arg-type]
+        lora_dropout=config.lora_dropout,
+        target_modules=_targets(base, model, config),
+        tinit=steps // 10,
+        tfinal=steps // 3,
+        deltaT=1,
+        total_step=steps,
+    )
+    if steps < ADALORA_STEPS:
+        raise FinetuneError(
+            f"adalora shares ranks out over its steps, and this run has {steps}; {ADALORA_STEPS} are needed: more "
+            "examples, more num_train_epochs, or a lower gradient_accumulation_steps."
+        )
+    tuned = with_peft(base, model, made)
+    allocator = tuned.model.base_model.rankallocator
+    averages = ("ipt", "exp_avg_ipt", "exp_avg_unc")
+
+    def penalty() -> torch.Tensor:
+        """How far the matrices are from orthogonal (equation 4 of the paper)."""
+        distances = []
+        for name, matrix in tuned.model.named_parameters():
+            if "lora_A" in name or "lora_B" in name:
+                square = matrix @ matrix.T if "lora_A" in name else matrix.T @ matrix
+                distances.append(torch.linalg.norm(square - torch.eye(len(square), device=square.device)))
+        return made.orth_reg_weight * torch.stack(distances).mean()
+
+    def state() -> dict[str, torch.Tensor]:
+        held = {f"{kind}.{name}": value for kind in averages for name, value in getattr(allocator, kind).items()}
+        pattern = tuned.model.peft_config["default"].rank_pattern or {}
+        return held | {f"rank_pattern.{name}": torch.tensor(kept) for name, kept in pattern.items()}
+
+    def restore(state: dict[str, torch.Tensor]) -> None:
+        pattern = {}
+        for key, value in state.items():
+            kind, _, name = key.partition(".")
+            if kind == "rank_pattern":
+                pattern[name] = value.tolist()
+            else:
+                getattr(allocator, kind)[name] = value.to(model.device)
+        tuned.model.peft_config["default"].rank_pattern = pattern or None
+
+    return replace(
+        tuned,
+        may_stop_anywhere=False,
+        penalty=penalty,
+        after_step=tuned.model.base_model.update_and_allocate,
+        state=state,
+        restore=restore,
+    )
+
+
+def ia3(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
+    kind = model.config.model_type
+    targets = _targets(base, model, config) if config.target_modules or kind not in IA3_TARGETS else IA3_TARGETS[kind]
+    feedforward = IA3_FEEDFORWARD.get(kind, [])
+    feedforward = [name for name in feedforward if any(name.endswith(target) for target in targets)]
+    return with_peft(
+        base, model, IA3Config(task_type="CAUSAL_LM", target_modules=targets, feedforward_modules=feedforward)
+    )
+
+
+def _alpha(config: FinetuneConfig) -> float:
+    return config.lora_alpha or config.r
+
+
+def _targets(base: LoadedModel, model: Any, config: FinetuneConfig) -> list[str]:
+    """The linear layers that are adapted, by name; names that fit none are refused, and a rank that none can have."""
+    targets = list(config.target_modules) or base.lora_target_modules
+    layers = {name: part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    wrong = [target for target in targets if not any(f".{layer}".endswith(f".{target}") for layer in layers)]
+    if wrong or not targets:
+        known = sorted({layer.rpartition(".")[2] for layer in layers})
+        raise FinetuneError(
+            f"target_modules: {repr(wrong[0]) if wrong else 'an empty list'} names no linear layer of {base.name}; "
+            f"choose from {', '.join(known)}."
+        )
+    for name, part in layers.items():
+        smallest = min(part.in_features, part.out_features)
+        if config.r > smallest and any(f".{name}".endswith(f".{target}") for target in targets):
+            raise FinetuneError(
+                f"r is {config.r}, but {name} of {base.name} is {part.out_features} x {part.in_features}, so its rank "
+                f"is at most {smallest}; lower r."
+            )
+    return targets

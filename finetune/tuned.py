@@ -1,0 +1,63 @@
+"""A base model made ready for training: what a method hands to the loop, and how peft's are made and saved."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+
+from base_models import LoadedModel, bare
+
+
+def _nothing(*_: Any) -> Any:
+    return {}
+
+
+@dataclass
+class Tuned:
+    """A base model made ready for training, and what its method wants of the loop."""
+
+    model: Any
+    save: Callable[[Path], None] = _nothing
+    """Write adapter_model.safetensors and adapter_config.json into a folder."""
+    undo: Callable[[], None] = _nothing
+    """Leave the base model as it was before."""
+    tokens_before: int = 0
+    """So many learnt vectors stand before the text, and their places are counted among the logits."""
+    use_cache: bool = False
+    """Whether what is learnt lies in the cache of keys and values."""
+    may_stop_anywhere: bool = True
+    """False where what was learnt is whole only at the end of the schedule."""
+    penalty: Callable[[], Any] = lambda: 0.0
+    """Added to the loss of each optimiser step."""
+    after_step: Callable[[int], Any] = _nothing
+    """Told the number of each optimiser step, from 1, before the gradients are dropped."""
+    state: Callable[[], dict[str, torch.Tensor]] = _nothing
+    """What a checkpoint must hold beside the parameters that learn."""
+    restore: Callable[[dict[str, torch.Tensor]], Any] = _nothing
+
+
+def with_peft(base: LoadedModel, model: Any, made: PeftConfig) -> Tuned:
+    """The model with a new adapter of peft's, whose weights are float32."""
+    tuned = get_peft_model(model, made)
+    for parameter in tuned.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()  # steps are smaller than what half precision can tell apart
+
+    def save(folder: Path) -> None:
+        save_peft(folder, get_peft_model_state_dict(tuned), tuned.peft_config["default"], base)
+
+    return Tuned(tuned, save, lambda: bare(tuned))
+
+
+def save_peft(folder: Path, tensors: dict[str, torch.Tensor], made: PeftConfig, base: LoadedModel) -> None:
+    """As peft would, but one tensor that is there under two names is written twice, and no path of this machine."""
+    whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    save_file(whole, folder / "adapter_model.safetensors")
+    trained, made.inference_mode = made.inference_mode, True
+    made.base_model_name_or_path = base.name
+    made.save_pretrained(str(folder))
+    made.inference_mode = trained

@@ -1,0 +1,233 @@
+"""Which examples a forward pass holds; packed examples do not read each other; the rest of the loop's choices."""
+
+import copy
+import importlib.util
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from chatglm_samples import write_released
+
+from base_models import Encoded, LoadedModel, examples_of, load
+from domain import FinetuneConfig
+from finetune import FinetuneError, finetune, is_held_out
+from finetune.batches import collate, collate_packed, windows
+from finetune.train import mean_loss, summed_loss, train
+from finetune.tuned import Tuned
+
+DRAWN = random.Random(1)
+LENGTHS = [DRAWN.randint(5, 200) for _ in range(57)]
+TALKS = [
+    [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    for asked, answer in (
+        ("Hi.", "Hello, how can I help you today?"),
+        ("What is green tea, in a few words, for a guest who knows only coffee?", "茶。"),
+        ("龙井用多热的水?", "八十度, and not a degree more."),
+        ("?", "!"),
+    )
+]
+
+
+def passes(config: FinetuneConfig) -> list[list[int]]:
+    return [indices for window in windows(LENGTHS, config) for indices in window]
+
+
+@pytest.mark.parametrize("settings", [{}, {"group_by_length": True}, {"packing": True, "max_length": 256}])
+@pytest.mark.parametrize("epochs", [1.0, 2.0, 0.5])
+def test_every_example_is_read_once_an_epoch(settings: dict[str, Any], epochs: float) -> None:
+    config = FinetuneConfig(num_train_epochs=epochs, per_device_train_batch_size=4, **settings)
+    counts = Counter(index for indices in passes(config) for index in indices)
+    if epochs >= 1:
+        assert counts == dict.fromkeys(range(57), epochs)
+    else:
+        assert (counts.total(), set(counts.values())) == (28, {1})
+    assert passes(config) == passes(config)
+    assert passes(config) != passes(config.model_copy(update={"seed": 1}))
+
+
+def test_batches_of_like_length_have_little_padding() -> None:
+    def padding(config: FinetuneConfig) -> float:
+        batches = passes(config)
+        return sum(len(b) * max(LENGTHS[i] for i in b) for b in batches) / sum(LENGTHS) - 1
+
+    config = FinetuneConfig(num_train_epochs=1, per_device_train_batch_size=4)
+    assert padding(config) > 0.4
+    grouped = config.model_copy(update={"group_by_length": True})
+    assert padding(grouped) < 0.1
+    firsts = [LENGTHS[batch[0]] for batch in passes(grouped)]
+    assert firsts not in (sorted(firsts), sorted(firsts, reverse=True)), "the batches are shuffled"
+
+
+def test_packed_rows_are_full_and_never_over() -> None:
+    config = FinetuneConfig(num_train_epochs=1, packing=True, max_length=256)
+    rows = [sum(LENGTHS[index] for index in indices) for indices in passes(config)]
+    assert max(rows) <= 256
+    assert len(rows) <= -(-sum(LENGTHS) // 256) + 3
+    wide = config.model_copy(update={"per_device_train_batch_size": 2})
+    assert max(sum(LENGTHS[i] for i in indices) for indices in passes(wide)) > 256
+
+
+def test_max_steps_ends_a_run_early() -> None:
+    config = FinetuneConfig(num_train_epochs=3, max_steps=4)
+    assert len(windows(LENGTHS, config)) == 4
+    assert windows(LENGTHS, config) == windows(LENGTHS, config.model_copy(update={"max_steps": 0}))[:4]
+
+
+@pytest.fixture(scope="module")
+def families(tiny_folder: Path, released: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, LoadedModel]:
+    folder = write_released(tmp_path_factory.mktemp("small") / "chatglm", released)
+    return {"llama": load(tiny_folder, dtype="float32"), "chatglm": load(folder, dtype="float32")}
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("family", ["llama", "chatglm"])
+def test_packed_examples_have_the_loss_and_gradients_they_have_alone(
+    families: dict[str, LoadedModel], family: str, attention: str
+) -> None:
+    base = families[family]
+    model = copy.deepcopy(base.model).requires_grad_(True)
+    model.set_attn_implementation(attention)
+    text = [{"role": "text", "content": "茶是饮料。 It is hot."}]
+    examples = [example for talk in [*TALKS, text] for example in examples_of(base.tokenizer, talk)]
+
+    def outcome(batches: list[dict[str, torch.Tensor]]) -> tuple[float, list[torch.Tensor]]:
+        model.zero_grad()
+        loss = sum((summed_loss(Tuned(model), **batch) for batch in batches), start=torch.zeros(()))
+        loss.backward()
+        return loss.item(), [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    alone = outcome([collate([example], 0, model.device) for example in examples])
+    packed = outcome([collate_packed(model, examples)])
+    assert packed[0] == pytest.approx(alone[0], rel=1e-5)
+    for one, other in zip(packed[1], alone[1], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=5e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "chatglm"])
+@torch.no_grad()
+def test_nothing_that_one_packed_example_says_reaches_another(families: dict[str, LoadedModel], family: str) -> None:
+    base = families[family]
+    examples = [example for talk in TALKS for example in examples_of(base.tokenizer, talk)]
+    first = len(examples[0].ids)
+    kept = ("input_ids", "attention_mask", "position_ids")
+    batch = collate_packed(base.model, examples)
+    before = base.model(**{name: batch[name] for name in kept}).logits[0]
+    batch["input_ids"][0, 1] = 1234
+    after = base.model(**{name: batch[name] for name in kept}).logits[0]
+    assert not torch.equal(before[:first], after[:first])
+    torch.testing.assert_close(before[first:], after[first:])
+
+
+def quick(**settings: Any) -> FinetuneConfig:
+    defaults: dict[str, Any] = {
+        "learning_rate": 1e-2,
+        "num_train_epochs": 6,
+        "gradient_accumulation_steps": 2,
+        "lr_scheduler_type": "constant",
+    }
+    return FinetuneConfig(**{**defaults, **settings})
+
+
+def losses(base: LoadedModel, output: Path, **settings: Any) -> list[float]:
+    return [step.loss for step in finetune(base, TALKS, output, quick(**settings)).steps]
+
+
+def test_gradient_checkpointing_changes_no_number(families: dict[str, LoadedModel], tmp_path: Path) -> None:
+    for family, base in families.items():
+        plain = losses(base, tmp_path / "a")
+        again = losses(base, tmp_path / "b", gradient_checkpointing=True)
+        assert again == pytest.approx(plain, rel=1e-5), family
+        assert losses(base, tmp_path / "c") == plain, "and is off again afterwards"
+
+
+def test_a_packed_run_learns(families: dict[str, LoadedModel], tmp_path: Path) -> None:
+    for base in families.values():
+        told = losses(base, tmp_path / "a", packing=True, max_length=64, gradient_accumulation_steps=1)
+        assert told[-1] < told[0] - 0.1
+
+
+def test_the_8_bit_optimiser_learns_and_goes_on_bit_for_bit(
+    families: dict[str, LoadedModel], tmp_path: Path, absent: Callable[[str], Any]
+) -> None:
+    if not importlib.util.find_spec("bitsandbytes"):
+        absent("bitsandbytes is not installed")
+    settings: dict[str, Any] = {"optim": "adamw_8bit", "r": 16, "target_modules": ("down_proj", "up_proj", "q_proj")}
+    config = quick(**settings, num_train_epochs=12, save_steps=1)
+    report = finetune(families["llama"], TALKS, tmp_path / "whole", config)
+    assert report.steps[-1].loss < report.steps[0].loss - 0.1
+
+    def stop(step: Any) -> None:
+        if step.step == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(families["llama"], TALKS, tmp_path / "again", config, on_step=stop)
+    again = finetune(families["llama"], TALKS, tmp_path / "again", config)
+    assert [step.loss for step in again.steps] == [step.loss for step in report.steps]
+
+
+def held_out_run(base: LoadedModel, **settings: Any) -> tuple[list[Any], Any, list[Encoded]]:
+    """Steps, the trained model, and the held-out examples, which say the contrary of what is learnt."""
+    model = copy.deepcopy(base.model).requires_grad_(True)
+    examples = [example for talk in TALKS for example in examples_of(base.tokenizer, talk)]
+    contrary = [[talk[0], {"role": "assistant", "content": "Never, said the owl."}] for talk in TALKS]
+    held_out = [example for talk in contrary for example in examples_of(base.tokenizer, talk)]
+    chosen = quick(learning_rate=3e-3, num_train_epochs=20, **settings)
+    return train(Tuned(model), examples, chosen, 0, held_out=held_out), model, held_out
+
+
+def test_the_state_with_the_lowest_held_out_loss_is_kept(families: dict[str, LoadedModel]) -> None:
+    steps, model, held_out = held_out_run(families["llama"], eval_steps=4)
+    looked = {step.step: step.held_out_loss for step in steps if step.held_out_loss is not None}
+    assert list(looked) == list(range(4, 41, 4))
+    best = min(looked.values())
+    assert looked[40] > best + 0.1, "it was over-fitted in the end"
+    assert mean_loss(Tuned(model), held_out, 0) == pytest.approx(best, rel=1e-6)
+
+
+def test_a_run_stops_early_when_the_held_out_loss_does_not_fall(families: dict[str, LoadedModel]) -> None:
+    whole, _, _ = held_out_run(families["llama"], eval_steps=2)
+    looked = [(step.step, step.held_out_loss) for step in whole if step.held_out_loss is not None]
+    best = min(looked, key=lambda pair: pair[1])[0]
+    steps, _, _ = held_out_run(families["llama"], eval_steps=2, early_stopping_patience=3)
+    assert steps[-1].step == best + 6 < 40
+    assert [step.loss for step in steps] == [step.loss for step in whole[: len(steps)]]
+
+
+def test_a_run_with_held_out_examples_goes_on_bit_for_bit(tiny_folder: Path, tmp_path: Path) -> None:
+    talks = [
+        [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"Answer {n * 7}."}] for n in range(30)
+    ]
+    config = quick(held_out_share=0.3, eval_steps=3, num_train_epochs=2, save_steps=1, lora_dropout=0.1)
+    report = finetune(load(tiny_folder, dtype="float32"), talks, tmp_path / "whole", config)
+    assert 15 < report.examples < 30
+    assert report.held_out_examples == 30 - report.examples
+    assert any(step.held_out_loss is not None for step in report.steps)
+    for steps in (4, 11):
+
+        def stop(step: Any, steps: int = steps) -> None:
+            if step.step == steps:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            finetune(load(tiny_folder, dtype="float32"), talks, tmp_path / "again", config, on_step=stop)
+    again = finetune(load(tiny_folder, dtype="float32"), talks, tmp_path / "again", config)
+    assert [s.held_out_loss for s in again.steps] == [s.held_out_loss for s in report.steps]
+    weights = "adapter_model.safetensors"
+    assert (tmp_path / "again" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
+    written = json.loads((tmp_path / "again" / "report.json").read_text(encoding="utf-8"))
+    assert written["held_out_examples"] == report.held_out_examples
+
+
+def test_holding_out_all_is_refused(families: dict[str, LoadedModel], tmp_path: Path) -> None:
+    talks = ([{"role": "user", "content": f"{n}?"}, TALKS[0][1]] for n in range(50))
+    out = [talk for talk in talks if is_held_out(talk, 0.5)]
+    with pytest.raises(
+        FinetuneError, match=rf"held_out_share=0\.5 holds out every one of the {len(out)} examples; lower it"
+    ):
+        finetune(families["llama"], out, tmp_path / "run", quick(held_out_share=0.5))
