@@ -199,7 +199,7 @@ def test_every_key_of_a_new_file_can_be_set(toml: Path) -> None:
         for key, default in table():
             if key in TABLES:
                 continue
-            annotation = type(table).model_fields[key].annotation
+            annotation = table.model_fields[key].annotation
             value: object = not default if isinstance(default, bool) else other[type(default)]
             if get_origin(annotation) is Literal:
                 value = get_args(annotation)[-1]
