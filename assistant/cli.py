@@ -1,4 +1,5 @@
-"""The command line. To know what the program can do, read the commands below from top to bottom.
+"""The command line. To know what the program can do, read the commands below from top to bottom,
+and tuning_commands.py and data_commands.py beside it.
 
 Each command is a function: its parameters are the arguments, its docstring is the help. Everything that takes time
 to import is imported inside the commands, so that ``lorewright --help`` answers at once.
@@ -9,13 +10,13 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from assistant import data_commands
-from assistant.settings_flags import settings_flags, validated
-from domain import Domain, DomainError, FinetuneConfig, create_domain
+from assistant import data_commands, tuning_commands
+from assistant.tuning_commands import Adapter, DomainFolder, adapter_name
+from domain import Domain, DomainError, create_domain
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -24,13 +25,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-app.add_typer(data_commands.app, name="data")
-
-DomainFolder = Annotated[Path, typer.Argument(metavar="DOMAIN", help="The domain folder.")]
-Adapter = Annotated[
-    str | None, typer.Option(help="Adapter to answer with: a run's name, or 'base' for none. [default: domain.toml's]")
-]
 
 
 def _print_version(wanted: bool) -> None:
@@ -109,64 +103,8 @@ def index(
         raise typer.Exit(3)
 
 
-@app.command()
-@settings_flags(FinetuneConfig)
-def finetune(
-    domain: DomainFolder,
-    config: dict[str, Any],
-    run: Annotated[str, typer.Option(help="Name of the run; its adapter is adapters/NAME.")] = "first",
-    base_model: Annotated[
-        str | None, typer.Option(help="Train another chat model, a name or a folder; domain.toml will then name it.")
-    ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
-) -> None:
-    """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
-    from assistant.progress import Bars
-    from assistant.tables import trained
-    from assistant.tuning import is_up_to_date, tune, with_base_model
-
-    opened = Domain.open(domain)
-    if base_model:
-        opened = with_base_model(opened, base_model)
-    settings = validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
-    if not again and is_up_to_date(opened, run, settings):
-        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
-        return
-    with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:
-        report, rare = tune(opened, run, settings, bars.update, bars.step)
-    now = f"Adapter: {opened.adapter(run)}, now the one that answers (domain.toml)."
-    typer.echo(f"{domain}: {trained(report, rare)} {now}")
-
-
-@app.command()
-def adopt(
-    domain: DomainFolder,
-    folder: Annotated[Path, typer.Argument(metavar="ADAPTER", help="A LoRA folder that peft has saved elsewhere.")],
-    run: Annotated[str, typer.Option(help="Name for it; it will lie in adapters/NAME.")] = "adopted",
-) -> None:
-    """Answer with a LoRA that was trained elsewhere. It must be one of the same base model."""
-    from assistant.tuning import adopt as adopt_into
-
-    adopt_into(Domain.open(domain), folder, run)
-    typer.echo(f"{domain}: {folder} is now the adapter {run!r}, and the one that answers (domain.toml).")
-
-
-@app.command()
-def evaluate(
-    domain: DomainFolder,
-    questions: Annotated[int, typer.Option(min=0, help="How many held-out questions; 0 asks all.")] = 0,
-    adapter: Adapter = None,
-    again: Annotated[bool, typer.Option("--again", help="Ask again even if nothing has changed.")] = False,
-) -> None:
-    """Compare base and tuned, without and with the index. Asks the held-out questions and prints one table."""
-    from assistant.progress import Bars
-    from assistant.tables import print_evaluation
-    from assistant.tuning import evaluate_domain
-
-    opened = Domain.open(domain)
-    with Bars("nothing was written. The same command asks the questions again.") as bars:
-        result = evaluate_domain(opened, _adapter_name(adapter), questions, again, bars.update)
-    print_evaluation(result, opened.command("evaluate") if questions else "")
+app.add_typer(tuning_commands.app)  # finetune, adopt, merge, evaluate
+app.add_typer(data_commands.app, name="data")
 
 
 @app.command()
@@ -175,7 +113,7 @@ def ask(domain: DomainFolder, question: str, adapter: Adapter = None) -> None:
     from assistant.assistant import DEFAULT, Assistant
     from assistant.terminal import speak
 
-    name = _adapter_name(adapter)
+    name = adapter_name(adapter)
     if not speak(Assistant.open(domain), question, None, DEFAULT if name is None else name):
         raise typer.Exit(130)
 
@@ -191,7 +129,7 @@ def chat(
     from assistant.terminal import read_line, speak
 
     assistant = Assistant.open(domain)
-    name = _adapter_name(adapter)
+    name = adapter_name(adapter)
     while question := read_line("? "):
         speak(assistant, question, conversation, DEFAULT if name is None else name)
 
@@ -253,11 +191,6 @@ def doctor(
         print_forecast(model, batch, length)
     else:
         print_report(domain)
-
-
-def _adapter_name(option: str | None) -> str | None:
-    """What the --adapter flag means: None as domain.toml says, empty for the base model."""
-    return "" if option == "base" else option
 
 
 def main() -> None:

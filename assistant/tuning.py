@@ -132,6 +132,15 @@ def adopt(domain: Domain, folder: Path, name: str) -> None:
     set_setting(domain.settings_file, "adapter", name)
 
 
+def merge(domain: Domain, name: str, output: Path, dtype: str) -> dict[str, Any]:
+    """Merge a finished run into the base it was trained on, see :func:`base_models.merge_adapter`."""
+    from base_models import merge_adapter
+
+    if not name:
+        raise AssistantError(f"{domain.path} answers with the base model; name the run to merge: --adapter NAME")
+    return merge_adapter(domain.settings.base_model, finished_adapter(domain, name), output, dtype)
+
+
 def evaluate_domain(
     domain: Domain, adapter: str | None, count: int, again: bool, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:

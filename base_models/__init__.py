@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from base_models.generation import Generation, Sampling, generate, stream
     from base_models.loaded_model import LoadedModel, bare
     from base_models.loading import load, load_tokenizer
+    from base_models.merge import merge_adapter
     from base_models.messages import Encoded, Message, encode, examples_of
     from base_models.packing import packed
+    from base_models.probe import probe_facts, probe_logits
 
 # Read when torch is loaded: its idle threads would keep the cores that compiled_products.py needs for its own.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -36,6 +38,9 @@ _LAZY = {
     "config_of": "forecast",
     "load": "loading",
     "load_tokenizer": "loading",
+    "merge_adapter": "merge",
+    "probe_facts": "probe",
+    "probe_logits": "probe",
     "packed": "packing",
     "Encoded": "messages",
     "Message": "messages",
@@ -67,7 +72,10 @@ __all__ = [
     "load",
     "load_embedder",
     "load_tokenizer",
+    "merge_adapter",
     "packed",
+    "probe_facts",
+    "probe_logits",
     "read_manifest",
     "seal_adapter",
     "stream",

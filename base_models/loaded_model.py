@@ -9,7 +9,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from base_models.adapters import check_adapter
+from base_models.adapters import check_adapter, read_manifest
 from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm.adapters import P_TUNING_V2, load_prefix, remove_prefix
 from base_models.errors import ModelError
+from base_models.probe import check_probe, probe_logits, same_rounding
 
 
 @dataclass
@@ -78,18 +79,37 @@ class LoadedModel:
         manifest = check_adapter(folder, self.fingerprint, self.chat_format)
         name = manifest["adapter_sha256"]
         kind = _kind(folder, name)
-        if kind != self._kind:
+        if kind != self._kind or (kind == P_TUNING_V2 and self._prefix != name):
             self.take_off()
-        if kind == P_TUNING_V2:
-            if self._prefix != name:
-                self.take_off()
+        if self._kind == P_TUNING_V2:
+            return
+        if self._kind is None or name not in self.model.peft_config:
+            facts = manifest.get("probe")  # adapters that were trained elsewhere have none
+            without = None if not facts or same_rounding(self.model, facts) else self._probe_without()
+            if kind == P_TUNING_V2:
                 load_prefix(self.model, folder)
-                self._kind, self._prefix = kind, name
-        else:
-            if self._kind is None or name not in self.model.peft_config:
+                self._prefix = name
+            else:
                 self._load_peft(folder, name)
-                self._kind = kind
+            self._kind = kind
+            if facts:
+                self._check_probe(folder, facts, without)
+        if kind != P_TUNING_V2:
             self.model.set_adapter(name)
+
+    def _probe_without(self) -> torch.Tensor:
+        """The probe's logits of the bare base; adapters that lie on it are switched off meanwhile."""
+        with self.model.disable_adapter() if self._kind else nullcontext():
+            return probe_logits(self.model, self.tokenizer)
+
+    def _check_probe(self, folder: Path, facts: dict[str, Any], without: torch.Tensor | None) -> None:
+        if self._kind != P_TUNING_V2:
+            self.model.set_adapter(read_manifest(folder)["adapter_sha256"])
+        try:
+            check_probe(folder.name, self.model, facts, without, probe_logits(self.model, self.tokenizer))
+        except ModelError:
+            self.take_off()
+            raise
 
     def _load_peft(self, folder: Path, name: str) -> None:
         """Load an adapter of peft's into the model under a name, or leave the model as it was."""

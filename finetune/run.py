@@ -23,7 +23,17 @@ import psutil
 import torch
 from peft import PeftModel
 
-from base_models import CATALOGUE, LoadedModel, Message, config_of, fetch, load, seal_adapter
+from base_models import (
+    CATALOGUE,
+    LoadedModel,
+    Message,
+    config_of,
+    fetch,
+    load,
+    probe_facts,
+    probe_logits,
+    seal_adapter,
+)
 from domain import FinetuneConfig, whole_folder
 from finetune.checkpoint import Checkpoint, key_of
 from finetune.data import Chosen, choose_examples
@@ -89,6 +99,7 @@ def finetune(
     with base.using(None) as model:
         _check_base(model)
         refuse(config, model.config)
+        without = probe_logits(model, base.tokenizer)
         tuned = make(base, model, config, step_count([len(example.ids) for example in chosen.examples], config))
         try:
             pad = base.tokenizer.pad_token_id
@@ -116,7 +127,8 @@ def finetune(
             )
             with whole_folder(output) as folder:
                 tuned.save(folder)
-                _describe(folder, base, chosen, config, inputs or {}, report)
+                shown = probe_facts(model, without, probe_logits(tuned.model, base.tokenizer))
+                _describe(folder, base, chosen, config, inputs or {}, report, shown)
             checkpoint.remove()
         finally:
             tuned.undo()
@@ -158,6 +170,7 @@ def _describe(
     config: FinetuneConfig,
     inputs: Mapping[str, str],
     report: RunReport,
+    shown: dict[str, Any],
 ) -> None:
     """Write what the adapter is and how it was made beside its weights: manifest.json, report.json and loss.png."""
     facts = {
@@ -166,6 +179,7 @@ def _describe(
         "chat_format": base.chat_format,
         "data_sha256": chosen.sha256(),
         "inputs": dict(inputs),
+        "probe": shown,
         "config": config.model_dump(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "peft")},

@@ -6,13 +6,14 @@ import sys
 from importlib.metadata import version
 
 import pytest
+import typer
 from assistant_samples import QUICK, lorewright
 
 from assistant import Assistant
 from assistant.cli import app
 from domain import FinetuneConfig
 
-COMMANDS = [command.callback.__name__ for command in app.registered_commands]
+COMMANDS = typer.main.get_command(app).commands
 
 
 def test_help_names_every_command():
@@ -28,8 +29,7 @@ def test_help_names_every_command():
 def test_every_command_explains_itself(command):
     shown = lorewright(command, "--help")
     assert shown.status == 0
-    (callback,) = [c.callback for c in app.registered_commands if c.callback.__name__ == command]
-    assert " ".join(callback.__doc__.split()) in " ".join(shown.out.split())
+    assert " ".join(COMMANDS[command].help.split()) in " ".join(shown.out.split())
     assert lorewright(command, "-h").out == shown.out
 
 

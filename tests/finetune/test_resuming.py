@@ -1,10 +1,6 @@
 """A run that is stopped or killed goes on, and ends bit for bit as one that was never stopped."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -28,17 +24,6 @@ CONFIG = FinetuneConfig(
     gradient_accumulation_steps=2,
 )
 EVERY_STEP = CONFIG.model_copy(update={"save_steps": 1})
-PROGRAM = """
-import sys
-from pathlib import Path
-sys.path.insert(0, {tests!r})
-from test_resuming import CONFIG, CONVERSATIONS
-from base_models import load
-from finetune import finetune
-finetune(load({model!r}, dtype="float32"), CONVERSATIONS, Path({output!r}), CONFIG,
-         on_step=lambda step: print(step.step, flush=True))
-print("done", flush=True)
-"""
 
 
 def result(folder: Path) -> tuple[bytes, list[float]]:
@@ -79,25 +64,6 @@ def test_it_goes_on_where_it_was_stopped(tiny_folder, whole, tmp_path):
     assert told[0].step > 1, "not from the beginning"
     assert result(output) == whole
     assert not (tmp_path / "first.checkpoint").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", [[1, 4, 8], [2, 3, 11]])
-def test_it_goes_on_after_kill_9(tiny_folder, whole, tmp_path, kills):
-    if not hasattr(signal, "SIGKILL"):
-        pytest.skip("Windows has no SIGKILL")
-    output = tmp_path / "first"
-    program = PROGRAM.format(tests=str(Path(__file__).parent), model=str(tiny_folder), output=str(output))
-    for kill_at in [*kills, None]:
-        process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=os.environ)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if kill_at is not None and line.strip() == str(kill_at):
-                process.send_signal(signal.SIGKILL)
-                break
-        process.stdout.read()
-        assert process.wait() == (0 if kill_at is None else -signal.SIGKILL)
-    assert result(output) == whole
 
 
 def test_another_run_does_not_go_on_from_it(tiny_folder, whole, tmp_path):

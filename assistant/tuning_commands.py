@@ -1,0 +1,99 @@
+"""The commands that train an adapter, take one from elsewhere, measure it, and make it part of its base."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from assistant.settings_flags import settings_flags, validated
+from domain import Domain, FinetuneConfig
+
+app = typer.Typer()
+
+DomainFolder = Annotated[Path, typer.Argument(metavar="DOMAIN", help="The domain folder.")]
+Adapter = Annotated[
+    str | None, typer.Option(help="Adapter to answer with: a run's name, or 'base' for none. [default: domain.toml's]")
+]
+
+
+@app.command()
+@settings_flags(FinetuneConfig)
+def finetune(
+    domain: DomainFolder,
+    config: dict[str, Any],
+    run: Annotated[str, typer.Option(help="Name of the run; its adapter is adapters/NAME.")] = "first",
+    base_model: Annotated[
+        str | None, typer.Option(help="Train another chat model, a name or a folder; domain.toml will then name it.")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
+) -> None:
+    """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
+    from assistant.progress import Bars
+    from assistant.tables import trained
+    from assistant.tuning import is_up_to_date, tune, with_base_model
+
+    opened = Domain.open(domain)
+    if base_model:
+        opened = with_base_model(opened, base_model)
+    settings = validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
+    if not again and is_up_to_date(opened, run, settings):
+        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
+        return
+    with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:
+        report, rare = tune(opened, run, settings, bars.update, bars.step)
+    now = f"Adapter: {opened.adapter(run)}, now the one that answers (domain.toml)."
+    typer.echo(f"{domain}: {trained(report, rare)} {now}")
+
+
+@app.command()
+def adopt(
+    domain: DomainFolder,
+    folder: Annotated[Path, typer.Argument(metavar="ADAPTER", help="A LoRA folder that peft has saved elsewhere.")],
+    run: Annotated[str, typer.Option(help="Name for it; it will lie in adapters/NAME.")] = "adopted",
+) -> None:
+    """Answer with a LoRA that was trained elsewhere. It must be one of the same base model."""
+    from assistant.tuning import adopt as adopt_into
+
+    adopt_into(Domain.open(domain), folder, run)
+    typer.echo(f"{domain}: {folder} is now the adapter {run!r}, and the one that answers (domain.toml).")
+
+
+@app.command()
+def merge(
+    domain: DomainFolder,
+    output: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the merged model.")],
+    adapter: Annotated[str | None, typer.Option(help="The run to merge. [default: domain.toml's]")] = None,
+    dtype: Annotated[Literal["bfloat16", "float16", "float32"], typer.Option(help="Type of its weights.")] = "bfloat16",
+) -> None:
+    """Write base and adapter as one model. Any program that loads safetensors can use the folder."""
+    from assistant.tuning import merge as merge_into
+
+    opened = Domain.open(domain)
+    result = merge_into(opened, adapter or opened.settings.adapter, output, dtype)
+    typer.echo(
+        f"{output}: base and adapter in one, as safetensors in {dtype}; its logits differ from theirs by at most "
+        f"{result['difference']:.2%} of the largest ({result['allowed']:.1%} allowed)."
+    )
+
+
+@app.command()
+def evaluate(
+    domain: DomainFolder,
+    questions: Annotated[int, typer.Option(min=0, help="How many held-out questions; 0 asks all.")] = 0,
+    adapter: Adapter = None,
+    again: Annotated[bool, typer.Option("--again", help="Ask again even if nothing has changed.")] = False,
+) -> None:
+    """Compare base and tuned, without and with the index. Asks the held-out questions and prints one table."""
+    from assistant.progress import Bars
+    from assistant.tables import print_evaluation
+    from assistant.tuning import evaluate_domain
+
+    opened = Domain.open(domain)
+    with Bars("nothing was written. The same command asks the questions again.") as bars:
+        result = evaluate_domain(opened, adapter_name(adapter), questions, again, bars.update)
+    print_evaluation(result, opened.command("evaluate") if questions else "")
+
+
+def adapter_name(option: str | None) -> str | None:
+    """What the --adapter flag means: None as domain.toml says, empty for the base model."""
+    return "" if option == "base" else option

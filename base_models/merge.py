@@ -1,0 +1,57 @@
+"""An adapter becomes part of the base: one folder of safetensors that any program loads, with nothing beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from base_models.adapters import read_manifest
+from base_models.catalogue import CATALOGUE
+from base_models.chatglm.adapters import P_TUNING_V2
+from base_models.errors import ModelError
+from base_models.fetch import fetch
+from base_models.hardware import fits
+from base_models.loading import load
+from base_models.probe import TOLERANCE, probe_logits
+from domain import whole_folder
+
+BEGINNINGS = ("PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", P_TUNING_V2)
+"""Adapters that are read before the text and are in no weight of the base."""
+
+
+def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfloat16") -> dict[str, Any]:
+    """Merge the adapter into the unpacked base and write the model to the folder ``output``, which must not exist.
+
+    The base is loaded in float32 where that fits into memory, and rounded to ``dtype`` at the end. The logits of the
+    merged model are compared with those of base and adapter; where they differ by more than rounding explains
+    (``probe.TOLERANCE``), nothing is written. Returns the difference and what is allowed, as shares of the largest
+    logit.
+    """
+    read_manifest(adapter)  # says what is wrong with a folder that is no adapter
+    if output.exists():
+        raise ModelError(f"{output} exists already; name a new folder.")
+    kind = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["peft_type"]
+    if kind in BEGINNINGS:
+        raise ModelError(
+            f"adapter {adapter.name} is a learnt beginning of the text, which no weight of the base can hold; answer "
+            "with it as it is."
+        )
+    here = fetch(base_name) if base_name in CATALOGUE else Path(base_name).expanduser()
+    exact = "float32" if fits(here, torch.float32, "cpu") else dtype
+    loaded = load(base_name, dtype=exact, device="cpu")
+    if getattr(loaded.model.config, "quantization_bit", 0):
+        raise ModelError(f"{base_name} is a packed release, which has no weights to merge into; take the fp16 one.")
+    with loaded.using(adapter) as model:
+        wanted = probe_logits(model, loaded.tokenizer)
+        merged = model.merge_and_unload().to(getattr(torch, dtype))
+    difference = float((probe_logits(merged, loaded.tokenizer) - wanted).abs().max() / wanted.abs().max())
+    if not difference <= TOLERANCE[dtype]:
+        raise ModelError(
+            f"the merged model differs from base and adapter: a logit by {difference:.1%} of the largest, "
+            f"{TOLERANCE[dtype]:.1%} are allowed in {dtype}; nothing was written. Take --dtype float32."
+        )
+    with whole_folder(output) as folder:
+        merged.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+    return {"difference": difference, "allowed": TOLERANCE[dtype]}

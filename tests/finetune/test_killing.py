@@ -1,0 +1,132 @@
+"""Killed with -9 twenty times, at any moment and inside writes, a run ends bit for bit as one that nobody stopped.
+
+Not the adapter alone is compared but the whole state on the disk: parameters, both moments of the optimiser, the
+schedule, the random states, the best parameters and the losses of all steps.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+
+PROGRAM = """
+import sys, json
+from pathlib import Path
+from base_models import load
+from domain import FinetuneConfig
+from finetune import finetune
+model, output, config, last = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]), int(sys.argv[4])
+talks = [
+    [{"role": "user", "content": f"Question {n}?"}, {"role": "assistant", "content": f"Answer {n * 7}."}]
+    for n in range(40)
+]
+def told(step):
+    if step.step == last:
+        raise SystemExit("stopped")
+finetune(load(model, dtype="float32", device="cpu"), talks, output, FinetuneConfig(**config), on_step=told)
+print("done")
+"""
+STEPS = 24
+CONFIG = {
+    "learning_rate": 1e-3,
+    "max_steps": STEPS + 1,
+    "num_train_epochs": 9,
+    "per_device_train_batch_size": 2,
+    "gradient_accumulation_steps": 2,
+    "save_steps": 1,
+    "held_out_share": 0.2,
+    "eval_steps": 4,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lora with dropout": {"lora_dropout": 0.3},
+    "adalora": {"method": "adalora", "lora_dropout": 0.2},
+    "full": {"method": "full"},  # states of 80 MB, in whose writing it can be caught
+}
+KILLS = 20
+
+
+def start(folder: Path, output: Path, config: dict[str, Any], last: int) -> subprocess.Popen:
+    arguments = [sys.executable, "-c", PROGRAM, str(folder), str(output), json.dumps(config), str(last)]
+    return subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen) -> None:
+    out, err = process.communicate()
+    assert "done" in out or "stopped" in err, err
+
+
+def state(output: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """What lies on the disk after step STEPS, without what a clock has measured."""
+    file = output.with_name(f"{output.name}.checkpoint") / f"step-{STEPS:06}.safetensors"
+    with safe_open(file, "pt") as opened:
+        held = json.loads(opened.metadata()["state"])
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    for step in held["steps"]:
+        del step["tokens_per_second"], step["seconds_left"]
+    return held, tensors
+
+
+def kill_at(process: subprocess.Popen, output: Path, seconds: float, in_a_write: bool) -> bool:
+    """Kill the process group after so many seconds, or then inside its next write; whether it was still running."""
+    started = time.monotonic()
+    folder = output.with_name(f"{output.name}.checkpoint")
+    while process.poll() is None:
+        writing = any(folder.glob("*.partial*")) if in_a_write else True
+        if time.monotonic() - started >= seconds and writing:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            return True
+        time.sleep(0.001)
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_the_same(
+    tiny_folder: Path, tmp_path: Path, absent: Callable[[str], Any], variant: str
+) -> None:
+    if not hasattr(os, "killpg"):
+        absent("this system has no process groups")
+    config, drawn = CONFIG | VARIANTS[variant], random.Random(variant)
+    began = time.monotonic()
+    finish(start(tiny_folder, tmp_path / "straight", config, STEPS))
+    whole = time.monotonic() - began
+
+    killed = inside = 0
+    while killed < KILLS:
+        process = start(tiny_folder, tmp_path / "killed", config, STEPS)
+        in_a_write = killed % 2 == 1
+        if not kill_at(process, tmp_path / "killed", drawn.uniform(0, 0.8 * whole), in_a_write):
+            # it came to its end; what it saved is taken away, and it is begun and killed anew
+            finish(process)
+            for file in (tmp_path / "killed.checkpoint").iterdir():
+                file.unlink()
+            continue
+        killed += 1
+        inside += in_a_write
+    assert inside >= KILLS // 4
+    finish(start(tiny_folder, tmp_path / "killed", config, STEPS))
+
+    (held, tensors), (other_held, other_tensors) = state(tmp_path / "straight"), state(tmp_path / "killed")
+    assert other_held == held
+    assert set(other_tensors) == set(tensors)
+    assert {name.partition(".")[0] for name in tensors} >= {"parameter", "optimizer", "random"}
+    assert [name for name in tensors if not torch.equal(tensors[name], other_tensors[name])] == []
+
+    for name in ("straight", "killed"):
+        finish(start(tiny_folder, tmp_path / name, config, STEPS + 9))
+    adapters = [(tmp_path / name / "adapter_model.safetensors").read_bytes() for name in ("straight", "killed")]
+    assert adapters[0] == adapters[1]
