@@ -47,7 +47,7 @@ def is_up_to_date(domain: Domain, run: str, config: FinetuneConfig) -> bool:
     except ModelError:
         return False
     wanted = json.loads(json.dumps(config.model_dump()))
-    same = manifest["inputs"] == _inputs(domain, domain.train_questions) and manifest["config"] == wanted
+    same = manifest["inputs"] == _training_inputs(domain, config) and manifest["config"] == wanted
     on_disk = Domain.open(domain.path).settings
     return same and (on_disk.adapter, on_disk.base_model) == (run, domain.settings.base_model)
 
@@ -74,12 +74,16 @@ def tune(
     from assistant.indexing import calibrate
     from assistant.prompts import Prompts
     from assistant.training import training_conversations
-    from finetune import finetune, load_base
+    from finetune import FinetuneError, finetune, load_base, mixed, named_source, replayed
     from indexes import Index
 
     output = domain.adapter(run)
     questions = read_questions(domain.train_questions)
-    inputs = _inputs(domain, domain.train_questions)
+    sources = [named_source(entry, domain.path) for entry in config.data]
+    if config.from_adapter == run:
+        raise FinetuneError(f"the run {run!r} cannot go on from itself; name the new run: --run NAME")
+    start = finished_adapter(domain, config.from_adapter) if config.from_adapter else None
+    inputs = _training_inputs(domain, config)
     base = load_base(domain.settings.base_model, config)
     progress("reading questions", 0, len(questions))
     with Index.open(domain) as index:
@@ -92,8 +96,14 @@ def tune(
             f"{domain.train_questions} holds no question that the documents answer, so there is nothing to learn; "
             "write questions with their answers into it (README shows how)."
         )
+    examples = mixed(conversations, sources, config.seed)
+    replay = round(len(examples) * config.replay_share / (1 - config.replay_share))
     with _only_trainer(output):
-        report = finetune(base, conversations, output, config, inputs, on_step)
+        if replay:
+            examples += replayed(base, replay, progress)
+            if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
+                base = load_base(domain.settings.base_model, config)
+        report = finetune(base, examples, output, config, inputs, on_step, start)
     if Domain.open(domain.path).settings.base_model != domain.settings.base_model:
         set_setting(domain.settings_file, "base_model", domain.settings.base_model)
     set_setting(domain.settings_file, "adapter", run)
@@ -211,6 +221,20 @@ def _inputs(domain: Domain, questions: Path) -> dict[str, str]:
         "prompts": Prompts(domain).sha256(),
         "base_model": fingerprint(domain.settings.base_model),
     }
+
+
+def _training_inputs(domain: Domain, config: FinetuneConfig) -> dict[str, str]:
+    """:func:`_inputs` of the training questions, and hashes of the other files and of the adapter to begin from."""
+    inputs = _inputs(domain, domain.train_questions)
+    if config.data:
+        from finetune import named_source
+
+        for entry in config.data:
+            path, _ = named_source(entry, domain.path)
+            inputs[f"data {entry}"] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+    if config.from_adapter:
+        inputs["from_adapter"] = read_manifest(finished_adapter(domain, config.from_adapter))["adapter_sha256"]
+    return inputs
 
 
 def _check_documents(index: "Index", questions: Sequence[Question], file: Path) -> None:

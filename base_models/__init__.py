@@ -7,7 +7,7 @@ The names that need torch are imported at their first use, so that ``fingerprint
 import os
 from typing import TYPE_CHECKING
 
-from base_models.adapters import read_manifest, seal_adapter
+from base_models.adapters import check_adapter, read_manifest, seal_adapter
 from base_models.catalogue import CATALOGUE, Entry, find
 from base_models.errors import ModelError
 from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, is_fetched
@@ -61,6 +61,7 @@ __all__ = [
     "bare",
     "cache_folder",
     "cached_models",
+    "check_adapter",
     "config_of",
     "encode",
     "examples_of",

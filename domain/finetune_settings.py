@@ -117,6 +117,15 @@ class FinetuneConfig(Table):
     save_steps: Annotated[int, Field(ge=0)] = 0
     """Save what the run needs to go on after so many optimiser steps; 0: as often as costs little time."""
 
+    from_adapter: str = ""
+    """Go on from the weights of a finished run, by its name; method and shapes must be the same."""
+
+    data: tuple[str, ...] = ()
+    """Further files of examples, from the domain's folder; `chats.jsonl=0.5` takes half of them, `=2` each twice."""
+
+    replay_share: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    """Share of the examples that are everyday questions with the base model's own answers, against forgetting."""
+
     retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the examples that are shown with retrieved passages, as questions are when the index is on."""
 

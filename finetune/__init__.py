@@ -8,7 +8,9 @@ examples with passages before they come here.
 from domain import FinetuneConfig
 from finetune.check import DataReport, check, is_held_out, near_copies
 from finetune.errors import FinetuneError
+from finetune.mix import mixed, named_source
 from finetune.read import DataFile, look_at, read_data
+from finetune.replay import replayed
 from finetune.run import RunReport, finetune, load_base
 from finetune.steps import Step
 
@@ -24,6 +26,9 @@ __all__ = [
     "is_held_out",
     "load_base",
     "look_at",
+    "mixed",
+    "named_source",
     "near_copies",
     "read_data",
+    "replayed",
 ]

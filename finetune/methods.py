@@ -33,7 +33,7 @@ from base_models import LoadedModel
 from domain import FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.lora import adalora, ia3, lora
-from finetune.tuned import Tuned, with_peft
+from finetune.tuned import Tuned, same_shapes, with_peft
 
 ONLY_LORA = {"use_rslora": False, "use_dora": False, "init_lora_weights": "default", "loraplus_lr_ratio": 1.0}
 
@@ -63,6 +63,9 @@ def refuse(config: FinetuneConfig, model_config: Any) -> None:
         )
     if config.use_dora and chatglm and model_config.quantization_bit:
         raise FinetuneError("use_dora needs the lengths of a matrix's rows, and this base is packed; leave it out.")
+    if config.from_adapter and (method == "adalora" or config.init_lora_weights == "pissa"):
+        kind = "adalora" if method == "adalora" else "pissa"
+        raise FinetuneError(f"from_adapter does not go with {kind}, which begins in its own way; take plain lora.")
     beginning = method in ("p-tuning-v2", "prefix-tuning", "prompt-tuning", "p-tuning")
     if config.packing and beginning:
         raise FinetuneError(f"packing puts several examples into a row, and {method} has one learnt beginning a row.")
@@ -121,7 +124,12 @@ def _p_tuning_v2(base: LoadedModel, model: Any, config: FinetuneConfig, steps: i
         facts |= {name: getattr(model.config, name) for name in ("pre_seq_len", "prefix_projection")}
         (folder / "adapter_config.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
-    return Tuned(model, save, lambda: remove_prefix(model))
+    def start_from(tensors: dict[str, torch.Tensor]) -> None:
+        named = {name.removeprefix(PREFIX): value for name, value in tensors.items()}
+        same_shapes(named, model.transformer.prefix_encoder.state_dict())
+        model.transformer.prefix_encoder.load_state_dict(named)
+
+    return Tuned(model, save, lambda: remove_prefix(model), start_from)
 
 
 def _freeze(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:

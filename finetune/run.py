@@ -22,16 +22,19 @@ from typing import Any
 import psutil
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file
 
 from base_models import (
     CATALOGUE,
     LoadedModel,
     Message,
+    check_adapter,
     config_of,
     fetch,
     load,
     probe_facts,
     probe_logits,
+    read_manifest,
     seal_adapter,
 )
 from domain import FinetuneConfig, whole_folder
@@ -41,6 +44,7 @@ from finetune.errors import FinetuneError
 from finetune.methods import make, refuse
 from finetune.steps import Step
 from finetune.train import step_count, train
+from finetune.tuned import Tuned
 
 
 @dataclass(frozen=True)
@@ -86,13 +90,15 @@ def finetune(
     config: FinetuneConfig,
     inputs: Mapping[str, str] | None = None,
     on_step: Callable[[Step], None] | None = None,
+    start: Path | None = None,
 ) -> RunReport:
     """Train an adapter on the conversations and write it to the folder ``output``, replacing an older one there.
 
     A run that was stopped, killed too, goes on where its last checkpoint was, if it is called with the same arguments.
 
     ``inputs`` is kept in the manifest as it is: the caller's hashes of what the conversations were made from, by
-    which it can tell later that the run need not be repeated. The base model is left as it was.
+    which it can tell later that the run need not be repeated. ``start`` is a finished adapter to go on from. The base
+    model is left as it was.
     """
     torch.manual_seed(config.seed)
     chosen = choose_examples(base.tokenizer, conversations, config)
@@ -102,10 +108,12 @@ def finetune(
         without = probe_logits(model, base.tokenizer)
         tuned = make(base, model, config, step_count([len(example.ids) for example in chosen.examples], config))
         try:
+            if start:
+                _start_from(tuned, start, base)
             pad = base.tokenizer.pad_token_id
             pad = base.tokenizer.eos_token_id if pad is None else pad
             checkpoint = Checkpoint(
-                output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config), config.save_steps
+                output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config, start), config.save_steps
             )
             try:
                 steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint, chosen.held_out)
@@ -146,7 +154,17 @@ def _check_base(model: Any) -> None:
         )
 
 
-def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig) -> str:
+def _start_from(tuned: Tuned, start: Path, base: LoadedModel) -> None:
+    check_adapter(start, base.fingerprint, base.chat_format)
+    try:
+        tuned.start_from(load_file(start / "adapter_model.safetensors"))
+    except ValueError as error:
+        raise FinetuneError(
+            f"the run cannot go on from {start.name}: {error}; take the method, r and target_modules of that run."
+        ) from None
+
+
+def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, start: Path | None) -> str:
     """What decides the numbers of a run: a checkpoint of another key is not gone on from."""
     return key_of(
         {
@@ -155,6 +173,7 @@ def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig) -> str:
             "data": chosen.sha256(),
             "config": config.model_dump(),
             "targets": sorted(base.lora_target_modules),
+            "start": read_manifest(start)["adapter_sha256"] if start else "",
             "dtype": base.model.dtype,
             "quantization": base.model.config.to_dict().get("quantization_config"),
             "device": base.device.type,

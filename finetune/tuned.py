@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
+from peft import (
+    PeftConfig,
+    PromptLearningConfig,
+    get_peft_model,
+    get_peft_model_state_dict,
+    set_peft_model_state_dict,
+)
 from safetensors.torch import save_file
 
 from base_models import LoadedModel, bare
@@ -25,6 +31,8 @@ class Tuned:
     """Write adapter_model.safetensors and adapter_config.json into a folder."""
     undo: Callable[[], None] = _nothing
     """Leave the base model as it was before."""
+    start_from: Callable[[dict[str, torch.Tensor]], Any] = _nothing
+    """Put the weights of another adapter in the place of the new ones; ValueError where they do not fit."""
     tokens_before: int = 0
     """So many learnt vectors stand before the text, and their places are counted among the logits."""
     use_cache: bool = False
@@ -50,7 +58,24 @@ def with_peft(base: LoadedModel, model: Any, made: PeftConfig) -> Tuned:
     def save(folder: Path) -> None:
         save_peft(folder, get_peft_model_state_dict(tuned), tuned.peft_config["default"], base)
 
-    return Tuned(tuned, save, lambda: bare(tuned))
+    def start_from(tensors: dict[str, torch.Tensor]) -> None:
+        wanted = get_peft_model_state_dict(tuned)
+        same_shapes(tensors, wanted)
+        with torch.no_grad():
+            if isinstance(made, PromptLearningConfig):  # what is saved is what its network makes, and not the network
+                raise ValueError("a learnt beginning is saved without what made it")
+            set_peft_model_state_dict(tuned, tensors)
+
+    return Tuned(tuned, save, lambda: bare(tuned), start_from)
+
+
+def same_shapes(tensors: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:
+    """ValueError with the first tensor that is not as wanted."""
+    for name in sorted(set(tensors) ^ set(wanted)):
+        raise ValueError(f"only {'it' if name in tensors else 'the new run'} has {name}")
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            raise ValueError(f"{name} is {list(tensor.shape)} there and {list(wanted[name].shape)} here")
 
 
 def save_peft(folder: Path, tensors: dict[str, torch.Tensor], made: PeftConfig, base: LoadedModel) -> None:

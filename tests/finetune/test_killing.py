@@ -31,7 +31,7 @@ talks = [
     for n in range(40)
 ]
 def told(step):
-    if step.step == last:
+    if step.step >= last:
         raise SystemExit("stopped")
 finetune(load(model, dtype="float32", device="cpu"), talks, output, FinetuneConfig(**config), on_step=told)
 print("done")

@@ -1,0 +1,60 @@
+"""Against forgetting: general questions, answered by the base model itself, are learnt beside the domain's.
+
+What a run changes most is what it never sees. A model that also learns to answer everyday questions as it answered them
+before keeps doing so (rehearsal with the model's own answers, arXiv:2403.01244). The prompts are in
+general_prompts.txt; the answers of each base are made once and kept in the user's cache, where they can be deleted.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from base_models import LoadedModel, Message, Sampling, cache_folder, generate
+from domain import write_text
+
+PROMPTS = (Path(__file__).parent / "general_prompts.txt").read_text(encoding="utf-8").splitlines()
+MAX_NEW_TOKENS = 160
+"""A longer answer is cut off and not learnt: it would teach to stop in the middle."""
+BATCH = 8
+
+
+def replayed(
+    base: LoadedModel, count: int, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> list[list[Message]]:
+    """As many conversations as asked for, or as there are; the same ones each time for the same base model.
+
+    English and Chinese take turns. ``progress`` is told of answers that are not known yet.
+    """
+    half = len(PROMPTS) // 2
+    turns = [prompt for pair in zip(PROMPTS[:half], PROMPTS[half:], strict=True) for prompt in pair]
+    file = cache_folder() / "replay" / f"{base.fingerprint[:16]}-{base.chat_format[:16]}.jsonl"
+    answers = known_answers(file)
+    chosen: list[list[Message]] = []
+    for start in range(0, len(turns), BATCH):
+        if len(chosen) >= count:
+            break
+        prompts = turns[start : start + BATCH]
+        unknown = [prompt for prompt in prompts if prompt not in answers]
+        if unknown:
+            progress("answering general questions", len(chosen), count)
+            asked = [[{"role": "user", "content": prompt}] for prompt in unknown]
+            made = generate(base, asked, Sampling(max_new_tokens=MAX_NEW_TOKENS))
+            answers |= {prompt: one.text if one.stopped else "" for prompt, one in zip(unknown, made, strict=True)}
+            lines = (json.dumps({"prompt": key, "answer": text}, ensure_ascii=False) for key, text in answers.items())
+            write_text(file, "\n".join(lines) + "\n")
+        chosen += [
+            [{"role": "user", "content": prompt}, {"role": "assistant", "content": answers[prompt]}]
+            for prompt in prompts
+            if answers[prompt].strip()
+        ]
+    progress("answering general questions", min(len(chosen), count), count)
+    return chosen[:count]
+
+
+def known_answers(file: Path) -> dict[str, str]:
+    """What the base has answered before; nothing where the file is damaged."""
+    try:
+        records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return {record["prompt"]: record["answer"] for record in records}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
