@@ -1,0 +1,93 @@
+"""Every way to train from the command line: methods, further data, replay, going on from a run, merging."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from assistant_samples import QUICK, lorewright
+from transformers import AutoModelForCausalLM
+
+from assistant import Assistant
+from base_models import read_manifest
+from domain import Domain
+
+
+def manifest(shop: Path, run: str) -> dict:
+    return read_manifest(Domain.open(shop).adapter(run))
+
+
+@pytest.mark.parametrize("method", ["ia3", "prefix-tuning", "freeze"])
+def test_another_method_is_one_flag_and_its_adapter_answers(shop: Path, method: str) -> None:
+    trained = lorewright("finetune", shop, "--run", method, "--method", method, "--num-train-epochs", "1")
+    assert trained.status == 0, trained.err
+    assert manifest(shop, method)["config"]["method"] == method
+    assert lorewright("ask", shop, "How hot should the water be?", "--adapter", method).status == 0
+    again = lorewright("finetune", shop, "--run", method, "--method", method, "--num-train-epochs", "1")
+    assert again.out == f"{shop}: run {method!r} is finished and nothing it was made from has changed.\n"
+
+
+def test_a_method_that_does_not_fit_the_model_is_refused_at_once(shop: Path) -> None:
+    ended = lorewright("finetune", shop, "--run", "x", "--method", "p-tuning-v2")
+    assert (ended.status, ended.out) == (1, "")
+    assert "method p-tuning-v2 is ChatGLM's own; take prefix-tuning" in ended.err
+    assert not (shop / "adapters" / "x").exists()
+
+
+def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = shop / "chats.jsonl"
+    extra.write_text('{"prompt": "Hi?", "response": "Hello."}\n' * 4, encoding="utf-8")
+    command = ["finetune", shop, *QUICK, "--run", "mixed", "--data", "chats.jsonl=0.5", "--replay-share", "0.25"]
+    plain = json.loads((shop / "adapters" / "first" / "report.json").read_text(encoding="utf-8"))
+    trained = lorewright(*command)
+    assert trained.status == 0, trained.err
+    report = json.loads((shop / "adapters" / "mixed" / "report.json").read_text(encoding="utf-8"))
+    assert report["examples"] == plain["examples"] + 2 + round((plain["examples"] + 2) / 3)
+    assert lorewright(*command).out.endswith("nothing it was made from has changed.\n")
+    extra.write_text('{"prompt": "Hi?", "response": "Good day."}\n' * 4, encoding="utf-8")
+    assert "trained" in lorewright(*command).out
+    extra.write_text('{"prompt": "Hi?"}\n', encoding="utf-8")
+    wrong = lorewright(*command)
+    assert wrong.status == 1
+    assert "chats.jsonl, line 1: none of the known layouts has the keys prompt" in wrong.err
+
+
+def test_a_run_goes_on_from_another_and_not_from_itself(shop: Path) -> None:
+    trained = lorewright("finetune", shop, *QUICK, "--run", "second", "--from-adapter", "first")
+    assert trained.status == 0, trained.err
+    assert manifest(shop, "second")["inputs"]["from_adapter"] == manifest(shop, "first")["adapter_sha256"]
+    itself = lorewright("finetune", shop, *QUICK, "--run", "second", "--from-adapter", "second")
+    assert "the run 'second' cannot go on from itself; name the new run: --run NAME" in itself.err
+    unknown = lorewright("finetune", shop, *QUICK, "--run", "third", "--from-adapter", "nobody")
+    assert "has no adapter 'nobody' (there are: first, second)" in unknown.err
+
+
+def test_a_merged_model_answers_as_base_and_adapter_did(shop: Path, tmp_path: Path) -> None:
+    merged = lorewright("merge", shop, tmp_path / "merged", "--dtype", "float32")
+    assert merged.status == 0, merged.err
+    assert merged.out.startswith(
+        f"{tmp_path / 'merged'}: base and adapter in one, as safetensors in float32; its logits"
+    )
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "merged").dtype == torch.float32
+    assistant = Assistant.open(shop)
+    before = assistant.ask("How hot should the water be?", adapter="first").text
+    assistant.close()
+    text = (shop / "domain.toml").read_text(encoding="utf-8")
+    text = text.replace('base_model = "smollm2-135m-instruct"', f"base_model = '{tmp_path / 'merged'}'")
+    (shop / "domain.toml").write_text(text, encoding="utf-8")
+    assistant = Assistant.open(shop)
+    assert assistant.ask("How hot should the water be?", adapter="").text == before
+    assistant.close()
+
+
+def test_what_cannot_be_merged_is_said(shop: Path, tmp_path: Path) -> None:
+    there = lorewright("merge", shop, shop)
+    assert f"{shop} exists already; name a new folder" in there.err
+    unknown = lorewright("merge", shop, tmp_path / "merged", "--adapter", "nobody")
+    assert "has no adapter 'nobody' (there are: first)" in unknown.err
+    lorewright("finetune", shop, "--run", "p", "--method", "prompt-tuning", "--num-train-epochs", "1")
+    learnt = lorewright("merge", shop, tmp_path / "merged", "--adapter", "p")
+    assert "adapter p is a learnt beginning of the text" in learnt.err
+    assert not (tmp_path / "merged").exists()
