@@ -19,7 +19,7 @@ class FinetuneConfig(Table):
     method: Literal[
         "lora", "adalora", "ia3", "p-tuning-v2", "prefix-tuning", "prompt-tuning", "p-tuning", "freeze", "full"
     ] = "lora"
-    """What learns, see docs/finetuning.md; p-tuning-v2 is ChatGLM's, the three after it are for other models."""
+    """What learns, see docs/finetuning.md; prefix-tuning, prompt-tuning and p-tuning are not for ChatGLM."""
 
     quantization: Literal["none", "nf4", "int8"] = "none"
     """Keep the frozen base packed while an adapter learns: nf4 with lora is QLoRA; needs bitsandbytes."""

@@ -8,8 +8,8 @@ is written into an adapter folder, and how the base becomes what it was. All but
                     nf4 it is QLoRA (2305.14314)
     adalora         low-rank matrices whose ranks are shared out by importance (2303.10512)
     ia3             learnt factors of keys, values and feed-forward activations (2205.05638)
-    p-tuning-v2     learnt keys and values before the text in every layer (2110.07602), ChatGLM's own
-    prefix-tuning   the same idea in peft (2101.00190), for other models
+    p-tuning-v2     learnt keys and values before the text in every layer (2110.07602); ChatGLM's own, else peft's
+    prefix-tuning   the same idea, shorter (2101.00190), not for ChatGLM
     prompt-tuning   learnt embeddings before the text (2104.08691)
     p-tuning        the same, made by a small network (2103.10385)
     freeze          the last blocks themselves, all else frozen
@@ -44,9 +44,7 @@ def refuse(config: FinetuneConfig, model_config: Any) -> None:
     method, chatglm = config.method, model_config.model_type == "chatglm"
     packed = config.quantization != "none" or bool(chatglm and model_config.quantization_bit)
     reason = ""
-    if method == "p-tuning-v2" and not chatglm:
-        reason = "is ChatGLM's own; take prefix-tuning, the same idea for other models"
-    elif method == "prefix-tuning" and chatglm:
+    if method == "prefix-tuning" and chatglm:
         reason = "shifts ChatGLM's positions; take p-tuning-v2, its native form"
     elif method in ("prompt-tuning", "p-tuning") and chatglm:
         reason = "puts vectors in place of ids, from which ChatGLM reads its positions; take p-tuning-v2"
@@ -69,8 +67,8 @@ def refuse(config: FinetuneConfig, model_config: Any) -> None:
     beginning = method in ("p-tuning-v2", "prefix-tuning", "prompt-tuning", "p-tuning")
     if config.packing and beginning:
         raise FinetuneError(f"packing puts several examples into a row, and {method} has one learnt beginning a row.")
-    if config.gradient_checkpointing and method == "prefix-tuning":
-        raise FinetuneError("gradient_checkpointing and prefix-tuning do not go together in peft; leave one out.")
+    if config.gradient_checkpointing and method in ("prefix-tuning", "p-tuning-v2") and not chatglm:
+        raise FinetuneError(f"gradient_checkpointing and {method} do not go together in peft; leave one out.")
     if config.prefix_projection and method not in ("p-tuning-v2", "prefix-tuning"):
         raise FinetuneError(f"prefix_projection does nothing with method {method}; leave it out.")
 
@@ -87,9 +85,13 @@ def learning_rate(config: FinetuneConfig) -> float:
 
 
 def _prefix_tuning(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
+    return _prefix(base, model, config, length=30)
+
+
+def _prefix(base: LoadedModel, model: Any, config: FinetuneConfig, length: int) -> Tuned:
     made = PrefixTuningConfig(
         task_type="CAUSAL_LM",
-        num_virtual_tokens=config.num_virtual_tokens or 30,
+        num_virtual_tokens=config.num_virtual_tokens or length,
         prefix_projection=config.prefix_projection,
         encoder_hidden_size=model.config.hidden_size,
     )
@@ -111,7 +113,10 @@ def _p_tuning(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int)
 
 
 def _p_tuning_v2(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
-    """ChatGLM's native prefix, in the layout of the released training code (``base_models/chatglm/adapters.py``)."""
+    """ChatGLM's native prefix, in the layout of the released training code (``base_models/chatglm/adapters.py``); of
+    other models peft's prefix, as long as that."""
+    if model.config.model_type != "chatglm":
+        return _prefix(base, model, config, length=128)
     from base_models.chatglm.adapters import P_TUNING_V2, PREFIX, add_prefix, remove_prefix
 
     add_prefix(model, config.num_virtual_tokens or 128, config.prefix_projection)

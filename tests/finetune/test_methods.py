@@ -51,13 +51,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "freeze": {"method": "freeze", "trainable_layers": 1, "learning_rate": 2e-3},
     "full": {"method": "full", "learning_rate": 2e-3},
 }
-ONLY_CHATGLM, NOT_CHATGLM = ("p-tuning v2",), ("prefix tuning", "prompt tuning", "p-tuning")
+NOT_CHATGLM = ("prefix tuning", "prompt tuning", "p-tuning")
 MATRIX = [
     pytest.param(family, variant, marks=[pytest.mark.slow] if family == "qwen" else [])
     for variant in VARIANTS
     for family in FAMILIES
     if not (family == "chatglm" and variant.split(",")[0] in NOT_CHATGLM)
-    and not (family != "chatglm" and variant.split(",")[0] in ONLY_CHATGLM)
 ]
 MERGES = ["lora", "lora, alpha = r", "rslora", "dora", "pissa", "pissa with rslora", "adalora", "ia3", "freeze", "full"]
 
@@ -238,7 +237,6 @@ def test_every_method_has_a_learning_rate_of_its_own_and_another_one_counts() ->
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("llama", {"method": "p-tuning-v2"}, "method p-tuning-v2 is ChatGLM's own; take prefix-tuning"),
     ("chatglm", {"method": "prefix-tuning"}, "method prefix-tuning shifts ChatGLM's positions; take p-tuning-v2"),
     ("chatglm", {"method": "prompt-tuning"}, "method prompt-tuning puts vectors in place of ids.*take p-tuning-v2"),
     ("chatglm", {"method": "p-tuning"}, "method p-tuning puts vectors in place of ids"),
@@ -251,6 +249,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"prefix_projection": True}, "prefix_projection does nothing with method lora"),
     ("llama", {"method": "prefix-tuning", "packing": True}, "packing puts several examples into a row"),
     ("llama", {"method": "prefix-tuning", "gradient_checkpointing": True}, "gradient_checkpointing and prefix-tuning"),
+    ("llama", {"method": "p-tuning-v2", "gradient_checkpointing": True}, "gradient_checkpointing and p-tuning-v2"),
 ]
 
 
