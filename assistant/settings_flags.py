@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -47,7 +47,7 @@ def settings_flags(table: type[BaseModel]) -> Callable[[Callable[..., None]], Ca
 
 
 def _flag_type(annotation: Any) -> Any:
-    return list[str] if annotation == tuple[str, ...] else annotation | None
+    return list[str] if get_origin(annotation) is tuple else annotation | None
 
 
 def validated(model: type[T], values: dict[str, Any]) -> T:

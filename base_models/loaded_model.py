@@ -126,7 +126,7 @@ class LoadedModel:
         fits = False
         try:
             self.model.load_adapter(str(folder), adapter_name=name)
-            wanted = set(get_peft_model_state_dict(self.model, adapter_name=name))
+            wanted = set(get_peft_model_state_dict(self.model, adapter_name=name, save_embedding_layers=False))
             fits = wanted == stored
             if not fits:
                 raise ModelError(

@@ -27,8 +27,8 @@ def probe_logits(model: Any, tokenizer: Any) -> torch.Tensor:
     training = {part: part.training for part in model.modules()}
     model.eval()
     for part in model.modules():
-        if type(part).__name__ == "Linear4bit":  # bitsandbytes would lay it out so that it cannot learn any more
-            part.train(training[part])
+        if type(part).__name__ == "Linear4bit":  # else bitsandbytes lays it out so that it cannot learn any more
+            part.training = True
     ids = encode(tokenizer, [{"role": "user", "content": PROMPT}]).ids
     logits = model(input_ids=torch.tensor([ids], device=model.device)).logits[0, -1]
     for part, mode in training.items():

@@ -126,6 +126,9 @@ class FinetuneConfig(Table):
     replay_share: Annotated[float, Field(ge=0, le=0.9)] = 0.0
     """Share of the examples that are everyday questions with the base model's own answers, against forgetting."""
 
+    report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Also draw the steps in TensorBoard (files in the run's folder), or send them to Weights & Biases."""
+
     retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the examples that are shown with retrieved passages, as questions are when the index is on."""
 

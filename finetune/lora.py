@@ -54,7 +54,10 @@ def _pissa(base: LoadedModel, model: Any, made: LoraConfig, targets: list[str]) 
         if isinstance(part, torch.nn.Linear) and any(f".{name}".endswith(f".{target}") for target in targets)
     }
     tuned = with_peft(base, model, made)
-    first = {name: value.clone() for name, value in get_peft_model_state_dict(tuned.model).items()}
+    first = {
+        name: value.clone()
+        for name, value in get_peft_model_state_dict(tuned.model, save_embedding_layers=False).items()
+    }
     scaling = made.lora_alpha / (made.r**0.5 if made.use_rslora else made.r)
 
     def restore(state: dict[str, torch.Tensor]) -> None:
@@ -67,7 +70,7 @@ def _pissa(base: LoadedModel, model: Any, made: LoraConfig, targets: list[str]) 
                 layer.weight.copy_(weight.float() - scaling * up @ down)  # in peft's order, for the same rounding
 
     def save(folder: Path) -> None:
-        now = get_peft_model_state_dict(tuned.model)
+        now = get_peft_model_state_dict(tuned.model, save_embedding_layers=False)
         tensors = {
             name: torch.cat((value, first[name] if "lora_A" in name else -first[name]), 0 if "lora_A" in name else 1)
             for name, value in now.items()

@@ -1,25 +1,19 @@
 """One run: a base model and conversations in, a finished adapter folder out.
 
     adapters/NAME/adapter_model.safetensors, adapter_config.json    what was learnt, as peft loads it
-                  manifest.json    hashes of what it was trained on and with
-                  report.json      the loss of each step, speed, memory, hardware
-                  loss.png         its curve
+                  manifest.json    hashes of what it was trained on and with, and logits by which it is known again
+                  report.json      the loss of each step, speed, memory, hardware; report.md, the same to read
+                  steps.jsonl      a line for each step; loss.png, its curve
 
 The folder appears whole when the run ends. Until then ``adapters/NAME.checkpoint`` holds the state of the run, and the
 same call goes on from it (``checkpoint.py``).
 """
 
-import json
-import platform
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
-import psutil
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -35,40 +29,17 @@ from base_models import (
     probe_facts,
     probe_logits,
     read_manifest,
-    seal_adapter,
 )
 from domain import FinetuneConfig, whole_folder
 from finetune.checkpoint import Checkpoint, key_of
 from finetune.data import Chosen, choose_examples
 from finetune.errors import FinetuneError
+from finetune.logs import StepLog
 from finetune.methods import make, refuse
+from finetune.report import RunReport, describe, peak_memory
 from finetune.steps import Step
 from finetune.train import step_count, train
 from finetune.tuned import Tuned
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did; ``report.json`` holds the same."""
-
-    examples: int
-    too_long: int
-    shortened: int
-    over_budget: int
-    held_out_examples: int
-    trained_parameters: int
-    tokens: int
-    labelled_tokens: int
-    """Tokens of the assistant in one epoch."""
-    seconds: float
-    peak_memory_bytes: int | None
-    steps: list[Step]
-
-    def losses(self) -> tuple[float, float]:
-        """Mean loss of the first and of the last quarter of the steps; two single steps saw different examples."""
-        quarter = -(-len(self.steps) // 4)
-        first, last = self.steps[:quarter], self.steps[-quarter:]
-        return fmean(step.loss for step in first), fmean(step.loss for step in last)
 
 
 def load_base(name_or_path: str, config: FinetuneConfig) -> LoadedModel:
@@ -115,8 +86,12 @@ def finetune(
             checkpoint = Checkpoint(
                 output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config, start), config.save_steps
             )
+            log = StepLog(checkpoint.folder, config.report_to, output.name, config.model_dump())
             try:
-                steps = train(tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint, chosen.held_out)
+                with log:
+                    steps = train(
+                        tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint, chosen.held_out, log
+                    )
             except FinetuneError:
                 checkpoint.remove()  # going on from it would only end in the same numbers that are not finite
                 raise
@@ -130,13 +105,14 @@ def finetune(
                 tokens=steps[-1].tokens,
                 labelled_tokens=chosen.labelled_tokens,
                 seconds=steps[-1].tokens / steps[-1].tokens_per_second,
-                peak_memory_bytes=_peak_memory(),
+                peak_memory_bytes=peak_memory(),
                 steps=steps,
             )
             with whole_folder(output) as folder:
                 tuned.save(folder)
                 shown = probe_facts(model, without, probe_logits(tuned.model, base.tokenizer))
-                _describe(folder, base, chosen, config, inputs or {}, report, shown)
+                log.keep(folder)
+                describe(folder, base, chosen, config, inputs or {}, report, shown)
             checkpoint.remove()
         finally:
             tuned.undo()
@@ -180,59 +156,3 @@ def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, start: Path 
             "versions": [version(name) for name in ("torch", "transformers", "peft")],
         }
     )
-
-
-def _describe(
-    folder: Path,
-    base: LoadedModel,
-    chosen: Chosen,
-    config: FinetuneConfig,
-    inputs: Mapping[str, str],
-    report: RunReport,
-    shown: dict[str, Any],
-) -> None:
-    """Write what the adapter is and how it was made beside its weights: manifest.json, report.json and loss.png."""
-    facts = {
-        "base_model": base.name,
-        "base_fingerprint": base.fingerprint,
-        "chat_format": base.chat_format,
-        "data_sha256": chosen.sha256(),
-        "inputs": dict(inputs),
-        "probe": shown,
-        "config": config.model_dump(),
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "peft")},
-    }
-    seal_adapter(folder, facts)
-    hardware = {
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "cores": psutil.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "device": str(base.device),
-        "dtype": str(base.model.dtype).removeprefix("torch."),
-    }
-    written = {"format": 1, "hardware": hardware, **asdict(report)}
-    (folder / "report.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    _plot_loss(folder / "loss.png", report.steps)
-
-
-def _plot_loss(path: Path, steps: Sequence[Step]) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot([step.step for step in steps], [step.loss for step in steps], marker=".")
-    axes.set(xlabel="optimiser step", ylabel="loss per labelled token (nats)", title="Training loss")
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=120)
-
-
-def _peak_memory() -> int | None:
-    """Highest resident size of this process so far, in bytes; None where the system does not tell (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if platform.system() == "Darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes

@@ -23,6 +23,7 @@ from domain import FinetuneConfig
 from finetune.batches import IGNORED, collate, collate_packed, windows
 from finetune.checkpoint import Checkpoint, Learning
 from finetune.errors import FinetuneError
+from finetune.logs import StepLog
 from finetune.methods import learning_rate
 from finetune.steps import Best, Step
 from finetune.tuned import Tuned
@@ -37,6 +38,7 @@ def train(
     numbers: Sequence[int] | None = None,
     checkpoint: Checkpoint | None = None,
     held_out: Sequence[Encoded] = (),
+    log: StepLog | None = None,
 ) -> list[Step]:
     """Train what learns in ``tuned``; return one :class:`Step` for each optimiser step.
 
@@ -53,6 +55,8 @@ def train(
     precision, scaler = _mixed_precision(model, config)
     learning = Learning(tuned, parameters, optimizer, scheduler, scaler)
     history, best = checkpoint.restore(learning) if checkpoint else ([], Best())
+    if log:
+        log.begin(history)
     tokens = history[-1].tokens if history else 0
     start = time.monotonic() - (tokens / history[-1].tokens_per_second if history else 0)
     total_tokens = sum(len(examples[index].ids) for window in plan for indices in window for index in indices)
@@ -96,6 +100,8 @@ def train(
         history.append(Step(number, len(plan), window_loss, rate, tokens, speed, left, held_out_loss))
         if checkpoint and number < len(plan):
             checkpoint.save(learning, history, best)
+        if log:
+            log.write(history[-1])
         if on_step:
             on_step(history[-1])
     if best.parameters:

@@ -56,10 +56,12 @@ def with_peft(base: LoadedModel, model: Any, made: PeftConfig) -> Tuned:
             parameter.data = parameter.data.float()  # steps are smaller than what half precision can tell apart
 
     def save(folder: Path) -> None:
-        save_peft(folder, get_peft_model_state_dict(tuned), tuned.peft_config["default"], base)
+        save_peft(
+            folder, get_peft_model_state_dict(tuned, save_embedding_layers=False), tuned.peft_config["default"], base
+        )
 
     def start_from(tensors: dict[str, torch.Tensor]) -> None:
-        wanted = get_peft_model_state_dict(tuned)
+        wanted = get_peft_model_state_dict(tuned, save_embedding_layers=False)
         same_shapes(tensors, wanted)
         with torch.no_grad():
             if isinstance(made, PromptLearningConfig):  # what is saved is what its network makes, and not the network

@@ -5,6 +5,7 @@ import importlib.util
 import json
 import struct
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -90,13 +91,15 @@ def test_the_base_is_bit_for_bit_what_it_was(real_run: RealRun) -> None:
     assert real_run[3] == real_run[4]
 
 
-def test_the_folder_holds_the_five_files(real_run: RealRun) -> None:
+def test_the_folder_holds_what_a_run_leaves(real_run: RealRun) -> None:
     assert sorted(file.name for file in real_run[1].iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",
         "loss.png",
         "manifest.json",
         "report.json",
+        "report.md",
+        "steps.jsonl",
     ]
     assert sorted(file.name for file in real_run[1].parent.iterdir()) == ["owl"]
 
@@ -105,7 +108,7 @@ def test_the_manifest_says_what_the_adapter_was_made_from(smollm2: LoadedModel, 
     _, folder, *_ = real_run
     manifest = read_manifest(folder)
     weights = (folder / "adapter_model.safetensors").read_bytes()
-    config = FinetuneConfig(**manifest["config"] | {"target_modules": ()})
+    config = FinetuneConfig(**manifest["config"] | {"target_modules": (), "data": (), "report_to": ()})
     assert manifest["adapter_sha256"] == hashlib.sha256(weights).hexdigest()
     assert manifest["base_model"] == "smollm2-135m-instruct"
     assert manifest["base_fingerprint"] == smollm2.fingerprint
@@ -132,6 +135,57 @@ def test_the_report_file_holds_what_the_report_holds(real_run: RealRun) -> None:
     assert written["hardware"]["device"] == "cpu"
     assert {"machine", "system", "cores", "threads"} < set(written["hardware"])
     assert report.peak_memory_bytes is None or report.peak_memory_bytes > 4 * 134_000_000
+
+
+def test_every_step_is_a_line_and_the_report_can_be_read(real_run: RealRun) -> None:
+    report, folder, *_ = real_run
+    lines = [json.loads(line) for line in (folder / "steps.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert lines == [asdict(step) for step in report.steps]
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    before, after = report.losses()
+    assert "| base model | smollm2-135m-instruct, in float32 |" in text
+    assert "| method | lora |" in text
+    assert "learning_rate 0.008" in text
+    assert "| examples | 4 (" in text
+    assert f"| {before:.3f} -> {after:.3f} |" in text
+    assert "![loss](loss.png)" in text
+
+
+def test_the_lines_are_there_while_the_run_lasts_and_go_on_with_it(tiny: LoadedModel, tmp_path: Path) -> None:
+    seen: list[int] = []
+    file = tmp_path / "run.checkpoint" / "steps.jsonl"
+    config = quick(gradient_accumulation_steps=1, num_train_epochs=2, save_steps=2)
+
+    def look(step: Step) -> None:
+        seen.append(len(file.read_text(encoding="utf-8").splitlines()))
+        if step.step == 5 and len(seen) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        finetune(tiny, EXAMPLES, tmp_path / "run", config, on_step=look)
+    finetune(tiny, EXAMPLES, tmp_path / "run", config, on_step=look)
+    assert seen == [1, 2, 3, 4, 5, 5, 6, 7, 8]
+    lines = (tmp_path / "run" / "steps.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 9))
+
+
+def test_tensorboard_gets_the_curves(tiny: LoadedModel, tmp_path: Path, absent: Callable[[str], NoReturn]) -> None:
+    if not importlib.util.find_spec("tensorboard"):
+        absent("tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    report = finetune(tiny, EXAMPLES, tmp_path / "run", quick(report_to=("tensorboard",)))
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard"))
+    events.Reload()
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx([step.loss for step in report.steps])
+    assert "held_out_loss" not in events.Tags()["scalars"]
+
+
+def test_a_tracker_that_is_not_installed_is_named(tiny: LoadedModel, tmp_path: Path) -> None:
+    if importlib.util.find_spec("wandb"):
+        pytest.skip("wandb is installed")
+    with pytest.raises(FinetuneError, match="report_to wandb needs the package wandb; run: pip install wandb"):
+        finetune(tiny, EXAMPLES, tmp_path / "run", quick(report_to=("wandb",)))
 
 
 def test_the_loss_curve_is_a_png(real_run: RealRun) -> None:

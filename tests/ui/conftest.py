@@ -145,6 +145,7 @@ class Chat:
     def choose_adapter(self, name: str) -> None:
         self.page.locator(".st-key-adapter input").click()
         self.page.get_by_role("option", name=name).click()
+        self.page.locator('.stApp[data-test-script-state="notRunning"]').wait_for()
 
 
 @pytest.fixture

@@ -1,0 +1,91 @@
+"""One JSON line for each optimiser step, and the same numbers for TensorBoard and Weights & Biases where asked for.
+
+adapters/NAME.checkpoint/steps.jsonl     while the run lasts; adapters/NAME/steps.jsonl when it has ended
+                         tensorboard/    with report_to = ["tensorboard"]: tensorboard --logdir adapters
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+from finetune.errors import FinetuneError
+from finetune.steps import Step
+
+FILE = "steps.jsonl"
+NUMBERS = ("loss", "held_out_loss", "learning_rate", "tokens_per_second")
+"""Fields of a step that are drawn as curves."""
+
+
+class StepLog:
+    """Written to step by step; a run that goes on begins it anew with the steps it has done."""
+
+    def __init__(self, folder: Path, report_to: Sequence[str], name: str, config: dict[str, Any]):
+        self.folder = folder
+        self._file: TextIO | None = None
+        self._tensorboard = _tensorboard(folder / "tensorboard") if "tensorboard" in report_to else None
+        self._wandb = _wandb(name, config) if "wandb" in report_to else None
+
+    def begin(self, done: Sequence[Step]) -> None:
+        """Write the steps that an earlier part of the run has done."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file = (self.folder / FILE).open("w", encoding="utf-8")
+        for step in done:
+            self._line(step)
+
+    def write(self, step: Step) -> None:
+        """Add a step, at once: whoever follows the file sees it."""
+        self._line(step)
+        numbers = {name: value for name, value in asdict(step).items() if name in NUMBERS and value is not None}
+        if self._tensorboard:
+            for name, value in numbers.items():
+                self._tensorboard.add_scalar(name, value, step.step)
+            self._tensorboard.flush()
+        if self._wandb:
+            self._wandb.log(numbers, step=step.step)
+
+    def keep(self, folder: Path) -> None:
+        """Copy what was written into the folder of the finished run."""
+        shutil.copyfile(self.folder / FILE, folder / FILE)
+        if self._tensorboard:
+            shutil.copytree(self.folder / "tensorboard", folder / "tensorboard")
+
+    def _line(self, step: Step) -> None:
+        assert self._file, "begin() comes first"
+        self._file.write(json.dumps(asdict(step)) + "\n")
+        self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file:
+            self._file.close()
+        if self._tensorboard:
+            self._tensorboard.close()
+        if self._wandb:
+            self._wandb.finish()
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise FinetuneError(
+            "report_to tensorboard needs the package tensorboard; run: pip install 'lorewright[tensorboard]'"
+        ) from None
+    return SummaryWriter(str(folder))
+
+
+def _wandb(name: str, config: dict[str, Any]) -> Any:
+    """A run of Weights & Biases, in the project and mode that its own variables say; it may send to its servers."""
+    try:
+        import wandb
+    except ImportError:
+        raise FinetuneError("report_to wandb needs the package wandb; run: pip install wandb") from None
+    return wandb.init(name=name, config=config)
