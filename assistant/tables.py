@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from finetune import RunReport
+    from finetune import Forecast, RunReport
 
 DETAILS = {
     "token_f1": "token F1",
@@ -68,6 +68,16 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
         more = f"; for all: {ask_all}" if ask_all else ""
         console.print(f"{result['questions']} questions give a first impression only{more}")
     console.print("In brackets: 95 % bootstrap intervals over questions; all figures and answers are in evaluations/.")
+
+
+def forecast(told: "Forecast") -> str:
+    """What a run will take, in a sentence, before it begins."""
+    least = f"{told.least_seconds / 60:.0f} min" if told.least_seconds > 90 else f"{told.least_seconds:.0f} s"
+    return (
+        f"{told.examples} examples in {told.steps} steps, {told.tokens:,} tokens; {told.trained_parameters:,} "
+        f"parameters learn; about {told.memory_bytes / 1e9:.1f} GB beside the model "
+        f"({told.free_bytes / 1e9:.1f} free); at least {least}."
+    )
 
 
 def trained(report: "RunReport", rare: int) -> str:

@@ -19,7 +19,7 @@ from base_models import CATALOGUE, ModelError, fingerprint, read_manifest
 from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, set_setting, write_text
 
 if TYPE_CHECKING:
-    from finetune import RunReport, Step
+    from finetune import Forecast, RunReport, Step
     from indexes import Index
 
 RESULT_FORMAT = 2
@@ -65,6 +65,7 @@ def tune(
     config: FinetuneConfig,
     progress: Progress = lambda *_: None,
     on_step: "Callable[[Step], None] | None" = None,
+    on_start: "Callable[[Forecast], None] | None" = None,
 ) -> "tuple[RunReport, int]":
     """Train an adapter on the domain's training questions and make it the one that answers.
 
@@ -103,7 +104,7 @@ def tune(
             examples += replayed(base, replay, progress)
             if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
                 base = load_base(domain.settings.base_model, config)
-        report = finetune(base, examples, output, config, inputs, on_step, start)
+        report = finetune(base, examples, output, config, inputs, on_step, start, on_start)
     if Domain.open(domain.path).settings.base_model != domain.settings.base_model:
         set_setting(domain.settings_file, "base_model", domain.settings.base_model)
     set_setting(domain.settings_file, "adapter", run)

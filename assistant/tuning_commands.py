@@ -29,7 +29,7 @@ def finetune(
 ) -> None:
     """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
     from assistant.progress import Bars
-    from assistant.tables import trained
+    from assistant.tables import forecast, trained
     from assistant.tuning import is_up_to_date, tune, with_base_model
 
     opened = Domain.open(domain)
@@ -40,7 +40,9 @@ def finetune(
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
         return
     with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:
-        report, rare = tune(opened, run, settings, bars.update, bars.step)
+        report, rare = tune(
+            opened, run, settings, bars.update, bars.step, lambda told: typer.echo(forecast(told), err=True)
+        )
     now = f"Adapter: {opened.adapter(run)}, now the one that answers (domain.toml)."
     typer.echo(f"{domain}: {trained(report, rare)} {now}")
 

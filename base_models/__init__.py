@@ -14,7 +14,7 @@ from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, i
 
 if TYPE_CHECKING:
     from base_models.embedding import Embedder, load_embedder
-    from base_models.forecast import config_of
+    from base_models.forecast import activation_bytes, config_of
     from base_models.generation import Generation, Sampling, generate, stream
     from base_models.loaded_model import LoadedModel, bare
     from base_models.loading import load, load_tokenizer
@@ -35,6 +35,7 @@ _LAZY = {
     "stream": "generation",
     "LoadedModel": "loaded_model",
     "bare": "loaded_model",
+    "activation_bytes": "forecast",
     "config_of": "forecast",
     "load": "loading",
     "load_tokenizer": "loading",
@@ -58,6 +59,7 @@ __all__ = [
     "Message",
     "ModelError",
     "Sampling",
+    "activation_bytes",
     "bare",
     "cache_folder",
     "cached_models",

@@ -120,6 +120,16 @@ def _answering(config: Any, dtype: torch.dtype, batch: int, length: int) -> int:
     return batch * (length * (cache + widest) * dtype.itemsize + 2 * config.vocab_size * 4)
 
 
+def activation_bytes(config: Any, dtype: torch.dtype, batch: int, length: int, checkpointing: bool) -> int:
+    """What a step of training an adapter keeps for its backward pass, and the gradient of the logits; with gradient
+    checkpointing one layer's share, and the inputs of all. Counted on a short row, for it grows with the tokens."""
+    short = min(length, 256)
+    (one, _), (two, _) = (_saved_by(config, layers, dtype, 1, short, 1) for layers in (1, 2))
+    further = config.num_hidden_layers - 1
+    layer = short * config.hidden_size * dtype.itemsize if checkpointing else two - one
+    return batch * length * ((one + further * layer) // short + 2 * config.vocab_size * 4)
+
+
 def _training(config: Any, dtype: torch.dtype, batch: int, length: int, r: int | None) -> int:
     """Learnt weights, what is kept for the backward pass, and the gradient of the logits; ``r`` None is P-tuning v2."""
     (one, learnt_by_one), (two, learnt_by_two) = (_saved_by(config, n, dtype, batch, length, r) for n in (1, 2))

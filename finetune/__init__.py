@@ -8,6 +8,7 @@ examples with passages before they come here.
 from domain import FinetuneConfig
 from finetune.check import DataReport, check, is_held_out, near_copies
 from finetune.errors import FinetuneError
+from finetune.forecast import Forecast
 from finetune.mix import mixed, named_source
 from finetune.read import DataFile, look_at, read_data
 from finetune.replay import replayed
@@ -19,6 +20,7 @@ __all__ = [
     "DataReport",
     "FinetuneConfig",
     "FinetuneError",
+    "Forecast",
     "RunReport",
     "Step",
     "check",

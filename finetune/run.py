@@ -34,6 +34,7 @@ from domain import FinetuneConfig, whole_folder
 from finetune.checkpoint import Checkpoint, key_of
 from finetune.data import Chosen, choose_examples
 from finetune.errors import FinetuneError
+from finetune.forecast import Forecast, forecast, refuse_what_does_not_fit
 from finetune.logs import StepLog
 from finetune.methods import make, refuse
 from finetune.report import RunReport, describe, peak_memory
@@ -62,14 +63,15 @@ def finetune(
     inputs: Mapping[str, str] | None = None,
     on_step: Callable[[Step], None] | None = None,
     start: Path | None = None,
+    on_start: Callable[[Forecast], None] | None = None,
 ) -> RunReport:
     """Train an adapter on the conversations and write it to the folder ``output``, replacing an older one there.
 
     A run that was stopped, killed too, goes on where its last checkpoint was, if it is called with the same arguments.
 
     ``inputs`` is kept in the manifest as it is: the caller's hashes of what the conversations were made from, by
-    which it can tell later that the run need not be repeated. ``start`` is a finished adapter to go on from. The base
-    model is left as it was.
+    which it can tell later that the run need not be repeated. ``start`` is a finished adapter to go on from. What the
+    run will take is told to ``on_start``; one that memory cannot hold is refused. The base model is left as it was.
     """
     torch.manual_seed(config.seed)
     chosen = choose_examples(base.tokenizer, conversations, config)
@@ -86,6 +88,10 @@ def finetune(
             checkpoint = Checkpoint(
                 output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config, start), config.save_steps
             )
+            told = forecast(base, tuned, chosen, config)
+            refuse_what_does_not_fit(told, config)
+            if on_start:
+                on_start(told)
             log = StepLog(checkpoint.folder, config.report_to, output.name, config.model_dump())
             try:
                 with log:
