@@ -19,7 +19,7 @@ import psutil
 
 from assistant.assistant import Assistant
 from assistant.citations import cite
-from assistant.metrics import bootstrap, mean, ratio, token_f1
+from assistant.metrics import bleu4, bootstrap, exact_match, mean, ratio, rouge, token_f1
 from assistant.training import search_text
 from assistant.tuning import RESULT_FORMAT
 from domain import Question
@@ -28,6 +28,7 @@ from indexes import Passage
 RANKS = 10
 """How deep the gold document is looked for; a rank beyond counts as not found."""
 
+WORD_SCORES = ("exact", "bleu4", "rouge1", "rouge2", "rougeL")
 SAME = 0.005
 """A gain whose interval lies within this of zero is none: no figure in the table shows it."""
 
@@ -79,6 +80,7 @@ def evaluate(
         "trained": trained,
         "verdict": {index: verdict(gain[index], answers[f"tuned, {index}"], trained) for index in gain},
         "retrieval": retrieval(questions, found),
+        "likelihood": _likelihood(assistant, adapter, questions, progress),
         "answers": answers,
         "hardware": {
             "machine": platform.machine(),
@@ -134,10 +136,41 @@ def _answers(
                 "refused": refused,
                 "asked_the_model": index in texts,
                 "f1": token_f1(text, question.answer),
+                "exact": exact_match(text, question.answer),
+                "bleu4": bleu4(text, question.answer),
+                **rouge(text, question.answer),
                 "cited": [citation.passage.document for citation in citations],
             }
         )
     return rows
+
+
+def _likelihood(
+    assistant: Assistant, adapter: str, questions: Sequence[Question], progress: Progress
+) -> dict[str, Any]:
+    """Mean loss, in nats a token, of the gold answers asked without passages, and of general prompts and texts; and how
+    much each rose by tuning. A rise of the general ones is forgetting. [value, low, high], intervals over examples."""
+    from finetune import likelihoods
+
+    prompts, loaded = assistant.prompts, assistant.llm.loaded
+    held_out = [
+        [*prompts.answering(q.text, None, _history(q)), {"role": "assistant", "content": q.answer}]
+        for q in questions
+        if q.answerable
+    ]
+    folder = assistant.adapter_folder(adapter)
+    rows = {"base": likelihoods(loaded, None, held_out, progress)}
+    if folder:
+        rows["tuned"] = likelihoods(loaded, folder, held_out, progress)
+    result: dict[str, Any] = {
+        who: {name: bootstrap(values, ratio) for name, values in sets.items()} for who, sets in rows.items()
+    }
+    if folder:
+        result["rise"] = {
+            name: bootstrap([(b - a, n) for (a, n), (b, _) in zip(rows["base"][name], values, strict=True)], ratio)
+            for name, values in rows["tuned"].items()
+        }
+    return result
 
 
 def _history(question: Question) -> list[dict[str, str]]:
@@ -155,6 +188,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         right = [sum(document == row["gold_document"] for document in row["cited"]) for row in chosen]
         result[language] = {
             "token_f1": bootstrap([row["f1"] for row in answerable], mean),
+            **{name: bootstrap([row[name] for row in answerable], mean) for name in WORD_SCORES},
             "false_refusals": bootstrap([row["refused"] for row in answerable], mean),
             "false_answers": bootstrap([not row["refused"] for row in unanswerable], mean),
             "citation_precision": bootstrap(

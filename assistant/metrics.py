@@ -1,6 +1,9 @@
-"""Scores of answers, with the tokens that fit the language: English words, Chinese characters.
+"""Scores of answers, with the tokens that fit the language: English words, Chinese characters or words.
 
-Token F1 as in SQuAD (Rajpurkar et al. 2016) and, by characters for Chinese, CMRC 2018 (Cui et al. 2019).
+Token F1 and exact match as in SQuAD (Rajpurkar et al. 2016) and, by characters for Chinese, CMRC 2018 (Cui et al.
+2019).
+BLEU-4 (Papineni et al. 2002, of a sentence, smoothed) and ROUGE-1, -2 and -L (Lin 2004, F1) take Chinese words, as is
+usual for ChatGLM; they are cut by jieba's dictionary.
 Intervals are 95 % percentile bootstraps over questions (Efron 1979).
 """
 
@@ -23,8 +26,53 @@ def tokens(text: str) -> list[str]:
 def token_f1(answer: str, gold: str) -> float:
     """Harmonic mean of precision and recall of the answer's tokens against the gold answer's, 0 to 1."""
     said, right = Counter(tokens(answer)), Counter(tokens(gold))
-    shared = (said & right).total()
-    return 2 * shared / (said.total() + right.total()) if shared else 0.0
+    return _f1((said & right).total(), said.total(), right.total())
+
+
+def exact_match(answer: str, gold: str) -> bool:
+    """Whether both have the same tokens in the same order: case, punctuation and blanks do not count."""
+    return tokens(answer) == tokens(gold)
+
+
+def words(text: str) -> list[str]:
+    """Lower-case words and numbers of both languages, without punctuation."""
+    import rjieba
+
+    return [word.lower() for word in rjieba.cut(text) if TOKEN.search(word)]
+
+
+def bleu4(answer: str, gold: str) -> float:
+    """BLEU of up to four words in a row against one gold answer, 0 to 1."""
+    from sacrebleu.metrics import BLEU
+
+    score = BLEU(tokenize="none", effective_order=True).sentence_score(" ".join(words(answer)), [" ".join(words(gold))])
+    return score.score / 100
+
+
+def rouge(answer: str, gold: str) -> dict[str, float]:
+    """F1 of the words ("rouge1"), of pairs of words ("rouge2"), and of the longest common sequence ("rougeL")."""
+    said, right = words(answer), words(gold)
+    result = {}
+    for n in (1, 2):
+        one, other = (Counter(zip(*(part[shift:] for shift in range(n)), strict=False)) for part in (said, right))
+        result[f"rouge{n}"] = _f1((one & other).total(), one.total(), other.total())
+    result["rougeL"] = _f1(_longest_common(said, right), len(said), len(right))
+    return result
+
+
+def _f1(shared: int, said: int, right: int) -> float:
+    return 2 * shared / (said + right) if shared else 0.0
+
+
+def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
+    """Length of the longest sequence of words that stands in both in this order, with others between."""
+    row = [0] * (len(other) + 1)
+    for word in one:
+        before = row
+        row = [0]
+        for place, word_there in enumerate(other):
+            row.append(before[place] + 1 if word == word_there else max(row[-1], before[place + 1]))
+    return row[-1]
 
 
 def bootstrap(

@@ -1,5 +1,6 @@
 """The evaluation as tables in the terminal."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
 DETAILS = {
     "token_f1": "token F1",
+    "bleu4": "BLEU-4",
+    "rougeL": "ROUGE-L",
+    "exact": "exact",
     "false_answers": "answers the\nunanswerable",
     "false_refusals": "refuses the\nanswerable",
     "citation_precision": "citation\nprecision",
@@ -18,6 +22,11 @@ DETAILS = {
 }
 
 
+LIKELIHOOD = {
+    "held_out": "gold answers,\nby heart",
+    "general_prompts": "general questions\n(a rise is forgetting)",
+    "general_text": "general text\n(a rise is forgetting)",
+}
 FEW = 20
 """Fewer questions than this are not divided by language: every figure would be noise."""
 
@@ -54,6 +63,14 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
             values = ["" if name.startswith(absent) else _value(row[name]) for name in DETAILS]
             details.add_row(cell if language == "all" else "", language, *values)
     console.print(details)
+
+    likelihood = Table(title="Loss, nats a token (perplexity)", box=box.SIMPLE)
+    for title in ("", *LIKELIHOOD.values()):
+        likelihood.add_column(title)
+    for who, row in result["likelihood"].items():
+        show = _interval if who == "rise" else _perplexity
+        likelihood.add_row("rise by tuning" if who == "rise" else who, *(show(row[name]) for name in LIKELIHOOD))
+    console.print(likelihood)
 
     found = Table(title="Finding the gold document", box=box.SIMPLE)
     for title in ("language", "questions", "hit@1", "hit@5", "MRR"):
@@ -93,6 +110,10 @@ def trained(report: "RunReport", rare: int) -> str:
         f"tokens{left}) in {report.seconds:.0f} s; loss {before:.3f} -> {after:.3f} (first and last quarter of "
         f"{len(report.steps)} steps){risen}."
     )
+
+
+def _perplexity(figure: list[float] | None) -> str:
+    return "-" if figure is None else f"{figure[0]:.2f} ({math.exp(figure[0]):.1f})"
 
 
 def _value(figure: list[float] | None) -> str:

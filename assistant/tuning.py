@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from finetune import Forecast, RunReport, Step
     from indexes import Index
 
-RESULT_FORMAT = 2
+RESULT_FORMAT = 3
 """Raised when the written result of an evaluation holds other things than before."""
 
 Progress = Callable[[str, int, int], None]

@@ -9,6 +9,7 @@ from domain import FinetuneConfig
 from finetune.check import DataReport, check, is_held_out, near_copies
 from finetune.errors import FinetuneError
 from finetune.forecast import Forecast
+from finetune.likelihood import likelihoods
 from finetune.mix import mixed, named_source
 from finetune.read import DataFile, look_at, read_data
 from finetune.replay import replayed
@@ -26,6 +27,7 @@ __all__ = [
     "check",
     "finetune",
     "is_held_out",
+    "likelihoods",
     "load_base",
     "look_at",
     "mixed",

@@ -6,7 +6,7 @@ general_prompts.txt; the answers of each base are made once and kept in the user
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from base_models import LoadedModel, Message, Sampling, cache_folder, generate
@@ -16,6 +16,8 @@ PROMPTS = (Path(__file__).parent / "general_prompts.txt").read_text(encoding="ut
 MAX_NEW_TOKENS = 160
 """A longer answer is cut off and not learnt: it would teach to stop in the middle."""
 BATCH = 8
+KEPT_BACK = 16
+"""The last prompts of both languages are never learnt from, so that forgetting can be measured on them."""
 
 
 def replayed(
@@ -23,18 +25,34 @@ def replayed(
 ) -> list[list[Message]]:
     """As many conversations as asked for, or as there are; the same ones each time for the same base model.
 
-    English and Chinese take turns. ``progress`` is told of answers that are not known yet.
+    ``progress`` is told of answers that are not known yet.
     """
+    return _answered(base, _in_turns()[:-KEPT_BACK], count, progress)
+
+
+def kept_back(base: LoadedModel, progress: Callable[[str, int, int], None] = lambda *_: None) -> list[list[Message]]:
+    """The conversations that are never replayed: what a run does to them is forgetting."""
+    return _answered(base, _in_turns()[-KEPT_BACK:], KEPT_BACK, progress)
+
+
+def _in_turns() -> list[str]:
+    """The prompts, English and Chinese in turns."""
     half = len(PROMPTS) // 2
-    turns = [prompt for pair in zip(PROMPTS[:half], PROMPTS[half:], strict=True) for prompt in pair]
+    return [prompt for pair in zip(PROMPTS[:half], PROMPTS[half:], strict=True) for prompt in pair]
+
+
+def _answered(
+    base: LoadedModel, prompts: Sequence[str], count: int, progress: Callable[[str, int, int], None]
+) -> list[list[Message]]:
+    """The first ``count`` of the prompts that the base answers to an end, with its answers."""
     file = cache_folder() / "replay" / f"{base.fingerprint[:16]}-{base.chat_format[:16]}.jsonl"
     answers = known_answers(file)
     chosen: list[list[Message]] = []
-    for start in range(0, len(turns), BATCH):
+    for start in range(0, len(prompts), BATCH):
         if len(chosen) >= count:
             break
-        prompts = turns[start : start + BATCH]
-        unknown = [prompt for prompt in prompts if prompt not in answers]
+        batch = prompts[start : start + BATCH]
+        unknown = [prompt for prompt in batch if prompt not in answers]
         if unknown:
             progress("answering general questions", len(chosen), count)
             asked = [[{"role": "user", "content": prompt}] for prompt in unknown]
@@ -44,7 +62,7 @@ def replayed(
             write_text(file, "\n".join(lines) + "\n")
         chosen += [
             [{"role": "user", "content": prompt}, {"role": "assistant", "content": answers[prompt]}]
-            for prompt in prompts
+            for prompt in batch
             if answers[prompt].strip()
         ]
     progress("answering general questions", min(len(chosen), count), count)

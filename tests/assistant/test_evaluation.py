@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from assistant import Assistant
 from assistant.citations import cite
-from assistant.evaluation import RANKS, evaluate, summary, verdict
+from assistant.evaluation import RANKS, WORD_SCORES, evaluate, summary, verdict
 from assistant.metrics import token_f1
 from assistant.refusal import Refusal
 from assistant.tables import print_evaluation
@@ -83,6 +83,8 @@ def test_the_figures_of_a_cell_are_those_of_its_rows(result):
         unanswerable = [row for row in rows if not row["answerable"]]
         for row in rows:
             assert row["f1"] == token_f1(row["answer"], row["gold"])
+        for name in WORD_SCORES:
+            assert figures[name][0] == pytest.approx(mean(row[name] for row in answerable))
         value, low, high = figures["token_f1"]
         assert value == pytest.approx(mean(row["f1"] for row in answerable))
         assert low <= value <= high
@@ -94,13 +96,25 @@ def test_the_figures_of_a_cell_are_those_of_its_rows(result):
 def test_citation_figures_by_hand():
     def row(gold: str | None, cited: list[str], answerable: bool = True) -> dict:
         common = {"language": "en", "answerable": answerable, "f1": 0.0, "refused": not cited}
-        return common | {"gold_document": gold, "cited": cited}
+        scores = dict.fromkeys(WORD_SCORES, 0.0)
+        return common | scores | {"gold_document": gold, "cited": cited}
 
     figures = summary([row("a", ["a", "b"]), row("b", ["c"]), row("c", []), row(None, ["a"], False)])["all"]
     assert figures["citation_precision"][0] == 1 / 4
     assert figures["citation_recall"][0] == 1 / 3
     assert figures["false_refusals"][0] == 1 / 3
     assert figures["false_answers"][0] == 1.0
+
+
+def test_the_loss_of_base_and_tuned_and_its_rise_are_told(result):
+    likelihood = result["likelihood"]
+    assert set(likelihood) == {"base", "tuned", "rise"}
+    for name in ("held_out", "general_prompts", "general_text"):
+        base, tuned, rise = (likelihood[who][name][0] for who in ("base", "tuned", "rise"))
+        assert rise == pytest.approx(tuned - base)
+        assert base > 0
+        low, high = likelihood["rise"][name][1:]
+        assert low <= rise <= high
 
 
 def test_the_gain_is_tuned_minus_base_question_by_question(result):

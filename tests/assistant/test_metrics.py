@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from assistant.metrics import bootstrap, mean, ratio, token_f1, tokens
+from assistant.metrics import bleu4, bootstrap, exact_match, mean, ratio, rouge, token_f1, tokens, words
 
 
 def test_tokens_are_words_and_numbers_in_english_and_characters_in_chinese():
@@ -64,3 +64,37 @@ def test_the_same_rows_give_the_same_interval():
 def test_without_anything_to_count_there_is_no_figure(rows, statistic):
     assert bootstrap(rows, statistic) is None
     assert json.dumps(bootstrap(rows, statistic), allow_nan=False) == "null"
+
+
+def test_words_are_those_of_both_languages() -> None:
+    assert words("我们用80度的水泡龙井茶, in a Glass!") == "我们 用 80 度 的 水泡 龙井茶 in a glass".split()
+
+
+@pytest.mark.parametrize(
+    ("answer", "gold", "same"),
+    [
+        ("Eighty degrees.", "eighty degrees", True),
+        ("八十度。", "八十度", True),
+        ("80", "eighty", False),
+        ("度八十", "八十度", False),
+    ],
+)
+def test_exact_match_looks_at_words_alone(answer: str, gold: str, same: bool) -> None:
+    assert exact_match(answer, gold) is same
+
+
+def test_rouge_by_hand() -> None:
+    # six words and five, four of them shared; of the pairs "the cat" and "on the"; longest in order: the cat on the
+    scores = rouge("the cat sat on the mat", "the cat lay on the")
+    assert scores == pytest.approx({"rouge1": 8 / 11, "rouge2": 4 / 9, "rougeL": 8 / 11})
+    assert rouge("茶 热", "热 茶") == pytest.approx({"rouge1": 1, "rouge2": 0, "rougeL": 0.5})
+    assert rouge("", "a") == rouge("a", "") == {"rouge1": 0, "rouge2": 0, "rougeL": 0}
+
+
+def test_bleu_is_one_for_the_same_and_falls_with_what_differs() -> None:
+    gold = "use water of eighty degrees and wait for two minutes"
+    assert bleu4(gold, gold) == pytest.approx(1)
+    near, far = bleu4("use water of ninety degrees and wait for two minutes", gold), bleu4("wait for the water", gold)
+    assert 1 > near > far > 0
+    assert bleu4("", gold) == bleu4("nothing else", gold) == 0
+    assert bleu4("用八十度的水泡龙井茶,等两分钟。", "用八十度的水泡龙井茶,等两分钟") == pytest.approx(1)
