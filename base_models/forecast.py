@@ -20,7 +20,7 @@ from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm import ChatGLMConfig
 from base_models.errors import ModelError
 from base_models.fetch import fetch, is_fetched
-from base_models.hardware import choose_device, choose_dtype
+from base_models.hardware import choose_device, choose_dtype, freeing_at_once
 from base_models.pieces import multiplies_bfloat16, multiply_in_float32
 
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
@@ -124,7 +124,8 @@ def activation_bytes(config: Any, dtype: torch.dtype, batch: int, length: int, c
     """What a step of training an adapter keeps for its backward pass, and the gradient of the logits; with gradient
     checkpointing one layer's share, and the inputs of all. Counted on a short row, for it grows with the tokens."""
     short = min(length, 256)
-    (one, _), (two, _) = (_saved_by(config, layers, dtype, 1, short, 1) for layers in (1, 2))
+    with freeing_at_once():  # the run that follows would find its memory taken by what was tried here
+        (one, _), (two, _) = (_saved_by(config, layers, dtype, 1, short, 1) for layers in (1, 2))
     further = config.num_hidden_layers - 1
     layer = short * config.hidden_size * dtype.itemsize if checkpointing else two - one
     return batch * length * ((one + further * layer) // short + 2 * config.vocab_size * 4)
