@@ -54,7 +54,9 @@ def check(
         _print_report(check_data(tokenizer, found.conversations, config), tokenizer, base_model, max_length)
         _print_near_copies(found, held_out)
     _print_some(found.problems, "problems")
-    if found.problems:
+    if not found.conversations and not found.problems:
+        typer.echo(f"{file} holds no record, so there is nothing to learn from", err=True)
+    if found.problems or not found.conversations:
         raise typer.Exit(3)
 
 

@@ -104,7 +104,8 @@ def trained(report: "RunReport", rare: int) -> str:
     left += f", {report.shortened} without their first rounds" if report.shortened else ""
     left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
     before, after = report.losses()
-    risen = "; it did not fall: more examples or steps are needed" if after >= before else ""
+    short = len(report.steps) < 4 or report.held_out_examples  # one step says nothing; and the best state was kept
+    risen = "" if after < before or short else "; it did not fall: more examples or steps are needed"
     return (
         f"trained {report.trained_parameters:,} parameters on {report.examples} examples ({report.tokens:,} "
         f"tokens{left}) in {report.seconds:.0f} s; loss {before:.3f} -> {after:.3f} (first and last quarter of "

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from base_models.merge import merge_adapter
     from base_models.messages import Encoded, Message, encode, examples_of
     from base_models.packing import packed
-    from base_models.probe import probe_facts, probe_logits
+    from base_models.probe import looking, probe_facts, probe_logits
 
 # Read when torch is loaded: its idle threads would keep the cores that compiled_products.py needs for its own.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -39,6 +39,7 @@ _LAZY = {
     "config_of": "forecast",
     "load": "loading",
     "load_tokenizer": "loading",
+    "looking": "probe",
     "merge_adapter": "merge",
     "probe_facts": "probe",
     "probe_logits": "probe",
@@ -75,6 +76,7 @@ __all__ = [
     "load",
     "load_embedder",
     "load_tokenizer",
+    "looking",
     "merge_adapter",
     "packed",
     "probe_facts",

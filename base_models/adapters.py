@@ -48,6 +48,9 @@ def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict
     weights = folder / "adapter_model.safetensors"
     if not weights.is_file() or file_hash(weights) != manifest["adapter_sha256"]:
         raise ModelError(f"{weights} is missing or damaged (its hash differs from manifest.json); train it again.")
+    config = folder / "adapter_config.json"
+    if not config.is_file() or file_hash(config) != manifest.get("config_sha256", file_hash(config)):
+        raise ModelError(f"{config} is missing or was changed (its hash differs from manifest.json); train it again.")
     check_learnt(weights)
     return manifest
 
@@ -59,7 +62,8 @@ def seal_adapter(folder: Path, facts: dict[str, Any]) -> None:
     """
     weights = folder / "adapter_model.safetensors"
     check_learnt(weights)
-    manifest = {"format": MANIFEST_FORMAT, "adapter_sha256": file_hash(weights), **facts}
+    hashes = {"adapter_sha256": file_hash(weights), "config_sha256": file_hash(folder / "adapter_config.json")}
+    manifest = {"format": MANIFEST_FORMAT, **facts, **hashes}
     text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 

@@ -12,7 +12,7 @@ from base_models.chatglm.adapters import P_TUNING_V2
 from base_models.errors import ModelError
 from base_models.fetch import fetch
 from base_models.hardware import fits
-from base_models.loading import load
+from base_models.loading import load, no_bar
 from base_models.probe import TOLERANCE, probe_logits
 from domain import whole_folder
 
@@ -52,6 +52,7 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
             f"{TOLERANCE[dtype]:.1%} are allowed in {dtype}; nothing was written. Take --dtype float32."
         )
     with whole_folder(output) as folder:
-        merged.save_pretrained(folder)
+        with no_bar():
+            merged.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
     return {"difference": difference, "allowed": TOLERANCE[dtype]}

@@ -79,6 +79,11 @@ def encode(
                 f"the chat template of {tokenizer.name_or_path} does not end an answer with {tokenizer.eos_token!r}, "
                 "so a model trained on it would never stop."
             ) from None
+        if message.get("tool_calls") and stop - start == 1:
+            raise ModelError(
+                f"the chat template of {tokenizer.name_or_path} has no place for a call of a tool, so the model would "
+                "learn an empty answer; leave such conversations out, or take a model that calls tools."
+            )
         labelled[start:stop] = [True] * (stop - start)
     return Encoded(ids, labelled)
 

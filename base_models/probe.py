@@ -5,6 +5,8 @@ a model of the same dtype, packing and device the logits must be those that were
 where rounding differs, the shift that the adapter makes must point where it pointed.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,19 +23,28 @@ DIRECTION = 0.5
 """Least cosine between the stored shift of the logits and that of another dtype, packing or device."""
 
 
-@torch.no_grad()
+@contextmanager
+def looking(model: Any) -> Iterator[None]:
+    """The model as in answering, and afterwards as before. Its nf4 layers stay as in learning: bitsandbytes would lay
+    them out for answering on a CPU, and nothing could learn through them any more."""
+    before = {part: part.training for part in model.modules()}
+    model.eval()
+    for part in before:
+        if type(part).__name__ == "Linear4bit":
+            part.training = True
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, training in before.items():
+            part.training = training
+
+
 def probe_logits(model: Any, tokenizer: Any) -> torch.Tensor:
     """The logits [vocabulary] that follow PROMPT, in float32 on the CPU."""
-    training = {part: part.training for part in model.modules()}
-    model.eval()
-    for part in model.modules():
-        if type(part).__name__ == "Linear4bit":  # else bitsandbytes lays it out so that it cannot learn any more
-            part.training = True
     ids = encode(tokenizer, [{"role": "user", "content": PROMPT}]).ids
-    logits = model(input_ids=torch.tensor([ids], device=model.device)).logits[0, -1]
-    for part, mode in training.items():
-        part.training = mode
-    return logits.float().cpu()
+    with looking(model):
+        return model(input_ids=torch.tensor([ids], device=model.device)).logits[0, -1].float().cpu()
 
 
 def probe_facts(model: Any, base: torch.Tensor, tuned: torch.Tensor) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def check(
     ]
     examples.sort(key=lambda example: len(example.ids))
     lengths = [len(example.ids) for example in examples]
-    texts = Counter(json.dumps(list(messages), sort_keys=True) for messages in conversations)
+    texts = Counter(json.dumps(list(messages), sort_keys=True, default=str) for messages in conversations)
     return DataReport(
         conversations=len(conversations),
         turns=dict(sorted(Counter(_answers(messages) for messages in conversations).items())),

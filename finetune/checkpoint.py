@@ -52,16 +52,20 @@ class Checkpoint:
     key: str
     save_steps: int = 0
     """Save after so many steps; 0: as often as SAVING_SHARE allows."""
+    _strange: list[Path] = field(default_factory=list, init=False)
     _saved_at: float = field(default=0.0, init=False)
     _cost: float = field(default=0.0, init=False)
 
     def restore(self, learning: Learning) -> tuple[list[Step], Best]:
         """Put everything back as the newest whole state of this key has it, and return the steps done and the best
         parameters; none where there is nothing to go on from."""
+        for left in [*self.folder.glob(".tmp*"), *self.folder.glob("*.partial")]:
+            left.unlink()  # half a state, by a process that was killed; nobody else trains this run
         for file in sorted(self.folder.glob("step-*.safetensors"), reverse=True):
             found = _read(file)
             if found and found[0]["key"] == self.key:
                 return _put_back(learning, *found)
+            self._strange.append(file)
         return [], Best()
 
     def save(self, learning: Learning, steps: Sequence[Step], best: Best) -> None:
@@ -81,6 +85,8 @@ class Checkpoint:
                 save_file(tensors, partial, metadata=metadata)
             except SafetensorError as error:  # its writer's way to say that the disk is full
                 raise OSError(f"{self.folder} could not be written: {error}") from None
+        while self._strange:  # damaged, or of a run with other settings; this one's state is safe now
+            self._strange.pop().unlink(missing_ok=True)
         for older in sorted(self.folder.glob("step-*.safetensors"))[:-SAVED]:
             older.unlink()
         self._saved_at = time.monotonic()

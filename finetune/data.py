@@ -66,6 +66,11 @@ def choose_examples(
         else:
             encoded += [(number, example) for example in examples]
     fitting = [(number, example) for number, example in encoded if len(example.ids) <= config.max_length]
+    if config.held_out_share and not held_out and encoded:
+        raise FinetuneError(
+            f"held_out_share={config.held_out_share:g} holds out none of the {len(encoded)} examples; raise it, or "
+            "leave it out."
+        )
     if not fitting:
         reason = "there are no examples to learn from; write questions/train.jsonl first."
         if encoded:

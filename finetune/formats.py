@@ -57,6 +57,8 @@ def conversation(record: Any) -> tuple[str, list[Message]]:
 
 
 def _messages(record: Record) -> list[Message]:
+    if record.get("tools"):
+        raise ValueError('"tools" cannot be learnt here; take the key out, and the calls with it')
     turns = _list(record, "messages")
     return [_turn(turn, f"messages[{place}]", "role", "content") for place, turn in enumerate(turns)]
 
@@ -132,12 +134,37 @@ def _turn(turn: Any, where: str, speaker: str, said: str) -> Message:
         raise ValueError(f'{where} must be an object with the keys "{speaker}" and "{said}"')
     if turn[speaker] not in ROLES:
         raise ValueError(f"{where}: the role {turn[speaker]!r} is unknown; known are {', '.join(ROLES)}")
-    message: dict[str, Any] = {"role": ROLES[turn[speaker]], "content": turn.get(said)}
-    if turn.get("tool_calls"):
-        message |= {"tool_calls": turn["tool_calls"], "content": turn.get(said) or ""}
-    elif not isinstance(turn.get(said), str):
+    if turn.get("weight") == 0:
+        raise ValueError(f'{where}: "weight" 0 is not heeded here; leave the turn out, or learn the last answer alone')
+    calls = turn.get("tool_calls") or []
+    said_text = turn.get(said) if turn.get(said) is not None or not calls else ""
+    if not isinstance(said_text, str):
         raise ValueError(f'{where}: "{said}" must be a text')
+    message: dict[str, Any] = {"role": ROLES[turn[speaker]], "content": said_text}
+    if calls:
+        if not isinstance(calls, list):
+            raise ValueError(f'{where}: "tool_calls" must be a list')
+        message["tool_calls"] = [_call(call, where) for call in calls]
+    if calls and message["role"] != "assistant":
+        raise ValueError(f"{where}: only the assistant calls tools")
     return message
+
+
+def _call(call: Any, where: str) -> dict[str, Any]:
+    """A call as chat templates want it: arguments as an object, where OpenAI writes them as JSON text."""
+    function = call.get("function") if isinstance(call, dict) else None
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise ValueError(f'{where}: a call must be {{"function": {{"name": …, "arguments": …}}}}')
+    arguments = function.get("arguments") or {}
+    try:
+        arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
+        json.dumps(arguments)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where}: the arguments of {function['name']} are not JSON ({error})") from None
+    if not isinstance(arguments, dict):
+        raise ValueError(f"{where}: the arguments of {function['name']} must be an object")
+    named = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
+    return {**named, "type": "function", "function": {"name": function["name"], "arguments": arguments}}
 
 
 def _string(record: Record, key: str) -> str:

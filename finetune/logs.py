@@ -26,7 +26,8 @@ class StepLog:
     def __init__(self, folder: Path, report_to: Sequence[str], name: str, config: dict[str, Any]):
         self.folder = folder
         self._file: TextIO | None = None
-        self._tensorboard = _tensorboard(folder / "tensorboard") if "tensorboard" in report_to else None
+        self._tensorboard: Any = None
+        self._curves = "tensorboard" in report_to
         self._wandb = _wandb(name, config) if "wandb" in report_to else None
 
     def begin(self, done: Sequence[Step]) -> None:
@@ -35,6 +36,10 @@ class StepLog:
         self._file = (self.folder / FILE).open("w", encoding="utf-8")
         for step in done:
             self._line(step)
+        if self._curves:
+            if not done:
+                shutil.rmtree(self.folder / "tensorboard", ignore_errors=True)
+            self._tensorboard = _tensorboard(self.folder / "tensorboard", len(done) + 1)
 
     def write(self, step: Step) -> None:
         """Add a step, at once: whoever follows the file sees it."""
@@ -72,14 +77,15 @@ class StepLog:
             self._wandb.finish()
 
 
-def _tensorboard(folder: Path) -> Any:
+def _tensorboard(folder: Path, first_step: int) -> Any:
+    """A writer that begins with a step; what was written of later ones, before the run was stopped, is not shown."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise FinetuneError(
             "report_to tensorboard needs the package tensorboard; run: pip install 'lorewright[tensorboard]'"
         ) from None
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=first_step)
 
 
 def _wandb(name: str, config: dict[str, Any]) -> Any:

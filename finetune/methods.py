@@ -56,15 +56,24 @@ def refuse(config: FinetuneConfig, model_config: Any) -> None:
         if getattr(config, name) != off and method != "lora":
             raise FinetuneError(f"{name} belongs to method lora and does nothing with {method}; leave it out.")
     if packed and config.init_lora_weights == "pissa":
-        raise FinetuneError(
-            "init_lora_weights pissa changes the base, and packed weights stay as they are; take nf4 off."
-        )
+        raise FinetuneError("init_lora_weights pissa changes the base, which is packed; leave one of them out.")
+    if config.use_dora and config.init_lora_weights == "pissa":
+        raise FinetuneError("use_dora and init_lora_weights pissa do not go together; leave one out.")
+    if packed and method == "ia3":
+        raise FinetuneError("ia3 cannot learn beside packed weights; take lora, or a base that is not packed.")
+    if config.quantization == "int8" and (method == "adalora" or config.use_dora):
+        what = "adalora" if method == "adalora" else "use_dora"
+        raise FinetuneError(f"{what} cannot learn beside bitsandbytes' int8 weights; take quantization nf4 or none.")
+    if config.early_stopping_patience and not config.held_out_share:
+        raise FinetuneError("early_stopping_patience looks at held-out examples; set held_out_share too.")
     if config.use_dora and chatglm and model_config.quantization_bit:
         raise FinetuneError("use_dora needs the lengths of a matrix's rows, and this base is packed; leave it out.")
     if config.from_adapter and (method == "adalora" or config.init_lora_weights == "pissa"):
         kind = "adalora" if method == "adalora" else "pissa"
         raise FinetuneError(f"from_adapter does not go with {kind}, which begins in its own way; take plain lora.")
     beginning = method in ("p-tuning-v2", "prefix-tuning", "prompt-tuning", "p-tuning")
+    if config.from_adapter and beginning and not (chatglm and method == "p-tuning-v2"):
+        raise FinetuneError(f"from_adapter cannot go on with {method}: of a learnt beginning not all is saved.")
     if config.packing and beginning:
         raise FinetuneError(f"packing puts several examples into a row, and {method} has one learnt beginning a row.")
     if config.gradient_checkpointing and method in ("prefix-tuning", "p-tuning-v2") and not chatglm:

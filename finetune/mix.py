@@ -33,5 +33,8 @@ def mixed(
     for path, weight in sources:
         there = read_data(path)
         whole, rest = divmod(weight, 1)
-        result += there * int(whole) + chance.sample(there, round(rest * len(there)))
+        taken = there * int(whole) + chance.sample(there, round(rest * len(there)))
+        if not taken:
+            raise FinetuneError(f"data: {weight:g} takes none of the {len(there)} examples of {path}; raise it.")
+        result += taken
     return result

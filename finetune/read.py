@@ -105,6 +105,8 @@ def _items_of_json(path: Path, data: bytes) -> Iterator[tuple[str, Any]]:
         ) from None
     except RecursionError:
         raise FinetuneError(f"{path}: nested too deeply for a list of records.") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise FinetuneError(f"{path} cannot be read: {error}.") from None
     return ((f"item {number}", item) for number, item in enumerate(items, start=1))
 
 
@@ -130,6 +132,8 @@ def _decoded_line(line: bytes) -> Any:
         return Wrong(f"not valid JSON at column {error.colno} ({error.msg})")
     except RecursionError:
         return Wrong("nested too deeply for a record")
+    except ValueError as error:  # a number of thousands of digits
+        return Wrong(f"cannot be read ({error})")
 
 
 def _rows_of_csv(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, Any]]:
@@ -158,5 +162,5 @@ def _rows_of_parquet(path: Path) -> Iterator[tuple[str, Any]]:
             for row in batch.to_pylist():
                 number += 1
                 yield f"row {number}", row
-    except ArrowException as error:
+    except (ArrowException, OSError, OverflowError) as error:
         raise FinetuneError(f"{path}: not a parquet file that can be read ({str(error).splitlines()[0]}).") from None

@@ -9,6 +9,7 @@ The folder appears whole when the run ends. Until then ``adapters/NAME.checkpoin
 same call goes on from it (``checkpoint.py``).
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -138,12 +139,26 @@ def _check_base(model: Any) -> None:
 
 def _start_from(tuned: Tuned, start: Path, base: LoadedModel) -> None:
     check_adapter(start, base.fingerprint, base.chat_format)
+    before = json.loads((start / "adapter_config.json").read_text(encoding="utf-8"))
+    for name, now in _scaling(tuned.model).items():
+        if before.get(name, now) != now:
+            raise FinetuneError(
+                f"{start.name} was trained with {name} {before[name]}, and the new run has {now}, which would change "
+                "what it computes; take that run's r, lora_alpha and use_rslora, as in its adapter_config.json."
+            )
     try:
         tuned.start_from(load_file(start / "adapter_model.safetensors"))
     except ValueError as error:
         raise FinetuneError(
             f"the run cannot go on from {start.name}: {error}; take the method, r and target_modules of that run."
         ) from None
+
+
+def _scaling(model: Any) -> dict[str, Any]:
+    """What the matrices of a LoRA are scaled by; empty for other methods."""
+    if not isinstance(model, PeftModel) or model.active_peft_config.peft_type != "LORA":
+        return {}
+    return {name: getattr(model.active_peft_config, name) for name in ("r", "lora_alpha", "use_rslora")}
 
 
 def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, start: Path | None) -> str:

@@ -18,7 +18,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import get_scheduler
 
-from base_models import Encoded
+from base_models import Encoded, looking
 from domain import FinetuneConfig
 from finetune.batches import IGNORED, collate, collate_packed, windows
 from finetune.checkpoint import Checkpoint, Learning
@@ -141,18 +141,14 @@ def summed_loss(
     return cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
-@torch.no_grad()
 def mean_loss(
     tuned: Tuned, examples: Sequence[Encoded], pad_token_id: int, precision: AbstractContextManager | None = None
 ) -> float:
     """Mean negative log-likelihood per labelled token of examples that are not learnt from, in nats."""
     total = 0.0
-    training = tuned.model.training
-    tuned.model.eval()
     for example in examples:
-        with precision or nullcontext():
+        with looking(tuned.model), precision or nullcontext():
             total += summed_loss(tuned, **collate([example], pad_token_id, tuned.model.device)).item()
-    tuned.model.train(training)
     return total / sum(sum(example.labelled[1:]) for example in examples)
 
 

@@ -111,3 +111,20 @@ def test_the_labelled_tokens_are_in_colour(tmp_path: Path, tiny_folder: Path, mo
     shown = CliRunner().invoke(app, ["data", "check", str(file), "--base-model", str(tiny_folder)], color=True).output
     assert "\x1b[1;32m八十度。<|im_end|>\x1b[0m" in shown
     assert "\x1b[1;32m水" not in shown
+
+
+def test_a_file_without_records_and_calls_that_a_model_cannot_say_are_refused(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_text("\n", encoding="utf-8")
+    shown = CliRunner().invoke(app, ["data", "check", str(empty), "--base-model", str(tiny_folder)])
+    assert shown.exit_code == 3
+    assert "holds no record, so there is nothing to learn from" in shown.output
+    call = {"function": {"name": "search", "arguments": {}}}
+    calling = tmp_path / "calls.jsonl"
+    calling.write_text(
+        json.dumps({"messages": [talk("?")[0], {"role": "assistant", "tool_calls": [call]}]}), encoding="utf-8"
+    )
+    shown = CliRunner().invoke(app, ["data", "check", str(calling), "--base-model", str(tiny_folder)])
+    assert "has no place for a call of a tool" in str(shown.exception)

@@ -77,6 +77,37 @@ def test_a_called_tool_is_kept(tmp_path: Path) -> None:
     assert [message["role"] for message in messages] == ["user", "assistant", "tool", "assistant"]
 
 
+def test_arguments_that_are_json_text_become_an_object(tmp_path: Path) -> None:
+    call = {"function": {"name": "search", "arguments": '{"query": "水温"}'}}
+    told = [ASKED[0], {"role": "assistant", "tool_calls": [call]}]
+    (messages,) = read_data(written(tmp_path / "data.jsonl", {"messages": told}))
+    assert messages[1]["tool_calls"][0]["function"]["arguments"] == {"query": "水温"}
+
+
+def calls(**turn: Any) -> bytes:
+    return json.dumps({"messages": [ASKED[0], {"role": "assistant", "content": None, **turn}]}).encode()
+
+
+WRONG_CALLS: list[tuple[bytes, str]] = [
+    (calls(tool_calls="x"), r'messages\[1\]: "tool_calls" must be a list'),
+    (calls(tool_calls=["x"]), r"messages\[1\]: a call must be"),
+    (calls(tool_calls=[{"function": {"name": "f", "arguments": "{"}}]), r"the arguments of f are not JSON"),
+    (calls(tool_calls=[{"function": {"name": "f", "arguments": "[1]"}}]), r"the arguments of f must be an object"),
+    (calls(tool_calls=[{"function": {"name": "f"}}], content=[{"type": "text"}]), r'"content" must be a text'),
+    (calls(content="a", weight=0), r'"weight" 0 is not heeded here'),
+    (json.dumps({"messages": ASKED, "tools": [{"name": "f"}]}).encode(), r'"tools" cannot be learnt here'),
+    (b'{"prompt": 1' + b"0" * 5000 + b"}", r"line 2: cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("line", "said"), WRONG_CALLS)
+def test_a_wrong_call_or_what_would_be_lost_is_refused(tmp_path: Path, line: bytes, said: str) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(b'{"prompt": "a", "response": "b"}\n' + line + b"\n")
+    with pytest.raises(FinetuneError, match=said):
+        read_data(path)
+
+
 def test_one_file_may_mix_layouts_and_every_kind_of_file_says_the_same(tmp_path: Path) -> None:
     records = [record for _, record, _ in RECORDS]
     expected = [spoken(messages) for *_, messages in RECORDS]
@@ -188,6 +219,7 @@ def test_many_wrong_records_are_counted(tmp_path: Path) -> None:
         ("short.csv", b"prompt,response\na,b\na\n", r"short\.csv, line 3: not 2 cells, as the first line has"),
         ("long.csv", b'prompt,response\n"a\nb",c\na,b,c\n', r"long\.csv, line 4: not 2 cells, as the first line has"),
         ("open.csv", b'prompt,response\na,b\n"a,b\n', r"open\.csv, line 3: not valid CSV"),
+        ("bytes.parquet", b"PAR1" + b"\x15\x04" * 40 + b"PAR1", r"bytes\.parquet: not a parquet file that can be read"),
         ("bad.parquet", b"PAR1 and no more", r"bad\.parquet: not a parquet file that can be read"),
         ("none.parquet", b"hello", r"none\.parquet is none of the files that are read: \.jsonl, \.json, "),
         ("data.xlsx", b"PK", r"data\.xlsx is none of the files that are read"),

@@ -41,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "adalora": {"method": "adalora", "learning_rate": 2e-1, "num_train_epochs": 12},
     "ia3": {"method": "ia3", "learning_rate": 5e-2},
     "qlora": {"quantization": "nf4"},
+    "qdora": {"quantization": "nf4", "use_dora": True},
     "lora on int8": {"quantization": "int8"},
     "p-tuning v2": {"method": "p-tuning-v2", "num_virtual_tokens": 8, "learning_rate": 5e-2},
     "p-tuning v2, projected": {"method": "p-tuning-v2", "num_virtual_tokens": 8, "prefix_projection": True},
@@ -229,6 +230,20 @@ def test_a_learnt_prefix_is_in_the_layout_of_the_released_code(
     }
 
 
+def test_looks_at_held_out_examples_change_nothing_for_packed_weights(
+    folder_of: Callable[[str], Path], tmp_path: Path, absent: Callable[[str], Any]
+) -> None:
+    """In bfloat16 on a processor that has it, bitsandbytes lays weights out for answering, and nothing learns after."""
+    if not importlib.util.find_spec("bitsandbytes"):
+        absent("bitsandbytes is not installed")
+    told = []
+    for looks in (1, 100):
+        base = load(folder_of("llama"), quantization="nf4", dtype="bfloat16", device="cpu")
+        chosen = config("qlora", held_out_share=0.3, eval_steps=looks, max_steps=6)
+        told.append(losses(finetune(base, EXAMPLES, tmp_path / "run", chosen)))
+    assert told[0] == told[1]
+
+
 def test_every_method_has_a_learning_rate_of_its_own_and_another_one_counts() -> None:
     for method, (_, rate) in METHODS.items():
         assert learning_rate(FinetuneConfig(method=method)) == rate > 0  # type: ignore[arg-type]
@@ -246,6 +261,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"method": "full", "loraplus_lr_ratio": 2.0}, "loraplus_lr_ratio belongs to method lora"),
     ("llama", {"method": "adalora", "init_lora_weights": "pissa"}, "init_lora_weights belongs to method lora"),
     ("llama", {"quantization": "nf4", "init_lora_weights": "pissa"}, "init_lora_weights pissa changes the base"),
+    (
+        "llama",
+        {"use_dora": True, "init_lora_weights": "pissa"},
+        "use_dora and init_lora_weights pissa do not go together",
+    ),
+    ("llama", {"method": "ia3", "quantization": "nf4"}, "ia3 cannot learn beside packed weights"),
+    ("llama", {"method": "adalora", "quantization": "int8"}, "adalora cannot learn beside bitsandbytes' int8 weights"),
+    ("llama", {"use_dora": True, "quantization": "int8"}, "use_dora cannot learn beside bitsandbytes' int8 weights"),
+    ("llama", {"early_stopping_patience": 2}, "early_stopping_patience looks at held-out examples; set held_out_share"),
+    ("llama", {"method": "p-tuning", "from_adapter": "first"}, "from_adapter cannot go on with p-tuning"),
     ("llama", {"prefix_projection": True}, "prefix_projection does nothing with method lora"),
     ("llama", {"method": "prefix-tuning", "packing": True}, "packing puts several examples into a row"),
     ("llama", {"method": "prefix-tuning", "gradient_checkpointing": True}, "gradient_checkpointing and prefix-tuning"),

@@ -77,6 +77,30 @@ def test_another_run_does_not_go_on_from_it(tiny_folder, whole, tmp_path):
     assert result(output) != whole
 
 
+def test_states_of_another_run_of_the_name_do_not_stand_in_the_way(tiny_folder, tmp_path):
+    """The new run begins before their steps, and its own states are those that are kept."""
+    output, told = tmp_path / "first", []
+    for config, steps in ((EVERY_STEP, 9), (EVERY_STEP.model_copy(update={"seed": 7}), 3)):
+        with pytest.raises(Stop):
+            finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, config, on_step=stop_after(steps))
+    names = sorted(state.name for state in (tmp_path / "first.checkpoint").glob("step-*"))
+    assert names == ["step-000002.safetensors", "step-000003.safetensors"]
+    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, config, on_step=told.append)
+    assert told[0].step == 4
+
+
+def test_what_a_killed_process_left_half_written_is_cleared_away(tiny_folder, whole, tmp_path):
+    output = tmp_path / "first"
+    with pytest.raises(Stop):
+        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_step=stop_after(4))
+    for name in (".tmpAb12", "step-000005.safetensors.123-456.partial"):
+        (tmp_path / "first.checkpoint" / name).write_bytes(b"half")
+    with pytest.raises(Stop):
+        finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_step=stop_after(5))
+    left = sorted(file.name for file in (tmp_path / "first.checkpoint").iterdir())
+    assert left == ["step-000004.safetensors", "step-000005.safetensors", "steps.jsonl"]
+
+
 @pytest.mark.parametrize("damage", ["cut to 100", "100 cut off", "one bit"])
 @pytest.mark.parametrize("which", ["newest", "all"])
 def test_a_damaged_state_is_not_gone_on_from(tiny_folder, whole, tmp_path, damage, which):
@@ -84,7 +108,7 @@ def test_a_damaged_state_is_not_gone_on_from(tiny_folder, whole, tmp_path, damag
     output = tmp_path / "first"
     with pytest.raises(Stop):
         finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_step=stop_after(6))
-    states = sorted((tmp_path / "first.checkpoint").iterdir())
+    states = sorted((tmp_path / "first.checkpoint").glob("step-*"))
     assert [state.name for state in states] == ["step-000005.safetensors", "step-000006.safetensors"]
     for state in states[-1:] if which == "newest" else states:
         data = bytearray(state.read_bytes())
