@@ -10,11 +10,8 @@ from rich.table import Table
 if TYPE_CHECKING:
     from finetune import Forecast, RunReport
 
-DETAILS = {
-    "token_f1": "token F1",
-    "bleu4": "BLEU-4",
-    "rougeL": "ROUGE-L",
-    "exact": "exact",
+SCORES = {"token_f1": "token F1", "bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rougeL": "ROUGE-L", "exact": "exact match"}
+ERRORS = {
     "false_answers": "answers the\nunanswerable",
     "false_refusals": "refuses the\nanswerable",
     "citation_precision": "citation\nprecision",
@@ -49,21 +46,9 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     for index, gain in result["gain"].items():
         console.print(f"Tuned minus base, {index}: {_interval(gain)}: {result['verdict'][index]}")
 
-    details = Table(title="Errors and citations", box=box.SIMPLE)
-    details.add_column("who answers")
-    details.add_column("language")
-    for title in DETAILS.values():
-        details.add_column(title, justify="right")
     few = result["questions"] < FEW
-    for cell, languages in figures.items():
-        for language, row in languages.items():
-            if few and language != "all":
-                continue
-            absent = "citation" if cell.endswith("without index") else "-"
-            values = ["" if name.startswith(absent) else _value(row[name]) for name in DETAILS]
-            details.add_row(cell if language == "all" else "", language, *values)
-    console.print(details)
-
+    console.print(_by_cell("Answers beside the gold ones", figures, SCORES, few))
+    console.print(_by_cell("Errors and citations", figures, ERRORS, few))
     likelihood = Table(title="Loss, nats a token (perplexity)", box=box.SIMPLE)
     for title in ("", *LIKELIHOOD.values()):
         likelihood.add_column(title)
@@ -85,6 +70,23 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
         more = f"; for all: {ask_all}" if ask_all else ""
         console.print(f"{result['questions']} questions give a first impression only{more}")
     console.print("In brackets: 95 % bootstrap intervals over questions; all figures and answers are in evaluations/.")
+
+
+def _by_cell(title: str, figures: dict[str, Any], columns: dict[str, str], few: bool) -> Table:
+    """A row for each cell of the 2x2 table, and below it one for each language unless there are ``few`` questions."""
+    table = Table(title=title, box=box.SIMPLE)
+    table.add_column("who answers")
+    table.add_column("language")
+    for heading in columns.values():
+        table.add_column(heading, justify="right")
+    for cell, languages in figures.items():
+        for language, row in languages.items():
+            if few and language != "all":
+                continue
+            absent = "citation" if cell.endswith("without index") else "-"
+            values = ["" if name.startswith(absent) else _value(row[name]) for name in columns]
+            table.add_row(cell if language == "all" else "", language, *values)
+    return table
 
 
 def forecast(told: "Forecast") -> str:
