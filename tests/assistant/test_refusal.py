@@ -166,5 +166,6 @@ def test_the_thresholds_of_the_sample_are_those_of_a_new_fit(embedder, real_mode
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     fitted = importlib.import_module("refusal_defaults").fit(embedder)
     for language, default in default_fits(embedder).items():
-        assert default["weights"] == pytest.approx(fitted[language]["weights"], abs=0.05)
-        assert default["intercept"] == pytest.approx(fitted[language]["intercept"], abs=0.05)
+        # on a processor with bfloat16 they came out up to 2 % away from those that were fitted on one without
+        assert default["weights"] == pytest.approx(fitted[language]["weights"], rel=0.05)
+        assert default["intercept"] == pytest.approx(fitted[language]["intercept"], rel=0.05)
