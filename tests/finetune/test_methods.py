@@ -230,6 +230,14 @@ def test_a_learnt_prefix_is_in_the_layout_of_the_released_code(
     }
 
 
+def test_a_run_goes_on_from_a_learnt_prefix_of_chatglm(base_of: Callable[..., LoadedModel], tmp_path: Path) -> None:
+    base, once = base_of("chatglm", "p-tuning v2"), config("p-tuning v2", num_train_epochs=1)
+    first = finetune(base, EXAMPLES, tmp_path / "first", config("p-tuning v2"))
+    second = finetune(base, EXAMPLES, tmp_path / "second", once, start=tmp_path / "first")
+    anew = finetune(base, EXAMPLES, tmp_path / "anew", once)
+    assert second.steps[0].loss < first.steps[-1].loss < anew.steps[0].loss
+
+
 def test_looks_at_held_out_examples_change_nothing_for_packed_weights(
     real_model: Callable[[str], Path], tmp_path: Path, absent: Callable[[str], Any]
 ) -> None:
