@@ -1,5 +1,5 @@
 """The command line. To know what the program can do, read the commands below from top to bottom,
-and tuning_commands.py and data_commands.py beside it.
+and tuning_commands.py, data_commands.py and classifier_commands.py beside it.
 
 Each command is a function: its parameters are the arguments, its docstring is the help. Everything that takes time
 to import is imported inside the commands, so that ``lorewright --help`` answers at once.
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from assistant import data_commands, tuning_commands
+from assistant import classifier_commands, data_commands, tuning_commands
 from assistant.tuning_commands import Adapter, DomainFolder, adapter_name
 from domain import Domain, DomainError, create_domain
 
@@ -105,6 +105,7 @@ def index(
 
 app.add_typer(tuning_commands.app)  # finetune, adopt, merge, evaluate
 app.add_typer(data_commands.app, name="data")
+app.add_typer(classifier_commands.app, name="classifier")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -13,16 +13,20 @@ from domain import DomainError
 T = TypeVar("T", bound=BaseModel)
 
 
-def settings_flags(table: type[BaseModel]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def settings_flags(
+    table: type[BaseModel], default: str = "domain.toml's, else "
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a command that takes ``config: dict``: each key of the table becomes a flag of the same name, explained
-    by the key's own docstring, and ``config`` receives the ones that were given."""
+    by the key's own docstring, and ``config`` receives the ones that were given. A key that can have one value alone is
+    no flag. ``default`` stands before the default in the help."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command)
+        fields = {name: field for name, field in table.model_fields.items() if not _has_one_value(field.annotation)}
 
         @functools.wraps(command)
         def wrapper(**arguments: Any) -> None:
-            config = {name: arguments.pop(name) for name in table.model_fields}
+            config = {name: arguments.pop(name) for name in fields}
             given = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if v not in (None, [])}
             command(config=given, **arguments)
 
@@ -34,16 +38,20 @@ def settings_flags(table: type[BaseModel]) -> Callable[[Callable[..., None]], Ca
                 default=None,
                 annotation=Annotated[
                     _flag_type(field.annotation),
-                    typer.Option(help=f"{field.description} [default: domain.toml's, else {field.default}]"),
+                    typer.Option(help=f"{field.description} [default: {default}{field.default}]"),
                 ],
             )
-            for name, field in table.model_fields.items()
+            for name, field in fields.items()
         ]
         keyword_only = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         wrapper.__signature__ = signature.replace(parameters=[*keyword_only, *flags])  # type: ignore[attr-defined]
         return wrapper
 
     return decorate
+
+
+def _has_one_value(annotation: Any) -> bool:
+    return annotation == tuple[()] or (get_origin(annotation) is Literal and len(get_args(annotation)) == 1)
 
 
 def _flag_type(annotation: Any) -> Any:

@@ -99,7 +99,7 @@ def tune(
         )
     examples = mixed(conversations, sources, config.seed)
     replay = round(len(examples) * config.replay_share / (1 - config.replay_share))
-    with _only_trainer(output):
+    with only_trainer(output):
         if replay:
             examples += replayed(base, replay, progress)
             if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
@@ -112,7 +112,7 @@ def tune(
 
 
 @contextmanager
-def _only_trainer(output: Path) -> Iterator[None]:
+def only_trainer(output: Path) -> Iterator[None]:
     """Two processes that train one run would overwrite each other's checkpoints; the second is refused."""
     from filelock import FileLock, Timeout
 

@@ -13,6 +13,15 @@ from base_models.errors import ModelError
 from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, is_fetched
 
 if TYPE_CHECKING:
+    from base_models.classifier import (
+        Classified,
+        Classifier,
+        encode_labelled,
+        load_classifier,
+        load_encoder,
+        most_tokens,
+        poolers,
+    )
     from base_models.embedding import Embedder, load_embedder
     from base_models.forecast import activation_bytes, config_of
     from base_models.generation import Generation, Sampling, generate, stream
@@ -27,6 +36,13 @@ if TYPE_CHECKING:
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _LAZY = {
+    "Classified": "classifier",
+    "Classifier": "classifier",
+    "encode_labelled": "classifier",
+    "load_classifier": "classifier",
+    "load_encoder": "classifier",
+    "most_tokens": "classifier",
+    "poolers": "classifier",
     "Embedder": "embedding",
     "load_embedder": "embedding",
     "Generation": "generation",
@@ -52,6 +68,8 @@ _LAZY = {
 
 __all__ = [
     "CATALOGUE",
+    "Classified",
+    "Classifier",
     "Embedder",
     "Encoded",
     "Entry",
@@ -67,6 +85,7 @@ __all__ = [
     "check_adapter",
     "config_of",
     "encode",
+    "encode_labelled",
     "examples_of",
     "fetch",
     "find",
@@ -74,11 +93,15 @@ __all__ = [
     "generate",
     "is_fetched",
     "load",
+    "load_classifier",
     "load_embedder",
+    "load_encoder",
     "load_tokenizer",
     "looking",
     "merge_adapter",
+    "most_tokens",
     "packed",
+    "poolers",
     "probe_facts",
     "probe_logits",
     "read_manifest",

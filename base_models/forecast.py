@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm import ChatGLMConfig
+from base_models.classifier import FAMILIES
 from base_models.errors import ModelError
 from base_models.fetch import fetch, is_fetched
 from base_models.hardware import choose_device, choose_dtype, freeing_at_once
@@ -120,15 +121,20 @@ def _answering(config: Any, dtype: torch.dtype, batch: int, length: int) -> int:
     return batch * (length * (cache + widest) * dtype.itemsize + 2 * config.vocab_size * 4)
 
 
-def activation_bytes(config: Any, dtype: torch.dtype, batch: int, length: int, checkpointing: bool) -> int:
+def activation_bytes(
+    config: Any, dtype: torch.dtype, batch: int, length: int, checkpointing: bool, task: str = "CAUSAL_LM"
+) -> int:
     """What a step of training an adapter keeps for its backward pass, and the gradient of the logits; with gradient
-    checkpointing one layer's share, and the inputs of all. Counted on a short row, for it grows with the tokens."""
+    checkpointing one layer's share, and the inputs of all. Counted on a short row, for it grows with the tokens.
+
+    ``task`` is that of a :class:`~base_models.LoadedModel`."""
     short = min(length, 256)
     with freeing_at_once():  # the run that follows would find its memory taken by what was tried here
-        (one, _), (two, _) = (_saved_by(config, layers, dtype, 1, short, 1) for layers in (1, 2))
+        (one, _), (two, _) = (_saved_by(config, layers, dtype, 1, short, 1, task) for layers in (1, 2))
+    columns = config.vocab_size if task == "CAUSAL_LM" else config.num_labels
     further = config.num_hidden_layers - 1
     layer = short * config.hidden_size * dtype.itemsize if checkpointing else two - one
-    return batch * length * ((one + further * layer) // short + 2 * config.vocab_size * 4)
+    return batch * length * ((one + further * layer) // short + 2 * columns * 4)
 
 
 def _training(config: Any, dtype: torch.dtype, batch: int, length: int, r: int | None) -> int:
@@ -140,7 +146,9 @@ def _training(config: Any, dtype: torch.dtype, batch: int, length: int, r: int |
     return one + further * (two - one) + learnt * TRAINED_BYTES + logits
 
 
-def _saved_by(config: Any, layers: int, dtype: torch.dtype, batch: int, length: int, r: int | None) -> tuple[int, int]:
+def _saved_by(
+    config: Any, layers: int, dtype: torch.dtype, batch: int, length: int, r: int | None, task: str = "CAUSAL_LM"
+) -> tuple[int, int]:
     """Bytes that a forward pass of so many layers saves for its backward pass, and how many weights learn."""
     shape = _with_layers(config, layers)
     if _is_packed(shape):
@@ -148,8 +156,10 @@ def _saved_by(config: Any, layers: int, dtype: torch.dtype, batch: int, length: 
     if r is None:
         shape.pre_seq_len = PREFIX_TOKENS
     with torch.device("meta"):
-        empty = AutoModelForCausalLM.from_config(shape, dtype=dtype)
+        empty = FAMILIES[task].from_config(shape, dtype=dtype)
     model = empty.to_empty(device="cpu")
+    for buffer in model.buffers():
+        buffer.zero_()  # a BERT looks positions up in one
     model.tie_weights()
     if dtype == torch.bfloat16 and not multiplies_bfloat16():
         multiply_in_float32(model)
@@ -157,7 +167,7 @@ def _saved_by(config: Any, layers: int, dtype: torch.dtype, batch: int, length: 
         for name, parameter in model.named_parameters():
             parameter.requires_grad = "prefix_encoder" in name
     else:
-        model = _with_lora(model, r)
+        model = _with_lora(model, r, task)
     ids = torch.full((batch, length), 5)
     if config.model_type == "chatglm":
         ids[:, 0], ids[:, 1] = config.gmask_token_id, config.bos_token_id
@@ -172,8 +182,9 @@ def _saved_by(config: Any, layers: int, dtype: torch.dtype, batch: int, length: 
 
     model.train()
     with torch.autograd.graph.saved_tensors_hooks(count, _as_it_is):
-        loss = model(input_ids=ids, labels=ids, use_cache=False).loss  # keeps what it saved alive while it is counted
-    del loss
+        asked = {"labels": ids, "use_cache": False} if task == "CAUSAL_LM" else {}
+        result = model(input_ids=ids, **asked)  # keeps what it saved alive while it is counted
+    del result
     return sum(saved.values()), sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
@@ -181,13 +192,13 @@ def _as_it_is(tensor: torch.Tensor) -> torch.Tensor:
     return tensor
 
 
-def _with_lora(model: Any, r: int) -> Any:
+def _with_lora(model: Any, r: int, task: str) -> Any:
     from peft import LoraConfig, get_peft_model
 
     from base_models.loaded_model import attention_projections
 
     targets = attention_projections(model)
-    return get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", r=r, target_modules=targets))
+    return get_peft_model(model, LoraConfig(task_type=task, r=r, target_modules=targets))
 
 
 def _with_layers(config: Any, layers: int) -> Any:

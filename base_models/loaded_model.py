@@ -1,4 +1,4 @@
-"""A causal chat model in memory, and the adapters that are put on it and taken off.
+"""A causal chat model in memory, or a classifier, and the adapters that are put on it and taken off.
 
 The base weights are in memory once, however many adapters are in use. Adapters of one kind lie side by side, and
 switching between them takes milliseconds; where the kind changes (LoRA, a learnt prefix, trained weights of their own)
@@ -23,10 +23,17 @@ from base_models.chatglm.adapters import P_TUNING_V2, load_prefix, remove_prefix
 from base_models.errors import ModelError
 from base_models.probe import check_probe, probe_logits, same_rounding
 
+AROUND = {
+    "CAUSAL_LM": "PeftModelForCausalLM",
+    "SEQ_CLS": "PeftModelForSequenceClassification",
+    "TOKEN_CLS": "PeftModelForTokenClassification",
+}
+"""peft's class around a model, by task."""
+
 
 @dataclass
 class LoadedModel:
-    """A causal chat model in memory, with the adapters that were put on it so far."""
+    """A causal chat model in memory, or an encoder that classifies, with the adapters that were put on it so far."""
 
     name: str
     """Catalogue name, or the path it was loaded from."""
@@ -39,6 +46,10 @@ class LoadedModel:
     """SHA-256 of chat template, special tokens and vocabulary."""
     adapter: Path | None = None
     """The adapter that answers where ``generate`` and ``stream`` are not told another one; None is the bare base."""
+    task: str = "CAUSAL_LM"
+    """peft's name of what the model does; SEQ_CLS and TOKEN_CLS are encoders, see ``classifier.py``."""
+    labels: tuple[str, ...] = ()
+    """Names of the classes of an encoder, in the order of its logits."""
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _kind: str | None = None
     """Which kind of adapter is on the model, switched on or not."""
@@ -52,7 +63,7 @@ class LoadedModel:
     @property
     def lora_target_modules(self) -> list[str]:
         """Names of the linear layers that get a LoRA by default: the catalogue's, else every attention projection."""
-        if self.name in CATALOGUE:
+        if self.name in CATALOGUE and find(self.name).target_modules:
             return list(find(self.name).target_modules)
         return attention_projections(self.model)
 
@@ -113,14 +124,15 @@ class LoadedModel:
 
     def _load_peft(self, folder: Path, name: str) -> None:
         """Load an adapter of peft's into the model under a name, or leave the model as it was."""
-        from peft import PeftConfig, PeftModelForCausalLM, get_peft_model_state_dict
+        import peft
+        from peft import PeftConfig, get_peft_model_state_dict
         from safetensors import safe_open
 
         config = PeftConfig.from_pretrained(str(folder))
         with safe_open(folder / "adapter_model.safetensors", "pt") as tensors:
             stored = set(tensors.keys())
         if self._kind is None:
-            self.model = PeftModelForCausalLM(self.model, config, adapter_name=name)
+            self.model = getattr(peft, AROUND[self.task])(self.model, config, adapter_name=name)
         else:
             self.model.add_adapter(name, config)
         fits = False

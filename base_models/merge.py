@@ -9,6 +9,7 @@ import torch
 from base_models.adapters import read_manifest
 from base_models.catalogue import CATALOGUE
 from base_models.chatglm.adapters import P_TUNING_V2
+from base_models.classifier import load_encoder
 from base_models.errors import ModelError
 from base_models.fetch import fetch
 from base_models.hardware import fits
@@ -28,7 +29,7 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
     (``probe.TOLERANCE``), nothing is written. Returns the difference and what is allowed, as shares of the largest
     logit.
     """
-    read_manifest(adapter)  # says what is wrong with a folder that is no adapter
+    manifest = read_manifest(adapter)  # says what is wrong with a folder that is no adapter
     if output.exists():
         raise ModelError(f"{output} exists already; name a new folder.")
     kind = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["peft_type"]
@@ -39,7 +40,10 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
         )
     here = fetch(base_name) if base_name in CATALOGUE else Path(base_name).expanduser()
     exact = "float32" if fits(here, torch.float32, "cpu") else dtype
-    loaded = load(base_name, dtype=exact, device="cpu")
+    if manifest.get("labels"):
+        loaded = load_encoder(base_name, manifest["task"], manifest["labels"], device="cpu")
+    else:
+        loaded = load(base_name, dtype=exact, device="cpu")
     if getattr(loaded.model.config, "quantization_bit", 0):
         raise ModelError(f"{base_name} is a packed release, which has no weights to merge into; take the fp16 one.")
     with loaded.using(adapter) as model:

@@ -37,6 +37,11 @@ class Encoded:
     shortened: bool = False
     """Whether earlier rounds of the conversation were left out, for it was too long."""
 
+    @property
+    def targets(self) -> int:
+        """How many tokens are learnt; nothing stands before the first, so nothing predicts it."""
+        return sum(self.labelled[1:])
+
 
 def encode(
     tokenizer: PreTrainedTokenizerBase,

@@ -41,15 +41,18 @@ def looking(model: Any) -> Iterator[None]:
 
 
 def probe_logits(model: Any, tokenizer: Any) -> torch.Tensor:
-    """The logits [vocabulary] that follow PROMPT, in float32 on the CPU."""
-    ids = encode(tokenizer, [{"role": "user", "content": PROMPT}]).ids
+    """The logits [vocabulary] that follow PROMPT, in float32 on the CPU; of an encoder, which has no chat template, all
+    logits of PROMPT."""
+    chat = bool(tokenizer.chat_template)
+    ids = encode(tokenizer, [{"role": "user", "content": PROMPT}]).ids if chat else tokenizer(PROMPT).input_ids
     with looking(model):
-        return model(input_ids=torch.tensor([ids], device=model.device)).logits[0, -1].float().cpu()
+        logits = model(input_ids=torch.tensor([ids], device=model.device)).logits
+    return (logits[0, -1] if chat else logits.flatten()).float().cpu()
 
 
 def probe_facts(model: Any, base: torch.Tensor, tuned: torch.Tensor) -> dict[str, Any]:
     """What a manifest keeps of the logits without and with the adapter."""
-    tokens = (tuned - base).abs().topk(TOKENS).indices
+    tokens = (tuned - base).abs().topk(min(TOKENS, len(tuned))).indices
     return {
         "runs_in": _runs_in(model),
         "tokens": tokens.tolist(),

@@ -36,6 +36,7 @@ from base_models.forecast import forecast
 from base_models.messages import Encoded
 from domain import FinetuneConfig
 from finetune.methods import make
+from finetune.objectives import answers
 from finetune.train import train
 
 PROMPT, ANSWER, STEPS = 128, 16, 2
@@ -170,7 +171,7 @@ def train_steps(loaded: LoadedModel, length: int) -> dict[str, Any]:
     chosen = FinetuneConfig(num_train_epochs=STEPS, gradient_accumulation_steps=1, warmup_steps=0)
     tuned = make(loaded, loaded.model, chosen, STEPS)
     start = time.perf_counter()
-    steps = train(tuned, [example], chosen, loaded.tokenizer.pad_token_id)
+    steps = train(tuned, [example], chosen, answers(tuned, loaded.tokenizer.pad_token_id))
     return {
         "losses": [step.loss for step in steps],
         "seconds_per_step": (time.perf_counter() - start) / STEPS,

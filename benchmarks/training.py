@@ -25,6 +25,7 @@ from base_models import Encoded, LoadedModel, Message, load
 from domain import FinetuneConfig, read_questions
 from finetune.data import IGNORED, choose_examples
 from finetune.methods import learning_rate
+from finetune.objectives import answers
 from finetune.train import train
 from finetune.tuned import Tuned
 
@@ -92,7 +93,8 @@ def timed(function, base: LoadedModel, examples: list[Encoded], config: Finetune
 
 def our_loop(model, examples: list[Encoded], config: FinetuneConfig, pad: int) -> float:  # type: ignore[no-untyped-def]
     start = time.perf_counter()
-    train(Tuned(model), examples, config, pad)
+    tuned = Tuned(model)
+    train(tuned, examples, config, answers(tuned, pad))
     return time.perf_counter() - start
 
 

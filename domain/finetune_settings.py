@@ -134,3 +134,39 @@ class FinetuneConfig(Table):
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     """Seed of everything random in the run."""
+
+
+class ClassifierConfig(FinetuneConfig):
+    """One training of a classifier, see docs/finetuning.md. A key that can have one value here is no flag."""
+
+    method: Literal["lora"] = "lora"
+    quantization: Literal["none"] = "none"
+    init_lora_weights: Literal["default"] = "default"
+    num_virtual_tokens: Literal[0] = 0
+    prefix_projection: Literal[False] = False
+    trainable_layers: Literal[2] = 2
+    packing: Literal[False] = False
+    labels: Literal["all"] = "all"
+    max_train_tokens: Literal[0] = 0
+    from_adapter: Literal[""] = ""
+    data: tuple[()] = ()
+    replay_share: Literal[0] = 0
+    retrieved_share: Literal[0] = 0
+
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    """Highest learning rate of AdamW (Hu et al. 2021 take 4e-4 and 5e-4 for LoRA on RoBERTa)."""
+
+    num_train_epochs: Annotated[float, Field(gt=0)] = 20.0
+    """How often each text is seen."""
+
+    per_device_train_batch_size: Annotated[int, Field(ge=1)] = 16
+    """Texts in one forward pass."""
+
+    gradient_accumulation_steps: Annotated[int, Field(ge=1)] = 1
+    """Forward passes before the optimiser steps."""
+
+    max_length: Annotated[int, Field(ge=64)] = 512
+    """The most tokens of a text; what is beyond them, or beyond the encoder's own length, is cut off."""
+
+    held_out_share: Annotated[float, Field(ge=0, le=0.5)] = 0.2
+    """Share of the texts that are not learnt from but looked at on the way; the best state on them is kept."""

@@ -7,6 +7,7 @@ examples with passages before they come here.
 
 from domain import FinetuneConfig
 from finetune.check import DataReport, check, is_held_out, near_copies
+from finetune.classification import LabelledFile, held_out_of, read_labelled, train_classifier
 from finetune.errors import FinetuneError
 from finetune.forecast import Forecast
 from finetune.likelihood import likelihoods
@@ -22,10 +23,12 @@ __all__ = [
     "FinetuneConfig",
     "FinetuneError",
     "Forecast",
+    "LabelledFile",
     "RunReport",
     "Step",
     "check",
     "finetune",
+    "held_out_of",
     "is_held_out",
     "likelihoods",
     "load_base",
@@ -34,5 +37,7 @@ __all__ = [
     "named_source",
     "near_copies",
     "read_data",
+    "read_labelled",
     "replayed",
+    "train_classifier",
 ]

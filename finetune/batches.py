@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from base_models import Encoded, packed
+from base_models import Classified, Encoded, packed
 from domain import FinetuneConfig
 
 IGNORED = -100
@@ -70,16 +70,7 @@ def _grouped(order: list[int], lengths: Sequence[int], size: int, generator: tor
 
 def collate(examples: Sequence[Encoded], pad_token_id: int, device: torch.device) -> dict[str, torch.Tensor]:
     """Pad on the right: ``input_ids``, ``attention_mask`` and ``labels``, each [batch, longest]."""
-    longest = max(len(example.ids) for example in examples)
-
-    def padded(rows: list[list[int]], value: int) -> torch.Tensor:
-        return torch.tensor([row + [value] * (longest - len(row)) for row in rows], device=device)
-
-    return {
-        "input_ids": padded([example.ids for example in examples], pad_token_id),
-        "attention_mask": padded([[1] * len(example.ids) for example in examples], 0),
-        "labels": padded([_labels(example) for example in examples], IGNORED),
-    }
+    return _padded(examples, [_labels(example) for example in examples], pad_token_id, device)
 
 
 def collate_packed(model: Any, examples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
@@ -88,6 +79,25 @@ def collate_packed(model: Any, examples: Sequence[Encoded]) -> dict[str, torch.T
     labels = [label for example in examples for label in [IGNORED, *_labels(example)[1:]]]
     return packed(model, [example.ids for example in examples]) | {
         "labels": torch.tensor([labels], device=model.device)
+    }
+
+
+def collate_classes(examples: Sequence[Classified], pad_token_id: int, device: torch.device) -> dict[str, torch.Tensor]:
+    """As :func:`collate`; ``labels`` is [batch, 1] where each text has one class."""
+    return _padded(examples, [example.labels for example in examples], pad_token_id, device)
+
+
+def _padded(
+    examples: Sequence[Encoded | Classified], labels: list[list[int]], pad_token_id: int, device: torch.device
+) -> dict[str, torch.Tensor]:
+    def tensor(rows: list[list[int]], value: int) -> torch.Tensor:
+        longest = max(map(len, rows))
+        return torch.tensor([row + [value] * (longest - len(row)) for row in rows], device=device)
+
+    return {
+        "input_ids": tensor([example.ids for example in examples], pad_token_id),
+        "attention_mask": tensor([[1] * len(example.ids) for example in examples], 0),
+        "labels": tensor(labels, IGNORED),
     }
 
 

@@ -4,6 +4,7 @@ import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
@@ -17,13 +18,14 @@ from finetune.errors import FinetuneError
 class Chosen:
     """The examples of one run, and what was left out and why."""
 
-    examples: list[Encoded]
+    examples: list[Any]
+    """:class:`~base_models.Encoded`, or for a classifier :class:`~base_models.Classified`."""
     numbers: list[int]
     """The place of each among the conversations that were given, counted from 1."""
     too_long: int
     """How many answers were left out, for they do not fit into ``max_length`` even without what was said before."""
     over_budget: int
-    held_out: list[Encoded]
+    held_out: list[Any]
     """Examples that are looked at and not learnt from."""
     shortened: int = 0
     """How many of the examples begin later than their conversation, which is longer than ``max_length``."""
@@ -35,13 +37,13 @@ class Chosen:
 
     @property
     def labelled_tokens(self) -> int:
-        return sum(sum(example.labelled) for example in self.examples)
+        return sum(example.targets for example in self.examples)
 
     def sha256(self) -> str:
         """Hash of every id and label, in order: two runs with equal hashes learn from equal data."""
         digest = hashlib.sha256()
         for example in self.examples:
-            digest.update(repr((example.ids, example.labelled)).encode())
+            digest.update(repr(example).encode())
         return digest.hexdigest()
 
 

@@ -41,7 +41,7 @@ def forecast(base: LoadedModel, tuned: Tuned, chosen: Chosen, config: FinetuneCo
     model = tuned.model
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
     rows, longest = _widest_pass(lengths, plan, config)
-    kept = activation_bytes(model.config, model.dtype, rows, longest, config.gradient_checkpointing)
+    kept = activation_bytes(model.config, model.dtype, rows, longest, config.gradient_checkpointing, base.task)
     tokens = sum(lengths[index] for window in plan for indices in window for index in indices)
     passes = 3 if config.method == "full" else 2  # forward, to the inputs, to the weights; each 2 flop a weight
     passes += config.gradient_checkpointing

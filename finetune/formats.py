@@ -59,12 +59,12 @@ def conversation(record: Any) -> tuple[str, list[Message]]:
 def _messages(record: Record) -> list[Message]:
     if record.get("tools"):
         raise ValueError('"tools" cannot be learnt here; take the key out, and the calls with it')
-    turns = _list(record, "messages")
+    turns = listed(record, "messages")
     return [_turn(turn, f"messages[{place}]", "role", "content") for place, turn in enumerate(turns)]
 
 
 def _sharegpt(record: Record) -> list[Message]:
-    turns = _list(record, "conversations")
+    turns = listed(record, "conversations")
     spoken = []
     for place, turn in enumerate(turns):
         keys = ("from", "value") if isinstance(turn, dict) and "from" in turn else ("role", "content")
@@ -117,7 +117,7 @@ LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Record], list[Message]]]] = 
 
 def _asked_and_answered(record: Record, asked: str, answer: str) -> list[Message]:
     spoken: list[Message] = []
-    for place, pair in enumerate(_list(record, "history", may_be_empty=True)):
+    for place, pair in enumerate(listed(record, "history", may_be_empty=True)):
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(said, str) for said in pair):
             raise ValueError(f"history[{place}] must be a question and its answer, two texts")
         spoken += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
@@ -173,7 +173,7 @@ def _string(record: Record, key: str) -> str:
     return record[key]
 
 
-def _list(record: Record, key: str, may_be_empty: bool = False) -> list[Any]:
+def listed(record: Record, key: str, may_be_empty: bool = False) -> list[Any]:
     """A list, or in tables the JSON text of one."""
     value = record.get(key) or []
     if isinstance(value, str):

@@ -12,8 +12,8 @@ from peft import PeftModel
 
 from base_models import Encoded, LoadedModel, Message, examples_of
 from finetune.batches import collate
+from finetune.objectives import summed_loss
 from finetune.replay import kept_back
-from finetune.train import summed_loss
 from finetune.tuned import Tuned
 
 TEXTS = [
@@ -58,7 +58,7 @@ def losses(base: LoadedModel, adapter: Path | None, conversations: Sequence[Sequ
             fitting = [example for example in examples if len(example.ids) <= MAX_LENGTH]
             if fitting:
                 summed = sum(_loss(tuned, example) for example in fitting)
-                rows.append((summed, sum(sum(example.labelled[1:]) for example in fitting)))
+                rows.append((summed, sum(example.targets for example in fitting)))
     return rows
 
 

@@ -16,7 +16,7 @@ from peft import AdaLoraConfig, IA3Config, LoraConfig, get_peft_model_state_dict
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as IA3_FEEDFORWARD
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as IA3_TARGETS
 
-from base_models import LoadedModel
+from base_models import LoadedModel, poolers
 from domain import FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.tuned import Tuned, save_peft, with_peft
@@ -28,7 +28,7 @@ ADALORA_STEPS = 10
 def lora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
     targets = _targets(base, model, config)
     made = LoraConfig(
-        task_type="CAUSAL_LM",
+        task_type=base.task,
         r=config.r,
         lora_alpha=_alpha(config),  # type: ignore[arg-type]  # peft takes fractions too
         lora_dropout=config.lora_dropout,
@@ -36,6 +36,7 @@ def lora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> T
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
         init_lora_weights=True if config.init_lora_weights == "default" else config.init_lora_weights,
+        modules_to_save=["pooler"] if base.task == "SEQ_CLS" and poolers(model) else None,  # the head is peft's to add
     )
     if config.init_lora_weights == "pissa":
         return _pissa(base, model, made, targets)

@@ -29,10 +29,11 @@ from peft import LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuni
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from safetensors.torch import save_file
 
-from base_models import LoadedModel
+from base_models import LoadedModel, looking
 from domain import FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.lora import adalora, ia3, lora
+from finetune.replay import PROMPTS
 from finetune.tuned import Tuned, same_shapes, with_peft
 
 ONLY_LORA = {"use_rslora": False, "use_dora": False, "init_lora_weights": "default", "loraplus_lr_ratio": 1.0}
@@ -98,18 +99,27 @@ def _prefix_tuning(base: LoadedModel, model: Any, config: FinetuneConfig, steps:
 
 
 def _prefix(base: LoadedModel, model: Any, config: FinetuneConfig, length: int) -> Tuned:
+    length = config.num_virtual_tokens or length
     made = PrefixTuningConfig(
         task_type="CAUSAL_LM",
-        num_virtual_tokens=config.num_virtual_tokens or length,
+        num_virtual_tokens=length,
         prefix_projection=config.prefix_projection,
         encoder_hidden_size=model.config.hidden_size,
     )
-    return replace(with_peft(base, model, made), use_cache=True)
+    begins = None if config.prefix_projection else _keys_and_values(base, model, length)
+    tuned = replace(with_peft(base, model, made), use_cache=True)
+    if begins is not None:
+        tuned.model.prompt_encoder["default"].embedding.weight.data.copy_(begins)
+    return tuned
 
 
 def _prompt_tuning(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
-    made = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=config.num_virtual_tokens or 20)
-    return replace(with_peft(base, model, made), tokens_before=made.num_virtual_tokens)
+    length = config.num_virtual_tokens or 20
+    made = PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=length)
+    begins = model.get_input_embeddings()(torch.tensor(_words(base, length)[:length], device=model.device)).detach()
+    tuned = replace(with_peft(base, model, made), tokens_before=length)
+    tuned.model.prompt_encoder["default"].embedding.weight.data.copy_(begins)
+    return tuned
 
 
 def _p_tuning(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
@@ -128,7 +138,11 @@ def _p_tuning_v2(base: LoadedModel, model: Any, config: FinetuneConfig, steps: i
         return _prefix(base, model, config, length=128)
     from base_models.chatglm.adapters import P_TUNING_V2, PREFIX, add_prefix, remove_prefix
 
-    add_prefix(model, config.num_virtual_tokens or 128, config.prefix_projection)
+    length = config.num_virtual_tokens or 128
+    begins = None if config.prefix_projection else _keys_and_values(base, model, length)
+    add_prefix(model, length, config.prefix_projection)
+    if begins is not None:
+        model.transformer.prefix_encoder.embedding.weight.data.copy_(begins)
 
     def save(folder: Path) -> None:
         prefix = model.transformer.prefix_encoder.state_dict()
@@ -144,6 +158,26 @@ def _p_tuning_v2(base: LoadedModel, model: Any, config: FinetuneConfig, steps: i
         model.transformer.prefix_encoder.load_state_dict(named)
 
     return Tuned(model, save, lambda: remove_prefix(model), start_from)
+
+
+def _words(base: LoadedModel, length: int) -> list[int]:
+    """Everyday questions of at least so many tokens, as the model reads them. A learnt beginning that starts as words
+    leaves the model what it was, where one that starts at random makes it talk nonsense first (Li & Liang 2021, section
+    7.4; Lester et al. 2021, section 3.2)."""
+    lines: list[str] = []
+    while len(ids := base.tokenizer("\n".join(lines)).input_ids) < length + 2:  # ChatGLM's two closing tokens
+        lines.append(PROMPTS[len(lines) % len(PROMPTS)])
+    return list(ids)
+
+
+@torch.no_grad()
+def _keys_and_values(base: LoadedModel, model: Any, length: int) -> torch.Tensor:
+    """What every layer keeps of :func:`_words`, in the layout of a prefix: [length, layers * 2 * heads * head_dim]."""
+    ids = _words(base, length)
+    with looking(model):
+        cache = model(input_ids=torch.tensor([ids], device=model.device), use_cache=True).past_key_values
+    layers = [torch.stack((layer.keys[0], layer.values[0])) for layer in cache.layers]  # [2, heads, tokens, head_dim]
+    return torch.stack(layers)[..., :length, :].permute(3, 0, 1, 2, 4).flatten(1)
 
 
 def _freeze(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:

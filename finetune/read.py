@@ -55,7 +55,7 @@ def read_data(path: Path) -> list[list[Message]]:
 def look_at(path: Path) -> DataFile:
     """All that a file holds, right and wrong; a :class:`FinetuneError` where it cannot be read as a whole."""
     file = DataFile(path)
-    for place, record in _records(path):
+    for place, record in records(path):
         try:
             if isinstance(record, Wrong):
                 raise ValueError(record.problem)
@@ -69,7 +69,7 @@ def look_at(path: Path) -> DataFile:
     return file
 
 
-def _records(path: Path) -> Iterator[tuple[str, Any]]:
+def records(path: Path) -> Iterator[tuple[str, Any]]:
     """Each record's place and value, by the file's content where that tells it, else by its name."""
     if not path.is_file():
         raise FinetuneError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name one data file.")

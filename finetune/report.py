@@ -31,7 +31,7 @@ class RunReport:
     trained_parameters: int
     tokens: int
     labelled_tokens: int
-    """Tokens of the assistant in one epoch."""
+    """Tokens of the assistant in one epoch; of a classifier, classes or tags."""
     seconds: float
     peak_memory_bytes: int | None
     steps: list[Step]
@@ -57,6 +57,8 @@ def describe(
         "base_model": base.name,
         "base_fingerprint": base.fingerprint,
         "chat_format": base.chat_format,
+        "task": base.task,
+        "labels": base.labels,
         "data_sha256": chosen.sha256(),
         "inputs": dict(inputs),
         "probe": shown,

@@ -38,6 +38,7 @@ from finetune.errors import FinetuneError
 from finetune.forecast import Forecast, forecast, refuse_what_does_not_fit
 from finetune.logs import StepLog
 from finetune.methods import make, refuse
+from finetune.objectives import answers, classes
 from finetune.report import RunReport, describe, peak_memory
 from finetune.steps import Step
 from finetune.train import step_count, train
@@ -74,8 +75,23 @@ def finetune(
     which it can tell later that the run need not be repeated. ``start`` is a finished adapter to go on from. What the
     run will take is told to ``on_start``; one that memory cannot hold is refused. The base model is left as it was.
     """
+    return train_on(
+        base, choose_examples(base.tokenizer, conversations, config), output, config, inputs, on_step, start, on_start
+    )
+
+
+def train_on(
+    base: LoadedModel,
+    chosen: Chosen,
+    output: Path,
+    config: FinetuneConfig,
+    inputs: Mapping[str, str] | None = None,
+    on_step: Callable[[Step], None] | None = None,
+    start: Path | None = None,
+    on_start: Callable[[Forecast], None] | None = None,
+) -> RunReport:
+    """As :func:`finetune`, on examples that are chosen already: encoded for a chat model, or for a classifier."""
     torch.manual_seed(config.seed)
-    chosen = choose_examples(base.tokenizer, conversations, config)
     with base.using(None) as model:
         _check_base(model)
         refuse(config, model.config)
@@ -86,6 +102,8 @@ def finetune(
                 _start_from(tuned, start, base)
             pad = base.tokenizer.pad_token_id
             pad = base.tokenizer.eos_token_id if pad is None else pad
+            chat = base.task == "CAUSAL_LM"
+            objective = answers(tuned, pad, config.packing) if chat else classes(tuned, pad)
             checkpoint = Checkpoint(
                 output.with_name(f"{output.name}.checkpoint"), _key(base, chosen, config, start), config.save_steps
             )
@@ -97,7 +115,15 @@ def finetune(
             try:
                 with log:
                     steps = train(
-                        tuned, chosen.examples, config, pad, on_step, chosen.numbers, checkpoint, chosen.held_out, log
+                        tuned,
+                        chosen.examples,
+                        config,
+                        objective,
+                        on_step,
+                        chosen.numbers,
+                        checkpoint,
+                        chosen.held_out,
+                        log,
                     )
             except FinetuneError:
                 checkpoint.remove()  # going on from it would only end in the same numbers that are not finite
@@ -170,6 +196,7 @@ def _key(base: LoadedModel, chosen: Chosen, config: FinetuneConfig, start: Path 
             "data": chosen.sha256(),
             "config": config.model_dump(),
             "targets": sorted(base.lora_target_modules),
+            "classes": base.labels,
             "start": read_manifest(start)["adapter_sha256"] if start else "",
             "dtype": base.model.dtype,
             "quantization": base.model.config.to_dict().get("quantization_config"),

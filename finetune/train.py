@@ -1,8 +1,9 @@
 """The training loop: plain torch, one visible path from example to optimiser step.
 
-Loss is taken on the assistant's tokens only, and the output head is run on just the positions that predict them: with
-retrieved passages in the prompt nine tokens of ten have no label, and the head is a quarter of a small model's work.
-The mean is over all labelled tokens of an optimiser step, however they fall into its forward passes.
+What is learnt is the objective's (objectives.py): of conversations the assistant's tokens only, with the output head
+run on just the positions that predict them, for with retrieved passages in the prompt nine tokens of ten have no label,
+and the head is a quarter of a small model's work. The mean is over all targets of an optimiser step, however they fall
+into its forward passes.
 
 Not supported: more than one process. The scaling of float16 gradients on CUDA could not be run on our machines.
 """
@@ -15,33 +16,34 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import get_scheduler
 
-from base_models import Encoded, looking
+from base_models import looking
 from domain import FinetuneConfig
-from finetune.batches import IGNORED, collate, collate_packed, windows
+from finetune.batches import windows
 from finetune.checkpoint import Checkpoint, Learning
 from finetune.errors import FinetuneError
 from finetune.logs import StepLog
 from finetune.methods import learning_rate
+from finetune.objectives import Objective
 from finetune.steps import Best, Step
 from finetune.tuned import Tuned
 
 
 def train(
     tuned: Tuned,
-    examples: Sequence[Encoded],
+    examples: Sequence[Any],
     config: FinetuneConfig,
-    pad_token_id: int,
+    objective: Objective,
     on_step: Callable[[Step], None] | None = None,
     numbers: Sequence[int] | None = None,
     checkpoint: Checkpoint | None = None,
-    held_out: Sequence[Encoded] = (),
+    held_out: Sequence[Any] = (),
     log: StepLog | None = None,
 ) -> list[Step]:
     """Train what learns in ``tuned``; return one :class:`Step` for each optimiser step.
 
+    ``examples`` are those that the ``objective`` can collate; of each the loop reads its ``ids`` and ``targets``.
     ``numbers`` are what errors call the examples, by default their places from 1. The first loss or gradient that is
     not finite raises a :class:`FinetuneError`. With a ``checkpoint`` the run goes on from the state it holds, if any.
     With ``held_out`` examples their loss is taken every ``eval_steps`` and at the end; the parameters with the lowest
@@ -69,13 +71,13 @@ def train(
         if best.looks_since and best.looks_since == config.early_stopping_patience:
             break
         used = [index for indices in window for index in indices]
-        labelled = sum(sum(examples[index].labelled[1:]) for index in used)
+        targets = sum(examples[index].targets for index in used)
         window_loss = 0.0
         for indices in window:
             chosen = [examples[index] for index in indices]
-            batch = collate_packed(model, chosen) if config.packing else collate(chosen, pad_token_id, model.device)
+            batch = objective.collate(chosen)
             with precision:
-                loss = summed_loss(tuned, **batch) / labelled
+                loss = objective.loss(batch) / targets
             if not torch.isfinite(loss):
                 raise _not_finite("loss", loss, number, [numbers[index] for index in indices])
             window_loss += loss.item()
@@ -92,7 +94,7 @@ def train(
         tuned.after_step(number)
         optimizer.zero_grad(set_to_none=True)
         looks = bool(held_out) and (number % looks_every == 0 or number == len(plan))
-        held_out_loss = mean_loss(tuned, held_out, pad_token_id, precision) if looks else None
+        held_out_loss = mean_loss(model, held_out, objective, precision) if looks else None
         if held_out_loss is not None:
             best = _better(best, held_out_loss, number, parameters if tuned.may_stop_anywhere else None)
         speed = tokens / (time.monotonic() - start)
@@ -120,36 +122,15 @@ def step_count(lengths: Sequence[int], config: FinetuneConfig) -> int:
     return len(windows(lengths, config))
 
 
-def summed_loss(
-    tuned: Tuned,
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor,
-    labels: torch.Tensor,
-    position_ids: torch.Tensor | None = None,
-) -> torch.Tensor:
-    """Cross-entropy summed over the labelled tokens, with the head run only where some row predicts one of them."""
-    predicts = (labels[:, 1:] != IGNORED).any(dim=0).nonzero().flatten()
-    positions = {} if position_ids is None else {"position_ids": position_ids}
-    logits = tuned.model(
-        input_ids=input_ids,
-        attention_mask=attention_mask,
-        logits_to_keep=predicts + tuned.tokens_before,
-        use_cache=tuned.use_cache,
-        **positions,
-    ).logits
-    targets = labels[:, predicts + 1]
-    return cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=IGNORED, reduction="sum")
-
-
 def mean_loss(
-    tuned: Tuned, examples: Sequence[Encoded], pad_token_id: int, precision: AbstractContextManager | None = None
+    model: Any, examples: Sequence[Any], objective: Objective, precision: AbstractContextManager | None = None
 ) -> float:
-    """Mean negative log-likelihood per labelled token of examples that are not learnt from, in nats."""
+    """Mean loss a target of examples that are not learnt from, in nats; each is looked at alone."""
     total = 0.0
     for example in examples:
-        with looking(tuned.model), precision or nullcontext():
-            total += summed_loss(tuned, **collate([example], pad_token_id, tuned.model.device)).item()
-    return total / sum(sum(example.labelled[1:]) for example in examples)
+        with looking(model), precision or nullcontext():
+            total += objective.loss(objective.collate([example])).item()
+    return total / sum(example.targets for example in examples)
 
 
 def _better(best: Best, loss: float, step: int, parameters: Sequence[torch.Tensor] | None) -> Best:

@@ -17,7 +17,8 @@ from base_models import Encoded, LoadedModel, examples_of, load
 from domain import FinetuneConfig
 from finetune import FinetuneError, finetune, is_held_out
 from finetune.batches import collate, collate_packed, windows
-from finetune.train import mean_loss, summed_loss, train
+from finetune.objectives import answers, summed_loss
+from finetune.train import mean_loss, train
 from finetune.tuned import Tuned
 
 DRAWN = random.Random(1)
@@ -178,7 +179,8 @@ def held_out_run(base: LoadedModel, **settings: Any) -> tuple[list[Any], Any, li
     contrary = [[talk[0], {"role": "assistant", "content": "Never, said the owl."}] for talk in TALKS]
     held_out = [example for talk in contrary for example in examples_of(base.tokenizer, talk)]
     chosen = quick(learning_rate=3e-3, num_train_epochs=20, **settings)
-    return train(Tuned(model), examples, chosen, 0, held_out=held_out), model, held_out
+    tuned = Tuned(model)
+    return train(tuned, examples, chosen, answers(tuned, 0), held_out=held_out), model, held_out
 
 
 def test_the_state_with_the_lowest_held_out_loss_is_kept(families: dict[str, LoadedModel]) -> None:
@@ -187,7 +189,7 @@ def test_the_state_with_the_lowest_held_out_loss_is_kept(families: dict[str, Loa
     assert list(looked) == list(range(4, 41, 4))
     best = min(looked.values())
     assert looked[40] > best + 0.1, "it was over-fitted in the end"
-    assert mean_loss(Tuned(model), held_out, 0) == pytest.approx(best, rel=1e-6)
+    assert mean_loss(model, held_out, answers(Tuned(model), 0)) == pytest.approx(best, rel=1e-6)
 
 
 def test_a_run_stops_early_when_the_held_out_loss_does_not_fall(families: dict[str, LoadedModel]) -> None:

@@ -11,12 +11,19 @@ from torch.nn.functional import cross_entropy
 from base_models import Encoded, LoadedModel, encode
 from domain import FinetuneConfig
 from finetune import FinetuneError, Step
+from finetune import train as loop
 from finetune.batches import IGNORED, collate
-from finetune.train import summed_loss, train
+from finetune.objectives import answers, summed_loss
 from finetune.tuned import Tuned
 
 PAD = 0
 CPU = torch.device("cpu")
+
+
+def train(model: Any, examples: Sequence[Encoded], settings: FinetuneConfig, *others: Any, **more: Any) -> list[Step]:
+    """The loop on all parameters of a model, learning answers."""
+    tuned = Tuned(model)
+    return loop.train(tuned, examples, settings, answers(tuned, PAD, settings.packing), *others, **more)
 
 
 @pytest.fixture
@@ -68,14 +75,14 @@ def gradients_of_training(model: Any, examples: Sequence[Encoded], settings: Fin
 
     for name, parameter in model.named_parameters():
         parameter.register_hook(adds_up(sums[name]))
-    assert len(train(Tuned(model), examples, settings, PAD)) == 1
+    assert len(train(model, examples, settings)) == 1
     return sums
 
 
 def test_the_first_loss_is_that_of_transformers(model: Any, examples: list[Encoded]) -> None:
     for example in examples:
         wanted = transformers_loss(model, [example]).item()
-        (step,) = train(Tuned(copy.deepcopy(model)), [example], config(), PAD)
+        (step,) = train(copy.deepcopy(model), [example], config())
         assert step.loss == pytest.approx(wanted, rel=1e-5)
 
 
@@ -86,7 +93,7 @@ def test_the_loss_of_a_step_is_the_mean_over_its_labelled_tokens(model: Any, exa
     assert sum(means) / 3 != pytest.approx(wanted, rel=1e-4)
     for batch, accumulation in [(3, 1), (1, 3), (2, 2)]:
         settings = config(per_device_train_batch_size=batch, gradient_accumulation_steps=accumulation)
-        (step,) = train(Tuned(copy.deepcopy(model)), examples, settings, PAD)
+        (step,) = train(copy.deepcopy(model), examples, settings)
         assert step.loss == pytest.approx(wanted, rel=1e-5)
 
 
@@ -135,14 +142,14 @@ def test_the_steps_are_those_of_adamw_by_hand(model: Any, examples: list[Encoded
         optimizer.step()
         losses.append(loss.item())
     settings = config(num_train_epochs=3, gradient_accumulation_steps=3, weight_decay=0.5, max_grad_norm=0.5)
-    assert [step.loss for step in train(Tuned(model), examples, settings, PAD)] == pytest.approx(losses, rel=1e-4)
+    assert [step.loss for step in train(model, examples, settings)] == pytest.approx(losses, rel=1e-4)
     assert losses[0] > losses[1] > losses[2]
 
 
 def test_training_again_gives_the_same_bits(model: Any, examples: list[Encoded]) -> None:
     other = copy.deepcopy(model)
     settings = config(num_train_epochs=3)
-    first, second = (train(Tuned(m), examples, settings, PAD) for m in (model, other))
+    first, second = (train(m, examples, settings) for m in (model, other))
     assert [step.loss for step in first] == [step.loss for step in second]
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
 
@@ -156,7 +163,7 @@ def rows_read(model: Any, examples: list[Encoded], settings: FinetuneConfig) -> 
         read.append(ids.index(keywords["input_ids"][0].tolist()))
 
     model.register_forward_pre_hook(note, with_kwargs=True)
-    return read, train(Tuned(model), examples, settings, PAD)
+    return read, train(model, examples, settings)
 
 
 @pytest.mark.parametrize(("epochs", "count"), [(0.5, 3), (1.0, 6), (1.5, 9), (2.0, 12), (0.01, 1)])
@@ -190,7 +197,7 @@ def test_the_learning_rate_rises_and_falls_as_set(
     model: Any, examples: list[Encoded], settings: dict[str, Any], shares: list[float]
 ) -> None:
     live: list[Step] = []
-    steps = train(Tuned(model), examples, config(num_train_epochs=2, learning_rate=1e-4, **settings), PAD, live.append)
+    steps = train(model, examples, config(num_train_epochs=2, learning_rate=1e-4, **settings), live.append)
     assert [step.learning_rate / 1e-4 for step in steps] == pytest.approx(shares, abs=1e-3)
     assert live == steps
     assert [step.step for step in steps] == [1, 2, 3, 4, 5, 6]
@@ -199,7 +206,7 @@ def test_the_learning_rate_rises_and_falls_as_set(
 def test_a_run_of_one_step_learns_also_with_a_warm_up(model: Any, examples: list[Encoded]) -> None:
     before = transformers_loss(model, examples).item()
     settings = config(gradient_accumulation_steps=8, warmup_steps=0.05, lr_scheduler_type="cosine")
-    (step,) = train(Tuned(model), examples, settings, PAD)
+    (step,) = train(model, examples, settings)
     assert step.learning_rate == 1e-3
     assert transformers_loss(model, examples).item() < before
 
@@ -216,7 +223,7 @@ def test_gradients_are_scaled_down_to_their_norm(model: Any, examples: list[Enco
     for bound in (0.01, 1e9):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(torch.optim.AdamW, "step", watched)
-            train(Tuned(model), examples[:1], config(max_grad_norm=bound), PAD)
+            train(model, examples[:1], config(max_grad_norm=bound))
     assert seen[0] == pytest.approx(0.01, rel=1e-3)
     assert seen[1] > 0.1
 
@@ -227,7 +234,7 @@ def test_an_absurd_learning_rate_stops_the_run_and_says_so(model: Any, examples:
         FinetuneError,
         match=r"the loss became (nan|inf) at step 2 on example (7|8|9); nothing was saved\. Lower learning_rate",
     ):
-        train(Tuned(model), examples, config(learning_rate=1e30), PAD, done.append, numbers=[7, 8, 9])
+        train(model, examples, config(learning_rate=1e30), done.append, numbers=[7, 8, 9])
     assert len(done) == 1
 
 
@@ -237,5 +244,5 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_spoi
     model.lm_head.weight.register_hook(lambda gradient: gradient * float("inf"))
     before = copy.deepcopy(model.state_dict())
     with pytest.raises(FinetuneError, match=r"the gradient became (nan|inf) at step 1 on example \d, \d, \d; nothing"):
-        train(Tuned(model), examples, config(gradient_accumulation_steps=3), PAD)
+        train(model, examples, config(gradient_accumulation_steps=3))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

@@ -1,0 +1,140 @@
+"""``lorewright classifier …``: an encoder learns to tell classes of texts apart, or to tag words."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from assistant.errors import AssistantError
+from assistant.settings_flags import settings_flags, validated
+from domain import ClassifierConfig, Settings, write_text
+
+if TYPE_CHECKING:
+    from finetune import LabelledFile
+
+app = typer.Typer(no_args_is_help=True, help="Train an encoder to tell kinds of texts apart, or to tag words.")
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that training left.")]
+
+
+@app.callback()
+def classifier() -> None:
+    """Train an encoder to tell kinds of texts apart, or to tag words."""
+
+
+@app.command()
+@settings_flags(ClassifierConfig, default="")
+def train(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Records with text and label, or tokens and tags.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for what is learnt.")],
+    config: dict[str, Any],
+    encoder: Annotated[str, typer.Option(help="An embedder, see: lorewright models; or a folder.")] = (
+        Settings().embedder
+    ),
+    held_out: Annotated[Path | None, typer.Option(help="Other records to measure on; else those held out.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Train anew into a folder that is finished.")] = False,
+) -> None:
+    """Train a classifier on a file of labelled texts. Shows how often it is right on texts that it has not learnt."""
+    from assistant.progress import Bars
+    from assistant.tables import forecast, trained
+    from assistant.tuning import only_trainer
+    from base_models import load_classifier, read_manifest
+    from finetune import held_out_of, read_labelled, train_classifier
+
+    settings = validated(ClassifierConfig, config)
+    data = read_labelled(file)
+    measured = read_labelled(held_out) if held_out else held_out_of(data, settings.held_out_share)
+    _check_measured(measured, data)
+    if folder.exists() and not (again and "task" in read_manifest(folder)):
+        raise AssistantError(f"{folder} exists already; name a new folder, or train it anew: --again")
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    left = "no classifier was written. The same command goes on with it where it was last saved."
+    with Bars(left) as bars, only_trainer(folder):
+        report = train_classifier(
+            encoder, data, folder, settings, bars.step, lambda told: typer.echo(forecast(told), err=True)
+        )
+    typer.echo(f"{folder}: {trained(report, 0)}")
+    if measured.texts:
+        scores = _scores(load_classifier(folder), measured)
+        scores["chosen_on_these"] = not held_out
+        write_text(folder / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1) + "\n")
+        typer.echo(_said(scores))
+
+
+@app.command()
+def ask(
+    folder: Folder,
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts to look at.")],
+) -> None:
+    """Say which class each text is of, with its probability; or the tag of each word."""
+    from base_models import load_classifier
+
+    known = load_classifier(folder)
+    if known.task == "TOKEN_CLS":
+        for text, tags in zip(texts, known.tag([text.split() for text in texts]), strict=True):
+            typer.echo(" ".join(f"{word}/{tag}" for word, tag in zip(text.split(), tags, strict=True)))
+        return
+    for text, shares in zip(texts, known.classify(texts), strict=True):
+        typer.echo(f"{', '.join(f'{label} {share:.2f}' for label, share in list(shares.items())[:3])}  {text}")
+
+
+@app.command()
+def merge(
+    folder: Folder,
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A new folder for the merged model.")],
+    dtype: Annotated[Literal["bfloat16", "float16", "float32"], typer.Option(help="Type of its weights.")] = "float32",
+) -> None:
+    """Write encoder and adapter as one model. transformers' pipelines read the folder."""
+    from base_models import merge_adapter, read_manifest
+
+    result = merge_adapter(read_manifest(folder)["base_model"], folder, output, dtype)
+    typer.echo(f"{output}: as safetensors in {dtype}; its logits differ by at most {result['difference']:.2%}.")
+
+
+def _check_measured(measured: "LabelledFile", data: "LabelledFile") -> None:
+    """Classes that nobody learns cannot be measured."""
+    if measured.texts and measured.task != data.task:
+        raise AssistantError(f"{measured.path} holds records of another kind than {data.path}.")
+    unknown = sorted(set(measured.names()) - set(data.names()))
+    if unknown:
+        raise AssistantError(f"{measured.path} has the label {unknown[0]!r}, which {data.path} does not teach.")
+
+
+def _scores(classifier: Any, measured: "LabelledFile") -> dict[str, Any]:
+    """Share of right labels, and F1 averaged over the classes, with 95 % intervals over texts."""
+    from sklearn.metrics import f1_score
+
+    from assistant.metrics import bootstrap, ratio
+
+    if classifier.task == "SEQ_CLS":
+        said = [[next(iter(shares))] for shares in classifier.classify(measured.texts)]
+    else:
+        said = classifier.tag(measured.texts)
+    pairs = list(zip(measured.labels, said, strict=True))
+    right = [(sum(a == b for a, b in zip(*pair, strict=True)), len(pair[0])) for pair in pairs]
+    names = measured.names()
+
+    def macro_f1(rows: Any) -> float:
+        drawn = [pairs[int(row)] for row in rows]
+        truth = [label for labels, _ in drawn for label in labels]
+        answers = [label for _, labels in drawn for label in labels]
+        return float(f1_score(truth, answers, labels=names, average="macro", zero_division=0.0))
+
+    return {
+        "format": 1,
+        "texts": len(pairs),
+        "accuracy": bootstrap(right, ratio),
+        "macro_f1": bootstrap(range(len(pairs)), macro_f1),
+        "most_frequent": next(iter(measured.shares().items())),
+    }
+
+
+def _said(scores: dict[str, Any]) -> str:
+    accuracy, low, high = scores["accuracy"]
+    f1, f1_low, f1_high = scores["macro_f1"]
+    label, share = scores["most_frequent"]
+    chosen = " The state that was kept is the best one on these very texts." if scores["chosen_on_these"] else ""
+    return (
+        f"On {scores['texts']} texts that it has not learnt: accuracy {accuracy:.2f} ({low:.2f} to {high:.2f}), macro "
+        f"F1 {f1:.2f} ({f1_low:.2f} to {f1_high:.2f}); always saying {label!r} would be right in {share:.2f}.{chosen}"
+    )

@@ -1,0 +1,211 @@
+"""Classes of texts and tags of words on an encoder: two rows of the matrix, their data, and what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast, pipeline
+
+from base_models import ModelError, load, load_classifier, load_encoder, merge_adapter, read_manifest
+from domain import ClassifierConfig
+from finetune import FinetuneError, RunReport, finetune, held_out_of, read_labelled, train_classifier
+
+INTENTS = Path(__file__).parent.parent.parent / "examples" / "peft-handbook" / "questions" / "intents.jsonl"
+TEXTS = [
+    {"text": text, "label": label}
+    for count in range(4)
+    for text, label in (
+        (f"add {count} and 7", "calculate"),
+        (f"{count} 加 7 是多少", "calculate"),
+        (f"hello friend {count}", "chat"),
+        (f"你好 朋友 {count}", "chat"),
+    )
+]
+WORDS = [
+    {"tokens": ["we", "train", name, "with", "rank", rank], "tags": ["O", "O", "B-METHOD", "O", "O", "B-NUMBER"]}
+    for name in ("lora", "dora", "adalora", "ia3")
+    for rank in ("4", "8", "16")
+]
+VARIANTS: dict[str, dict[str, Any]] = {
+    "lora": {},
+    "dora": {"use_dora": True},
+    "rslora and lora+": {"use_rslora": True, "loraplus_lr_ratio": 4.0, "lora_dropout": 0.1},
+}
+DATA = {"SEQ_CLS": TEXTS, "TOKEN_CLS": WORDS}
+
+
+def config(variant: str = "lora", **settings: Any) -> ClassifierConfig:
+    defaults = {"learning_rate": 5e-3, "num_train_epochs": 8.0, "per_device_train_batch_size": 4, "held_out_share": 0.3}
+    return ClassifierConfig(**{**defaults, **VARIANTS[variant], **settings})
+
+
+def written(folder: Path, records: list[Any], name: str = "data.jsonl") -> Path:
+    file = folder / name
+    file.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in records), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small random BERT that reads letters, digits and a few Chinese characters."""
+    folder = tmp_path_factory.mktemp("bert")
+    pieces = [*"abcdefghijklmnopqrstuvwxyz0123456789加是多少你好朋友"]
+    vocab = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *pieces, *(f"##{piece}" for piece in pieces)]
+    tokenizer = Tokenizer(models.WordPiece({word: n for n, word in enumerate(vocab)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=64, **special).save_pretrained(folder)
+    torch.manual_seed(3)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    BertModel(BertConfig(vocab_size=len(vocab), max_position_embeddings=64, **shape)).save_pretrained(folder)
+    return str(folder)
+
+
+def losses(report: RunReport) -> list[float]:
+    return [step.loss for step in report.steps]
+
+
+@pytest.mark.parametrize("task", ["SEQ_CLS", "TOKEN_CLS"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_it_learns_goes_on_saves_loads_and_merges(encoder: str, tmp_path: Path, task: str, variant: str) -> None:
+    data = read_labelled(written(tmp_path, DATA[task]))
+    report = train_classifier(encoder, data, tmp_path / "whole", config(variant))
+    first, last = report.losses()
+    assert last < first
+
+    def stop(step: Any) -> None:
+        if step.step == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_classifier(encoder, data, tmp_path / "again", config(variant), on_step=stop)
+    again = train_classifier(encoder, data, tmp_path / "again", config(variant))
+    assert losses(again) == losses(report), "a run that was stopped goes on bit for bit, dropout included"
+    weights = "adapter_model.safetensors"
+    assert (tmp_path / "again" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
+
+    known = load_classifier(tmp_path / "whole")
+    assert list(known.labels) == data.names()
+    result = merge_adapter(encoder, tmp_path / "whole", tmp_path / "merged", "float32")
+    assert result["difference"] <= result["allowed"]
+    if task == "SEQ_CLS":
+        ours = known.classify([record["text"] for record in TEXTS])
+        peers = pipeline("text-classification", str(tmp_path / "merged"), top_k=None)([one["text"] for one in TEXTS])
+        for mine, theirs in zip(ours, peers, strict=True):
+            assert mine == pytest.approx({row["label"]: row["score"] for row in theirs}, abs=1e-4)
+    else:
+        ours = known.tag([record["tokens"] for record in WORDS])
+        assert [len(tags) for tags in ours] == [6] * len(WORDS)
+
+
+def test_one_learns_what_is_there_to_learn(encoder: str, tmp_path: Path) -> None:
+    """Every text is classified and every word tagged as it was taught."""
+    texts, words = read_labelled(written(tmp_path, TEXTS)), read_labelled(written(tmp_path, WORDS, "words.jsonl"))
+    whole = config(held_out_share=0.0, num_train_epochs=40.0)
+    train_classifier(encoder, texts, tmp_path / "texts", whole)
+    train_classifier(encoder, words, tmp_path / "words", whole)
+    said = load_classifier(tmp_path / "texts").classify(texts.texts)
+    assert [[next(iter(shares))] for shares in said] == texts.labels
+    assert all(sum(shares.values()) == pytest.approx(1) for shares in said)
+    assert load_classifier(tmp_path / "words").tag(words.texts) == words.labels
+
+
+@pytest.mark.slow
+def test_intents_are_told_apart_on_a_real_encoder(real_model: Callable[[str], Path], tmp_path: Path) -> None:
+    real_model("multilingual-e5-small")
+    data = read_labelled(INTENTS)
+    train_classifier("multilingual-e5-small", data, tmp_path / "intents", ClassifierConfig())
+    unseen = held_out_of(data, 0.2)
+    said = load_classifier(tmp_path / "intents").classify(unseen.texts)
+    right = sum([next(iter(shares))] == labels for shares, labels in zip(said, unseen.labels, strict=True))
+    assert right >= 0.9 * len(unseen.texts) >= 20
+
+
+def test_the_encoder_is_left_as_it_was_and_refuses_what_is_not_its_own(
+    encoder: str, tmp_path: Path, tiny_folder: Path
+) -> None:
+    data = read_labelled(written(tmp_path, TEXTS))
+    train_classifier(encoder, data, tmp_path / "run", config())
+    assert read_manifest(tmp_path / "run")["labels"] == ["calculate", "chat"]
+    base = load_encoder(encoder, "SEQ_CLS", data.names())
+    ids = torch.tensor([base.tokenizer("add 3").input_ids])
+    with torch.no_grad():
+        clean = base.model(input_ids=ids).logits
+        with base.using(tmp_path / "run") as model:
+            assert not torch.equal(model(input_ids=ids).logits, clean)
+        with base.using(None) as model:
+            assert torch.equal(model(input_ids=ids).logits, clean)
+    with pytest.raises(ModelError, match=r"run was trained on .*, not on the model that is loaded"):
+        load(tiny_folder, adapter=tmp_path / "run")
+    talk = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]]
+    finetune(
+        load(tiny_folder, dtype="float32"), talk, tmp_path / "chat", config(num_train_epochs=2.0, held_out_share=0)
+    )
+    with pytest.raises(ModelError, match="chat is an adapter of a chat model, not a classifier"):
+        load_classifier(tmp_path / "chat")
+    with pytest.raises(ModelError, match="is a chat model; take an encoder, such as multilingual-e5-small"):
+        load_encoder(str(tiny_folder), "SEQ_CLS", ["a", "b"])
+    with pytest.raises(ModelError, match="classifies whole texts; ask it with classify"):
+        load_classifier(tmp_path / "run").tag([["add"]])
+
+
+def test_long_texts_are_cut_to_what_the_encoder_reads(encoder: str, tmp_path: Path) -> None:
+    data = read_labelled(written(tmp_path, [{"text": "add " * 200, "label": "calculate"}, *TEXTS]))
+    report = train_classifier(encoder, data, tmp_path / "run", config(held_out_share=0.0, num_train_epochs=1.0))
+    assert report.shortened == 1
+    known = load_classifier(tmp_path / "run")
+    assert len(known.classify(["add " * 200, "你好"])) == 2
+    words = read_labelled(written(tmp_path, WORDS, "words.jsonl"))
+    train_classifier(encoder, words, tmp_path / "words", config(held_out_share=0.0))
+    (tags,) = load_classifier(tmp_path / "words").tag([["lora"] * 100])
+    assert len(tags) == 100
+    assert set(tags[62:]) == {"O"}
+
+
+WRONG: list[tuple[Any, str]] = [
+    ({"text": "Hi"}, 'line 2: neither "text" and "label" nor "tokens" and "tags", but text'),
+    ({"text": " ", "label": "chat"}, 'line 2: "text" must be a text that is not empty'),
+    ({"text": "Hi", "label": None}, 'line 2: "label" holds None, which is no name of a class'),
+    ({"text": "Hi", "label": ["chat"]}, 'line 2: "label" holds'),
+    (["Hi", "chat"], "line 2: a record must be an object, not list"),
+    ({"tokens": ["Hi", "you"], "tags": ["O"]}, "line 2: 2 tokens and 1 tags; each token has one"),
+    ({"tokens": ["Hi", 3], "ner_tags": ["O", "O"]}, 'line 2: "tokens" must be texts that are not empty'),
+    ({"tokens": ["Hi"], "ner_tags": ["O"]}, "line 2: a text with one label among words with tags"),
+]
+
+
+@pytest.mark.parametrize(("record", "said"), WRONG)
+def test_what_cannot_be_learnt_is_named_with_its_line(tmp_path: Path, record: Any, said: str) -> None:
+    with pytest.raises(FinetuneError, match=said):
+        read_labelled(written(tmp_path, [TEXTS[0], record, TEXTS[1]]))
+
+
+def test_data_that_teaches_nothing_is_refused(encoder: str, tmp_path: Path) -> None:
+    with pytest.raises(FinetuneError, match="holds no record"):
+        read_labelled(written(tmp_path, []))
+    same = read_labelled(written(tmp_path, [{"text": "Hi", "label": "chat"}, {"text": "Ho", "label": "chat"}]))
+    with pytest.raises(FinetuneError, match=r"every label of .* is 'chat'; there is nothing to tell apart"):
+        train_classifier(encoder, same, tmp_path / "run", config())
+    two = read_labelled(written(tmp_path, [TEXTS[0], TEXTS[2]]))
+    with pytest.raises(FinetuneError, match=r"held_out_share=.* of the 2 records of"):
+        train_classifier(encoder, two, tmp_path / "run", config(held_out_share=0.01))
+    with pytest.raises(FinetuneError, match=r"r is 64, but .* is 32 x 32"):
+        train_classifier(encoder, two, tmp_path / "run", config(r=64, held_out_share=0.0))
+    assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
+
+
+def test_tables_are_read_too(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("text,label\n你好,chat\n1+1,calculate\n", encoding="utf-8")
+    file = read_labelled(tmp_path / "data.csv")
+    assert (file.task, file.texts, file.labels) == ("SEQ_CLS", ["你好", "1+1"], [["chat"], ["calculate"]])
+    (tmp_path / "tags.csv").write_text('tokens,tags\n"[""LoRA"", ""小""]","[""B-METHOD"", ""O""]"\n', encoding="utf-8")
+    file = read_labelled(tmp_path / "tags.csv")
+    assert (file.task, file.texts, file.labels) == ("TOKEN_CLS", [["LoRA", "小"]], [["B-METHOD", "O"]])
+    assert file.shares() == {"B-METHOD": 0.5, "O": 0.5}
