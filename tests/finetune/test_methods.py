@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from chatglm_samples import write_released
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
@@ -75,7 +74,9 @@ def config(variant: str, **settings: Any) -> FinetuneConfig:
 
 
 @pytest.fixture(scope="module")
-def folder_of(tiny_folder: Path, released: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def folder_of(
+    tiny_folder: Path, small_chatglm: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     """The folder of a small random model of a family."""
     qwen = tmp_path_factory.mktemp("qwen")
     tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
@@ -91,10 +92,7 @@ def folder_of(tiny_folder: Path, released: Path, tmp_path_factory: pytest.TempPa
     ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     made = Qwen2Config(vocab_size=len(tokenizer), tie_word_embeddings=True, **shape, **ids)
     Qwen2ForCausalLM(made).save_pretrained(qwen)
-    chatglm = write_released(
-        tmp_path_factory.mktemp("small") / "chatglm", released, hidden_size=64, inner_hidden_size=128
-    )
-    return {"llama": tiny_folder, "qwen": qwen, "chatglm": chatglm}.__getitem__
+    return {"llama": tiny_folder, "qwen": qwen, "chatglm": small_chatglm}.__getitem__
 
 
 @pytest.fixture(scope="module")
