@@ -69,7 +69,9 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     if few:
         more = f"; for all: {ask_all}" if ask_all else ""
         console.print(f"{result['questions']} questions give a first impression only{more}")
-    console.print("In brackets: 95 % bootstrap intervals over questions; all figures and answers are in evaluations/.")
+    console.print(
+        "In brackets: 95 % bootstrap intervals over questions; all figures, answers and a picture are in evaluations/."
+    )
 
 
 def _by_cell(title: str, figures: dict[str, Any], columns: dict[str, str], few: bool) -> Table:

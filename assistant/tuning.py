@@ -180,11 +180,13 @@ def evaluate_domain(
         return known
     from assistant.assistant import Assistant
     from assistant.evaluation import evaluate
+    from assistant.evaluation_plot import plot_evaluation
 
     assistant = Assistant.open(domain.path)
     result = {**evaluate(assistant, questions, name, progress), "inputs": inputs}
     assistant.close()
     write_text(file, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+    plot_evaluation(result, file.with_suffix(".png"))
     return result
 
 

@@ -39,6 +39,9 @@ def finetune(
     if not again and is_up_to_date(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
         return
+    from finetune import refuse_unread  # here, for it loads torch
+
+    refuse_unread(config, settings.method)
     with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:
         report, rare = tune(
             opened, run, settings, bars.update, bars.step, lambda told: typer.echo(forecast(told), err=True)

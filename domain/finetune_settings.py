@@ -123,7 +123,7 @@ class FinetuneConfig(Table):
     data: tuple[str, ...] = ()
     """Further files of examples, from the domain's folder; `chats.jsonl=0.5` takes half of them, `=2` each twice."""
 
-    replay_share: Annotated[float, Field(ge=0, le=0.9)] = 0.0
+    replay_share: Annotated[float, Field(ge=0, le=0.9)] = 0.1
     """Share of the examples that are everyday questions with the base model's own answers, against forgetting."""
 
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()

@@ -11,6 +11,7 @@ from finetune.classification import LabelledFile, held_out_of, read_labelled, tr
 from finetune.errors import FinetuneError
 from finetune.forecast import Forecast
 from finetune.likelihood import likelihoods
+from finetune.methods import refuse_unread
 from finetune.mix import mixed, named_source
 from finetune.read import DataFile, look_at, read_data
 from finetune.replay import replayed
@@ -38,6 +39,7 @@ __all__ = [
     "near_copies",
     "read_data",
     "read_labelled",
+    "refuse_unread",
     "replayed",
     "train_classifier",
 ]

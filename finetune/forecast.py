@@ -24,6 +24,7 @@ class Forecast:
     """Told before the first step."""
 
     examples: int
+    """How many are read; with max_steps, or less than one epoch, not all that are there."""
     steps: int
     tokens: int
     trained_parameters: int
@@ -47,7 +48,7 @@ def forecast(base: LoadedModel, tuned: Tuned, chosen: Chosen, config: FinetuneCo
     passes += config.gradient_checkpointing
     weights = sum(part.in_features * part.out_features for part in model.modules() if isinstance(part, torch.nn.Linear))
     return Forecast(
-        examples=len(lengths),
+        examples=len({index for window in plan for indices in window for index in indices}),
         steps=len(plan),
         tokens=tokens,
         trained_parameters=trained,

@@ -19,7 +19,7 @@ Not supported: several adapters trained together, targets that are not linear la
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,16 @@ from finetune.lora import adalora, ia3, lora
 from finetune.replay import PROMPTS
 from finetune.tuned import Tuned, same_shapes, with_peft
 
+READ_BY = {
+    "r": ("lora", "adalora"),
+    "lora_alpha": ("lora", "adalora"),
+    "lora_dropout": ("lora", "adalora"),
+    "target_modules": ("lora", "adalora", "ia3"),
+    "num_virtual_tokens": ("p-tuning-v2", "prefix-tuning", "prompt-tuning", "p-tuning"),
+    "trainable_layers": ("freeze",),
+}
+"""Settings that not every method reads, and those that do. In domain.toml they may wait for another method; a flag that
+would do nothing is refused."""
 ONLY_LORA = {"use_rslora": False, "use_dora": False, "init_lora_weights": "default", "loraplus_lr_ratio": 1.0}
 
 
@@ -81,6 +91,13 @@ def refuse(config: FinetuneConfig, model_config: Any) -> None:
         raise FinetuneError(f"gradient_checkpointing and {method} do not go together in peft; leave one out.")
     if config.prefix_projection and method not in ("p-tuning-v2", "prefix-tuning"):
         raise FinetuneError(f"prefix_projection does nothing with method {method}; leave it out.")
+
+
+def refuse_unread(given: Iterable[str], method: str) -> None:
+    """Raise a :class:`FinetuneError` for the first of the settings that the method does not read."""
+    for name in given:
+        if method not in READ_BY.get(name, (method,)):
+            raise FinetuneError(f"{name} does nothing with method {method}; leave it out ({', '.join(READ_BY[name])}).")
 
 
 def make(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:

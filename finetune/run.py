@@ -129,7 +129,7 @@ def train_on(
                 checkpoint.remove()  # going on from it would only end in the same numbers that are not finite
                 raise
             report = RunReport(
-                examples=len(chosen.examples),
+                examples=told.examples,
                 too_long=chosen.too_long,
                 shortened=chosen.shortened,
                 over_budget=chosen.over_budget,

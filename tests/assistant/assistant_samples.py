@@ -21,6 +21,7 @@ Use water of 80 degrees for green tea. Boiling water makes it bitter.
 Take three grams of leaves for one cup, and let them draw for two minutes.
 """
 QUICK = ["--num-train-epochs", "4", "--gradient-accumulation-steps", "1", "--warmup-steps", "0", "--r", "2"]
+QUICK += ["--replay-share", "0"]  # a small random model's answers to everyday questions teach nothing and take long
 
 
 def write_questions(path: Path, rows: list[dict]) -> None:

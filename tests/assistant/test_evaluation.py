@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
 from assistant import Assistant
@@ -169,6 +170,7 @@ def test_the_file_is_strict_json_that_names_what_it_was_made_from(folder, result
         raise AssertionError(f"{constant} is no JSON")
 
     text = (folder / "evaluations" / "first-4.json").read_text(encoding="utf-8")
+    assert imread(folder / "evaluations" / "first-4.png").shape[:2] == (480, 1560)
     assert json.loads(text, parse_constant=refuse) == json.loads(json.dumps(result))
     assert result["format"] == RESULT_FORMAT
     assert set(result["inputs"]) >= {"questions", "index", "refusal", "prompts", "base_model", "adapter", "answer"}
@@ -217,6 +219,7 @@ def test_a_base_without_an_adapter_has_a_table_of_its_own(tea_shop, copy_of):
     assert list(base["answers"]) == CELLS[:2]
     assert base["gain"] == {}
     assert (shop / "evaluations" / "base-1.json").is_file()
+    assert imread(shop / "evaluations" / "base-1.png").std() > 0.05, "the base alone is drawn too"
 
 
 def test_balanced_keeps_the_share_of_each_language_and_kind():

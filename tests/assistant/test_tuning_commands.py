@@ -19,11 +19,12 @@ def manifest(shop: Path, run: str) -> dict:
 
 @pytest.mark.parametrize("method", ["ia3", "prefix-tuning", "freeze"])
 def test_another_method_is_one_flag_and_its_adapter_answers(shop: Path, method: str) -> None:
-    trained = lorewright("finetune", shop, "--run", method, "--method", method, "--num-train-epochs", "1")
+    command = ["finetune", shop, "--run", method, "--method", method, "--num-train-epochs", "1", "--replay-share", "0"]
+    trained = lorewright(*command)
     assert trained.status == 0, trained.err
     assert manifest(shop, method)["config"]["method"] == method
     assert lorewright("ask", shop, "How hot should the water be?", "--adapter", method).status == 0
-    again = lorewright("finetune", shop, "--run", method, "--method", method, "--num-train-epochs", "1")
+    again = lorewright(*command)
     assert again.out == f"{shop}: run {method!r} is finished and nothing it was made from has changed.\n"
 
 
@@ -32,6 +33,9 @@ def test_a_method_that_does_not_fit_the_model_is_refused_at_once(shop: Path) -> 
     assert (ended.status, ended.out) == (1, "")
     assert "use_dora belongs to method lora and does nothing with ia3; leave it out" in ended.err
     assert not (shop / "adapters" / "x").exists()
+    unread = lorewright("finetune", shop, "--run", "x", "--method", "freeze", "--r", "4")
+    assert (unread.status, unread.out) == (1, "")
+    assert "r does nothing with method freeze; leave it out (lora, adalora)." in unread.err
 
 
 def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
@@ -87,7 +91,8 @@ def test_what_cannot_be_merged_is_said(shop: Path, tmp_path: Path) -> None:
     assert f"{shop} exists already; name a new folder" in there.err
     unknown = lorewright("merge", shop, tmp_path / "merged", "--adapter", "nobody")
     assert "has no adapter 'nobody' (there are: first)" in unknown.err
-    lorewright("finetune", shop, "--run", "p", "--method", "prompt-tuning", "--num-train-epochs", "1")
+    short = ["--num-train-epochs", "1", "--replay-share", "0"]
+    lorewright("finetune", shop, "--run", "p", "--method", "prompt-tuning", *short)
     learnt = lorewright("merge", shop, tmp_path / "merged", "--adapter", "p")
     assert "adapter p is a learnt beginning of the text" in learnt.err
     assert not (tmp_path / "merged").exists()

@@ -66,7 +66,7 @@ def run(folder: Path, *arguments: str) -> str:
 @pytest.mark.slow
 def test_two_hundred_examples_and_kill_9(domain):
     command = [
-        *("finetune", "flowers", "--base-model", "./chatglm-6b", "--retrieved-share", "0.2"),
+        *("finetune", "flowers", "--base-model", "./chatglm-6b", "--retrieved-share", "0.2", "--replay-share", "0"),
         *("--learning-rate", "5e-3", "--num-train-epochs", "1", "--gradient-accumulation-steps", "4"),
     ]
     state = domain / "flowers" / "adapters" / "first.checkpoint"
