@@ -10,6 +10,7 @@ same call goes on from it (``checkpoint.py``).
 """
 
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -95,7 +96,13 @@ def train_on(
     with base.using(None) as model:
         _check_base(model)
         refuse(config, model.config)
+        _refuse_beyond_context(base, model, chosen)
         without = probe_logits(model, base.tokenizer)
+        if not without.isfinite().all():
+            raise FinetuneError(
+                f"{base.name} itself computes numbers that are not finite, so its weights are damaged or do not fit "
+                "its dtype; fetch it again, or load it in float32."
+            )
         tuned = make(base, model, config, step_count([len(example.ids) for example in chosen.examples], config))
         try:
             if start:
@@ -161,6 +168,17 @@ def _check_base(model: Any) -> None:
             "the base model has answered in nf4 already, and bitsandbytes cannot learn through weights that it has "
             "laid out for answering on a CPU; load it anew for training."
         )
+
+
+def _refuse_beyond_context(base: LoadedModel, model: Any, chosen: Chosen) -> None:
+    """Positions that a model has never seen mean nothing to it."""
+    context = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
+    for number, example in zip(chosen.numbers, chosen.examples, strict=True):
+        if len(example.ids) > context:
+            raise FinetuneError(
+                f"example {number} has {len(example.ids)} tokens, and {base.name} reads at most {context}; set "
+                f"max_length to {context}: longer conversations are then divided between their rounds."
+            )
 
 
 def _start_from(tuned: Tuned, start: Path, base: LoadedModel) -> None:

@@ -257,6 +257,36 @@ def test_a_run_that_diverges_saves_nothing_and_leaves_the_base_usable(tiny: Load
     assert digest(tiny.model) == before
 
 
+def test_weights_that_are_not_finite_are_refused_before_the_first_step(tiny_folder: Path, tmp_path: Path) -> None:
+    base = load(tiny_folder, dtype="float32", device="cpu")
+    with torch.no_grad():
+        next(iter(base.model.parameters()))[:] = float("nan")
+    with pytest.raises(FinetuneError, match=r"itself computes numbers that are not finite, so its weights are damaged"):
+        finetune(base, EXAMPLES, tmp_path / "run", quick())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_more_tokens_than_the_context_are_refused(tiny: LoadedModel, tmp_path: Path) -> None:
+    long = [{"role": "user", "content": "and " * 200}, {"role": "assistant", "content": "Yes."}]
+    context = tiny.model.config.max_position_embeddings
+    tiny.model.config.max_position_embeddings = 100
+    try:
+        with pytest.raises(
+            FinetuneError, match=r"example \d+ has \d+ tokens, and .* reads at most 100; set max_length"
+        ):
+            finetune(tiny, [*EXAMPLES, long], tmp_path / "run", quick())
+        report = finetune(tiny, [*EXAMPLES, long], tmp_path / "run", quick(max_length=100))
+    finally:
+        tiny.model.config.max_position_embeddings = context
+    assert report.too_long == 1
+
+
+def test_one_example_is_enough_to_learn_from(tiny: LoadedModel, tmp_path: Path) -> None:
+    report = finetune(tiny, EXAMPLES[:1], tmp_path / "run", quick(num_train_epochs=4, gradient_accumulation_steps=1))
+    assert (report.examples, len(report.steps)) == (1, 4)
+    assert report.steps[-1].loss < report.steps[0].loss
+
+
 @pytest.mark.parametrize("wrong", [("query",), ("q_proj", "v_prj"), ("layers.0",), ("mlp",), ("roj",)])
 def test_a_name_of_no_linear_layer_is_refused_with_the_names_there_are(
     tiny: LoadedModel, tmp_path: Path, wrong: tuple[str, ...]

@@ -15,7 +15,8 @@ from transformers import AutoConfig, AutoTokenizer, Qwen2Config, Qwen2ForCausalL
 from base_models import LoadedModel, ModelError, Sampling, encode, generate, load
 from domain import FinetuneConfig
 from finetune import FinetuneError, RunReport, finetune
-from finetune.methods import METHODS, learning_rate, refuse
+from finetune.methods import METHODS, learning_rate, make, refuse
+from finetune.replay import PROMPTS
 
 EXAMPLES = [
     [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
@@ -226,6 +227,27 @@ def test_a_learnt_prefix_is_in_the_layout_of_the_released_code(
     assert {name: list(value.shape) for name, value in tensors.items()} == {
         "transformer.prefix_encoder.embedding.weight": [8, 2 * 2 * 64]
     }
+
+
+@pytest.mark.parametrize("method", ["prefix-tuning", "p-tuning-v2", "prompt-tuning"])
+def test_a_beginning_starts_as_words_that_the_model_reads(base_of: Callable[..., LoadedModel], method: str) -> None:
+    """Before the first step the model answers as the base does with these words before the text."""
+    base = base_of("llama", "lora", fresh=True)
+    words = base.tokenizer("\n".join(PROMPTS)).input_ids[:12]
+    text = encode(base.tokenizer, EXAMPLES[0]).ids
+    with torch.no_grad():
+        wanted = base.model(input_ids=torch.tensor([[*words, *text]])).logits[:, -len(text) :]
+        tuned = make(base, base.model, FinetuneConfig(method=method, num_virtual_tokens=12), 1)  # type: ignore[arg-type]
+        tuned.model.eval()
+        mask = torch.ones(1, len(text), dtype=torch.long)
+        said = tuned.model(input_ids=torch.tensor([text]), attention_mask=mask).logits[:, -len(text) :]
+    torch.testing.assert_close(said, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_more_words_than_there_are_come_again(base_of: Callable[..., LoadedModel]) -> None:
+    base = base_of("llama", "lora", fresh=True)
+    tuned = make(base, base.model, FinetuneConfig(method="prompt-tuning", num_virtual_tokens=2000), 1)
+    assert tuned.model.prompt_encoder["default"].embedding.weight.shape[0] == 2000
 
 
 def test_a_run_goes_on_from_a_learnt_prefix_of_chatglm(base_of: Callable[..., LoadedModel], tmp_path: Path) -> None:
