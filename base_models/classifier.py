@@ -8,7 +8,8 @@ its manifest names encoder and classes. Runs in float32: the head learns and dec
 Not supported: several classes for one text, encoders that bring their own code.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from transformers import (
     AutoTokenizer,
     PreTrainedTokenizerBase,
 )
+from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosity_error
 
 from base_models.adapters import read_manifest
 from base_models.catalogue import CATALOGUE, find
@@ -81,7 +83,7 @@ def load_encoder(name_or_path: str | Path, task: Task, labels: Sequence[str], de
     folder = loadable(_encoder_folder(name))
     target = choose_device(device)
     try:
-        with no_bar(), torch.random.fork_rng(devices=[]):
+        with no_bar(), _not_told_of_the_head(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = FAMILIES[task].from_pretrained(
                 folder,
@@ -108,6 +110,17 @@ def load_encoder(name_or_path: str | Path, task: Task, labels: Sequence[str], de
     return LoadedModel(
         name, fingerprint(name), model, tokenizer, chat_format_hash(tokenizer), task=task, labels=tuple(labels)
     )
+
+
+@contextmanager
+def _not_told_of_the_head() -> Iterator[None]:
+    """Keeps transformers from warning of a new head, which is what is wanted."""
+    before = get_verbosity()
+    set_verbosity_error()
+    try:
+        yield
+    finally:
+        set_verbosity(before)
 
 
 def poolers(model: torch.nn.Module) -> list[Any]:
