@@ -38,24 +38,29 @@ def train(
     from assistant.progress import Bars
     from assistant.tables import forecast, trained
     from assistant.tuning import only_trainer
-    from base_models import load_classifier, read_manifest
+    from base_models import CATALOGUE, load_classifier
     from finetune import held_out_of, read_labelled, train_classifier
 
     settings = validated(ClassifierConfig, config)
     data = read_labelled(file)
     measured = read_labelled(held_out) if held_out else held_out_of(data, settings.held_out_share)
     _check_measured(measured, data)
-    if folder.exists() and not (again and "task" in read_manifest(folder)):
-        raise AssistantError(f"{folder} exists already; name a new folder, or train it anew: --again")
+    if folder.exists():
+        _check_replaceable(folder, again)
+    here = Path(encoder).expanduser()
+    name = str(here.resolve()) if encoder not in CATALOGUE and here.is_dir() else encoder
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     left = "no classifier was written. The same command goes on with it where it was last saved."
-    with Bars(left) as bars, only_trainer(folder):
+    with Bars(left) as bars, only_trainer(folder, "or name another folder"):
         report = train_classifier(
-            encoder, data, folder, settings, bars.step, lambda told: typer.echo(forecast(told), err=True)
+            name, data, folder, settings, bars.step, lambda told: typer.echo(forecast(told), err=True)
         )
-    typer.echo(f"{folder}: {trained(report, 0)}")
+    typer.echo(f"{folder}: {trained(report, shortened='cut off at the end')}")
     if measured.texts:
-        scores = _scores(load_classifier(folder), measured)
+        with Bars(f"{folder} is finished, only its figures were not taken; --again trains it and takes them.") as bars:
+            bars.update("measuring", 0, len(measured.texts))
+            scores = _scores(load_classifier(folder), measured)
+            bars.update("measuring", len(measured.texts), len(measured.texts))
         scores["chosen_on_these"] = not held_out
         write_text(folder / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1) + "\n")
         typer.echo(_said(scores))
@@ -91,10 +96,36 @@ def merge(
     typer.echo(f"{output}: as safetensors in {dtype}; its logits differ by at most {result['difference']:.2%}.")
 
 
+LEFT = {"adapter_model.safetensors", "adapter_config.json", "manifest.json", "report.json", "report.md"}
+LEFT |= {"loss.png", "steps.jsonl", "scores.json", "tensorboard"}
+"""What a training leaves; a folder that holds something else is not replaced."""
+
+
+def _check_replaceable(folder: Path, again: bool) -> None:
+    from base_models import read_manifest
+
+    names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if "manifest.json" not in names or "task" not in read_manifest(folder):
+        raise AssistantError(f"{folder} exists already and is no classifier; name a new folder.")
+    if not again:
+        raise AssistantError(f"{folder} exists already; name a new folder, or train it anew: --again")
+    if strange := sorted(names - LEFT):
+        raise AssistantError(
+            f"{folder} holds {strange[0]}, which no training left; move it away first, or name a new folder."
+        )
+
+
 def _check_measured(measured: "LabelledFile", data: "LabelledFile") -> None:
     """Classes that nobody learns cannot be measured."""
     if measured.texts and measured.task != data.task:
         raise AssistantError(f"{measured.path} holds records of another kind than {data.path}.")
+    if measured.path != data.path:
+        same = sum(text in data.texts for text in measured.texts)
+        if same:
+            raise AssistantError(
+                f"{same} of the {len(measured.texts)} texts of {measured.path} stand in {data.path} too, so they would "
+                "be learnt; take them out of one of the two."
+            )
     unknown = sorted(set(measured.names()) - set(data.names()))
     if unknown:
         raise AssistantError(f"{measured.path} has the label {unknown[0]!r}, which {data.path} does not teach.")
@@ -112,13 +143,12 @@ def _scores(classifier: Any, measured: "LabelledFile") -> dict[str, Any]:
         said = classifier.tag(measured.texts)
     pairs = list(zip(measured.labels, said, strict=True))
     right = [(sum(a == b for a, b in zip(*pair, strict=True)), len(pair[0])) for pair in pairs]
-    names = measured.names()
 
     def macro_f1(rows: Any) -> float:
         drawn = [pairs[int(row)] for row in rows]
         truth = [label for labels, _ in drawn for label in labels]
         answers = [label for _, labels in drawn for label in labels]
-        return float(f1_score(truth, answers, labels=names, average="macro", zero_division=0.0))
+        return float(f1_score(truth, answers, average="macro", zero_division=0.0))
 
     return {
         "format": 1,

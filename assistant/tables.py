@@ -101,11 +101,11 @@ def forecast(told: "Forecast") -> str:
     )
 
 
-def trained(report: "RunReport", rare: int) -> str:
+def trained(report: "RunReport", rare: int = 0, shortened: str = "without their first rounds") -> str:
     """What a run did, in a sentence; ``rare`` unanswerable questions were not shown to it."""
     left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
     left += f", {report.too_long} longer than max_length" if report.too_long else ""
-    left += f", {report.shortened} without their first rounds" if report.shortened else ""
+    left += f", {report.shortened} {shortened}" if report.shortened else ""
     left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
     before, after = report.losses()
     short = len(report.steps) < 4 or report.held_out_examples  # one step says nothing; and the best state was kept

@@ -6,6 +6,7 @@ anything heavy is imported, so that asking again for what is finished answers at
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -75,7 +76,7 @@ def tune(
     from assistant.indexing import calibrate
     from assistant.prompts import Prompts
     from assistant.training import training_conversations
-    from finetune import FinetuneError, finetune, load_base, mixed, named_source, replayed
+    from finetune import FinetuneError, choose_examples, finetune, load_base, mixed, named_source, replayed
     from indexes import Index
 
     output = domain.adapter(run)
@@ -98,6 +99,7 @@ def tune(
             "write questions with their answers into it (README shows how)."
         )
     examples = mixed(conversations, sources, config.seed)
+    choose_examples(base.tokenizer, examples, config)  # refuses a run that would learn everyday questions alone
     replay = round(len(examples) * config.replay_share / (1 - config.replay_share))
     with only_trainer(output):
         if replay:
@@ -112,18 +114,19 @@ def tune(
 
 
 @contextmanager
-def only_trainer(output: Path) -> Iterator[None]:
+def only_trainer(output: Path, advice: str = "or train under another name: --run NAME") -> Iterator[None]:
     """Two processes that train one run would overwrite each other's checkpoints; the second is refused."""
     from filelock import FileLock, Timeout
 
     output.parent.mkdir(exist_ok=True)
+    if not os.access(output.parent, os.W_OK):
+        raise AssistantError(f"nothing may be written into {output.parent}; choose another folder.")
     lock = FileLock(output.with_name(f"{output.name}.lock"), timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise AssistantError(
-            f"another process is training the run {output.name!r}; wait until it has ended, or train under another "
-            "name: --run NAME"
+            f"another process is training the run {output.name!r}; wait until it has ended, {advice}"
         ) from None
     try:
         yield
@@ -175,18 +178,22 @@ def evaluate_domain(
         "answer": domain.settings.answer.model_dump_json(),
         "asked": _sha256([question.id for question in questions]),
     }
+    from assistant.evaluation_plot import plot_evaluation
+
     file = domain.evaluations / f"{name or 'base'}-{len(questions)}.json"
+    picture = file.with_suffix(".png")
     if not again and (known := _known_result(file)) and known["inputs"] == inputs:
+        if not picture.exists():
+            plot_evaluation(known, picture)
         return known
     from assistant.assistant import Assistant
     from assistant.evaluation import evaluate
-    from assistant.evaluation_plot import plot_evaluation
 
     assistant = Assistant.open(domain.path)
     result = {**evaluate(assistant, questions, name, progress), "inputs": inputs}
     assistant.close()
     write_text(file, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    plot_evaluation(result, file.with_suffix(".png"))
+    plot_evaluation(result, picture)
     return result
 
 

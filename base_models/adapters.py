@@ -18,16 +18,23 @@ MANIFEST_FORMAT = 1
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of an adapter folder, or a :class:`ModelError` that says what is missing."""
     file = folder / "manifest.json"
+    if not folder.is_dir():
+        raise ModelError(f"{folder} does not exist; name the folder of a finished adapter.")
     if not file.is_file():
         raise ModelError(f"{folder} is not a finished adapter: it has no manifest.json.")
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{file} is damaged ({error}); train again.") from None
+    if not isinstance(manifest, dict):
+        raise ModelError(f"{file} is damaged (it is no object); train again.")
     if manifest.get("format") != MANIFEST_FORMAT:
         raise ModelError(
             f"{file} has format {manifest.get('format')!r}, this version reads {MANIFEST_FORMAT}; train again."
         )
+    for key in ("base_model", "base_fingerprint", "chat_format", "adapter_sha256"):
+        if not isinstance(manifest.get(key), str):
+            raise ModelError(f"{file} is damaged ({key} is missing); train again.")
     return manifest
 
 

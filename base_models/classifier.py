@@ -33,6 +33,7 @@ from base_models.hardware import choose_device
 from base_models.loaded_model import LoadedModel
 from base_models.loading import ONLY_HERE, no_bar
 from base_models.messages import chat_format_hash
+from domain import is_text
 
 Task = Literal["SEQ_CLS", "TOKEN_CLS"]
 FAMILIES: dict[str, Any] = {
@@ -185,6 +186,10 @@ class Classifier:
         return rows
 
     def _encoded(self, texts: Sequence[str | Sequence[str]]) -> list[Classified]:
+        if isinstance(texts, str) or (self.task == "TOKEN_CLS" and any(isinstance(text, str) for text in texts)):
+            raise ModelError("a list is asked for: of texts to classify, or of lists of words to tag.")
+        if not all(is_text("".join(text)) for text in texts):
+            raise ModelError("a text holds half a character (a surrogate), which no encoder can read; leave it out.")
         room = most_tokens(self.loaded)
         return [encode_labelled(self.loaded.tokenizer, text, room) for text in texts]
 
@@ -207,6 +212,12 @@ def load_classifier(folder: str | Path, device: str = "auto") -> Classifier:
     manifest = read_manifest(folder)
     if manifest.get("task", "CAUSAL_LM") == "CAUSAL_LM":
         raise ModelError(f"{folder} is an adapter of a chat model, not a classifier.")
+    labels = manifest.get("labels")
+    labels = labels if isinstance(labels, list) and all(isinstance(label, str) for label in labels) else []
+    if manifest["task"] not in FAMILIES or len(labels) < 2 or len(set(labels)) != len(labels):
+        raise ModelError(
+            f"{folder / 'manifest.json'} is damaged (task or labels are not what was written); train again."
+        )
     loaded = load_encoder(manifest["base_model"], manifest["task"], manifest["labels"], device)
     classifier = Classifier(loaded, folder)
     with loaded.using(folder):

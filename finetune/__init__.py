@@ -8,6 +8,7 @@ examples with passages before they come here.
 from domain import FinetuneConfig
 from finetune.check import DataReport, check, is_held_out, near_copies
 from finetune.classification import LabelledFile, held_out_of, read_labelled, train_classifier
+from finetune.data import choose_examples
 from finetune.errors import FinetuneError
 from finetune.forecast import Forecast
 from finetune.likelihood import likelihoods
@@ -28,6 +29,7 @@ __all__ = [
     "RunReport",
     "Step",
     "check",
+    "choose_examples",
     "finetune",
     "held_out_of",
     "is_held_out",

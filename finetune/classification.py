@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from base_models import Classified, LoadedModel, encode_labelled, load_encoder, most_tokens
-from domain import ClassifierConfig
+from domain import ClassifierConfig, is_text
 from finetune.check import is_held_out
 from finetune.data import Chosen
 from finetune.errors import FinetuneError
@@ -103,6 +103,8 @@ def _chosen(base: LoadedModel, file: LabelledFile, config: ClassifierConfig) -> 
     shortened = 0
     for place, (text, labels) in enumerate(zip(file.texts, file.labels, strict=True), start=1):
         example = encode_labelled(base.tokenizer, text, length, [numbers[label] for label in labels])
+        if not example.targets:
+            raise FinetuneError(f"{file.path}, record {place}: the encoder reads none of its words; leave it out.")
         if _is_held_out(text, config.held_out_share):
             held_out.append(example)
             continue
@@ -118,8 +120,8 @@ def _chosen(base: LoadedModel, file: LabelledFile, config: ClassifierConfig) -> 
     missing = set(base.labels) - {base.labels[n] for example in examples for n in example.labels if n >= 0}
     if missing:
         raise FinetuneError(
-            f"{file.path}: every record of {sorted(missing)[0]!r} is held out, so it could not be learnt; write more "
-            "of them, or lower held_out_share."
+            f"{file.path}: {sorted(missing)[0]!r} would not be learnt, for all its records are held out, or lie beyond "
+            "max_length; write more of them, or lower held_out_share."
         )
     return Chosen(examples, places, 0, 0, held_out, shortened)
 
@@ -135,15 +137,15 @@ def _labelled(record: Any) -> tuple[str, Text, list[str]]:
     key = "tags" if "tags" in record else "ner_tags"
     if "text" in record and "label" in record:
         text, label = record["text"], record["label"]
-        if not isinstance(text, str) or not text.strip():
-            raise ValueError('"text" must be a text that is not empty')
+        if not isinstance(text, str) or not text.strip() or not is_text(text):
+            raise ValueError('"text" must be a text that is not empty and holds no half character')
         return "SEQ_CLS", text, [_name(label, "label")]
     if "tokens" in record and key in record:
         words, tags = listed(record, "tokens"), listed(record, key)
         if len(words) != len(tags):
             raise ValueError(f"{len(words)} tokens and {len(tags)} tags; each token has one")
-        if not all(isinstance(word, str) and word.strip() for word in words):
-            raise ValueError('"tokens" must be texts that are not empty')
+        if not all(isinstance(word, str) and word.strip() and is_text(word) for word in words):
+            raise ValueError('"tokens" must be texts that are not empty and hold no half character')
         return "TOKEN_CLS", words, [_name(tag, key) for tag in tags]
     raise ValueError(
         f'neither "text" and "label" nor "tokens" and "tags", but {", ".join(map(str, record)) or "empty"}'
@@ -151,6 +153,6 @@ def _labelled(record: Any) -> tuple[str, Text, list[str]]:
 
 
 def _name(label: object, key: str) -> str:
-    if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip():
+    if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip() or not is_text(str(label)):
         raise ValueError(f'"{key}" holds {label!r:.40}, which is no name of a class')
     return str(label).strip()

@@ -95,7 +95,9 @@ def train(
         optimizer.zero_grad(set_to_none=True)
         looks = bool(held_out) and (number % looks_every == 0 or number == len(plan))
         held_out_loss = mean_loss(model, held_out, objective, precision) if looks else None
-        if held_out_loss is not None:
+        if held_out_loss is not None and (
+            rate or history
+        ):  # the first step of a warm-up has rate 0 and changes nothing
             best = _better(best, held_out_loss, number, parameters if tuned.may_stop_anywhere else None)
         speed = tokens / (time.monotonic() - start)
         left = (total_tokens - tokens) / speed

@@ -58,8 +58,42 @@ def test_a_folder_of_other_things_is_not_replaced(trained: Path, tmp_path: Path)
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     ended = lorewright("classifier", "train", trained / "intents.csv", tmp_path, *QUICK, "--again")
     assert ended.status == 1
-    assert "is not a finished adapter: it has no manifest.json" in ended.err
+    assert "exists already and is no classifier; name a new folder" in ended.err
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_file_of_the_users_in_the_folder_keeps_it(trained: Path) -> None:
+    folder = trained / "third"
+    command = ["classifier", "train", trained / "intents.csv", folder, *QUICK, "--max-steps", "2", "--again"]
+    assert lorewright(*command[:-1]).status == 0
+    (folder / "notes.txt").write_text("mine", encoding="utf-8")
+    ended = lorewright(*command)
+    assert ended.status == 1
+    assert "holds notes.txt, which no training left; move it away first" in ended.err
+    assert (folder / "notes.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_texts_that_are_learnt_are_not_measured_on(trained: Path) -> None:
+    command = ["classifier", "train", trained / "intents.csv", trained / "x", *QUICK, "--held-out"]
+    other = trained / "copy.csv"
+    other.write_text(CSV, encoding="utf-8")
+    ended = lorewright(*command, other)
+    assert ended.status == 1
+    assert "16 of the 16 texts of" in ended.err
+    assert not (trained / "x").exists()
+
+
+def test_an_encoder_of_a_folder_is_found_from_everywhere(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lorewright("classifier", "merge", trained / "intents", trained / "encoder").status == 0
+    monkeypatch.chdir(trained)
+    command = ["classifier", "train", "intents.csv", "fourth", "--encoder", "encoder", "--max-steps", "2"]
+    assert lorewright(*command).status == 0
+    monkeypatch.chdir(tmp_path)
+    assert lorewright("classifier", "ask", trained / "fourth", "what is 60 plus 7").status == 0
+    gone = lorewright("classifier", "ask", trained / "nowhere", "what is 60 plus 7")
+    assert "nowhere does not exist; name the folder of a finished adapter" in gone.err
 
 
 def test_it_becomes_one_model(trained: Path) -> None:

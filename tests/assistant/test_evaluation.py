@@ -219,7 +219,11 @@ def test_a_base_without_an_adapter_has_a_table_of_its_own(tea_shop, copy_of):
     assert list(base["answers"]) == CELLS[:2]
     assert base["gain"] == {}
     assert (shop / "evaluations" / "base-1.json").is_file()
-    assert imread(shop / "evaluations" / "base-1.png").std() > 0.05, "the base alone is drawn too"
+    picture = shop / "evaluations" / "base-1.png"
+    assert imread(picture).std() > 0.05, "the base alone is drawn too"
+    picture.unlink()
+    evaluate_domain(Domain.open(shop), "", 0, False)
+    assert picture.is_file(), "nothing is asked again, but the picture is drawn again"
 
 
 def test_balanced_keeps_the_share_of_each_language_and_kind():

@@ -58,6 +58,14 @@ def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
     assert "chats.jsonl, line 1: none of the known layouts has the keys prompt" in wrong.err
 
 
+def test_everyday_questions_alone_are_not_learnt(shop: Path) -> None:
+    command = ["finetune", shop, *QUICK, "--run", "alone", "--replay-share", "0.9", "--max-train-tokens"]
+    ended = lorewright(*command, "40")
+    assert ended.status == 1
+    assert "max_train_tokens=40 is too few: the shortest example has" in ended.err
+    assert not (shop / "adapters" / "alone").exists()
+
+
 def test_a_run_goes_on_from_another_and_not_from_itself(shop: Path) -> None:
     trained = lorewright("finetune", shop, *QUICK, "--run", "second", "--from-adapter", "first")
     assert trained.status == 0, trained.err

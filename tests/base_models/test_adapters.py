@@ -171,7 +171,7 @@ def write_adapter_beside(loaded: LoadedModel, folder: Path) -> Path:
 
 
 def test_a_folder_that_is_no_adapter_is_told(tiny: LoadedModel, adapter: Path, tmp_path: Path) -> None:
-    refused(tiny, tmp_path / "nowhere", r"nowhere is not a finished adapter: it has no manifest\.json")
+    refused(tiny, tmp_path / "nowhere", r"nowhere does not exist; name the folder of a finished adapter")
     (adapter / "manifest.json").write_text("{", encoding="utf-8")
     refused(tiny, adapter, r"manifest\.json is damaged .*; train again")
     (adapter / "manifest.json").write_text('{"format": 99}', encoding="utf-8")

@@ -181,6 +181,59 @@ def test_data_that_teaches_nothing_is_refused(encoder: str, tmp_path: Path) -> N
     assert [path.name for path in tmp_path.iterdir()] == ["data.jsonl"]
 
 
+def test_half_characters_and_words_that_an_encoder_does_not_read_are_named(
+    real_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for record in ({"text": "a\ud800", "label": "chat"}, {"text": "a", "label": "\ud800"}):
+        (tmp_path / "half.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
+        with pytest.raises(FinetuneError, match="line 1: "):
+            read_labelled(tmp_path / "half.jsonl")
+    unread = read_labelled(written(tmp_path, [*WORDS, {"tokens": ["\u200b"], "tags": ["O"]}]))
+    real_model("all-minilm-l6-v2")  # to which a zero-width space is nothing
+    with pytest.raises(FinetuneError, match="record 13: the encoder reads none of its words; leave it out"):
+        train_classifier("all-minilm-l6-v2", unread, tmp_path / "run", config(held_out_share=0.0))
+
+
+def test_a_state_that_has_learnt_nothing_is_never_the_best(encoder: str, tmp_path: Path) -> None:
+    """The first step of a warm-up has rate 0, and with labels at random no later state need be better."""
+    odd = [{"text": f"add {n}", "label": "calculate" if n * 7 % 10 < 5 else "chat"} for n in range(40)]
+    data = read_labelled(written(tmp_path, odd))
+    report = train_classifier(encoder, data, tmp_path / "run", config(eval_steps=1, learning_rate=0.05))
+    looks = [step.held_out_loss for step in report.steps]
+    assert looks[0] == min(looks), "the untouched head was the best of all"
+    assert load_classifier(tmp_path / "run").classify(["add 3"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"labels": None}, "is damaged"),
+        ({"labels": ["chat", "chat"]}, "is damaged"),
+        ({"labels": "ab"}, "is damaged"),
+        ({"task": "foo"}, "is damaged"),
+        ({"base_model": None}, r"is damaged \(base_model is missing\)"),
+        ({"adapter_sha256": None}, r"is damaged \(adapter_sha256 is missing\)"),
+    ],
+)
+def test_a_damaged_manifest_is_named(encoder: str, tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    data = read_labelled(written(tmp_path, TEXTS))
+    train_classifier(encoder, data, tmp_path / "run", config(num_train_epochs=1.0))
+    file = tmp_path / "run" / "manifest.json"
+    file.write_text(json.dumps(read_manifest(tmp_path / "run") | change), encoding="utf-8")
+    with pytest.raises(ModelError, match=said):
+        load_classifier(tmp_path / "run")
+
+
+def test_what_is_no_list_of_texts_is_refused(encoder: str, tmp_path: Path) -> None:
+    train_classifier(encoder, read_labelled(written(tmp_path, TEXTS)), tmp_path / "run", config(num_train_epochs=1.0))
+    known = load_classifier(tmp_path / "run")
+    with pytest.raises(ModelError, match="a list is asked for"):
+        known.classify("add 3")
+    with pytest.raises(ModelError, match="half a character"):
+        known.classify(["add \ud800"])
+    assert known.classify([]) == []
+
+
 def test_tables_are_read_too(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("text,label\n你好,chat\n1+1,calculate\n", encoding="utf-8")
     file = read_labelled(tmp_path / "data.csv")
