@@ -13,13 +13,13 @@ from domain import ClassifierConfig, Settings, write_text
 if TYPE_CHECKING:
     from finetune import LabelledFile
 
-app = typer.Typer(no_args_is_help=True, help="Train an encoder to tell kinds of texts apart, or to tag words.")
+app = typer.Typer(no_args_is_help=True, help="Train an encoder to tell texts apart, or to tag words.")
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that training left.")]
 
 
 @app.callback()
 def classifier() -> None:
-    """Train an encoder to tell kinds of texts apart, or to tag words."""
+    """Train an encoder to tell texts apart, or to tag words."""
 
 
 @app.command()
