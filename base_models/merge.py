@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 
 from base_models.adapters import read_manifest
 from base_models.catalogue import CATALOGUE
@@ -56,7 +57,10 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
             f"{TOLERANCE[dtype]:.1%} are allowed in {dtype}; nothing was written. Take --dtype float32."
         )
     with whole_folder(output) as folder:
-        with no_bar():
-            merged.save_pretrained(folder)
+        try:
+            with no_bar():
+                merged.save_pretrained(folder)
+        except SafetensorError as error:  # its writer's way to say that the disk is full
+            raise OSError(f"{output} could not be written: {error}") from None
         loaded.tokenizer.save_pretrained(folder)
     return {"difference": difference, "allowed": TOLERANCE[dtype]}

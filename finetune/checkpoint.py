@@ -21,11 +21,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from domain import whole_file
 from finetune.steps import Best, Step
-from finetune.tuned import Tuned
+from finetune.tuned import Tuned, write_tensors
 
 SAVED = 2
 """How many states are kept."""
@@ -81,10 +80,7 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         metadata = {"state": json.dumps(state), "checksum": _checksum(json.dumps(state), tensors)}
         with whole_file(self.folder / f"step-{steps[-1].step:06}.safetensors") as partial:
-            try:
-                save_file(tensors, partial, metadata=metadata)
-            except SafetensorError as error:  # its writer's way to say that the disk is full
-                raise OSError(f"{self.folder} could not be written: {error}") from None
+            write_tensors(tensors, partial, metadata)
         while self._strange:  # damaged, or of a run with other settings; this one's state is safe now
             self._strange.pop().unlink(missing_ok=True)
         for older in sorted(self.folder.glob("step-*.safetensors"))[:-SAVED]:

@@ -27,14 +27,13 @@ from typing import Any
 import torch
 from peft import LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 from peft.utils.constants import DUMMY_TARGET_MODULES
-from safetensors.torch import save_file
 
 from base_models import LoadedModel, looking
 from domain import FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.lora import adalora, ia3, lora
 from finetune.replay import PROMPTS
-from finetune.tuned import Tuned, same_shapes, with_peft
+from finetune.tuned import Tuned, same_shapes, with_peft, write_tensors
 
 READ_BY = {
     "r": ("lora", "adalora"),
@@ -164,7 +163,7 @@ def _p_tuning_v2(base: LoadedModel, model: Any, config: FinetuneConfig, steps: i
     def save(folder: Path) -> None:
         prefix = model.transformer.prefix_encoder.state_dict()
         tensors = {f"{PREFIX}{name}": value.detach().cpu().contiguous() for name, value in prefix.items()}
-        save_file(tensors, folder / "adapter_model.safetensors")
+        write_tensors(tensors, folder / "adapter_model.safetensors")
         facts = {"peft_type": P_TUNING_V2, "base_model_name_or_path": base.name}
         facts |= {name: getattr(model.config, name) for name in ("pre_seq_len", "prefix_projection")}
         (folder / "adapter_config.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")

@@ -13,6 +13,7 @@ from peft import (
     get_peft_model_state_dict,
     set_peft_model_state_dict,
 )
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from base_models import LoadedModel, bare
@@ -80,10 +81,18 @@ def same_shapes(tensors: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor
             raise ValueError(f"{name} is {list(tensor.shape)} there and {list(wanted[name].shape)} here")
 
 
+def write_tensors(tensors: dict[str, torch.Tensor], file: Path, metadata: dict[str, str] | None = None) -> None:
+    """As safetensors; an OSError where the disk is full, which safetensors has an error of its own for."""
+    try:
+        save_file(tensors, file, metadata=metadata)
+    except SafetensorError as error:
+        raise OSError(f"{file} could not be written: {error}") from None
+
+
 def save_peft(folder: Path, tensors: dict[str, torch.Tensor], made: PeftConfig, base: LoadedModel) -> None:
     """As peft would, but one tensor that is there under two names is written twice, and no path of this machine."""
     whole = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    save_file(whole, folder / "adapter_model.safetensors")
+    write_tensors(whole, folder / "adapter_model.safetensors")
     trained, made.inference_mode = made.inference_mode, True
     made.base_model_name_or_path = base.name
     made.save_pretrained(str(folder))

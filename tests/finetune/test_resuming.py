@@ -1,6 +1,8 @@
 """A run that is stopped or killed goes on, and ends bit for bit as one that was never stopped."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,38 @@ def test_the_thread_count_is_part_of_the_state(tiny_folder, whole, tmp_path):
     finally:
         torch.set_num_threads(threads)
     assert result(output) == whole
+
+
+FULL_DISK = """
+import sys, signal, resource
+from pathlib import Path
+sys.path[:0] = [sys.argv[4]]
+from base_models import load
+from finetune import finetune
+from test_resuming import CONVERSATIONS, EVERY_STEP
+folder, output, full_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def told(step):
+    if step.step == full_after:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+finetune(load(folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_step=told)
+"""
+
+
+@pytest.mark.parametrize("full_after", [1, 5, 12])
+def test_a_run_that_a_full_disk_ended_goes_on(tiny_folder, whole, tmp_path, full_after):
+    """No file may grow any more after so many steps: the next state fails, or after the last step the adapter."""
+    pytest.importorskip("resource", reason="this system has no limit on the size of files")
+    output = tmp_path / "first"
+    arguments = [sys.executable, "-c", FULL_DISK, tiny_folder, output, full_after, Path(__file__).parent]
+    ended = subprocess.run([str(argument) for argument in arguments], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert "OSError" in ended.stderr
+    assert not output.exists()
+    told = []
+    finetune(load(tiny_folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_step=told.append)
+    assert [step.step for step in told] == list(range(min(full_after, 11) + 1, 13))
+    adapter, losses = result(output)
+    assert losses == whole[1]
+    assert adapter == whole[0]
+    assert {path.name for path in tmp_path.iterdir()} == {"first"}
