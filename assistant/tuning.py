@@ -41,16 +41,24 @@ def finished_adapter(domain: Domain, name: str) -> Path:
     return folder
 
 
-def is_up_to_date(domain: Domain, run: str, config: FinetuneConfig) -> bool:
-    """Whether the run is finished, was made from what lies there now, and is the adapter that answers."""
+def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
+    """Whether the run is finished, and was made from what lies there now."""
     try:
         manifest = read_manifest(domain.adapter(run))
     except ModelError:
         return False
     wanted = json.loads(json.dumps(config.model_dump()))
-    same = manifest["inputs"] == _training_inputs(domain, config) and manifest["config"] == wanted
+    return manifest["inputs"] == _training_inputs(domain, config) and manifest["config"] == wanted  # type: ignore[no-any-return]
+
+
+def let_answer(domain: Domain, run: str) -> bool:
+    """Make a finished run, and the model it is of, the one that answers (domain.toml); whether it was not that yet."""
+    wanted = {"base_model": domain.settings.base_model, "adapter": run}
     on_disk = Domain.open(domain.path).settings
-    return same and (on_disk.adapter, on_disk.base_model) == (run, domain.settings.base_model)
+    changed = {key: value for key, value in wanted.items() if getattr(on_disk, key) != value}
+    for key, value in changed.items():
+        set_setting(domain.settings_file, key, value)
+    return bool(changed)
 
 
 def with_base_model(domain: Domain, name_or_path: str) -> Domain:
@@ -107,9 +115,7 @@ def tune(
             if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
                 base = load_base(domain.settings.base_model, config)
         report = finetune(base, examples, output, config, inputs, on_step, start, on_start)
-    if Domain.open(domain.path).settings.base_model != domain.settings.base_model:
-        set_setting(domain.settings_file, "base_model", domain.settings.base_model)
-    set_setting(domain.settings_file, "adapter", run)
+    let_answer(domain, run)
     return report, len(questions) - len(conversations)
 
 

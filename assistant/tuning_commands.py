@@ -30,14 +30,15 @@ def finetune(
     """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
     from assistant.progress import Bars
     from assistant.tables import forecast, trained
-    from assistant.tuning import is_up_to_date, tune, with_base_model
+    from assistant.tuning import is_finished, let_answer, tune, with_base_model
 
     opened = Domain.open(domain)
     if base_model:
         opened = with_base_model(opened, base_model)
     settings = validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
-    if not again and is_up_to_date(opened, run, settings):
-        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.")
+    if not again and is_finished(opened, run, settings):
+        now = " It answers again (domain.toml)." if let_answer(opened, run) else ""
+        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.{now}")
         return
     from finetune import refuse_unread  # here, for it loads torch
 

@@ -111,7 +111,7 @@ def _readable(base: LoadedModel, config: FinetuneConfig, report: RunReport) -> s
     before, after = report.losses()
     looks = [step for step in report.steps if step.held_out_loss is not None]
     best = min(looks, key=lambda step: step.held_out_loss or 0.0) if looks else None
-    changed = {name: value for name, value in config.model_dump().items() if value != getattr(FinetuneConfig(), name)}
+    changed = {name: value for name, value in config.model_dump().items() if value != getattr(type(config)(), name)}
     rows = {
         "base model": f"{base.name}, in {str(base.model.dtype).removeprefix('torch.')}",
         "method": config.method + ("" if config.quantization == "none" else f" on {config.quantization}"),

@@ -58,6 +58,15 @@ def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
     assert "chats.jsonl, line 1: none of the known layouts has the keys prompt" in wrong.err
 
 
+def test_a_finished_run_answers_again_without_training(shop: Path) -> None:
+    assert Domain.open(shop).settings.adapter == "first"
+    assert lorewright("finetune", shop, *QUICK, "--run", "other", "--max-steps", "1").status == 0
+    assert Domain.open(shop).settings.adapter == "other"
+    again = lorewright("finetune", shop, *QUICK)
+    assert again.out.endswith("nothing it was made from has changed. It answers again (domain.toml).\n")
+    assert Domain.open(shop).settings.adapter == "first"
+
+
 def test_everyday_questions_alone_are_not_learnt(shop: Path) -> None:
     command = ["finetune", shop, *QUICK, "--run", "alone", "--replay-share", "0.9", "--max-train-tokens"]
     ended = lorewright(*command, "40")
