@@ -50,6 +50,7 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# benchmarks/methods.py (over an hour), chatglm_full_size.py, chatglm_peer.py and refusal_defaults.py are run by hand.
 bench: models $(SAMPLE)/domain.toml
 	HF_HUB_OFFLINE=1 $(BIN)/lorewright index $(SAMPLE)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py measure $(SAMPLE) --out benchmarks/results/retrieval.json

@@ -44,7 +44,7 @@ def train(
     settings = validated(ClassifierConfig, config)
     data = read_labelled(file)
     measured = read_labelled(held_out) if held_out else held_out_of(data, settings.held_out_share)
-    _check_measured(measured, data)
+    _check_measured(measured, data, apart=held_out is not None)
     if folder.exists():
         _check_replaceable(folder, again)
     here = Path(encoder).expanduser()
@@ -115,17 +115,17 @@ def _check_replaceable(folder: Path, again: bool) -> None:
         )
 
 
-def _check_measured(measured: "LabelledFile", data: "LabelledFile") -> None:
-    """Classes that nobody learns cannot be measured."""
+def _check_measured(measured: "LabelledFile", data: "LabelledFile", apart: bool) -> None:
+    """Classes that nobody learns cannot be measured; nor, in a file ``apart`` from the data, texts that are learnt."""
     if measured.texts and measured.task != data.task:
         raise AssistantError(f"{measured.path} holds records of another kind than {data.path}.")
-    if measured.path != data.path:
-        same = sum(text in data.texts for text in measured.texts)
-        if same:
-            raise AssistantError(
-                f"{same} of the {len(measured.texts)} texts of {measured.path} stand in {data.path} too, so they would "
-                "be learnt; take them out of one of the two."
-            )
+    known = {str(text) for text in data.texts}
+    same = sum(str(text) in known for text in measured.texts)
+    if apart and same:
+        raise AssistantError(
+            f"{same} of the {len(measured.texts)} texts of {measured.path} stand in {data.path} too, so they tell "
+            "nothing of new ones; take them out of one of the two."
+        )
     unknown = sorted(set(measured.names()) - set(data.names()))
     if unknown:
         raise AssistantError(f"{measured.path} has the label {unknown[0]!r}, which {data.path} does not teach.")

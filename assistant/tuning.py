@@ -48,7 +48,7 @@ def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
     except ModelError:
         return False
     wanted = json.loads(json.dumps(config.model_dump()))
-    return manifest["inputs"] == _training_inputs(domain, config) and manifest["config"] == wanted  # type: ignore[no-any-return]
+    return (manifest["inputs"], manifest["config"]) == (_training_inputs(domain, config), wanted)
 
 
 def let_answer(domain: Domain, run: str) -> bool:

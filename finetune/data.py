@@ -40,9 +40,10 @@ class Chosen:
         return sum(example.targets for example in self.examples)
 
     def sha256(self) -> str:
-        """Hash of every id and label, in order: two runs with equal hashes learn from equal data."""
+        """Hash of every id and label, in order: two runs with equal hashes learn from equal data, and look at equal
+        held-out examples."""
         digest = hashlib.sha256()
-        for example in self.examples:
+        for example in [*self.examples, *self.held_out]:
             digest.update(repr(example).encode())
         return digest.hexdigest()
 

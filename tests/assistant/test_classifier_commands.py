@@ -80,6 +80,7 @@ def test_texts_that_are_learnt_are_not_measured_on(trained: Path) -> None:
     ended = lorewright(*command, other)
     assert ended.status == 1
     assert "16 of the 16 texts of" in ended.err
+    assert "16 of the 16 texts of" in lorewright(*command, trained / "intents.csv").err, "nor on the file itself"
     assert not (trained / "x").exists()
 
 

@@ -10,7 +10,7 @@ import torch
 from transformers import pipeline
 
 from base_models import ModelError, load, load_classifier, load_encoder, merge_adapter, read_manifest
-from domain import ClassifierConfig
+from domain import ClassifierConfig, read_questions
 from finetune import FinetuneError, RunReport, finetune, held_out_of, read_labelled, train_classifier
 
 INTENTS = Path(__file__).parent.parent.parent / "examples" / "peft-handbook" / "questions" / "intents.jsonl"
@@ -106,6 +106,11 @@ def test_intents_are_told_apart_on_a_real_encoder(real_model: Callable[[str], Pa
     said = load_classifier(tmp_path / "intents").classify(unseen.texts)
     right = sum([next(iter(shares))] == labels for shares, labels in zip(said, unseen.labels, strict=True))
     assert right >= 0.9 * len(unseen.texts) >= 20
+    asked = [question.text for question in read_questions(INTENTS.with_name("held_out.jsonl"))]
+    said = load_classifier(tmp_path / "intents").classify(asked)
+    about_documents = sum(next(iter(shares)) == "documents" for shares in said)
+    print(f"{about_documents} of {len(asked)} held-out questions of the domain are said to be of its documents")
+    assert about_documents >= 0.9 * len(asked)
 
 
 def test_the_encoder_is_left_as_it_was_and_refuses_what_is_not_its_own(
@@ -222,6 +227,19 @@ def test_a_damaged_manifest_is_named(encoder: str, tmp_path: Path, change: dict[
     file.write_text(json.dumps(read_manifest(tmp_path / "run") | change), encoding="utf-8")
     with pytest.raises(ModelError, match=said):
         load_classifier(tmp_path / "run")
+
+
+def test_a_run_with_another_held_out_answer_is_another_run(encoder: str, tmp_path: Path) -> None:
+    """The best state is chosen by them, so a run must not go on with others."""
+    data = read_labelled(written(tmp_path, TEXTS))
+    text = held_out_of(data, 0.3).texts[0]
+    turned = {"chat": "calculate", "calculate": "chat"}
+    other = [row | {"label": turned[row["label"]]} if row["text"] == text else row for row in TEXTS]
+    changed = read_labelled(written(tmp_path, other, "other.jsonl"))
+    short = config(num_train_epochs=1.0)
+    for name, file in (("one", data), ("two", changed)):
+        train_classifier(encoder, file, tmp_path / name, short)
+    assert read_manifest(tmp_path / "one")["data_sha256"] != read_manifest(tmp_path / "two")["data_sha256"]
 
 
 def test_what_is_no_list_of_texts_is_refused(encoder: str, tmp_path: Path) -> None:
