@@ -1,6 +1,7 @@
 """What every reader makes of a file: one text, and the blocks in it that can become passages."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,9 +13,15 @@ class Block:
     headings: tuple[str, ...] = ()
     """Titles above it, the outermost first."""
     page: int | None = None
-    """Page of a PDF, from 1."""
+    """Page of a PDF or a scan, from 1."""
+    slide: int | None = None
+    """Slide of a presentation, from 1."""
+    sheet: str = ""
+    """Name of the sheet of a workbook; empty where there is none."""
     cuts: tuple[int, ...] = ()
     """Offsets in the document where a block that is too long is best divided: list items, rows, lines of code."""
+    header: str = ""
+    """Of a table whose rows do not name their columns themselves: the header row, for passages that begin below it."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,10 @@ class Extracted:
     blocks: list[Block]
     warning: str = ""
     """What a reader had to leave out, as a sentence without a full stop; empty when all was read."""
+    format: str = ""
+    """What the content was read as: ``"pdf"``, ``"markdown"``; set by ``read_document``."""
+    needs_ocr: bool = False
+    """Pages or pictures were left out because no OCR engine is installed: worth reading again when one is."""
 
 
 @dataclass
@@ -45,15 +56,15 @@ class TextBuilder:
         self.length += len(text)
         return start
 
-    def add_block(self, lines: list[str], headings: tuple[str, ...] = (), page: int | None = None) -> None:
-        """Append a block of one or more lines; between the lines it may be divided."""
+    def add_block(self, lines: list[str], headings: tuple[str, ...] = (), **place: Any) -> None:
+        """Append a block of one or more lines, between which it may be divided; ``place`` is ``page=``, ``slide=``..."""
         start = self.add("\n".join(lines))
         cuts, offset = [], start
         for line in lines[:-1]:
             offset += len(line) + 1
             cuts.append(offset)
-        self.blocks.append(Block(start, self.length, headings, page, tuple(cuts)))
+        self.blocks.append(Block(start, self.length, headings, cuts=tuple(cuts), **place))
 
-    def extracted(self, warning: str = "") -> Extracted:
+    def extracted(self, warning: str = "", needs_ocr: bool = False) -> Extracted:
         """The whole document."""
-        return Extracted("".join(self.parts), self.blocks, warning)
+        return Extracted("".join(self.parts), self.blocks, warning, needs_ocr=needs_ocr)
