@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from base_models.messages import Encoded, Message, encode, examples_of
     from base_models.packing import packed
     from base_models.probe import looking, probe_facts, probe_logits
+    from base_models.reranking import Reranker, load_reranker
 
 # Read when torch is loaded: its idle threads would keep the cores that compiled_products.py needs for its own.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
@@ -44,6 +45,8 @@ _LAZY = {
     "most_tokens": "classifier",
     "poolers": "classifier",
     "Embedder": "embedding",
+    "Reranker": "reranking",
+    "load_reranker": "reranking",
     "load_embedder": "embedding",
     "Generation": "generation",
     "Sampling": "generation",
@@ -77,6 +80,7 @@ __all__ = [
     "LoadedModel",
     "Message",
     "ModelError",
+    "Reranker",
     "Sampling",
     "activation_bytes",
     "bare",
@@ -96,6 +100,7 @@ __all__ = [
     "load_classifier",
     "load_embedder",
     "load_encoder",
+    "load_reranker",
     "load_tokenizer",
     "looking",
     "merge_adapter",

@@ -54,6 +54,20 @@ class Domain:
         return self.path / "prompts"
 
     @property
+    def dictionary(self) -> Path:
+        """The user's own words, one on a line, that full-text search keeps whole; need not exist."""
+        return self.path / "dictionary.txt"
+
+    def read_dictionary(self) -> str:
+        """The text of :attr:`dictionary`; empty where there is none."""
+        try:
+            return self.dictionary.read_text(encoding="utf-8-sig")
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnicodeDecodeError):
+            raise DomainError(f"{self.dictionary} cannot be read; save it as UTF-8 text, one word on a line.") from None
+
+    @property
     def index(self) -> Path:
         return self.path / "index"
 

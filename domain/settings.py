@@ -31,6 +31,9 @@ class RetrievalSettings(Table):
     dense_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Weight of meaning (dense vectors) against words (full text) in the ranking: 0 is words only, 1 meaning only."""
 
+    reranker: str = ""
+    """Folder of a cross-encoder (sentence-transformers) that orders what was found once more; empty is none."""
+
 
 class AnswerSettings(Table):
     """How answers are written."""

@@ -7,13 +7,17 @@ torch and FAISS are loaded when something must be embedded or searched, not by i
 
 from indexes.errors import IndexingError
 from indexes.evidence import Evidence
+from indexes.filters import Filter
+from indexes.given import GivenText
 from indexes.index import Index
 from indexes.language import language_of, sentences_of, words_of
-from indexes.search import Passage
+from indexes.passages import Passage
 from indexes.update import UpdateReport
 
 __all__ = [
     "Evidence",
+    "Filter",
+    "GivenText",
     "Index",
     "IndexingError",
     "Passage",

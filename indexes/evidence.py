@@ -6,14 +6,16 @@ look closer: how many of the question's words one passage holds, and how near th
 
 import math
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 
-from indexes.language import full_text_terms, sentences_of, words_of
-from indexes.search import Passage
+from indexes.full_text import look_up
+from indexes.language import Dictionary, asked_words, sentences_of, words_of
+from indexes.passages import Passage
 
 SENTENCES = 3
 """Of how many sentences, the nearest ones, the mean is taken: an answer is often spread over a few."""
@@ -46,17 +48,20 @@ def evidence(
     vector: Vectors,
     passages: Sequence[Passage],
     sentences: Mapping[str, Vectors],
+    dictionary: Dictionary,
 ) -> Evidence:
     """``vector`` [d] is the question's; ``sentences`` holds those of the sentences, [n, d] by passage text."""
     near = np.sort(np.concatenate([sentences[passage.text] for passage in passages]) @ vector)[-SENTENCES:]
     return Evidence(
         dense=max(passage.dense_score for passage in passages),
         sentences=float(near.mean()),
-        coverage=coverage(connection, question, [passage.id for passage in passages]),
+        coverage=coverage(connection, question, [passage.id for passage in passages], dictionary),
     )
 
 
-def coverage(connection: sqlite3.Connection, question: str, passage_ids: Sequence[int]) -> float:
+def coverage(
+    connection: sqlite3.Connection, question: str, passage_ids: Sequence[int], dictionary: Dictionary
+) -> float:
     """Share of the question's telling words that the best one of these passages holds, weighed by rarity; 0 to 1.
 
     A word in n of N passages weighs log((N + 1) / (n + 0.5)), the inverse document frequency of BM25's family; a word
@@ -65,20 +70,14 @@ def coverage(connection: sqlite3.Connection, question: str, passage_ids: Sequenc
     """
     (stored,) = connection.execute("SELECT count(*) FROM passages").fetchone()
     total = max(stored, FEWEST_PASSAGES)
+    asked = look_up(connection, asked_words(question, dictionary))
     chosen = ",".join(str(int(passage)) for passage in passage_ids)
-    held = dict.fromkeys(passage_ids, 0.0)
-    weight = 0.0
-    for expression in full_text_terms(question):
-        (holding,) = connection.execute(
-            "SELECT count(*) FROM full_text WHERE full_text MATCH ?", (expression,)
-        ).fetchone()
-        rarity = math.log((total + 1) / (holding + 0.5))
-        weight += rarity
-        if holding:
-            found = f"SELECT rowid FROM full_text WHERE full_text MATCH ? AND rowid IN ({chosen})"
-            for (passage,) in connection.execute(found, (expression,)):
-                held[passage] += rarity
-    return max(held.values(), default=0.0) / weight if weight else 0.0
+    rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({chosen})")
+    held = [Counter(words.split(" ")) for (words,) in rows]
+    rarity = {word: math.log((total + 1) / (word.passages + 0.5)) for word in asked}
+    weight = sum(rarity.values())
+    best = max((sum(rarity[word] for word in asked if word.occurrences(words)) for words in held), default=0.0)
+    return best / weight if weight else 0.0
 
 
 class SentenceVectors:

@@ -4,27 +4,35 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 import numpy as np
 
 from domain import Domain, is_text
+from indexes.approximate import FLAT_LIMIT
 from indexes.errors import IndexingError
 from indexes.evidence import Evidence, SentenceVectors, evidence
-from indexes.language import SEGMENTER_VERSION
-from indexes.search import CANDIDATES, Mode, Passage, Scores, candidates, read_passage, search
+from indexes.filters import Filter
+from indexes.given import GivenText, add_given, delete_given, read_given
+from indexes.ingest import Tools, difference, prepare
+from indexes.language import SEGMENTER_VERSION, Dictionary
+from indexes.passages import Passage, read_neighbours, read_passage
+from indexes.search import Mode, Scores, Search, candidates, search
 from indexes.splitting import SPLITTER_VERSION
 from indexes.storage import BuiltWith, Storage, only_writer, read_built_with, renew, transaction
-from indexes.update import Progress, UpdateReport, difference, follow
+from indexes.update import Progress, UpdateReport, follow
 from indexes.vectors import VectorCache
 
 if TYPE_CHECKING:
-    from base_models import Embedder
+    from base_models import Embedder, Reranker
 
 MOST_PASSAGES = 10_000
 """The most that one search can ask for."""
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Index:
@@ -37,23 +45,26 @@ class Index:
             passages = index.search("水温", k=5)
 
     Opening reads nothing. The embedder is loaded when vectors are first needed: by a question, or by an update
-    that finds something new. All methods raise :class:`IndexingError` when there is no index yet (but ``update``), when
-    it is damaged, or when it was built with another embedder or other settings than the domain has now.
+    that finds something new. All methods raise :class:`IndexingError` when there is no index yet (but ``update`` and
+    ``add``), when it is damaged, or when it was built with another embedder or other settings than the domain has now.
     """
 
-    def __init__(self, domain: Domain, embedder: "Embedder | None" = None) -> None:
+    def __init__(self, domain: Domain, embedder: "Embedder | None" = None, reranker: "Reranker | None" = None) -> None:
         self.domain = domain
         self._given = self._embedder = embedder
-        self._embedder_lock = threading.Lock()
+        self._reranker = reranker
+        self._models_lock = threading.Lock()
         self._storage = Storage(domain.index / "passages.sqlite", domain.command("index"))
         self._vectors = VectorCache(domain.index / "vectors.faiss")
         self._sentences = SentenceVectors()
         self._writer_lock = domain.index / "writer.lock"
 
     @classmethod
-    def open(cls, domain: str | Path | Domain, embedder: "Embedder | None" = None) -> Self:
-        """The index of a domain, or of the domain in a folder; ``embedder`` replaces the one that domain.toml names."""
-        return cls(domain if isinstance(domain, Domain) else Domain.open(domain), embedder)
+    def open(
+        cls, domain: str | Path | Domain, embedder: "Embedder | None" = None, reranker: "Reranker | None" = None
+    ) -> Self:
+        """The index of a domain, or of the domain in a folder; models given replace those that domain.toml names."""
+        return cls(domain if isinstance(domain, Domain) else Domain.open(domain), embedder, reranker)
 
     def __enter__(self) -> Self:
         return self
@@ -79,56 +90,117 @@ class Index:
             if rebuild:
                 report = self._rebuild(report_progress)
             else:
-                report = follow(self._storage, self.domain.documents, self._built_with(), self._loaded, report_progress)
+                report = follow(self._storage, self.domain.documents, self._tools(), report_progress)
             with self._storage.reading() as connection:
                 self._vectors.save(connection)
+                if report.passages - report.repeated > FLAT_LIMIT:
+                    report = replace(report, search=self._vectors.describe(connection))
         return report
 
     def _rebuild(self, progress: Progress) -> UpdateReport:
-        """Make a second index beside the present one, and then its content that of the present one."""
-        built_with = self._built_with()
+        """Make a second index beside the present one, and then its content that of the present one.
+
+        Texts that a program gave are taken over, and vectors of what was embedded before, where the old index can still
+        be read.
+        """
+        tools = self._tools()
         fresh = Storage(self.domain.index / "rebuilding.sqlite", f"{self._storage.command} --rebuild")
-        if fresh.exists() and (not fresh.is_sound() or _differs(fresh, built_with)):
+        if fresh.exists() and (not fresh.is_sound() or _differs(fresh, tools.built_with)):
             fresh.erase()
         with fresh.writing() as connection, transaction(connection):
             renew(connection)
-        report = follow(fresh, self.domain.documents, built_with, self._loaded, progress)
+        with ExitStack() as stack:
+            given = []
+            with suppress(IndexingError):  # there is no old index, or it cannot be read: all is made from the documents
+                old = stack.enter_context(self._storage.reading(old=True))
+                given = read_given(old)
+                if read_built_with(old).get("fingerprint") == tools.built_with.fingerprint:
+                    tools = replace(tools, old=old)
+            if given:
+                with fresh.writing() as connection:
+                    prepare(connection, tools, fresh.command)
+                    add_given(connection, given, tools)
+            report = follow(fresh, self.domain.documents, tools, progress)
         self._storage.replace_by(fresh)
         fresh.erase()
         return report
 
-    def search(self, query: str, k: int | None = None, mode: Mode = "hybrid") -> list[Passage]:
+    def add(self, texts: Sequence[GivenText]) -> None:
+        """Add texts of a program beside the files of the folder; one with an id that is there already replaces it."""
+        with only_writer(self._writer_lock), self._storage.writing() as connection:
+            tools = self._tools()
+            prepare(connection, tools, self._storage.command)
+            add_given(connection, texts, tools)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove texts that :meth:`add` added; returns how many of them there were."""
+        with only_writer(self._writer_lock), self._storage.writing() as connection:
+            deleted = delete_given(connection, ids, self._tools())
+            self._vectors.save(connection)
+        return deleted
+
+    def given(self, ids: Sequence[str]) -> list[GivenText]:
+        """Texts that :meth:`add` added, in the order of ``ids``; those that are not there are left out."""
+        with self._storage.reading() as connection:
+            return read_given(connection, ids)
+
+    def search(
+        self,
+        query: str,
+        k: int | None = None,
+        mode: Mode = "hybrid",
+        among: Filter | None = None,
+        diversity: float = 0.0,
+        rerank: bool = True,
+    ) -> list[Passage]:
         """The ``k`` best passages for a question (default: the domain's ``retrieval.k``), the best first.
 
         ``mode`` "dense" goes by meaning alone, "full_text" by words alone (no model is loaded), "hybrid" by both,
-        weighted by the domain's ``retrieval.dense_weight``.
+        weighted by the domain's ``retrieval.dense_weight``. ``among`` searches a part of the documents only.
+        ``diversity`` above 0 (to 1) prefers passages that differ from each other. Where the domain has a
+        ``retrieval.reranker``, it orders what was found, unless ``rerank`` is False.
         """
-        return self.search_many([query], k, mode)[0]
+        return self.search_many([query], k, mode, among, diversity, rerank)[0]
 
-    def search_many(self, queries: Sequence[str], k: int | None = None, mode: Mode = "hybrid") -> list[list[Passage]]:
+    def search_many(
+        self,
+        queries: Sequence[str],
+        k: int | None = None,
+        mode: Mode = "hybrid",
+        among: Filter | None = None,
+        diversity: float = 0.0,
+        rerank: bool = True,
+    ) -> list[list[Passage]]:
         """:meth:`search` for several questions, embedded together; all of them see one state of the index."""
-        settings = self.domain.settings.retrieval
         if mode not in get_args(Mode):
             raise IndexingError(f"{mode!r} is not a way to search; use one of: {', '.join(get_args(Mode))}.")
-        count = settings.k if k is None else k
+        count = self.domain.settings.retrieval.k if k is None else k
         if not 1 <= count <= MOST_PASSAGES:
             raise IndexingError(f"k is {count}, but a search asks for 1 to {MOST_PASSAGES:,} passages.")
+        if not 0 <= diversity <= 1:
+            raise IndexingError(f"diversity is {diversity}, but lies between 0 and 1.")
         if not all(map(is_text, queries)):
             raise IndexingError("a question is not valid text: it holds half a character.")
         asked = [query for query in queries if query.strip()]
+        how = self._how(count, mode, among, diversity, rerank)
         with self._searching(asked, mode) as (connection, vectors):
-            results = iter(search(connection, self._vectors, asked, vectors, count, mode, settings.dense_weight))
+            results = iter(search(connection, self._vectors, asked, vectors, how))
         return [next(results) if query.strip() else [] for query in queries]
 
-    def candidates(self, queries: Sequence[str]) -> list[Scores]:
+    def candidates(self, queries: Sequence[str], among: Filter | None = None) -> list[Scores]:
         """What hybrid search chooses from, with both scores, before they become one: to measure or to fit weights."""
+        how = self._how(1, "hybrid", among, 0.0, False)
         with self._searching(list(queries), "hybrid") as (connection, vectors):
-            return candidates(connection, self._vectors, list(queries), vectors, CANDIDATES, "hybrid")
+            return candidates(connection, self._vectors, list(queries), vectors, how)
+
+    def _how(self, k: int, mode: Mode, among: Filter | None, diversity: float, rerank: bool) -> Search:
+        weight = self.domain.settings.retrieval.dense_weight
+        reranker = self._loaded_reranker() if rerank else None
+        scores = reranker.scores if reranker else None
+        return Search(k, mode, weight, among or Filter(), diversity, self._dictionary(), scores)
 
     @contextmanager
-    def _searching(
-        self, queries: list[str], mode: Mode
-    ) -> Iterator[tuple[sqlite3.Connection, np.ndarray[Any, np.dtype[np.float32]] | None]]:
+    def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:
         """One state of a checked index, and the vectors of the queries; on leaving, the vector cache is mended."""
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
@@ -143,12 +215,12 @@ class Index:
 
     def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
         """What speaks for each question's passages, one or more that were found for it, as the answer."""
-        embedder = self._loaded()
+        embedder, dictionary = self._loaded(), self._dictionary()
         sentences = self._sentences.of([p for passages in found for p in passages], embedder.encode_passages)
         vectors = embedder.encode_queries(questions)
         with self._storage.reading() as connection:
             return [
-                evidence(connection, question, vector, passages, sentences)
+                evidence(connection, question, vector, passages, sentences, dictionary)
                 for question, vector, passages in zip(questions, vectors, found, strict=True)
             ]
 
@@ -157,10 +229,16 @@ class Index:
         with self._storage.reading() as connection:
             return read_passage(connection, passage_id)
 
-    def documents(self) -> list[str]:
-        """The documents in the index, as sorted paths under ``documents/``."""
+    def neighbours(self, passage_id: int, before: int = 1, after: int = 1) -> list[Passage]:
+        """A passage with those before and after it in its document, in the order of the text."""
         with self._storage.reading() as connection:
-            return [path for (path,) in connection.execute("SELECT path FROM documents ORDER BY path")]
+            return read_neighbours(connection, passage_id, before, after)
+
+    def documents(self) -> list[str]:
+        """The files in the index, as sorted paths under ``documents/``."""
+        with self._storage.reading() as connection:
+            rows = connection.execute("SELECT path FROM documents WHERE given = 0 ORDER BY path")
+            return [path for (path,) in rows]
 
     def headings(self) -> list[tuple[str, ...]]:
         """The distinct title paths of the passages, sorted."""
@@ -171,7 +249,8 @@ class Index:
     def text(self, document: str) -> str:
         """The text of a document as it was read; passages' ``start`` and ``end`` count its characters."""
         with self._storage.reading() as connection:
-            row = connection.execute("SELECT text FROM documents WHERE path = ?", (document,)).fetchone()
+            sql = "SELECT text FROM documents WHERE path = ? ORDER BY given"
+            row = connection.execute(sql, (document,)).fetchone()
         if row is None:
             raise IndexingError(f"{document} is not in the index, or not any more.")
         return row[0]
@@ -196,31 +275,45 @@ class Index:
         with self._storage.writing() as connection, transaction(connection):
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
-    def _built_with(self) -> BuiltWith:
+    def _dictionary(self) -> Dictionary:
+        return Dictionary(self.domain.read_dictionary())
+
+    def _tools(self) -> Tools:
         """What an index made now would depend on; loads no model."""
         from base_models import fingerprint
 
         settings = self.domain.settings
-        given = self._embedder
-        return BuiltWith(
+        given = self._given
+        dictionary = self._dictionary()
+        built_with = BuiltWith(
             embedder=given.name if given else settings.embedder,
             fingerprint=given.fingerprint if given else fingerprint(settings.embedder),
             splitter=SPLITTER_VERSION,
             segmenter=SEGMENTER_VERSION,
             passage_tokens=settings.retrieval.passage_tokens,
+            dictionary=dictionary.fingerprint,
         )
+        return Tools(built_with, dictionary, self._loaded)
 
     def _check(self, stored: dict[str, Any]) -> None:
-        if "fingerprint" in stored and (why := difference(stored, self._built_with())):
+        if "fingerprint" in stored and (why := difference(stored, self._tools().built_with)):
             raise IndexingError(f"The index {why}. Make it again with: {self._storage.command} --rebuild")
 
     def _loaded(self) -> "Embedder":
         from base_models import load_embedder
 
-        with self._embedder_lock:
+        with self._models_lock:
             if self._embedder is None:
                 self._embedder = load_embedder(self.domain.settings.embedder)
             return self._embedder
+
+    def _loaded_reranker(self) -> "Reranker | None":
+        from base_models import load_reranker
+
+        with self._models_lock:
+            if self._reranker is None and (name := self.domain.settings.retrieval.reranker):
+                self._reranker = load_reranker(name)
+            return self._reranker
 
 
 def _differs(storage: Storage, built_with: BuiltWith) -> bool:

@@ -1,16 +1,20 @@
 """Chinese or English: which language a text is in, where its sentences end, and into which words it is divided."""
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import pairwise
+from typing import Any
 
-SEGMENTER_VERSION = 1
-"""Raised when :func:`words_of` gives other words for the same text: an index of another version must be rebuilt."""
+SEGMENTER_VERSION = 2
+"""Raised when :func:`indexed_words` gives others for the same text: an index of another version must be rebuilt."""
 
 CJK = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 """Han characters and kana, as the inside of a regular expression's brackets: scripts written without spaces."""
 
+_ACCENT = re.compile("[\u0300-\u036f]")
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
@@ -53,19 +57,79 @@ def language_of(text: str) -> str:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text for full-text search, in order: lower-cased words, and pairs of neighbours in Chinese.
+    """The words of a text, in order: lower-cased words, and pairs of neighbours in Chinese.
 
     ``"LoRA 的秩"`` gives ``["lora", "的秩"]``, ``"低秩适应"`` gives ``["低秩", "秩适", "适应"]``. A single character
     between others of another script stands alone. Overlapping pairs need no dictionary and find what a segmenter would
-    (measured: see ``benchmarks/retrieval.py``). Stemming of English is left to FTS5's porter tokenizer.
+    (measured: see ``benchmarks/retrieval.py``).
     """
     words: list[str] = []
-    for run in _WORD.findall(_WRAPPED_CJK.sub("", unicodedata.normalize("NFKC", text)).lower()):
+    for run in _WORD.findall(_normalised(text)):
         if len(run) > 1 and _CJK_CHARACTER.match(run):
             words += [run[position : position + 2] for position in range(len(run) - 1)]
         else:
             words.append(run)
     return words
+
+
+def indexed_words(text: str, dictionary: "Dictionary | None" = None) -> list[str]:
+    """What full-text search knows of a text: its words without accents and English endings, then its terms.
+
+    Terms are words of the user's own :class:`Dictionary`; each occurrence is one word more.
+    """
+    words = [_stem(word) for word in words_of(text)]
+    return words + dictionary.terms_of(text) if dictionary else words
+
+
+class Dictionary:
+    """A domain's own words, which stay whole: ``低秩适应``, ``gradient checkpointing``; one on a line, # comments."""
+
+    def __init__(self, lines: str) -> None:
+        entries = [line.split("#")[0].strip() for line in lines.splitlines()]
+        self.entries = sorted({_normalised(entry) for entry in entries if _WORD.search(entry)})
+        longest_first = sorted(self.entries, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_whole, longest_first))) if longest_first else None
+
+    def __bool__(self) -> bool:
+        return bool(self.entries)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) of the entries; empty when there is none."""
+        return hashlib.sha256("\n".join(self.entries).encode()).hexdigest() if self.entries else ""
+
+    def terms_of(self, text: str) -> list[str]:
+        """The entries that occur, in order, each as one word of letters and digits; of two that overlap the longer."""
+        if self._pattern is None:
+            return []
+        return ["".join(_WORD.findall(match[0])) for match in self._pattern.finditer(_normalised(text))]
+
+
+def _whole(entry: str) -> str:
+    """A pattern for an entry of a dictionary; "rank" must not be found in "ranking", any white space may divide it."""
+    inner = r"\s+".join(re.escape(part) for part in entry.split())
+    before = "" if _CJK_CHARACTER.match(entry[0]) else rf"(?<![^\W{CJK}])"
+    after = "" if _CJK_CHARACTER.match(entry[-1]) else rf"(?![^\W{CJK}])"
+    return before + inner + after
+
+
+def _normalised(text: str) -> str:
+    """One form for each character (NFKC), lower case, Chinese lines that were only wrapped joined."""
+    return _WRAPPED_CJK.sub("", unicodedata.normalize("NFKC", text)).lower()
+
+
+@lru_cache(maxsize=100_000)
+def _stem(word: str) -> str:
+    """``"cafés"`` gives ``"cafe"``; words of other scripts than Latin stay as they are."""
+    bare = word if word.isascii() else _ACCENT.sub("", unicodedata.normalize("NFD", word))
+    return _stemmer().stemWord(bare) if bare.isascii() else word
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Any:
+    import snowballstemmer
+
+    return snowballstemmer.stemmer("porter")
 
 
 def sentence_ends(text: str, start: int, end: int) -> Iterator[int]:
@@ -83,19 +147,16 @@ def sentences_of(text: str) -> list[str]:
     return [text[first:last] for first, last in pairwise(borders)]
 
 
-def full_text_query(question: str) -> str:
-    """An FTS5 expression that finds passages with any of the :func:`full_text_terms`; empty when there is none."""
-    return " OR ".join(full_text_terms(question))
-
-
-def full_text_terms(question: str) -> list[str]:
-    """FTS5 expressions, one for each word that tells what ``question`` is about, each word once.
+def asked_words(question: str, dictionary: "Dictionary | None" = None) -> list[str]:
+    """The indexed words that tell what ``question`` is about, each once.
 
     Words of asking and of grammar are left out, unless nothing else was asked: BM25 alone does not make light of them
-    where documents of two languages share an index, because there "the" is missing in half of all passages. Words are
-    quoted and hold only letters and digits, so no question is a syntax error. A single CJK character also finds
-    the pairs that begin with it.
+    where documents of two languages share an index, because there "the" is missing in half of all passages.
     """
     telling = _CHINESE.sub(" ", _ENGLISH.sub(" ", unicodedata.normalize("NFKC", question)))
-    terms = dict.fromkeys(words_of(telling) or words_of(question))
-    return [f'"{term}"*' if _CJK_CHARACTER.fullmatch(term) else f'"{term}"' for term in terms]
+    return list(dict.fromkeys(indexed_words(telling, dictionary) or indexed_words(question, dictionary)))
+
+
+def is_beginning(word: str) -> bool:
+    """Whether an asked word also finds the pairs that begin with it: a single CJK character."""
+    return bool(_CJK_CHARACTER.fullmatch(word))

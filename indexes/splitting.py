@@ -1,8 +1,9 @@
 """Documents to passages: by structure first, then by sentence, measured in the embedder's own tokens.
 
-A passage never crosses a heading or a page. Where a section is too long it is divided between blocks; a block that is
-too long by itself between its items or lines; those between sentences; and only a sentence that is too long by itself
-is cut, at a comma if it has one. The pieces are then packed greedily, and a small rest shares with its neighbour.
+A passage never crosses a heading, a page, a slide or a sheet. Where a section is too long it is divided between
+blocks; a block that is too long by itself between its items or lines; those between sentences; and only a sentence that
+is too long by itself is cut, at a comma if it has one. The pieces are then packed greedily, and a small rest shares
+with its neighbour.
 """
 
 import bisect
@@ -14,12 +15,15 @@ from itertools import groupby, pairwise
 from indexes.language import sentence_ends
 from indexes.readers import Block, Extracted
 
-SPLITTER_VERSION = 2
+SPLITTER_VERSION = 3
 """Raised when :func:`split` or a reader gives other passages for the same file: older indexes must be rebuilt."""
 
 Span = tuple[int, int]
 TokenOffsets = Callable[[str], list[Span]]
 """Character spans of an embedder's tokens: ``Embedder.token_offsets``."""
+
+TOKENIZED_AT_ONCE = 20_000
+"""Characters."""
 
 _CLAUSE_END = re.compile(r"[，、；：]+|[,;:]\s+")
 _SPACE = re.compile(r"\s+")
@@ -32,7 +36,10 @@ class Piece:
     start: int
     end: int
     headings: tuple[str, ...]
+    """The title path; of a passage amid a table that does not name its columns in each row also the header row."""
     page: int | None
+    slide: int | None
+    sheet: str
     embedded: str
     """What becomes the vector: the passage below its title path."""
 
@@ -44,18 +51,51 @@ def split(document: Extracted, token_offsets: TokenOffsets, passage_tokens: int,
     in silence; of a title path longer than half of that, what is embedded is the inner half.
     """
     pieces: list[Piece] = []
-    for (headings, page), section in groupby(document.blocks, key=lambda block: (block.headings, block.page)):
-        title = " > ".join(headings)
-        title_tokens = token_offsets(title) if title else []
-        if len(title_tokens) > max_tokens // 2:
-            title_tokens = title_tokens[-(max_tokens // 2) :]
-            title = title[title_tokens[0][0] :]
-        limit = max(1, min(passage_tokens, max_tokens - len(title_tokens) - 1))
-        atoms = [atom for block in section for atom in _Cutter(document.text, block, token_offsets, limit).atoms()]
+    for (headings, page, slide, sheet), section in groupby(document.blocks, key=_place):
+        blocks = list(section)
+        titles = {header: headings + ((header,) if header else ()) for header in {"", *(b.header for b in blocks)}}
+        embedded = {header: _embedded_title(path, token_offsets, max_tokens) for header, path in titles.items()}
+        limit = max(1, min(passage_tokens, max_tokens - max(size for _, size in embedded.values()) - 1))
+        atoms = [atom for block in blocks for atom in _Cutter(document.text, block, token_offsets, limit).atoms()]
+        starts = [block.start for block in blocks]
         for start, end in _packed(atoms, limit):
-            text = document.text[start:end]
-            pieces.append(Piece(start, end, headings, page, f"{title}\n{text}" if title else text))
+            block = blocks[bisect.bisect_right(starts, start) - 1]
+            header = block.header if start > block.start else ""
+            title, text = embedded[header][0], document.text[start:end]
+            whole = f"{title}\n{text}" if title else text
+            pieces.append(Piece(start, end, titles[header], page, slide, sheet, whole))
     return pieces
+
+
+def _place(block: Block) -> tuple[tuple[str, ...], int | None, int | None, str]:
+    return block.headings, block.page, block.slide, block.sheet
+
+
+def _embedded_title(headings: tuple[str, ...], token_offsets: TokenOffsets, max_tokens: int) -> tuple[str, int]:
+    """The title path, or its inner end where it is too long, and how many tokens it has."""
+    title = " > ".join(headings)
+    tokens = token_offsets(title) if title else []
+    if len(tokens) > max_tokens // 2:
+        tokens = tokens[-(max_tokens // 2) :]
+        title = title[tokens[0][0] :]
+    return title, len(tokens)
+
+
+def _token_starts(text: str, start: int, end: int, token_offsets: TokenOffsets) -> list[int]:
+    """Where the tokens of ``text[start:end]`` begin; a long text goes to the tokenizer in parts, for its memory."""
+    starts: set[int] = set()
+    while start < end:
+        stop = min(end, start + TOKENIZED_AT_ONCE)
+        if stop < end and (space := _last_space(text, start, stop)):
+            stop = space
+        starts.update(start + first for first, _ in token_offsets(text[start:stop]))
+        start = stop
+    return sorted(starts)
+
+
+def _last_space(text: str, start: int, stop: int) -> int:
+    """A place before ``stop``, in the second half, where no word is cut; 0 where there is none."""
+    return max(text.rfind(mark, (start + stop) // 2, stop) for mark in (" ", "\n", "。")) + 1
 
 
 class _Cutter:
@@ -65,8 +105,7 @@ class _Cutter:
         self.text = text
         self.block = block
         self.limit = limit
-        spans = token_offsets(text[block.start : block.end])
-        self.tokens = sorted({block.start + start for start, _ in spans})
+        self.tokens = _token_starts(text, block.start, block.end, token_offsets)
 
     def count(self, start: int, end: int) -> int:
         """Tokens that begin in ``text[start:end]``."""

@@ -21,36 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from indexes.errors import IndexingError
-
-MIGRATIONS = (
-    """
-    CREATE TABLE built_with (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE documents (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        path TEXT NOT NULL UNIQUE,
-        size INTEGER NOT NULL,
-        mtime_ns INTEGER NOT NULL,
-        sha256 TEXT NOT NULL,
-        warning TEXT NOT NULL,
-        text TEXT NOT NULL
-    );
-    CREATE TABLE passages (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        document_id INTEGER NOT NULL REFERENCES documents (id),
-        start INTEGER NOT NULL,
-        end INTEGER NOT NULL,
-        line INTEGER NOT NULL,
-        page INTEGER,
-        headings TEXT NOT NULL,
-        text TEXT NOT NULL,
-        vector BLOB NOT NULL
-    );
-    CREATE INDEX passages_of_document ON passages (document_id);
-    CREATE VIRTUAL TABLE full_text USING fts5 (words, tokenize = 'porter unicode61 remove_diacritics 2');
-    """,
-)
-"""Step N brings a file of format N to format N + 1; ``PRAGMA user_version`` holds the format."""
+from indexes.migrations import FORMATS, migrate
 
 WAIT_SECONDS = 10.0
 
@@ -64,6 +35,8 @@ class BuiltWith:
     splitter: int
     segmenter: int
     passage_tokens: int
+    dictionary: str
+    """SHA-256 of the user's own words; empty without any."""
 
 
 class Storage:
@@ -75,8 +48,14 @@ class Storage:
         self.command = command
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one snapshot until it is left; :class:`IndexingError` when there is no index yet."""
+    def reading(self, old: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one snapshot until it is left; :class:`IndexingError` when there is no index yet.
+
+        ``old`` takes a file of an older format as well: it is brought up to date first.
+        """
+        if old and self.exists():
+            with self.writing():
+                pass
         if not self.exists():
             raise IndexingError(f"There is no index in {self.path.parent} yet; make one with: {self.command}")
         with self._explained(), self._connected() as connection:
@@ -91,7 +70,7 @@ class Storage:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._explained(), self._connected(create=True) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA foreign_keys = ON")
             self._migrate(connection)
@@ -115,7 +94,7 @@ class Storage:
 
     def replace_by(self, other: "Storage") -> None:
         """Take over the content of ``other`` in one transaction; who reads now goes on reading the old content."""
-        if self.exists() and not (self.is_sound() and self._format() <= len(MIGRATIONS)):
+        if self.exists() and not (self.is_sound() and self._format() <= len(FORMATS)):
             self.erase()
         with other._connected() as source, self.writing() as target:
             source.backup(target)
@@ -153,24 +132,21 @@ class Storage:
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version > len(MIGRATIONS):
+        if version > len(FORMATS):
             raise IndexingError(
-                f"{self.path} was made by a newer Lorewright (format {version}, this one knows {len(MIGRATIONS)}); "
+                f"{self.path} was made by a newer Lorewright (format {version}, this one knows {len(FORMATS)}); "
                 f"update Lorewright, or make the index again with: {self.command} --rebuild"
             )
-        if version < len(MIGRATIONS):
+        if version < len(FORMATS):
             raise IndexingError(f"{self.path} has the older format {version}; bring it up to date with: {self.command}")
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            for step, script in enumerate(MIGRATIONS[version:], start=version + 1):
-                for statement in filter(str.strip, script.split(";")):
-                    connection.execute(statement)
-                if step == 1:
-                    save_built_with(connection, {"generation": 0})
-                    renew(connection)
-                connection.execute(f"PRAGMA user_version = {step}")
+            migrate(connection, version)
+            if version == 0:
+                save_built_with(connection, {"generation": 0, "words": 0})
+                renew(connection)
         self._check_format(connection)
 
 
@@ -222,7 +198,7 @@ def renew(connection: sqlite3.Connection) -> None:
 
 
 def read_built_with(connection: sqlite3.Connection) -> dict[str, Any]:
-    """The fields of :class:`BuiltWith`, once there are any, and ``identity`` and ``generation``."""
+    """The fields of :class:`BuiltWith`, once there are any, and ``identity``, ``generation`` and ``words``."""
     return {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM built_with")}
 
 

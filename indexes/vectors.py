@@ -4,13 +4,14 @@ The file is what ``faiss.write_index`` writes, followed by a trailer: which inde
 SHA-256 of everything before. FAISS does not check what it reads, so nothing is given to it that fails the hash.
 A passage's id is never used again and its vector never changes, so a cache of any generation of the same index
 is brought up to date by dropping the ids that are gone and adding those that are new.
+
+``approximate.py`` says when vectors are compared one by one, and what is done with more of them.
 """
 
 import hashlib
 import os
 import sqlite3
 import struct
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -19,36 +20,73 @@ from typing import Any
 import numpy as np
 
 from domain import whole_file
+from indexes.approximate import OVERFETCH, build, faiss_module, ids_in, is_approximate, outgrown, parts
 from indexes.storage import read_built_with
 
-_TRAILER = struct.Struct("<8s32sq32s")
-_MAGIC = b"LOREVEC1"
+_TRAILER = struct.Struct("<8s32sqd32s")
+_MAGIC = b"LOREVEC2"
+
+SMALL_ADDITION = 0.01
+"""A file that lacks no more than this share of the passages is good enough: reading the few takes no time."""
+
+ONE_BY_ONE = 5_000
+"""A filter that leaves no more passages than these has their vectors read from SQLite and compared."""
 
 State = tuple[str, int]
 """Identity and generation of an index: equal where the passages are."""
 
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
 
 class VectorCache:
-    """Nearest passages by inner product, exact (IndexFlatIP); may be shared between threads."""
+    """Nearest passages by inner product; may be shared between threads."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._index: Any = None
         self._state: State = ("", -1)
+        self._index: Any = None
+        self._ids = np.empty(0, np.int64)
+        self._recall = 1.0
+        self._added = self._removed = 0
+        """Passages in memory that the file lacks, and in the file that are gone."""
         self._damaged = False
 
-    def search(self, connection: sqlite3.Connection, queries: np.ndarray, count: int) -> list[list[int]]:
+    def search(
+        self, connection: sqlite3.Connection, queries: Vectors, count: int, among: np.ndarray | None = None
+    ) -> list[list[int]]:
         """For each row of ``queries`` (float32 [n, d]) the ids of the ``count`` nearest passages, the best first.
 
-        The passages are exactly those of the snapshot that ``connection`` reads.
+        The passages are those of the snapshot that ``connection`` reads, or of them the ones in ``among`` (ids). Where
+        the search is approximate more than ``count`` come back, for whoever has the exact vectors to choose from.
         """
+        if among is not None and len(among) <= ONE_BY_ONE:
+            return _compared_one_by_one(connection, queries, count, among)
         with self._lock:
             self._synchronise(connection)
             if self._index is None or self._index.ntotal == 0:
                 return [[] for _ in queries]
-            _, ids = self._index.search(np.ascontiguousarray(queries, np.float32), min(count, self._index.ntotal))
+            faiss = faiss_module()
+            chosen = {"sel": faiss.IDSelectorBatch(among)} if among is not None else {}
+            if is_approximate(self._index):
+                count *= OVERFETCH
+                parameters = faiss.SearchParametersIVF(nprobe=self._index.nprobe, **chosen)
+            else:
+                parameters = faiss.SearchParameters(**chosen)
+            wanted = np.ascontiguousarray(queries, np.float32)
+            _, ids = self._index.search(wanted, min(count, self._index.ntotal), params=parameters)
         return [[int(passage) for passage in row if passage >= 0] for row in ids]
+
+    def describe(self, connection: sqlite3.Connection) -> str:
+        """How the passages are searched, for people."""
+        with self._lock:
+            self._synchronise(connection)
+            if self._index is None or not is_approximate(self._index):
+                return "exact: every vector is compared"
+            return (
+                f"approximate: {self._index.nprobe} of {self._index.nlist} lists of vectors are looked at, which found "
+                f"{100 * self._recall:.1f} % of the ten nearest when they were made (recall@10 against exact search)"
+            )
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write the file unless it is up to date; only who holds the update lock may call this.
@@ -59,83 +97,94 @@ class VectorCache:
             if not self._damaged and self._state_of_file() == _state(connection):
                 return
             self._synchronise(connection)
+            if self.is_saved():
+                return
             with suppress(OSError):
                 if self._index is None:
                     self.path.unlink(missing_ok=True)
                     return
-                data = _faiss().serialize_index(self._index).tobytes()
-                head = _TRAILER.pack(_MAGIC, self._state[0].encode(), self._state[1], bytes(32))[:-32]
-                with whole_file(self.path) as partial:
-                    partial.write_bytes(data + head + hashlib.sha256(data + head).digest())
-                self._damaged = False
+                data = faiss_module().serialize_index(self._index)
+                identity, generation = self._state
+                head = _TRAILER.pack(_MAGIC, identity.encode(), generation, self._recall, bytes(32))[:-32]
+                digest = hashlib.sha256(data)
+                digest.update(head)
+                with whole_file(self.path) as partial, partial.open("wb") as file:
+                    file.write(data)
+                    file.write(head + digest.digest())
+                self._added, self._removed, self._damaged = 0, 0, False
 
     def is_saved(self) -> bool:
-        """Whether the file holds what was searched last, or what came after it."""
+        """Whether the file holds what was searched last or came after it, but for a few additions."""
         identity, generation = self._state_of_file()
-        return not self._damaged and identity == self._state[0] and generation >= self._state[1]
+        if self._damaged or identity != self._state[0]:
+            return False
+        # what was removed must also leave the file: its vectors tell about the text
+        return generation >= self._state[1] or (not self._removed and self._added <= SMALL_ADDITION * len(self._ids))
 
     def _synchronise(self, connection: sqlite3.Connection) -> None:
         state = _state(connection)
         if state == self._state:
             return
         if state[0] != self._state[0]:
-            self._index = self._loaded(state[0])
-        wanted = np.array([row[0] for row in connection.execute("SELECT id FROM passages ORDER BY id")], np.int64)
-        self._index = _updated(self._index, wanted, connection)
+            self._load(state[0])
+        rows = connection.execute("SELECT id FROM passages INDEXED BY kept WHERE same_as IS NULL ORDER BY id")
+        wanted = np.fromiter((row[0] for row in rows), np.int64)
+        gone = np.setdiff1d(self._ids, wanted, assume_unique=True)
+        new = np.setdiff1d(wanted, self._ids, assume_unique=True)
+        if self._index is None or outgrown(self._index, len(wanted)):
+            self._index, self._recall = build(wanted, lambda ids: read_vectors(connection, ids))
+        else:
+            if len(gone):
+                self._index.remove_ids(gone)
+            for part in parts(new):
+                self._index.add_with_ids(read_vectors(connection, part), part)
+        self._added += len(new)
+        self._removed += len(gone)
+        self._ids = wanted
         self._state = state
 
-    def _loaded(self, identity: str) -> Any:
-        """The index in the file; None where it is missing, damaged or another index's."""
+    def _load(self, identity: str) -> None:
+        """Take the index in the file; none where it is missing, damaged or another index's."""
+        self._index, self._ids, self._recall = None, np.empty(0, np.int64), 1.0
+        self._added, self._removed, self._damaged = 0, 0, False
         if self._state_of_file()[0] != identity:
-            return None
-        content = self.path.read_bytes()
-        self._damaged = hashlib.sha256(content[:-32]).digest() != content[-32:]
-        if self._damaged:
-            return None
-        return _faiss().deserialize_index(np.frombuffer(content[: -_TRAILER.size], np.uint8))
+            return
+        content = np.fromfile(self.path, np.uint8)
+        self._damaged = hashlib.sha256(content[:-32].data).digest() != content[-32:].tobytes()
+        if not self._damaged:
+            self._index = faiss_module().deserialize_index(content[: -_TRAILER.size])
+            self._recall = _TRAILER.unpack(content[-_TRAILER.size :].tobytes())[3]
+            self._ids = ids_in(self._index)
 
     def _state_of_file(self) -> State:
         """What the trailer says; ``("", -1)`` where there is none."""
         try:
             with self.path.open("rb") as file:
                 file.seek(-_TRAILER.size, os.SEEK_END)
-                magic, identity, generation, _ = _TRAILER.unpack(file.read())
+                magic, identity, generation, _, _ = _TRAILER.unpack(file.read())
         except (OSError, struct.error):
             return "", -1
         return (identity.decode("ascii", "replace"), generation) if magic == _MAGIC else ("", -1)
 
 
+def read_vectors(connection: sqlite3.Connection, ids: np.ndarray) -> Vectors:
+    """The stored vectors of these passages, float32 [len(ids), d], in their order."""
+    stored: dict[int, bytes] = {}
+    for start in range(0, len(ids), 10_000):
+        part = ",".join(map(str, ids[start : start + 10_000].tolist()))
+        stored.update(connection.execute(f"SELECT passage_id, vector FROM vectors WHERE passage_id IN ({part})"))
+    return np.frombuffer(b"".join(stored[id_] for id_ in ids.tolist()), np.float32).reshape(len(ids), -1)
+
+
+def _compared_one_by_one(
+    connection: sqlite3.Connection, queries: Vectors, count: int, among: np.ndarray
+) -> list[list[int]]:
+    if not len(among):
+        return [[] for _ in queries]
+    scores = queries @ read_vectors(connection, among).T
+    return [among[np.lexsort((among, -row))[:count]].tolist() for row in scores]
+
+
 def _state(connection: sqlite3.Connection) -> State:
     built = read_built_with(connection)
     return built["identity"], built["generation"]
-
-
-def _faiss() -> Any:
-    """FAISS; on macOS with one thread, for torch brings an OpenMP of its own, and two with threads crash there.
-
-    On Linux both share one, and the number of threads of one is that of the other: torch would be left with one.
-    """
-    import faiss
-
-    if sys.platform == "darwin":
-        faiss.omp_set_num_threads(1)
-    return faiss
-
-
-def _updated(index: Any, wanted: np.ndarray, connection: sqlite3.Connection) -> Any:
-    """``index`` (or None) with exactly the passages ``wanted``, their vectors read from SQLite where they are new."""
-    faiss = _faiss()
-    present = faiss.vector_to_array(index.id_map) if index is not None else np.empty(0, np.int64)
-    gone, new = np.setdiff1d(present, wanted), np.setdiff1d(wanted, present)
-    if len(gone):
-        index.remove_ids(gone)
-    for start in range(0, len(new), 10_000):
-        part = new[start : start + 10_000].tolist()
-        rows = connection.execute(
-            f"SELECT vector FROM passages WHERE id IN ({','.join('?' * len(part))}) ORDER BY id", part
-        ).fetchall()
-        vectors = np.frombuffer(b"".join(row[0] for row in rows), np.float32).reshape(len(part), -1)
-        if index is None:
-            index = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-        index.add_with_ids(vectors, np.array(part, np.int64))
-    return index

@@ -57,7 +57,7 @@ class TextBuilder:
         return start
 
     def add_block(self, lines: list[str], headings: tuple[str, ...] = (), **place: Any) -> None:
-        """Append a block of one or more lines, between which it may be divided; ``place`` is ``page=``, ``slide=``..."""
+        """Append a block of lines, between which it may be divided; ``place`` is ``page=``, ``slide=``, ``sheet=``."""
         start = self.add("\n".join(lines))
         cuts, offset = [], start
         for line in lines[:-1]:

@@ -4,11 +4,14 @@ import io
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from pypdf import PdfWriter
 from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
 from domain import Domain, create_domain
+from indexes import Index
+from indexes.storage import read_built_with
 
 TEA = {
     "en/green.md": """# Green tea
@@ -60,6 +63,27 @@ def put(domain: Domain, name: str, content: str | bytes, age: float = 60.0) -> P
     changed = time.time() - age
     os.utime(path, (changed, changed))
     return path
+
+
+def check_tables(index: Index) -> None:
+    """Documents, passages, full-text rows, sketches and vectors agree with each other."""
+    with index._storage.reading() as connection:
+
+        def column(sql: str) -> list[Any]:
+            return [row[0] for row in connection.execute(sql)]
+
+        assert column("PRAGMA integrity_check") == ["ok"]
+        connection.execute("PRAGMA query_only = OFF")
+        passages = column("SELECT id FROM passages ORDER BY id")
+        kept = column("SELECT id FROM passages WHERE same_as IS NULL ORDER BY id")
+        assert column("SELECT passage_id FROM vectors ORDER BY passage_id") == passages
+        assert len({*column("SELECT length(vector) FROM vectors")}) <= 1
+        assert column("SELECT rowid FROM full_text ORDER BY rowid") == kept
+        assert {*column("SELECT passage_id FROM sketches")} <= {*kept}
+        assert {*column("SELECT same_as FROM passages WHERE same_as IS NOT NULL")} <= {*kept}
+        assert {*column("SELECT document_id FROM passages")} <= {*column("SELECT id FROM documents")}
+        words = sum(len(words.split()) for words in column("SELECT words FROM full_text"))
+        assert read_built_with(connection)["words"] == words
 
 
 def pdf_of(*pages: str) -> bytes:

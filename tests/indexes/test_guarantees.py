@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from index_samples import TEA, make_domain, put
+from index_samples import TEA, check_tables, make_domain, put
 
 from base_models import Embedder
 from domain import Domain
@@ -44,13 +44,8 @@ def found(index: Index, question: str = "green tea water 龙井") -> list[tuple[
 
 
 def check_whole(index: Index) -> None:
-    """Documents, passages, full-text rows and vectors agree with each other."""
-    with index._storage.reading() as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        connection.execute("PRAGMA query_only = OFF")
-        passages = [row[0] for row in connection.execute("SELECT id FROM passages ORDER BY id")]
-        assert passages == [row[0] for row in connection.execute("SELECT rowid FROM full_text ORDER BY rowid")]
-        assert {row[0] for row in connection.execute("SELECT length(vector) FROM passages")} <= {384 * 4}
+    """The tables agree with each other and with the folder."""
+    check_tables(index)
     for document in index.documents():
         assert index.text(document) == (index.domain.documents / document).read_text(encoding="utf-8")
 
@@ -264,7 +259,7 @@ def test_a_damaged_index_says_so_and_a_rebuild_mends_it(index: Index, tea: Domai
 def test_an_index_of_a_newer_version_is_left_alone(index: Index, tea: Domain, minilm: Embedder) -> None:
     with sqlite3.connect(tea.index / "passages.sqlite") as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(IndexingError, match=r"made by a newer Lorewright \(format 7, this one knows 1\)"):
+    with pytest.raises(IndexingError, match=r"made by a newer Lorewright \(format 7, this one knows 2\)"):
         Index.open(tea, minilm).search("tea")
     with pytest.raises(IndexingError, match="made by a newer Lorewright"):
         Index.open(tea, minilm).update()
@@ -321,6 +316,8 @@ def test_an_interrupted_rebuild_leaves_the_old_index_and_goes_on_later(
 
 # ---- forgetting ----
 
+SECRET_VECTORS = "SELECT vector FROM vectors JOIN passages ON id = passage_id WHERE text LIKE '%swordfish%'"
+
 
 def test_deleted_text_is_gone_from_the_disk(index: Index, tea: Domain) -> None:
     put(tea, "secret.md", "# Zanzibar\n\nThe password is swordfish. 口令是剑鱼。" + " Filler words here." * 300)
@@ -330,7 +327,12 @@ def test_deleted_text_is_gone_from_the_disk(index: Index, tea: Domain) -> None:
         content = b"".join(path.read_bytes() for path in tea.index.iterdir())
         return [word for word in words if word.encode() in content]
 
-    vectors = [row[0] for row in _rows(tea, "SELECT vector FROM passages WHERE text LIKE '%swordfish%'")]
+    vectors = [
+        row[0]
+        for row in _rows(
+            tea, "SELECT vector FROM vectors JOIN passages ON id = passage_id WHERE text LIKE '%swordfish%'"
+        )
+    ]
     assert traces("swordfish", "剑鱼", "Zanzibar") == ["swordfish", "剑鱼", "Zanzibar"]
     (tea.documents / "secret.md").unlink()
     index.update()

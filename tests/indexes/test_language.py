@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes import language_of
-from indexes.language import full_text_query, words_of
+from indexes.full_text import AskedWord, look_up
+from indexes.language import Dictionary, asked_words, indexed_words, words_of
 
 
 @pytest.mark.parametrize(
@@ -43,31 +44,54 @@ def test_a_line_break_inside_a_chinese_word_does_not_hide_it() -> None:
     assert "适应" in words_of("低秩适\n\u3000\u3000应")
 
 
+def test_what_is_indexed_has_no_accents_and_no_english_endings() -> None:
+    assert indexed_words("The cafés were running") == ["the", "cafe", "were", "run"]
+    assert indexed_words("龙井がぎ 한국어 ёлка") == ["龙井", "井が", "がぎ", "한국어", "ёлка"]
+
+
 def test_words_of_asking_are_not_searched() -> None:
-    assert full_text_query("What is the rank of LoRA?") == '"rank" OR "lora"'
-    assert full_text_query("龙井应该怎么泡?") == '"龙井" OR "泡"*'
+    assert asked_words("What is the rank of LoRA?") == ["rank", "lora"]
+    assert asked_words("龙井应该怎么泡?") == ["龙井", "泡"]
 
 
 def test_a_question_of_nothing_else_keeps_its_words() -> None:
-    assert full_text_query("什么是") == '"什么" OR "么是"'
-    assert full_text_query("To be or not to be") != ""
-    assert full_text_query("?!…") == ""
+    assert asked_words("什么是") == ["什么", "么是"]
+    assert asked_words("To be or not to be") != []
+    assert asked_words("?!…") == []
+
+
+def test_words_of_the_users_dictionary_stay_whole() -> None:
+    dictionary = Dictionary("# terms of our field\n低秩适应\nGradient  Checkpointing  # one term\nrank\n\n!!\n")
+    assert len(dictionary.entries) == 3
+    assert dictionary.terms_of("低秩适应用 gradient\ncheckpointing; RANK") == [
+        "低秩适应",
+        "gradientcheckpointing",
+        "rank",
+    ]
+    assert dictionary.terms_of("ranking, prank") == []
+    assert dictionary.terms_of("矩阵的rank是") == ["rank"]
+    assert indexed_words("低秩适应", dictionary) == ["低秩", "秩适", "适应", "低秩适应"]
+    assert asked_words("什么是低秩适应?", dictionary)[-1] == "低秩适应"
+
+
+def test_of_two_entries_that_overlap_the_longer_is_found() -> None:
+    assert Dictionary("低秩\n低秩适应").terms_of("低秩适应和低秩") == ["低秩适应", "低秩"]
 
 
 @pytest.fixture(scope="module")
 def full_text() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.execute("CREATE VIRTUAL TABLE t USING fts5 (words, tokenize = 'porter unicode61 remove_diacritics 2')")
-    connection.execute("INSERT INTO t VALUES ('some words near 龙井 and not or')")
+    connection.execute("CREATE VIRTUAL TABLE full_text USING fts5 (words, tokenize = 'unicode61 remove_diacritics 0')")
+    connection.execute("INSERT INTO full_text VALUES ('some word near 龙井 and not or')")
     return connection
 
 
 @given(question=st.text() | st.text(alphabet="\"*'()-+^:{}.,\\ANDORNEAR龙井 \0a"))
 def test_no_question_is_a_syntax_error(full_text: sqlite3.Connection, question: str) -> None:
-    if expression := full_text_query(question):
-        full_text.execute("SELECT rowid FROM t WHERE t MATCH ?", (expression,)).fetchall()
+    look_up(full_text, asked_words(question))
 
 
 def test_a_question_of_thousands_of_words(full_text: sqlite3.Connection) -> None:
-    expression = full_text_query(" ".join(f"word{number}" for number in range(5000)) + " 龙井")
-    assert full_text.execute("SELECT rowid FROM t WHERE t MATCH ?", (expression,)).fetchall() == [(1,)]
+    asked = look_up(full_text, asked_words(" ".join(f"word{number}" for number in range(5000)) + " 龙井"))
+    assert len(asked) == 5001
+    assert asked[0] == AskedWord("龙井", 1)

@@ -1,0 +1,65 @@
+"""A question and passages -> how well each answers it, by a cross-encoder in the layout of sentence-transformers.
+
+A cross-encoder reads question and passage together, which is slower than comparing vectors and more exact. Not
+supported: models that bring their own code. No such model is in the catalogue yet; one is named by its folder.
+"""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from base_models.errors import ModelError
+
+if TYPE_CHECKING:
+    from sentence_transformers import CrossEncoder
+
+BATCH = 16
+
+
+class Reranker:
+    """A cross-encoder in memory. Its method may be called from several threads; they take turns."""
+
+    def __init__(self, name: str, model: "CrossEncoder") -> None:
+        self.name = name
+        self._model = model
+        self._lock = threading.Lock()
+
+    def scores(self, question: str, texts: Sequence[str]) -> list[float]:
+        """One score a text, higher where it answers the question better; comparable for one question only."""
+        if not texts:
+            return []
+        with self._lock:
+            predicted = self._model.predict(
+                [(question, text) for text in texts], batch_size=BATCH, show_progress_bar=False
+            )
+        return [float(score) for score in predicted]
+
+
+def load_reranker(folder: str | Path, device: str = "auto") -> Reranker:
+    """Load a cross-encoder with one output from a folder; ``device`` "auto" takes cuda, then mps, then cpu."""
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    from base_models.hardware import choose_device, choose_dtype
+    from base_models.loading import no_bar
+
+    path = Path(folder).expanduser()
+    if not (path / "config.json").is_file() or not list(path.glob("*.safetensors")):
+        raise ModelError(
+            f"{folder} is not the folder of a reranker: it has no config.json or no .safetensors file; "
+            "save a cross-encoder there, or leave retrieval.reranker empty in domain.toml."
+        )
+    device = choose_device(device)
+    dtype = choose_dtype("auto", device) if device == "cpu" else torch.float32
+    with no_bar():
+        model = CrossEncoder(
+            str(path),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": dtype, "use_safetensors": True},
+        )
+    if model.num_labels != 1:
+        raise ModelError(f"{folder} gives {model.num_labels} figures for a passage, but a reranker gives one.")
+    return Reranker(str(folder), model)

@@ -1,0 +1,113 @@
+"""Search by words: SQLite's FTS5 finds passages, BM25 weighs them.
+
+FTS5 ranks only what it matches, and takes a second for words that half of a million passages hold. So it finds
+candidates by the rarest words of a question, as many as its :data:`POSTINGS` allow, and all candidates, also those that
+were found by meaning, are weighed here by all words (Robertson and Zaragoza 2009, "The Probabilistic Relevance
+Framework: BM25 and Beyond", with the inverse document frequency of Lucene, which is never negative).
+"""
+
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from indexes.filters import Filter
+from indexes.language import is_beginning
+from indexes.storage import read_built_with
+
+POSTINGS = 50_000
+"""How many occurrences FTS5 may rank for one question; words beyond that only weigh candidates."""
+
+K1 = 1.2
+B = 0.75
+
+
+@dataclass(frozen=True)
+class AskedWord:
+    """A word of a question, and how many passages hold it."""
+
+    word: str
+    passages: int
+
+    @property
+    def expression(self) -> str:
+        """For FTS5; words hold letters and digits only, and quoted no question is a syntax error."""
+        return f'"{self.word}"*' if is_beginning(self.word) else f'"{self.word}"'
+
+    def occurrences(self, held: Counter[str]) -> int:
+        """How often it stands among counted words."""
+        if is_beginning(self.word):
+            return sum(count for other, count in held.items() if other.startswith(self.word))
+        return held[self.word]
+
+
+def look_up(connection: sqlite3.Connection, words: Sequence[str]) -> list[AskedWord]:
+    """The words with how many passages hold each, the rarest first; those that none holds at the end."""
+    asked = []
+    for word in words:
+        (count,) = connection.execute(
+            "SELECT count(*) FROM full_text WHERE full_text MATCH ?", (AskedWord(word, 0).expression,)
+        ).fetchone()
+        asked.append(AskedWord(word, count))
+    return sorted(asked, key=lambda word: (word.passages == 0, word.passages))
+
+
+def full_text_candidates(
+    connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter
+) -> list[int]:
+    """Ids of passages that hold the rarest of the asked words, at most about ``count``, the best first.
+
+    Where even the rarest word is beyond :data:`POSTINGS`, any passages that hold all words come first: a word that so
+    many hold tells little about any.
+    """
+    known = [word for word in asked if word.passages]
+    if not known:
+        return []
+    chosen, postings = known[:1], known[0].passages
+    for word in known[1:]:
+        postings += word.passages
+        if postings > POSTINGS:
+            break
+        chosen.append(word)
+    if known[0].passages > POSTINGS:
+        together = " AND ".join(word.expression for word in known)
+        found = _matching(connection, together, count, among, ranked=False)
+        return found or _matching(connection, known[0].expression, count, among, ranked=False)
+    # what was left out weighs in afterwards, so more are taken than are asked for
+    margin = 1 if len(chosen) == len(known) else 4
+    return _matching(connection, " OR ".join(word.expression for word in chosen), margin * count, among, ranked=True)
+
+
+def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> np.ndarray:
+    """Weights of these passages, float32 [len(ids)]; 0 where none of the words occurs."""
+    known = [word for word in asked if word.passages]
+    scores = np.zeros(len(ids), np.float32)
+    if not known or not ids:
+        return scores
+    (total,) = connection.execute("SELECT count(*) FROM passages WHERE same_as IS NULL").fetchone()
+    mean_length = max(1, read_built_with(connection)["words"]) / max(1, total)
+    rows = dict(
+        connection.execute(f"SELECT rowid, words FROM full_text WHERE rowid IN ({','.join(map(str, ids))})").fetchall()
+    )
+    weights = [math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5)) for word in known]
+    for position, passage in enumerate(ids):
+        words = rows[passage].split(" ")
+        held = Counter(words)
+        length = K1 * (1 - B + B * len(words) / mean_length)
+        for word, weight in zip(known, weights, strict=True):
+            occurrences = word.occurrences(held)
+            scores[position] += weight * occurrences * (K1 + 1) / (occurrences + length)
+    return scores
+
+
+def _matching(connection: sqlite3.Connection, expression: str, count: int, among: Filter, ranked: bool) -> list[int]:
+    """``ORDER BY rank`` weighs all that match; without, the first ones found are taken."""
+    joined, conditions, parameters = among.sql()
+    where = " AND ".join(["full_text MATCH ?", *conditions])
+    join = f"JOIN passages p ON p.id = full_text.rowid {joined}" if among else ""
+    order = "ORDER BY rank" if ranked else ""
+    sql = f"SELECT full_text.rowid FROM full_text {join} WHERE {where} {order} LIMIT ?"
+    return [row[0] for row in connection.execute(sql, (expression, *parameters, count))]

@@ -1,0 +1,76 @@
+"""Texts that a program gives to an index, beside the files of its folder: each with an id of the caller's and metadata.
+
+They are split, embedded and searched like files. A text of an id that is there already replaces it; an update of the
+folder leaves them alone, a rebuild takes them over.
+"""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from domain import is_text
+from indexes.errors import IndexingError
+from indexes.ingest import Divided, Tools, divide, embed_and_store
+from indexes.readers import read_document
+from indexes.storage import transaction
+from indexes.writing import Record, Writer
+
+
+@dataclass(frozen=True)
+class GivenText:
+    """One text with its id and metadata (JSON values)."""
+
+    id: str
+    text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+def add_given(connection: sqlite3.Connection, texts: Sequence[GivenText], tools: Tools) -> None:
+    """Store the texts, one transaction each; :class:`IndexingError` for one that cannot be kept, before any is."""
+    group = [_divided(text, tools) for text in {text.id: text for text in texts}.values()]
+    embed_and_store(connection, group, tools, lambda _share: None)
+
+
+def delete_given(connection: sqlite3.Connection, ids: Sequence[str], tools: Tools) -> int:
+    """Remove these texts, all in one transaction; return how many there were. An id that is not there is no error."""
+    writer = Writer(connection, tools.dictionary)
+    with transaction(connection):
+        found = [row[0] for id_ in set(ids) for row in connection.execute(_ID_OF_GIVEN, (id_,))]
+        for document_id in found:
+            writer.forget(document_id)
+    writer.erase_traces()
+    return len(found)
+
+
+def read_given(connection: sqlite3.Connection, ids: Sequence[str] | None = None) -> list[GivenText]:
+    """The texts with these ids, in their order, those that are not there left out; all of them without ids."""
+    columns = "SELECT path, text, metadata FROM documents WHERE given = 1"
+    if ids is None:
+        rows = connection.execute(f"{columns} ORDER BY id").fetchall()
+    else:
+        rows = [row for id_ in ids for row in connection.execute(f"{columns} AND path = ?", (id_,))]
+    return [GivenText(id_, text, json.loads(metadata)) for id_, text, metadata in rows]
+
+
+_ID_OF_GIVEN = "SELECT id FROM documents WHERE given = 1 AND path = ?"
+
+
+def _divided(given: GivenText, tools: Tools) -> Divided:
+    if not (is_text(given.text) and is_text(given.id) and given.id):
+        raise IndexingError(
+            f"the text {given.id!r} or its id is not valid text: it is empty or holds half a character."
+        )
+    try:
+        metadata = json.dumps(dict(given.metadata), ensure_ascii=False)
+        json.dumps(metadata).encode()
+    except (TypeError, ValueError) as error:
+        raise IndexingError(f"the metadata of the text {given.id!r} is not JSON: {error}.") from None
+    document = read_document("given.txt", given.text.encode())
+    sha256 = hashlib.sha256(given.text.encode()).hexdigest()
+    return divide(
+        Record(given.id, True, len(given.text.encode()), -1, time.time_ns(), sha256, metadata), document, tools
+    )

@@ -1,0 +1,110 @@
+"""A document that was read becomes passages with vectors in the tables: what a folder and a program's texts share."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from indexes.errors import IndexingError
+from indexes.language import Dictionary
+from indexes.migrations import embedding_key
+from indexes.quality import checked
+from indexes.readers import Extracted
+from indexes.splitting import Piece, split
+from indexes.storage import BuiltWith, read_built_with, save_built_with, transaction
+from indexes.writing import Record, Writer, stored_vectors
+
+if TYPE_CHECKING:
+    from base_models import Embedder
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What passages and vectors are made with."""
+
+    built_with: BuiltWith
+    dictionary: Dictionary
+    embedder: "Callable[[], Embedder]"
+    """Called only when something must be embedded."""
+    old: sqlite3.Connection | None = None
+    """Another index with vectors of the same embedder, which need not be computed again."""
+
+
+@dataclass(frozen=True)
+class Divided:
+    """A document in passages, which wait for their vectors."""
+
+    record: Record
+    document: Extracted
+    pieces: list[Piece]
+
+
+def divide(record: Record, document: Extracted, tools: Tools) -> Divided:
+    """Raises :class:`IndexingError` where the text is garbled."""
+    document = checked(document)
+    pieces: list[Piece] = []
+    if document.blocks:
+        embedder = tools.embedder()
+        pieces = split(document, embedder.token_offsets, tools.built_with.passage_tokens, embedder.max_tokens)
+    return Divided(record, document, pieces)
+
+
+def embed_and_store(
+    connection: sqlite3.Connection, group: Sequence[Divided], tools: Tools, advance: Callable[[float], object]
+) -> None:
+    """One call of the embedder for all passages whose text was never embedded; then one transaction a document.
+
+    A document of the same path that is stored is replaced. ``advance`` is told which share of the texts is embedded.
+    """
+    texts = {embedding_key(piece.embedded): piece.embedded for divided in group for piece in divided.pieces}
+    vectors = stored_vectors(connection, texts)
+    if tools.old:
+        vectors |= stored_vectors(tools.old, texts.keys() - vectors.keys())
+    new = [key for key in texts if key not in vectors]
+    if new:
+        done = 0
+
+        def count(newly: int) -> None:
+            nonlocal done
+            done += newly
+            advance(done / len(new))
+
+        rows = tools.embedder().encode_passages([texts[key] for key in new], count)
+        vectors |= {key: row.tobytes() for key, row in zip(new, np.asarray(rows, np.float32), strict=True)}
+    writer = Writer(connection, tools.dictionary)
+    for divided in group:
+        rows_of_document = [vectors[embedding_key(piece.embedded)] for piece in divided.pieces]
+        with transaction(connection):
+            stored = connection.execute(
+                "SELECT id FROM documents WHERE given = ? AND path = ?", (divided.record.given, divided.record.path)
+            ).fetchone()
+            if stored:
+                writer.forget(stored[0])
+            writer.store(divided.record, divided.document, divided.pieces, rows_of_document)
+
+
+def difference(stored: dict[str, object], now: BuiltWith) -> str:
+    """Why an index that was built with ``stored`` cannot be used now, as a clause; empty when it can."""
+    if stored["fingerprint"] != now.fingerprint:
+        if stored["embedder"] != now.embedder:
+            return f"was made with the embedder {stored['embedder']}, but domain.toml names {now.embedder}"
+        return f"was made with other weights of the embedder {now.embedder}"
+    if stored["passage_tokens"] != now.passage_tokens:
+        return f"was made with passage_tokens = {stored['passage_tokens']}, but domain.toml says {now.passage_tokens}"
+    if (stored["splitter"], stored["segmenter"]) != (now.splitter, now.segmenter):
+        return "was made by another version of Lorewright, which divided texts differently"
+    if stored.get("dictionary", "") != now.dictionary:
+        return "was made with other words in dictionary.txt"
+    return ""
+
+
+def prepare(connection: sqlite3.Connection, tools: Tools, command: str) -> None:
+    """Note what an empty index is built with; raises :class:`IndexingError` where another one was built otherwise."""
+    stored = read_built_with(connection)
+    if connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None:
+        with transaction(connection):
+            save_built_with(connection, tools.built_with)
+    elif why := difference(stored, tools.built_with):
+        raise IndexingError(f"The index {why}. Make it again with: {command} --rebuild")

@@ -1,0 +1,102 @@
+"""A passage as the other rooms see it, and how it is read from the tables."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from indexes.errors import IndexingError
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document, with its place in it; scores are 0.0 where they were not computed."""
+
+    id: int
+    """Never used for another passage, also after this one is gone."""
+    text: str
+    document: str
+    """Path under ``documents/``, with ``/`` on every system; of a text that a program gave its id."""
+    headings: tuple[str, ...]
+    """The titles above it, the outermost first; of a passage amid a long table also the table's header row."""
+    page: int | None
+    """Page of a PDF or a scan, from 1."""
+    line: int
+    """Line of the document's text on which it begins, from 1; for plain text and Markdown the file's own line."""
+    start: int
+    end: int
+    """``Index.text(document)[start:end] == text``."""
+    score: float = 0.0
+    """What the ranking went by: higher is better, comparable within one question only."""
+    dense_score: float = 0.0
+    """Cosine of question and passage."""
+    full_text_score: float = 0.0
+    """BM25 over words; 0.0 when no word of the question occurs."""
+    slide: int | None = None
+    """Slide of a presentation, from 1."""
+    sheet: str = ""
+    """Sheet of a workbook."""
+    also: tuple[str, ...] = ()
+    """Where else the same is said: each a document and the place in it."""
+    rerank_score: float | None = None
+    """What the reranker gave, if one is at work: higher is better."""
+
+    @property
+    def place(self) -> str:
+        """Where in the document, for people: ``"LoRA › Rank"``, ``"page 3"``, ``"slide 2"`` or ``"line 12"``."""
+        return place(self.headings, self.page, self.slide, self.sheet, self.line)
+
+
+def place(headings: Sequence[str], page: int | None, slide: int | None, sheet: str, line: int) -> str:
+    """What :attr:`Passage.place` says."""
+    parts = [" › ".join(headings)] if headings else []
+    parts += [f"sheet {sheet}"] if sheet and sheet not in headings else []
+    parts += [f"page {page}"] if page else []
+    parts += [f"slide {slide}"] if slide else []
+    return ", ".join(parts) or f"line {line}"
+
+
+def read_passages(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Passage]:
+    """The stored passages with these ids, in their order; those that are gone are left out."""
+    chosen = ",".join(str(int(id_)) for id_ in ids)
+    rows = connection.execute(
+        "SELECT p.id, p.text, path, headings, page, line, start, end, slide, sheet FROM passages p "
+        f"JOIN documents d ON d.id = document_id WHERE p.id IN ({chosen})"
+    )
+    found = {}
+    for id_, text, path, headings, page, line, start, end, slide, sheet in rows:
+        titles = tuple(json.loads(headings))
+        found[id_] = Passage(id_, text, path, titles, page, line, start, end, slide=slide, sheet=sheet)
+    others: dict[int, list[str]] = {}
+    for same_as, path, headings, page, slide, sheet, line in connection.execute(
+        "SELECT same_as, path, headings, page, slide, sheet, line FROM passages p "
+        f"JOIN documents d ON d.id = document_id WHERE same_as IN ({chosen}) ORDER BY p.id"
+    ):
+        others.setdefault(same_as, []).append(f"{path}, {place(json.loads(headings), page, slide, sheet, line)}")
+    for id_, places in others.items():
+        found[id_] = replace(found[id_], also=tuple(places))
+    return [found[id_] for id_ in ids if id_ in found]
+
+
+def read_passage(connection: sqlite3.Connection, passage_id: int) -> Passage:
+    """One stored passage; raises :class:`IndexingError` when there is none with this id."""
+    found = read_passages(connection, [passage_id])
+    if not found:
+        raise IndexingError(f"Passage {passage_id} is not in the index, or not any more.")
+    return found[0]
+
+
+def read_neighbours(connection: sqlite3.Connection, passage_id: int, before: int, after: int) -> list[Passage]:
+    """A passage between those that stand before and after it in its document, in the order of the text."""
+    read_passage(connection, passage_id)
+    here = "SELECT document_id, start FROM passages WHERE id = ?"
+    ids = [passage_id]
+    for sign, order, count in (("<", "DESC", before), (">", "ASC", after)):
+        rows = connection.execute(
+            f"SELECT p.id FROM passages p JOIN ({here}) h ON p.document_id = h.document_id "
+            f"WHERE p.start {sign} h.start ORDER BY p.start {order} LIMIT ?",
+            (passage_id, count),
+        )
+        near = [row[0] for row in rows]
+        ids = [*reversed(near), *ids] if sign == "<" else [*ids, *near]
+    return read_passages(connection, ids)

@@ -1,0 +1,62 @@
+"""Text that is no text is found at the door: it is said, and not indexed as noise."""
+
+import re
+from dataclasses import replace
+
+from indexes.errors import IndexingError
+from indexes.readers import Extracted
+
+_NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]|锟斤拷|烫烫烫|\\(cid:\\d+\\)")
+_MISREAD = re.compile("[\u00c2-\u00f4][\u0080-\u00bf\u20ac\u2018-\u2026\u0152-\u0192\u02c6\u02dc]+")
+"""A byte of UTF-8 that begins a character and those that go on with it, read as Windows-1252: Ã©, â€™, ä¸\u00ad."""
+_LATIN = re.compile("[A-Za-z\u00c0-\u00ff]")
+_VOWEL = re.compile(
+    "[aeiouy\u00c0-\u00c6\u00c8-\u00cf\u00d2-\u00d6\u00d8-\u00dd\u00e0-\u00e6\u00e8-\u00ef\u00f2-\u00ff]", re.I
+)
+_CHINESE = re.compile("[\u4e00-\u9fff]")
+
+FEWEST_LETTERS = 200
+"""Of fewer letters nothing is said by counting them."""
+
+
+def checked(document: Extracted) -> Extracted:
+    """The document without blocks that are garbled, which its warning then tells.
+
+    Raises :class:`IndexingError` where nothing else is left. Letters are only counted where a font says what they are:
+    in a PDF. There a wrong table gives whole pages of letters that stand for others.
+    """
+    texts = [document.text[block.start : block.end] for block in document.blocks]
+    sound = [block for block, text in zip(document.blocks, texts, strict=True) if not is_garbled(text)]
+    if document.blocks and not sound:
+        raise IndexingError("is garbled: its characters stand for none; save or convert it anew")
+    if document.format == "pdf" and is_enciphered("\n".join(texts)):
+        raise IndexingError(
+            "is garbled: its fonts say wrongly which letters they show; print it to a new PDF, or run OCR"
+        )
+    if len(sound) == len(texts):
+        return document
+    left_out = f"{len(texts) - len(sound)} of its {len(texts)} paragraphs are garbled and were left out"
+    return replace(document, blocks=sound, warning="; ".join(filter(None, [document.warning, left_out])))
+
+
+def is_garbled(text: str) -> bool:
+    """Whether more than a tenth of the characters stand for none: private ones, control characters, misread bytes."""
+    noise = sum(len(match) for pattern in (_NOT_TEXT, _MISREAD) for match in pattern.findall(text))
+    return 10 * noise > len(text)
+
+
+def is_enciphered(text: str) -> bool:
+    """Whether letters stand for other letters: hardly a vowel in Latin script, hardly a common character in Chinese.
+
+    Of the letters of European languages a third to a half are vowels, of the characters of a Chinese text nine in ten
+    are among the 3,755 of GB 2312's or the 5,401 of Big5's first level. Half of that is taken as the limit.
+    """
+    latin, chinese = _LATIN.findall(text), _CHINESE.findall(text)
+    if len(latin) >= FEWEST_LETTERS and len(_VOWEL.findall(text)) < 0.2 * len(latin):
+        return True
+    return len(chinese) >= FEWEST_LETTERS and sum(map(_is_common, chinese)) < 0.45 * len(chinese)
+
+
+def _is_common(character: str) -> bool:
+    simplified, traditional = character.encode("gb2312", "ignore"), character.encode("big5", "ignore")
+    return b"\xb0\xa1" <= simplified <= b"\xd7\xf9" or b"\xa4\x40" <= traditional <= b"\xc6\x7e"

@@ -1,0 +1,139 @@
+"""Documents into the tables and out of them. Every function here is called inside a transaction of the only writer."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from indexes.duplicates import find_same, sketch
+from indexes.language import Dictionary, indexed_words, language_of, words_of
+from indexes.migrations import embedding_key
+from indexes.readers import Extracted
+from indexes.splitting import Piece
+from indexes.storage import read_built_with, save_built_with, transaction
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is stored of a document beside its content."""
+
+    path: str
+    """Under ``documents/``; of a given text its id."""
+    given: bool
+    """A text that a program gave, not a file of the folder: an update of the folder leaves it alone."""
+    size: int
+    mtime_ns: int
+    """What a later update compares with the file's; -1 when the file is to be looked at again in any case."""
+    modified_ns: int
+    """When the document was last changed, for filters by date."""
+    sha256: str
+    metadata: str = "{}"
+
+
+class Writer:
+    """Stores and removes documents through one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, dictionary: Dictionary) -> None:
+        self.connection = connection
+        self.dictionary = dictionary
+
+    def store(self, record: Record, document: Extracted, pieces: Sequence[Piece], vectors: Sequence[bytes]) -> int:
+        """Add a document with its passages; return how many of them were there already, in it or in another."""
+        document_id = self.connection.execute(
+            "INSERT INTO documents (path, given, size, mtime_ns, modified_ns, sha256, metadata, format, needs_ocr, "
+            "warning, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(record.path, record.given, record.size, record.mtime_ns, record.modified_ns, record.sha256),
+                *(record.metadata, document.format, document.needs_ocr, document.warning, document.text),
+            ),
+        ).lastrowid
+        line, counted, repeated = 1, 0, 0
+        for piece, vector in zip(pieces, vectors, strict=True):
+            line, counted = line + document.text.count("\n", counted, piece.start), piece.start
+            headings = json.dumps(piece.headings, ensure_ascii=False)
+            text = document.text[piece.start : piece.end]
+            same_as = find_same(self.connection, headings, words_of(text))
+            passage = self.connection.execute(
+                "INSERT INTO passages (document_id, start, end, line, page, slide, sheet, headings, language, text, "
+                "key, same_as) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    *(document_id, piece.start, piece.end, line, piece.page, piece.slide, piece.sheet, headings),
+                    *(language_of(text), text, embedding_key(piece.embedded), same_as),
+                ),
+            ).lastrowid
+            assert passage is not None
+            self.connection.execute("INSERT INTO vectors (passage_id, vector) VALUES (?, ?)", (passage, vector))
+            if same_as is None:
+                self._make_searchable(passage, headings, text)
+            else:
+                repeated += 1
+        self.next_generation()
+        return repeated
+
+    def forget(self, document_id: int) -> None:
+        """Remove a document; where a passage of it stood for others, one of those takes its place."""
+        here = "SELECT id FROM passages WHERE document_id = ?"
+        heirs = self.connection.execute(
+            f"SELECT same_as, min(id) FROM passages WHERE same_as IN ({here}) AND document_id != ? GROUP BY same_as",
+            (document_id, document_id),
+        ).fetchall()
+        kept = f"{here} AND same_as IS NULL"
+        words = self.connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({kept})", (document_id,))
+        self._count_words(-sum(row[0].count(" ") + 1 for row in words if row[0]))
+        self.connection.execute(f"DELETE FROM full_text WHERE rowid IN ({kept})", (document_id,))
+        self.connection.execute(f"DELETE FROM sketches WHERE passage_id IN ({here})", (document_id,))
+        self.connection.execute(f"DELETE FROM vectors WHERE passage_id IN ({here})", (document_id,))
+        for gone, heir in heirs:
+            self.connection.execute("UPDATE passages SET same_as = ? WHERE same_as = ?", (heir, gone))
+            self.connection.execute("UPDATE passages SET same_as = NULL WHERE id = ?", (heir,))
+            headings, text = self.connection.execute(
+                "SELECT headings, text FROM passages WHERE id = ?", (heir,)
+            ).fetchone()
+            self._make_searchable(heir, headings, text)
+        self.connection.execute("UPDATE passages SET same_as = NULL WHERE document_id = ?", (document_id,))
+        self.connection.execute("DELETE FROM passages WHERE document_id = ?", (document_id,))
+        self.connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
+        self.next_generation(traces=True)
+
+    def next_generation(self, traces: bool = False) -> None:
+        """Count one change; ``traces``: something was removed, of which the file may still hold remains."""
+        generation = read_built_with(self.connection)["generation"] + 1
+        save_built_with(self.connection, {"generation": generation} | ({"traces": True} if traces else {}))
+
+    def erase_traces(self) -> None:
+        """Overwrite what the full-text segments and the write-ahead log still hold of removed documents.
+
+        This opens a transaction of its own.
+        """
+        if read_built_with(self.connection).get("traces"):
+            self.connection.execute("INSERT INTO full_text (full_text) VALUES ('optimize')")
+            (busy, *_) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:  # a reader still needs the log: the next update tries again
+                with transaction(self.connection):
+                    save_built_with(self.connection, {"traces": False})
+
+    def _make_searchable(self, passage: int, headings: str, text: str) -> None:
+        titles = json.loads(headings)
+        words = indexed_words("\n\n".join([*titles, text]), self.dictionary)
+        self.connection.execute("INSERT INTO full_text (rowid, words) VALUES (?, ?)", (passage, " ".join(words)))
+        self.connection.executemany(
+            "INSERT INTO sketches (hash, passage_id) VALUES (?, ?)",
+            [(hash_, passage) for hash_ in sketch(words_of(text))],
+        )
+        self._count_words(len(words))
+
+    def _count_words(self, more: int) -> None:
+        """Keep the sum over all rows of full text: BM25 needs their mean length."""
+        save_built_with(self.connection, {"words": read_built_with(self.connection)["words"] + more})
+
+
+def stored_vectors(connection: sqlite3.Connection, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    """By embedding key, the vectors that are known already, of whatever document."""
+    found = {}
+    for key in set(keys):
+        row = connection.execute(
+            "SELECT vector FROM passages JOIN vectors ON passage_id = passages.id WHERE key = ? LIMIT 1", (key,)
+        ).fetchone()
+        if row:
+            found[key] = row[0]
+    return found
