@@ -94,13 +94,19 @@ def index(
     ] = False,
 ) -> None:
     """Read what is new in documents/, forget what is gone."""
-    from assistant.indexing import fetch_pages, update_index
+    from assistant.indexing import update_index
     from assistant.progress import Bars
+    from indexes import IndexingError, fetch_page
 
     if allow_private and not url:
         raise DomainError("--allow-private says which pages --url may fetch; give it a --url.")
-    opened = Domain.open(domain)
-    not_fetched = fetch_pages(opened, url or [], allow_private)
+    opened, not_fetched = Domain.open(domain), False
+    for address in url or []:
+        try:
+            typer.echo(f"{address} is now {fetch_page(address, opened.documents, allow_private)}")
+        except IndexingError as error:
+            typer.echo(error, err=True)
+            not_fetched = True
     with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
         report = update_index(opened, rebuild, bars.update)
     typer.echo(
@@ -111,8 +117,6 @@ def index(
         typer.echo(f"partly read: {document}: {reason}", err=True)
     for document, reason in report.failed:
         typer.echo(f"not read: {document}: {reason}", err=True)
-    for sentence in not_fetched:
-        typer.echo(f"not fetched: {sentence}", err=True)
     if report.failed or not_fetched:
         raise typer.Exit(3)
 

@@ -4,18 +4,7 @@ from collections.abc import Callable
 
 from assistant.refusal import fit_refusal
 from domain import Domain, read_questions
-from indexes import Index, IndexingError, UpdateReport, fetch_page
-
-
-def fetch_pages(domain: Domain, addresses: list[str], allow_private: bool = False) -> list[str]:
-    """Save web pages into the domain's documents; a sentence for each that could not be had, the others are saved."""
-    sentences = []
-    for address in addresses:
-        try:
-            fetch_page(address, domain.documents, allow_private)
-        except IndexingError as error:
-            sentences.append(str(error))
-    return sentences
+from indexes import Index, UpdateReport
 
 
 def update_index(

@@ -87,7 +87,7 @@ def fetch_page(
         why = f"the server did not answer as HTTP asks for ({error})"
     except IndexingError as error:
         why = str(error)
-    raise IndexingError(f"{address} could not be had: {why}.")
+    raise IndexingError(f"{address} was not fetched: {why}.")
 
 
 def _parse(address: str, base: httpx.URL | None = None) -> httpx.URL:
@@ -100,11 +100,8 @@ def _parse(address: str, base: httpx.URL | None = None) -> httpx.URL:
         raise IndexingError("an address of a page must begin with http:// or https://")
     if url.userinfo:
         raise IndexingError("addresses with a user name or password are not fetched; save the page by hand")
-    host = url.raw_host.decode("ascii").removesuffix(".")
-    if (
-        not re.fullmatch(r"[a-z0-9_:][a-z0-9._:-]{0,252}", host)
-        or not 0 < (80 if url.port is None else url.port) < 65536
-    ):
+    host, port = url.raw_host.decode("ascii").removesuffix("."), 80 if url.port is None else url.port
+    if not re.fullmatch(r"[a-z0-9_:][a-z0-9._:-]{0,252}", host) or not 0 < port < 65536:
         raise IndexingError("it does not name a host, or its port is not one")
     place = (f"[{host}]" if ":" in host else host) + (f":{url.port}" if url.port else "")
     return httpx.URL(f"{url.scheme}://{place}{url.raw_path.decode('ascii')}")
@@ -208,7 +205,7 @@ def _save(url: httpx.URL, documents: Path, suffix: str, data: bytes) -> Path:
     host = url.raw_host.decode("ascii").replace(":", "-")[:100]
     path = unicodedata.normalize("NFC", unquote(url.path)).removesuffix(suffix)
     words = "".join(one if unicodedata.category(one)[0] in "LMN" else "-" for one in path)  # letters, marks, numbers
-    words = re.sub("-+", "-", words).encode()[:120].decode(errors="ignore").strip("-") or "index"
+    words = re.sub("-+", "-", words).strip("-").encode()[:120].decode(errors="ignore") or "index"
     stem = f"{words}-{hashlib.sha256(str(url).encode()).hexdigest()[:8]}"
     # Windows keeps con, nul and their like for devices, whatever follows the first dot; a stem has a hash before it.
     folder = documents / "web" / re.sub(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", r"\1_", host)

@@ -1,4 +1,4 @@
-"""A web page into the documents folder: against a real server on this machine, and against addresses that lead astray."""
+"""A web page into the documents folder: from a real server on this machine, and from addresses that lead astray."""
 
 import gzip
 import hashlib
@@ -28,7 +28,7 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Site(ThreadingHTTPServer):
-    """Answers each path with what a test put there: status, headers and body, or a function that writes to the socket."""
+    """Answers each path with what a test put there: status, headers and body, or a function that writes bytes."""
 
     daemon_threads = True
 
@@ -108,9 +108,9 @@ def refused(fetch: Callable[..., Path], address: str, **more: object) -> str:
         fetch(address, **more)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     said = str(error.value)
-    assert said.startswith(f"{address} could not be had: ")
+    assert said.startswith(f"{address} was not fetched: ")
     assert said.endswith(".")
-    return said.removeprefix(f"{address} could not be had: ").removesuffix(".")
+    return said.removeprefix(f"{address} was not fetched: ").removesuffix(".")
 
 
 # What is saved
@@ -228,7 +228,7 @@ def test_hosts_become_folders_that_every_system_can_hold(site, fetch, names):
         ("Tea.TEST.", "tea.test"),
         ("[::ffff:127.0.0.1]", "--ffff-127.0.0.1"),
     ]:
-        names[host.lower().removesuffix(".")] = names["xn--cl1a.test"] = [["127.0.0.1"]]
+        names[host.lower().removesuffix(".").strip("[]")] = names["xn--cl1a.test"] = [["127.0.0.1"]]
         site.put("/", WATER)
         assert fetch(f"http://{host}:{site.server_port}/").parent.name == folder
 
