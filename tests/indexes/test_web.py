@@ -1,5 +1,6 @@
 """A web page into the documents folder: from a real server on this machine, and from addresses that lead astray."""
 
+import codecs
 import gzip
 import hashlib
 import re
@@ -143,12 +144,14 @@ def test_a_page_is_saved_under_its_host_and_path_with_its_address(site, fetch, t
         ("utf-8", "text/html", ""),
         ("big5", "text/html; charset=big5", ""),
         ("utf-16", "text/html", ""),
+        ("koi8-r", "text/html; charset=koi8-r", '<meta charset="gbk">'),
     ],
 )
-def test_chinese_is_read_in_the_encoding_that_the_server_or_the_page_names(site, fetch, encoding, content_type, meta):
-    text = "沖泡龍井宜用八十度左右的水。" if encoding == "big5" else LONGJING
+def test_a_page_is_read_in_the_encoding_that_the_server_or_the_page_names(site, fetch, encoding, content_type, meta):
+    text = {"big5": "沖泡龍井宜用八十度左右的水。", "koi8-r": "Заваривайте зелёный чай."}.get(encoding, LONGJING)
     page = PAGE.format(text).replace("<head>", f"<head>{meta}")
     path = fetch(site.put("/a", page.encode(encoding), Content_Type=content_type))
+    assert path.read_bytes().startswith(codecs.BOM_UTF8), "browsers would believe the page's meta instead"
     assert text in path.read_text(encoding="utf-8-sig")
     assert text in read_document(path.name, path.read_bytes()).text
 
