@@ -84,13 +84,31 @@ def models() -> None:
 def index(
     domain: DomainFolder,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Read everything again, for another embedder.")] = False,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="First save this web page into documents/web/, anew if it is there; may be repeated."),
+    ] = None,
+    allow_private: Annotated[
+        bool,
+        typer.Option("--allow-private", help="With --url: also pages of this machine and of the local network."),
+    ] = False,
 ) -> None:
     """Read what is new in documents/, forget what is gone."""
     from assistant.indexing import update_index
     from assistant.progress import Bars
+    from indexes import IndexingError, fetch_page
 
+    if allow_private and not url:
+        raise DomainError("--allow-private says which pages --url may fetch; give it a --url.")
+    opened, not_fetched = Domain.open(domain), False
+    for address in url or []:
+        try:
+            typer.echo(f"{address} is now {fetch_page(address, opened.documents, allow_private)}")
+        except IndexingError as error:
+            typer.echo(error, err=True)
+            not_fetched = True
     with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
-        report = update_index(Domain.open(domain), rebuild, bars.update)
+        report = update_index(opened, rebuild, bars.update)
     typer.echo(
         f"{domain}: {len(report.added)} added, {len(report.changed)} changed, {len(report.deleted)} deleted, "
         f"{len(report.unchanged)} unchanged; {report.passages} passages."
@@ -99,7 +117,7 @@ def index(
         typer.echo(f"partly read: {document}: {reason}", err=True)
     for document, reason in report.failed:
         typer.echo(f"not read: {document}: {reason}", err=True)
-    if report.failed:
+    if report.failed or not_fetched:
         raise typer.Exit(3)
 
 

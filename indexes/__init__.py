@@ -13,6 +13,7 @@ from indexes.index import Index
 from indexes.language import language_of, sentences_of, words_of
 from indexes.passages import Passage
 from indexes.update import UpdateReport
+from indexes.web import fetch_page
 
 __all__ = [
     "Evidence",
@@ -22,6 +23,7 @@ __all__ = [
     "IndexingError",
     "Passage",
     "UpdateReport",
+    "fetch_page",
     "language_of",
     "sentences_of",
     "words_of",

@@ -1,0 +1,216 @@
+"""One web page into the documents folder: fetched safely, saved as ``documents/web/HOST/NAME``, indexed like any file.
+
+Only http and https, any port; no user names, cookies, Referer or proxy. Redirects are followed here, each through all
+checks again. Where a connection may go, and for how long, is decided in guarded_network.py; how many bytes, here.
+
+Not supported, with intent: scripts, frames, pictures, ``<meta http-equiv=refresh>``, pages behind a login.
+"""
+
+import gzip
+import hashlib
+import io
+import re
+import time
+import unicodedata
+import zlib
+from email.message import Message
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+from urllib.parse import unquote
+
+import httpcore
+import httpx
+from bs4.dammit import EncodingDetector
+
+from domain import whole_file
+from indexes.errors import IndexingError
+from indexes.guarded_network import GuardedNetwork
+from indexes.readers import FORMATS
+from indexes.readers.encodings import decode
+
+MAX_SECONDS = 30.0
+MAX_BYTES = 20_000_000
+MAX_REDIRECTS = 5
+_REDIRECTS = {301, 302, 303, 307, 308}
+
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_SUFFIXES = {
+    "text/html": ".html",
+    "application/xhtml+xml": ".html",
+    "text/plain": ".txt",
+    "text/markdown": ".md",
+    "text/csv": ".csv",
+    "application/pdf": ".pdf",
+    "application/epub+zip": ".epub",
+    f"{_OFFICE}.wordprocessingml.document": ".docx",
+    f"{_OFFICE}.presentationml.presentation": ".pptx",
+    f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
+}
+"""Media type to suffix; only those that a reader knows (``FORMATS``) are taken."""
+_VAGUE = {"", "application/octet-stream", "application/zip", "text/plain"}
+"""Media types that servers send when they do not know better; the address's own suffix tells more."""
+_TEXT = {"html", "markdown", "plain"}
+
+
+class _Answer(NamedTuple):
+    media: str
+    """Media type such as ``text/html``; empty where the server names none."""
+    charset: str | None
+    data: bytes
+
+
+def fetch_page(
+    address: str,
+    documents: Path,
+    allow_private: bool = False,
+    seconds: float = MAX_SECONDS,
+    max_bytes: int = MAX_BYTES,
+) -> Path:
+    """Fetch the page at ``address`` and save it under ``documents/web/``; the file of an earlier fetch is replaced.
+
+    ``allow_private`` also permits this machine and the local network, for an intranet's wiki, but never link-local
+    addresses nor a redirect from the internet to private ones.
+
+    Raises :class:`IndexingError`, a sentence that begins with the address.
+    """
+    try:
+        url = _parse(address)
+        answer = _fetch(url, allow_private, seconds, max_bytes)
+        suffix = _suffix(url, answer)
+        return _save(url, documents, suffix, _saved_form(url, suffix, answer))
+    except httpcore.TimeoutException:
+        why = f"it took longer than {seconds:g} seconds; try again later, or save it by hand into {documents}"
+    except httpcore.ConnectError as error:
+        why = f"no connection could be made ({error})"
+    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
+        why = f"the server did not answer as HTTP asks for ({error})"
+    except IndexingError as error:
+        why = str(error)
+    raise IndexingError(f"{address} was not fetched: {why}.")
+
+
+def _parse(address: str, base: httpx.URL | None = None) -> httpx.URL:
+    """The address in one spelling: punycode, percent-encoding, no default port, no fragment, no dot after the host."""
+    try:
+        url = base.join(address) if base else httpx.URL(address.strip())
+    except httpx.InvalidURL as error:
+        raise IndexingError(f"it is not a valid address ({str(error).rstrip('.')})") from None
+    if url.scheme not in ("http", "https"):
+        raise IndexingError("an address of a page must begin with http:// or https://")
+    if url.userinfo:
+        raise IndexingError("addresses with a user name or password are not fetched; save the page by hand")
+    host, port = url.raw_host.decode("ascii").removesuffix("."), 80 if url.port is None else url.port
+    if not re.fullmatch(r"[a-z0-9_:][a-z0-9._:-]{0,252}", host) or not 0 < port < 65536:
+        raise IndexingError("it does not name a host, or its port is not one")
+    place = (f"[{host}]" if ":" in host else host) + (f":{url.port}" if url.port else "")
+    return httpx.URL(f"{url.scheme}://{place}{url.raw_path.decode('ascii')}")
+
+
+def _fetch(url: httpx.URL, allow_private: bool, seconds: float, max_bytes: int) -> _Answer:
+    """The page, after at most five redirects. From a public address none leads to a private one."""
+    deadline = time.monotonic() + seconds
+    for _ in range(MAX_REDIRECTS + 1):
+        tls = httpx.create_ssl_context() if url.scheme == "https" else None  # trusts certifi's list, or SSL_CERT_FILE
+        network = GuardedNetwork(allow_private, deadline)
+        target = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        headers: dict[bytes | str, bytes | str] = {
+            "Host": url.netloc.decode("ascii"),
+            "User-Agent": f"Lorewright/{version('lorewright')}",
+            "Accept": "text/html, application/xhtml+xml, text/*;q=0.9, */*;q=0.5",
+            "Accept-Encoding": "gzip",
+            "Connection": "close",
+        }
+        with (
+            httpcore.ConnectionPool(ssl_context=tls, network_backend=network) as pool,
+            pool.stream("GET", target, headers=headers) as response,
+        ):
+            received = Message()
+            for name, value in response.headers:
+                received[name.decode("latin-1")] = value.decode("utf-8", errors="replace")
+            if response.status == 200:
+                media = received.get_content_type() if received["Content-Type"] else ""
+                data = _body(response, received["Content-Encoding"] or "", max_bytes)
+                return _Answer(media, received.get_content_charset(), data)
+            if response.status not in _REDIRECTS or not received["Location"]:
+                raise IndexingError(f"the server answered with status {response.status}; look at it in a browser")
+        try:
+            following = _parse(received["Location"], url)
+        except IndexingError as error:
+            raise IndexingError(f"it leads on to {received['Location']!r}, and {error}") from None
+        if url.scheme == "https" and following.scheme == "http":
+            raise IndexingError(f"it leads on from https to {following} without encryption")
+        url, allow_private = following, allow_private and network.private
+    raise IndexingError(f"it leads on more than {MAX_REDIRECTS} times")
+
+
+def _body(response: httpcore.Response, coding: str, max_bytes: int) -> bytes:
+    too_large = IndexingError(f"it is larger than {max_bytes / 1_000_000:g} MB")
+    packed = bytearray()
+    for piece in response.iter_stream():
+        packed += piece
+        if len(packed) > max_bytes:
+            raise too_large
+    if coding.lower() in ("", "identity"):
+        return bytes(packed)
+    if coding.lower() not in ("gzip", "x-gzip"):
+        raise IndexingError(f"the server sent it packed as {coding!r}, which was not asked for")
+    try:
+        data = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(max_bytes + 1)  # never unpacks more than this
+    except (OSError, EOFError, zlib.error):
+        raise IndexingError("what the server sent is damaged gzip") from None
+    if len(data) > max_bytes:
+        raise too_large
+    return data
+
+
+def _suffix(url: httpx.URL, answer: _Answer) -> str:
+    own = PurePosixPath(unquote(url.path)).suffix.lower()
+    if answer.data[:1024].lstrip().startswith(b"%PDF-"):
+        return ".pdf"
+    if answer.media in _VAGUE and own and own in FORMATS:
+        return own
+    is_html = re.match(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+)?html\b", answer.data[:1024], re.IGNORECASE)
+    suffix = ".html" if is_html and answer.media in _VAGUE else _SUFFIXES.get(answer.media, "")
+    if suffix and suffix in FORMATS:
+        return suffix
+    raise IndexingError(f"it is of a kind that is not read ({answer.media!r})")
+
+
+def _saved_form(url: httpx.URL, suffix: str, answer: _Answer) -> bytes:
+    """Text as UTF-8, for the header that named its encoding is not saved; HTML with the address in a comment.
+
+    HTML gets a byte order mark, which outweighs what the page says of its encoding. The comment is the one that
+    browsers write. Only a ``>`` could end it, so the address must not hold any.
+    """
+    form = FORMATS[suffix]
+    if form not in _TEXT:
+        return answer.data
+    if form != "html":
+        return _text(answer, answer.charset).encode()
+    text = _text(answer, answer.charset or EncodingDetector.find_declared_encoding(answer.data, is_html=True))
+    shown = str(url).replace(">", "%3E")
+    return f"<!-- saved from url=({len(shown):04d}){shown} -->\n{text}".encode("utf-8-sig")
+
+
+def _text(answer: _Answer, declared: str | None) -> str:
+    try:
+        return decode(answer.data, declared)
+    except IndexingError as error:
+        raise IndexingError(f"it {error}") from None
+
+
+def _save(url: httpx.URL, documents: Path, suffix: str, data: bytes) -> Path:
+    """Write ``web/HOST/WORDS-HASH.suffix``: words for people; the hash of the whole address tells pages apart."""
+    host = url.raw_host.decode("ascii").replace(":", "-")[:100]
+    path = unicodedata.normalize("NFC", unquote(url.path)).removesuffix(suffix)
+    words = "".join(one if unicodedata.category(one)[0] in "LMN" else "-" for one in path)  # letters, marks, numbers
+    words = re.sub("-+", "-", words).strip("-").encode()[:120].decode(errors="ignore") or "index"
+    stem = f"{words}-{hashlib.sha256(str(url).encode()).hexdigest()[:8]}"
+    # Windows keeps con, nul and their like for devices, whatever follows the first dot; a stem has a hash before it.
+    folder = documents / "web" / re.sub(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", r"\1_", host)
+    with whole_file(folder / f"{stem}{suffix}") as partial:
+        partial.write_bytes(data)
+    for other in FORMATS.keys() - {suffix}:
+        (folder / f"{stem}{other}").unlink(missing_ok=True)
+    return folder / f"{stem}{suffix}"
