@@ -35,11 +35,12 @@ def add_given(connection: sqlite3.Connection, texts: Sequence[GivenText], tools:
     embed_and_store(connection, group, tools, lambda _share: None)
 
 
-def delete_given(connection: sqlite3.Connection, ids: Sequence[str], tools: Tools) -> int:
-    """Remove these texts, all in one transaction; return how many there were. An id that is not there is no error."""
+def delete_given(connection: sqlite3.Connection, ids: Sequence[str] | None, tools: Tools) -> int:
+    """Remove these texts, or all, in one transaction; return how many there were. An unknown id is no error."""
     writer = Writer(connection, tools.dictionary)
     with transaction(connection):
-        found = [row[0] for id_ in set(ids) for row in connection.execute(_ID_OF_GIVEN, (id_,))]
+        stored = dict(connection.execute("SELECT path, id FROM documents WHERE given = 1"))
+        found = list(stored.values()) if ids is None else [stored[id_] for id_ in set(ids) & stored.keys()]
         for document_id in found:
             writer.forget(document_id)
     writer.erase_traces()
@@ -54,9 +55,6 @@ def read_given(connection: sqlite3.Connection, ids: Sequence[str] | None = None)
     else:
         rows = [row for id_ in ids for row in connection.execute(f"{columns} AND path = ?", (id_,))]
     return [GivenText(id_, text, json.loads(metadata)) for id_, text, metadata in rows]
-
-
-_ID_OF_GIVEN = "SELECT id FROM documents WHERE given = 1 AND path = ?"
 
 
 def _divided(given: GivenText, tools: Tools) -> Divided:

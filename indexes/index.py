@@ -4,7 +4,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
@@ -20,9 +20,10 @@ from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import Tools, difference, prepare
 from indexes.language import SEGMENTER_VERSION, Dictionary
 from indexes.passages import Passage, read_neighbours, read_passage
+from indexes.rebuilding import rebuild_index
 from indexes.search import Mode, Scores, Search, candidates, search
 from indexes.splitting import SPLITTER_VERSION
-from indexes.storage import BuiltWith, Storage, only_writer, read_built_with, renew, transaction
+from indexes.storage import BuiltWith, Storage, only_writer, read_built_with, transaction
 from indexes.update import Progress, UpdateReport, follow
 from indexes.vectors import VectorCache
 
@@ -88,41 +89,13 @@ class Index:
         report_progress = progress or _silent
         with only_writer(self._writer_lock):
             if rebuild:
-                report = self._rebuild(report_progress)
+                report = rebuild_index(self._storage, self.domain.documents, self._tools(), report_progress)
             else:
                 report = follow(self._storage, self.domain.documents, self._tools(), report_progress)
             with self._storage.reading() as connection:
                 self._vectors.save(connection)
                 if report.passages - report.repeated > FLAT_LIMIT:
                     report = replace(report, search=self._vectors.describe(connection))
-        return report
-
-    def _rebuild(self, progress: Progress) -> UpdateReport:
-        """Make a second index beside the present one, and then its content that of the present one.
-
-        Texts that a program gave are taken over, and vectors of what was embedded before, where the old index can still
-        be read.
-        """
-        tools = self._tools()
-        fresh = Storage(self.domain.index / "rebuilding.sqlite", f"{self._storage.command} --rebuild")
-        if fresh.exists() and (not fresh.is_sound() or _differs(fresh, tools.built_with)):
-            fresh.erase()
-        with fresh.writing() as connection, transaction(connection):
-            renew(connection)
-        with ExitStack() as stack:
-            given = []
-            with suppress(IndexingError):  # there is no old index, or it cannot be read: all is made from the documents
-                old = stack.enter_context(self._storage.reading(old=True))
-                given = read_given(old)
-                if read_built_with(old).get("fingerprint") == tools.built_with.fingerprint:
-                    tools = replace(tools, old=old)
-            if given:
-                with fresh.writing() as connection:
-                    prepare(connection, tools, fresh.command)
-                    add_given(connection, given, tools)
-            report = follow(fresh, self.domain.documents, tools, progress)
-        self._storage.replace_by(fresh)
-        fresh.erase()
         return report
 
     def add(self, texts: Sequence[GivenText]) -> None:
@@ -132,8 +105,8 @@ class Index:
             prepare(connection, tools, self._storage.command)
             add_given(connection, texts, tools)
 
-    def delete(self, ids: Sequence[str]) -> int:
-        """Remove texts that :meth:`add` added; returns how many of them there were."""
+    def delete(self, ids: Sequence[str] | None = None) -> int:
+        """Remove texts that :meth:`add` added, all of them without ``ids``; returns how many there were."""
         with only_writer(self._writer_lock), self._storage.writing() as connection:
             deleted = delete_given(connection, ids, self._tools())
             self._vectors.save(connection)
@@ -143,6 +116,17 @@ class Index:
         """Texts that :meth:`add` added, in the order of ``ids``; those that are not there are left out."""
         with self._storage.reading() as connection:
             return read_given(connection, ids)
+
+    def sources(self, passage_id: int) -> tuple[list[str], list[str]]:
+        """Which files say what a passage says, and ids of which given texts do."""
+        with self._storage.reading() as connection:
+            rows = connection.execute(
+                "SELECT given, path FROM passages p JOIN documents d ON d.id = document_id "
+                "WHERE p.id = ? OR same_as = ? ORDER BY p.id",
+                (passage_id, passage_id),
+            ).fetchall()
+        paths = [list(dict.fromkeys(path for given, path in rows if given == kind)) for kind in (0, 1)]
+        return paths[0], paths[1]
 
     def search(
         self,
@@ -186,6 +170,16 @@ class Index:
         with self._searching(asked, mode) as (connection, vectors):
             results = iter(search(connection, self._vectors, asked, vectors, how))
         return [next(results) if query.strip() else [] for query in queries]
+
+    def search_by_vector(
+        self, vector: Sequence[float], k: int, among: Filter | None = None, diversity: float = 0.0
+    ) -> list[Passage]:
+        """The ``k`` passages that are nearest to a vector of the embedder."""
+        query = np.array([vector], np.float32)
+        how = self._how(k, "dense", among, diversity, False)
+        with self._storage.reading() as connection:
+            self._check(read_built_with(connection))
+            return search(connection, self._vectors, [""], query, how)[0]
 
     def candidates(self, queries: Sequence[str], among: Filter | None = None) -> list[Scores]:
         """What hybrid search chooses from, with both scores, before they become one: to measure or to fit weights."""
@@ -233,6 +227,15 @@ class Index:
         """A passage with those before and after it in its document, in the order of the text."""
         with self._storage.reading() as connection:
             return read_neighbours(connection, passage_id, before, after)
+
+    def exists(self) -> bool:
+        """Whether there is an index yet."""
+        return self._storage.exists()
+
+    @property
+    def embedder(self) -> "Embedder":
+        """The model behind the vectors, loaded if need be."""
+        return self._loaded()
 
     def documents(self) -> list[str]:
         """The files in the index, as sorted paths under ``documents/``."""
@@ -314,16 +317,6 @@ class Index:
             if self._reranker is None and (name := self.domain.settings.retrieval.reranker):
                 self._reranker = load_reranker(name)
             return self._reranker
-
-
-def _differs(storage: Storage, built_with: BuiltWith) -> bool:
-    """Whether a rebuild that was interrupted cannot be gone on with."""
-    try:
-        with storage.reading() as connection:
-            stored = read_built_with(connection)
-    except IndexingError:  # killed before its first commit, or made by another version
-        return True
-    return "fingerprint" not in stored or bool(difference(stored, built_with))
 
 
 def _silent(_done: int, _total: int, _document: str) -> None:

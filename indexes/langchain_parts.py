@@ -1,0 +1,261 @@
+"""The index as parts of LangChain: a ``VectorStore``, a ``BaseRetriever`` and ``Embeddings``.
+
+.. code-block:: python
+
+    store = PassageStore("tea-shop")                     # what `lorewright index tea-shop` made
+    store.add_documents([Document("Oolong is half oxidised.", id="note-1")])
+    retriever = PassageRetriever(index=Index.open("tea-shop"), k=5)
+
+A text that is added stands beside the files of the folder: it is found with them, survives updates and rebuilds, and is
+returned whole with its own metadata. Of a file its passages are returned, with their place as metadata. Asynchronous
+methods are LangChain's own, which run these in a thread.
+"""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from langchain_core.callbacks import CallbackManagerForRetrieverRun
+from langchain_core.documents import Document
+from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever
+from langchain_core.vectorstores import VectorStore
+from pydantic import ConfigDict
+
+from domain import Domain, create_domain
+from indexes.filters import Filter
+from indexes.given import GivenText
+from indexes.index import Index
+from indexes.language import CJK
+from indexes.passages import Passage
+from indexes.search import Mode
+
+if TYPE_CHECKING:
+    from base_models import Embedder
+
+
+class PassageStore(VectorStore):
+    """A domain's index as a vector store; the folder is made where there is none.
+
+    ``embedding`` replaces the embedder that domain.toml names: a LangChain ``Embeddings`` or one of
+    ``base_models.load_embedder``. Every method takes ``among`` (a :class:`Filter`); ``filter`` is a mapping of metadata
+    that a text must have. ``mode`` is as in :meth:`Index.search`.
+    """
+
+    def __init__(
+        self, domain: str | Path | Domain, embedding: "Embeddings | Embedder | None" = None, mode: Mode = "hybrid"
+    ) -> None:
+        if not isinstance(domain, Domain):
+            domain = Domain.open(domain) if Path(domain).is_dir() else create_domain(domain)
+        given: Any = _WrappedEmbeddings(embedding) if isinstance(embedding, Embeddings) else embedding
+        self.index = Index.open(domain, given)
+        self.mode: Mode = mode
+        self._langchain = embedding if isinstance(embedding, Embeddings) else PassageEmbeddings(self.index)
+
+    @classmethod
+    def from_texts(
+        cls,
+        texts: list[str],
+        embedding: Embeddings,
+        metadatas: list[dict] | None = None,
+        *,
+        ids: list[str] | None = None,
+        domain: str | Path | Domain = "",
+        **kwargs: Any,
+    ) -> Self:
+        """A store in the folder ``domain``, which must be named, with these texts added."""
+        if not domain:
+            raise ValueError("name the folder that keeps the texts: from_texts(..., domain='my-domain')")
+        store = cls(domain, embedding, **kwargs)
+        store.add_texts(texts, metadatas, ids=ids)
+        return store
+
+    @property
+    def embeddings(self) -> Embeddings:
+        return self._langchain
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict] | None = None,
+        *,
+        ids: Sequence[str | None] | None = None,
+        **_ignored: Any,
+    ) -> list[str]:
+        """Add texts, or replace those with these ids; returns the ids, new ones where none were given."""
+        listed = list(texts)
+        chosen = [id_ or uuid.uuid4().hex for id_ in (ids or [None] * len(listed))]
+        values = metadatas or [{}] * len(listed)
+        self.index.add([GivenText(*each) for each in zip(chosen, listed, values, strict=True)])
+        return chosen
+
+    def delete(self, ids: list[str] | None = None, **_ignored: Any) -> bool:
+        """Remove these texts, or all that were added where ``ids`` is None; files of the folder stay."""
+        if self.index.exists():
+            self.index.delete(ids)
+        return True
+
+    def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
+        """The texts that were added with these ids, in their order; those that are not there are left out."""
+        return [_of_given(text) for text in self.index.given(ids)] if self.index.exists() else []
+
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
+
+    def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
+        """Documents with the score of their best passage; higher is better, comparable for one query only."""
+        return [(document, passage.score) for document, passage in self._found(query, k, **kwargs)]
+
+    def _similarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """Relevance is the cosine of query and passage, 0 where it is negative."""
+        return [(document, max(0.0, passage.dense_score)) for document, passage in self._found(query, k, **kwargs)]
+
+    def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
+        return [document for document, _ in self._found(embedding, k, **kwargs)]
+
+    def max_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        """``lambda_mult`` 1 ranks by relevance alone; ``fetch_k`` is not used, there are always 50 or more."""
+        return [document for document, _ in self._found(query, k, diversity=1 - lambda_mult, **kwargs)]
+
+    def max_marginal_relevance_search_by_vector(
+        self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        return [document for document, _ in self._found(embedding, k, diversity=1 - lambda_mult, **kwargs)]
+
+    def _found(
+        self,
+        query: str | list[float],
+        k: int,
+        diversity: float = 0.0,
+        among: Filter | None = None,
+        filter: Mapping[str, Any] | None = None,
+        **_ignored: Any,
+    ) -> list[tuple[Document, Passage]]:
+        """The ``k`` best documents, each with its best passage: more passages are looked at where some share one."""
+        if not self.index.exists():
+            return []
+        chosen = among or (Filter(metadata=filter) if filter else Filter())
+        wanted = k
+        while True:
+            if isinstance(query, str):
+                passages = self.index.search(query, wanted, self.mode, chosen, diversity)
+            else:
+                passages = self.index.search_by_vector(query, wanted, chosen, diversity)
+            found: dict[str, tuple[Document, Passage]] = {}
+            for passage in passages:
+                for document in documents_of(self.index, passage):
+                    found.setdefault(document.id or "", (document, passage))
+            if len(found) >= k or len(passages) < wanted:
+                return list(found.values())[:k]
+            wanted *= 2
+
+
+class PassageRetriever(BaseRetriever):
+    """The best passages of an index as documents; what they say and where they stand is in their metadata."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    index: Index
+    k: int = 4
+    mode: Mode = "hybrid"
+    among: Filter = Filter()
+    diversity: float = 0.0
+    """0 to 1: towards 1 passages are rather unlike each other than alike."""
+    neighbours: int = 0
+    """How many passages before and after each are put with it, as one text."""
+
+    def _get_relevant_documents(
+        self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
+    ) -> list[Document]:
+        if not query.strip():
+            return []
+        passages = self.index.search(query, k or self.k, self.mode, self.among, self.diversity)
+        return [_of_passage(passage, self._text_around(passage)) for passage in passages]
+
+    def _text_around(self, passage: Passage) -> str:
+        if not self.neighbours:
+            return passage.text
+        around = self.index.neighbours(passage.id, self.neighbours, self.neighbours)
+        return self.index.text(passage.document)[around[0].start : around[-1].end]
+
+
+class PassageEmbeddings(Embeddings):
+    """The embedder of an index as LangChain knows one."""
+
+    def __init__(self, index: Index) -> None:
+        self.index = index
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return self.index.embedder.encode_passages(texts).tolist()
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.index.embedder.encode_queries([text])[0].tolist()
+
+
+def documents_of(index: Index, passage: Passage) -> list[Document]:
+    """What a passage is returned as: itself where it is of a file, and every given text that says the same."""
+    files, ids = index.sources(passage.id)
+    return [*([_of_passage(passage, passage.text)] if files else []), *map(_of_given, index.given(ids))]
+
+
+def _of_passage(passage: Passage, text: str) -> Document:
+    place = {key: getattr(passage, key) for key in ("page", "slide", "sheet") if getattr(passage, key)}
+    metadata = {
+        "document": passage.document,
+        "place": passage.place,
+        "headings": list(passage.headings),
+        **place,
+        "line": passage.line,
+        "start": passage.start,
+        "end": passage.end,
+        "also": list(passage.also),
+        "score": passage.score,
+        "dense_score": passage.dense_score,
+        "full_text_score": passage.full_text_score,
+    }
+    return Document(id=f"passage-{passage.id}", page_content=text, metadata=metadata)
+
+
+def _of_given(given: GivenText) -> Document:
+    return Document(id=given.id, page_content=given.text, metadata=dict(given.metadata))
+
+
+class _WrappedEmbeddings:
+    """LangChain's ``Embeddings`` as an embedder of ours; vectors are brought to length 1."""
+
+    max_tokens = 1_000_000
+    """Nothing tells how many tokens such a model reads: domain.toml's passage_tokens decides alone."""
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        self._embeddings = embeddings
+        self.name = type(embeddings).__name__
+        probe = self.encode_queries(["Lorewright 知识"])
+        self.dimension = probe.shape[1]
+        self.fingerprint = hashlib.sha256(f"{self.name} {np.round(probe, 3).tolist()}".encode()).hexdigest()
+
+    def encode_passages(self, texts: Sequence[str], progress: Callable[[int], object] | None = None) -> np.ndarray:
+        vectors = _of_length_1(self._embeddings.embed_documents(list(texts)))
+        if progress:
+            progress(len(texts))
+        return vectors
+
+    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
+        return _of_length_1([self._embeddings.embed_query(text) for text in texts])
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        """About as many as most tokenizers make: a Chinese character, four letters or a punctuation mark each."""
+        return [match.span() for match in re.finditer(rf"[{CJK}]|[^\W{CJK}]{{1,4}}|[^\w\s]", text)]
+
+
+def _of_length_1(rows: list[list[float]]) -> np.ndarray:
+    vectors = np.array(rows, np.float32)
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(lengths > 0, lengths, 1)
