@@ -122,7 +122,7 @@ def _normalised(text: str) -> str:
 def _stem(word: str) -> str:
     """``"cafés"`` gives ``"cafe"``; words of other scripts than Latin stay as they are."""
     bare = word if word.isascii() else _ACCENT.sub("", unicodedata.normalize("NFD", word))
-    return _stemmer().stemWord(bare) if bare.isascii() else word
+    return (_stemmer().stemWord(bare) or bare) if bare.isascii() else word  # of a lone "s" nothing would be left
 
 
 @lru_cache(maxsize=1)

@@ -30,9 +30,7 @@ def checked(document: Extracted) -> Extracted:
     if document.blocks and not sound:
         raise IndexingError("is garbled: its characters stand for none; save or convert it anew")
     if document.format == "pdf" and is_enciphered("\n".join(texts)):
-        raise IndexingError(
-            "is garbled: its fonts say wrongly which letters they show; print it to a new PDF, or run OCR"
-        )
+        raise IndexingError("is garbled: its fonts tell wrongly which letters they show; print it to a new PDF")
     if len(sound) == len(texts):
         return document
     left_out = f"{len(texts) - len(sound)} of its {len(texts)} paragraphs are garbled and were left out"

@@ -1,6 +1,5 @@
 """A new index beside the present one, which answers until the new one is whole and takes its place."""
 
-import sqlite3
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -25,12 +24,12 @@ def rebuild_index(storage: Storage, documents: Path, tools: Tools, progress: Pro
         renew(connection)
     with ExitStack() as stack:
         given = []
-        # where there is no old index, or it cannot be read, all is made from the documents
-        with suppress(IndexingError, sqlite3.DatabaseError):
-            old = stack.enter_context(storage.reading(old=True))
-            given = read_given(old)
-            if read_built_with(old).get("fingerprint") == tools.built_with.fingerprint:
-                tools = replace(tools, old=old)
+        with suppress(IndexingError):  # of a newer version's index nothing is known: all is made from the documents
+            if storage.exists() and storage.is_sound():
+                old = stack.enter_context(storage.reading(old=True))
+                given = read_given(old)
+                if read_built_with(old).get("fingerprint") == tools.built_with.fingerprint:
+                    tools = replace(tools, old=old)
         if given:
             with fresh.writing() as connection:
                 prepare(connection, tools, fresh.command)

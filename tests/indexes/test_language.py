@@ -46,6 +46,7 @@ def test_a_line_break_inside_a_chinese_word_does_not_hide_it() -> None:
 
 def test_what_is_indexed_has_no_accents_and_no_english_endings() -> None:
     assert indexed_words("The cafés were running") == ["the", "cafe", "were", "run"]
+    assert indexed_words("Anna's") == ["anna", "s"]
     assert indexed_words("龙井がぎ 한국어 ёлка") == ["龙井", "井が", "がぎ", "한국어", "ёлка"]
 
 

@@ -1,0 +1,81 @@
+"""Searching a part of the documents, unlike passages, and the passages beside one."""
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from index_samples import TEA, make_domain, pdf_of, put
+
+from base_models import Embedder
+from indexes import Filter, Index, IndexingError
+from indexes.search import Mode
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory, minilm: Embedder) -> Index:
+    domain = make_domain(tmp_path_factory.mktemp("filters") / "tea", TEA, embedder="all-minilm-l6-v2")
+    put(domain, "manual.pdf", pdf_of("Tea water manual, page of green tea."))
+    put(domain, "english/tea.md", "Tea water in a folder whose name begins like another one.")
+    old = put(domain, "old.md", "Tea water as of old.").stat().st_mtime - timedelta(days=400).total_seconds()
+    os.utime(domain.documents / "old.md", (old, old))
+    index = Index.open(domain, minilm)
+    index.update()
+    return index
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "full_text"])
+@pytest.mark.parametrize(
+    ("among", "documents"),
+    [
+        (Filter(folder="en"), {"en/green.md", "en/black.md"}),
+        (Filter(folder="/en/"), {"en/green.md", "en/black.md"}),
+        (Filter(types=("pdf",)), {"manual.pdf"}),
+        (Filter(types=("pdf", "markdown"), folder="english"), {"english/tea.md"}),
+        (Filter(until=datetime.now().date() - timedelta(days=300)), {"old.md"}),
+        (Filter(folder="nowhere"), set()),
+        (Filter(metadata={"a": 1}), set()),
+    ],
+)
+def test_only_the_chosen_documents_are_found(index: Index, mode: Mode, among: Filter, documents: set[str]) -> None:
+    assert {p.document for p in index.search("green black tea water", k=20, mode=mode, among=among)} == documents
+
+
+def test_by_language_and_date(index: Index) -> None:
+    zh = {p.document for p in index.search("茶 tea", k=20, among=Filter(language="zh"))}
+    assert zh == {"zh/longjing.md", "zh/puer.md"}
+    today = datetime.now().date()
+    assert "old.md" not in {
+        p.document for p in index.search("tea", k=20, among=Filter(since=today - timedelta(days=2)))
+    }
+    assert index.search("tea", among=Filter(since=today + timedelta(days=1))) == []
+
+
+def test_a_language_that_is_not_told_is_an_error() -> None:
+    with pytest.raises(IndexingError, match="'German' is not a language that passages are told by; use zh or en"):
+        Filter(language="German")
+
+
+def test_diversity_puts_unlike_passages_before_like_ones(tmp_path: Path, minilm: Embedder) -> None:
+    like = {f"{n}.txt": f"The kettle of shop number {n} boils green tea water at 80 degrees." for n in range(4)}
+    domain = make_domain(tmp_path / "tea", like | {"other.txt": "Green tea comes from Hangzhou."})
+    index = Index.open(domain, minilm)
+    index.update()
+    plain = [p.document for p in index.search("green tea water in the kettle", k=3)]
+    assert "other.txt" not in plain
+    diverse = [p.document for p in index.search("green tea water in the kettle", k=3, diversity=0.7)]
+    assert diverse[:2] == [plain[0], "other.txt"]
+    with pytest.raises(IndexingError, match="diversity is 2, but lies between 0 and 1"):
+        index.search("tea", diversity=2)
+
+
+def test_neighbours_are_those_of_the_document_in_order(index: Index) -> None:
+    water = index.search("Use water of 80 degrees", k=1)[0]
+    around = index.neighbours(water.id)
+    assert [p.text for p in around] == [
+        "Green tea is not oxidised.",
+        "Use water of 80 degrees. Boiling water makes it bitter.",
+    ]
+    assert index.neighbours(water.id, 0, 5) == [around[1]]
+    with pytest.raises(IndexingError, match="Passage 1 is not in the index"):
+        index.neighbours(1)

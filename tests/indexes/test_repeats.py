@@ -1,0 +1,117 @@
+"""What is said twice is kept once, with all its places; what differs in one word that matters is kept twice."""
+
+from pathlib import Path
+
+import pytest
+from index_samples import check_tables, make_domain, put
+
+from base_models import Embedder
+from domain import Domain
+from indexes import Index
+from indexes.duplicates import say_the_same
+from indexes.language import words_of
+
+RULE = "Rinse the pot with hot water before the leaves go in, and pour the first infusion away after ten seconds."
+ANNA = "Anna's own way: rinse the pot twice."
+
+
+@pytest.fixture
+def index(tmp_path: Path, minilm: Embedder) -> Index:
+    domain = make_domain(
+        tmp_path / "tea",
+        {
+            "a.md": f"# Rules\n\n{RULE}\n",
+            "b/copy.md": f"# Rules\n\n{RULE.upper()}\n\n# Own\n\n{ANNA}\n",
+            "c.md": f"# Rules\n\n{RULE.replace('ten', 'thirty')}\n",
+            "d.md": f"# Other shop\n\n{RULE}\n",
+        },
+        embedder="all-minilm-l6-v2",
+    )
+    index = Index.open(domain, minilm)
+    index.update()
+    return index
+
+
+def places(index: Index) -> dict[str, tuple[str, ...]]:
+    """Of each document that has the rule, where else it stands."""
+    found = index.search("rinse the pot first infusion", k=10)
+    return {passage.document: passage.also for passage in found if "infusion" in passage.text.lower()}
+
+
+def test_a_repeat_is_found_once_with_both_places(index: Index) -> None:
+    found = places(index)
+    assert found["a.md"] == ("b/copy.md, Rules",)
+    assert {"c.md", "d.md"} <= found.keys()  # another number, and under another title: not the same
+    assert [passage.text for passage in index.search("Anna's own way", k=1)] == [ANNA]
+    report = index.update()
+    assert (report.passages, report.repeated) == (5, 1)
+    check_tables(index)
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense", "full_text"])
+def test_when_the_one_that_was_kept_is_gone_its_repeat_takes_its_place(index: Index, mode: str) -> None:
+    (index.domain.documents / "a.md").unlink()
+    index.update()
+    found = index.search("first infusion away after ten seconds", k=10, mode=mode)  # type: ignore[arg-type]
+    assert next((p.text, p.also) for p in found if p.document == "b/copy.md") == (RULE.upper(), ())
+    check_tables(index)
+
+
+def test_when_a_repeat_is_gone_its_place_is(index: Index) -> None:
+    (index.domain.documents / "b/copy.md").unlink()
+    index.update()
+    assert places(index)["a.md"] == ()
+    check_tables(index)
+
+
+def test_three_of_a_kind_pass_it_on(index: Index) -> None:
+    put(index.domain, "e.md", f"# Rules\n\n{RULE}\n")
+    index.update()
+    assert len(places(index)["a.md"]) == 2
+    (index.domain.documents / "a.md").unlink()
+    index.update()
+    assert places(index)["b/copy.md"] == ("e.md, Rules",)
+    (index.domain.documents / "b/copy.md").unlink()
+    index.update()
+    assert places(index)["e.md"] == ()
+    check_tables(index)
+
+
+def test_the_same_file_twice_is_reported(index: Index) -> None:
+    put(index.domain, "z/again.md", (index.domain.documents / "d.md").read_bytes())
+    assert index.update().duplicates == [("z/again.md", "d.md")]
+
+
+def test_a_document_that_repeats_itself(tmp_path: Path, minilm: Embedder) -> None:
+    domain: Domain = make_domain(tmp_path / "tea", {"a.md": f"# R\n\n{RULE}\n\n# S\n\nx\n\n# R\n\n{RULE}\n"})
+    index = Index.open(domain, minilm)
+    assert index.update().repeated == 1
+    assert index.search("first infusion", k=1)[0].also == ("a.md, R",)
+    (domain.documents / "a.md").write_text("gone", encoding="utf-8")
+    index.update()
+    check_tables(index)
+
+
+LONG = " ".join(
+    ["Water for green tea has eighty degrees and rests before it is poured over the leaves of the plant."] * 4
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "same"),
+    [
+        (LONG, LONG.replace("leaves", "leavse", 1), True),
+        (LONG, LONG.replace("rests", "restts", 1), True),
+        (LONG, LONG.replace("eighty", "ninety", 1), False),
+        (LONG, LONG.replace("green", "greet"), False),  # four of 72 words
+        (LONG, LONG + " Not.", False),
+        ("Use 80 degrees.", "Use  80\ndegrees", True),
+        ("Use 80 degrees.", "Use 90 degrees.", False),
+        ("Ｕｓｅ 80 degrees", "use 80 DEGREES!", True),
+        ("龙井宜用八十度的水", "龙井宜用八十度的水。", True),
+        ("龙井宜用八十度的水", "龙井宜用九十度的水", False),
+    ],
+)
+def test_what_counts_as_the_same(text: str, other: str, same: bool) -> None:
+    assert say_the_same(words_of(text), words_of(other)) is same
+    assert say_the_same(words_of(other), words_of(text)) is same
