@@ -51,7 +51,7 @@ class PassageStore(VectorStore):
     ) -> None:
         if not isinstance(domain, Domain):
             domain = Domain.open(domain) if Path(domain).is_dir() else create_domain(domain)
-        given: Any = _WrappedEmbeddings(embedding) if isinstance(embedding, Embeddings) else embedding
+        given: Any = EmbedderOfLangChain(embedding) if isinstance(embedding, Embeddings) else embedding
         self.index = Index.open(domain, given)
         self.mode: Mode = mode
         self._langchain = embedding if isinstance(embedding, Embeddings) else PassageEmbeddings(self.index)
@@ -228,8 +228,8 @@ def _of_given(given: GivenText) -> Document:
     return Document(id=given.id, page_content=given.text, metadata=dict(given.metadata))
 
 
-class _WrappedEmbeddings:
-    """LangChain's ``Embeddings`` as an embedder of ours; vectors are brought to length 1."""
+class EmbedderOfLangChain:
+    """LangChain's ``Embeddings`` as :class:`Index` takes an embedder; vectors are brought to length 1."""
 
     max_tokens = 1_000_000
     """Nothing tells how many tokens such a model reads: domain.toml's passage_tokens decides alone."""
