@@ -1,5 +1,5 @@
 """The command line. To know what the program can do, read the commands below from top to bottom,
-and tuning_commands.py, data_commands.py and classifier_commands.py beside it.
+and index_commands.py, tuning_commands.py, data_commands.py and classifier_commands.py beside it.
 
 Each command is a function: its parameters are the arguments, its docstring is the help. Everything that takes time
 to import is imported inside the commands, so that ``lorewright --help`` answers at once.
@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from assistant import classifier_commands, data_commands, tuning_commands
+from assistant import classifier_commands, data_commands, index_commands, tuning_commands
 from assistant.tuning_commands import Adapter, DomainFolder, adapter_name
 from domain import Domain, DomainError, create_domain
 
@@ -80,47 +80,7 @@ def models() -> None:
     print_models()
 
 
-@app.command()
-def index(
-    domain: DomainFolder,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read everything again, for another embedder.")] = False,
-    url: Annotated[
-        list[str] | None,
-        typer.Option(help="First save this web page into documents/web/, anew if it is there; may be repeated."),
-    ] = None,
-    allow_private: Annotated[
-        bool,
-        typer.Option("--allow-private", help="With --url: also pages of this machine and of the local network."),
-    ] = False,
-) -> None:
-    """Read what is new in documents/, forget what is gone."""
-    from assistant.indexing import update_index
-    from assistant.progress import Bars
-    from indexes import IndexingError, fetch_page
-
-    if allow_private and not url:
-        raise DomainError("--allow-private says which pages --url may fetch; give it a --url.")
-    opened, not_fetched = Domain.open(domain), False
-    for address in url or []:
-        try:
-            typer.echo(f"{address} is now {fetch_page(address, opened.documents, allow_private)}")
-        except IndexingError as error:
-            typer.echo(error, err=True)
-            not_fetched = True
-    with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
-        report = update_index(opened, rebuild, bars.update)
-    typer.echo(
-        f"{domain}: {len(report.added)} added, {len(report.changed)} changed, {len(report.deleted)} deleted, "
-        f"{len(report.unchanged)} unchanged; {report.passages} passages."
-    )
-    for document, reason in report.warnings:
-        typer.echo(f"partly read: {document}: {reason}", err=True)
-    for document, reason in report.failed:
-        typer.echo(f"not read: {document}: {reason}", err=True)
-    if report.failed or not_fetched:
-        raise typer.Exit(3)
-
-
+app.add_typer(index_commands.app)  # index, search, export
 app.add_typer(tuning_commands.app)  # finetune, adopt, merge, evaluate
 app.add_typer(data_commands.app, name="data")
 app.add_typer(classifier_commands.app, name="classifier")
@@ -163,25 +123,6 @@ def agent(domain: DomainFolder, question: str) -> None:
         for call in getattr(message, "tool_calls", []):
             typer.echo(f"[{call['name']} {call['args']}]", err=True)
     typer.echo(result["messages"][-1].text)
-
-
-@app.command()
-def search(
-    domain: DomainFolder,
-    query: str,
-    k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
-) -> None:
-    """Show the passages that fit a question best, with places."""
-    from indexes import Index
-
-    if not query.strip():
-        raise DomainError("the question is empty.")
-    with Index.open(domain) as opened:
-        for number, p in enumerate(opened.search(query, k=k), start=1):
-            typer.echo(
-                f"[{number}] {p.document}, {p.place}  score {p.score:.3f} "
-                f"(meaning {p.dense_score:.3f}, words {p.full_text_score:.2f})\n{p.text}\n"
-            )
 
 
 @app.command()

@@ -28,6 +28,25 @@ FEW = 20
 """Fewer questions than this are not divided by language: every figure would be noise."""
 
 
+def print_retrieval(result: dict[str, Any]) -> None:
+    """Print how well passages are found: a table a language, and whether fusing both ways was worth it."""
+    console = Console(width=max(Console().width, 100))
+    for language, found in result["results"].items():
+        title = f"Passages of the gold document found for {found['questions']} questions ({language}), in percent"
+        table = Table(title=title, box=box.ROUNDED)
+        for heading in ("", *found["figures"]["fused"]):
+            table.add_column(heading)
+        for way, figures in found["figures"].items():
+            percent = [[f"{100 * part:.1f}" for part in figure] for figure in figures.values()]
+            cells = [f"{value} ({low} to {high})" for value, low, high in percent]
+            table.add_row(way, *cells)
+        console.print(table)
+        for name, above in found["fused above the better leg"].items():
+            value, low, high = (100 * part for part in above["fused minus it"])
+            console.print(f"{name}: fused minus {above['better leg']} {value:+.1f} ({low:+.1f} to {high:+.1f})")
+    console.print(f"Intervals are 95 % bootstraps over questions. Written to {result['file']}")
+
+
 def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     """Print the 2x2 table, the gain of tuning, the rates of each kind of error, and how well passages are found.
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from assistant.settings_flags import settings_flags, validated
-from domain import Domain, FinetuneConfig
+from domain import Domain, DomainError, FinetuneConfig
 
 app = typer.Typer()
 
@@ -88,13 +88,24 @@ def evaluate(
     questions: Annotated[int, typer.Option(min=0, help="How many held-out questions; 0 asks all.")] = 0,
     adapter: Adapter = None,
     again: Annotated[bool, typer.Option("--again", help="Ask again even if nothing has changed.")] = False,
+    retrieval: Annotated[
+        bool, typer.Option("--retrieval", help="Only measure how well passages are found, in every way of searching.")
+    ] = False,
 ) -> None:
     """Compare base and tuned, without and with the index. Asks the held-out questions and prints one table."""
     from assistant.progress import Bars
-    from assistant.tables import print_evaluation
-    from assistant.tuning import evaluate_domain
+    from assistant.tables import print_evaluation, print_retrieval
 
     opened = Domain.open(domain)
+    if retrieval:
+        from assistant.retrieval_evaluation import evaluate_retrieval
+
+        if questions or adapter is not None or again:
+            raise DomainError("--retrieval asks all questions and no model; leave out --questions, --adapter, --again.")
+        print_retrieval(evaluate_retrieval(opened))
+        return
+    from assistant.tuning import evaluate_domain
+
     with Bars("nothing was written. The same command asks the questions again.") as bars:
         result = evaluate_domain(opened, adapter_name(adapter), questions, again, bars.update)
     print_evaluation(result, opened.command("evaluate") if questions else "")

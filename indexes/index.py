@@ -18,8 +18,8 @@ from indexes.evidence import Evidence, SentenceVectors, evidence
 from indexes.filters import Filter
 from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import Tools, difference, prepare
-from indexes.language import SEGMENTER_VERSION, Dictionary
-from indexes.passages import Passage, read_neighbours, read_passage
+from indexes.language import SEGMENTER_VERSION, Dictionary, shared_words
+from indexes.passages import Passage, read_neighbours, read_passage, some_sentences
 from indexes.rebuilding import rebuild_index
 from indexes.search import Mode, Scores, Search, candidates, search
 from indexes.splitting import SPLITTER_VERSION
@@ -56,7 +56,7 @@ class Index:
         self._reranker = reranker
         self._models_lock = threading.Lock()
         self._storage = Storage(domain.index / "passages.sqlite", domain.command("index"))
-        self._vectors = VectorCache(domain.index / "vectors.faiss")
+        self._vectors = VectorCache(domain.index / "vectors.faiss", self._own_questions)
         self._sentences = SentenceVectors()
         self._writer_lock = domain.index / "writer.lock"
 
@@ -76,7 +76,7 @@ class Index:
     def close(self) -> None:
         """Let go of the embedder, unless it was given, and of the vectors in memory; a later call loads them again."""
         self._embedder = self._given
-        self._vectors = VectorCache(self.domain.index / "vectors.faiss")
+        self._vectors = VectorCache(self.domain.index / "vectors.faiss", self._own_questions)
 
     def update(self, rebuild: bool = False, progress: Progress | None = None) -> UpdateReport:
         """Follow the documents folder: read what is new or changed, forget what is gone.
@@ -223,6 +223,10 @@ class Index:
         with self._storage.reading() as connection:
             return read_passage(connection, passage_id)
 
+    def shared_words(self, query: str, passage: Passage) -> list[str]:
+        """Words of a question that a passage holds, in its text or its titles: why full text found it."""
+        return shared_words(query, "\n".join([*passage.headings, passage.text]))
+
     def neighbours(self, passage_id: int, before: int = 1, after: int = 1) -> list[Passage]:
         """A passage with those before and after it in its document, in the order of the text."""
         with self._storage.reading() as connection:
@@ -301,6 +305,10 @@ class Index:
     def _check(self, stored: dict[str, Any]) -> None:
         if "fingerprint" in stored and (why := difference(stored, self._tools().built_with)):
             raise IndexingError(f"The index {why}. Make it again with: {self._storage.command} --rebuild")
+
+    def _own_questions(self, connection: sqlite3.Connection) -> Vectors:
+        """Vectors of some sentences of the passages, embedded as questions."""
+        return self._loaded().encode_queries(some_sentences(connection))
 
     def _loaded(self) -> "Embedder":
         from base_models import load_embedder

@@ -153,8 +153,32 @@ def asked_words(question: str, dictionary: "Dictionary | None" = None) -> list[s
     Words of asking and of grammar are left out, unless nothing else was asked: BM25 alone does not make light of them
     where documents of two languages share an index, because there "the" is missing in half of all passages.
     """
+    return list(dict.fromkeys(indexed_words(_telling(question), dictionary)))
+
+
+def shared_words(question: str, text: str) -> list[str]:
+    """What of a question stands in a text, as the question has it; pairs in Chinese are put together again."""
+    held = set(indexed_words(text))
+    shared: list[str] = []
+    for run in _WORD.findall(_normalised(_telling(question))):
+        if len(run) == 1 or not _CJK_CHARACTER.match(run):
+            shared += [run] if _stem(run) in held or (is_beginning(run) and run in text) else []
+            continue
+        end = 0
+        for position in range(len(run) - 1):
+            if run[position : position + 2] in held:
+                if position < end:
+                    shared[-1] += run[position + 1]
+                else:
+                    shared.append(run[position : position + 2])
+                end = position + 2
+    return list(dict.fromkeys(shared))
+
+
+def _telling(question: str) -> str:
+    """A question without its words of asking and of grammar; itself where it has no others."""
     telling = _CHINESE.sub(" ", _ENGLISH.sub(" ", unicodedata.normalize("NFKC", question)))
-    return list(dict.fromkeys(indexed_words(telling, dictionary) or indexed_words(question, dictionary)))
+    return telling if _WORD.search(telling) else question
 
 
 def is_beginning(word: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from indexes.errors import IndexingError
+from indexes.language import sentences_of
 
 
 @dataclass(frozen=True)
@@ -100,3 +101,20 @@ def read_neighbours(connection: sqlite3.Connection, passage_id: int, before: int
         near = [row[0] for row in rows]
         ids = [*reversed(near), *ids] if sign == "<" else [*ids, *near]
     return read_passages(connection, ids)
+
+
+def some_sentences(connection: sqlite3.Connection, count: int = 200) -> list[str]:
+    """One sentence each of passages that lie all over the index, always the same ones for one state of it."""
+    (total,) = connection.execute("SELECT count(*) FROM passages WHERE same_as IS NULL").fetchone()
+    rows = connection.execute(
+        "SELECT text FROM passages WHERE id IN (SELECT id FROM "
+        "(SELECT id, row_number() OVER (ORDER BY id) AS number FROM passages WHERE same_as IS NULL) "
+        "WHERE number % ? = 0 LIMIT ?)",
+        (max(1, total // count), count),
+    )
+    return [max((sentence.strip() for sentence in sentences_of(text)), key=_as_a_question) for (text,) in rows]
+
+
+def _as_a_question(sentence: str) -> tuple[bool, int]:
+    """Sentences of 8 to 120 characters before others, longer ones before shorter ones."""
+    return 8 <= len(sentence) <= 120, len(sentence)

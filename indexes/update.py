@@ -91,6 +91,7 @@ class _Update:
                 "SELECT path, id, size, mtime_ns, sha256, needs_ocr FROM documents WHERE given = 0"
             )
         }
+        self.moved: set[str] = set()
         self.done_bytes = self.total_bytes = 0
 
     def run(self, found: Found, command: str) -> UpdateReport:
@@ -153,6 +154,7 @@ class _Update:
                     self.connection.execute(sql, (path, mtime_ns, status.st_mtime_ns, self.known[path].id))
                     self.writer.next_generation()
                 self.report.moved.append((old, path))
+                self.moved.add(path)
 
     def forget(self, found: Found, gone: list[str]) -> None:
         refused = {path for path, _ in found.failed}
@@ -197,7 +199,8 @@ class _Update:
             with transaction(self.connection):
                 sql = "UPDATE documents SET mtime_ns = ?, modified_ns = ? WHERE id = ?"
                 self.connection.execute(sql, (mtime_ns, status.st_mtime_ns, known.id))
-        self.report.unchanged.append(path)
+        if path not in self.moved:
+            self.report.unchanged.append(path)
         return True
 
     def look_at(self, path: str, status: os.stat_result) -> tuple[str, int]:

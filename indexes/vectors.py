@@ -13,6 +13,7 @@ import os
 import sqlite3
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,10 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 class VectorCache:
     """Nearest passages by inner product; may be shared between threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ask: Callable[[sqlite3.Connection], Vectors]) -> None:
+        """``ask`` gives vectors of some questions that the passages answer, to measure an approximate search with."""
         self.path = path
+        self._ask = ask
         self._lock = threading.Lock()
         self._state: State = ("", -1)
         self._index: Any = None
@@ -132,7 +135,9 @@ class VectorCache:
         gone = np.setdiff1d(self._ids, wanted, assume_unique=True)
         new = np.setdiff1d(wanted, self._ids, assume_unique=True)
         if self._index is None or outgrown(self._index, len(wanted)):
-            self._index, self._recall = build(wanted, lambda ids: read_vectors(connection, ids))
+            self._index, self._recall = build(
+                wanted, lambda ids: read_vectors(connection, ids), lambda: self._ask(connection)
+            )
         else:
             if len(gone):
                 self._index.remove_ids(gone)

@@ -1,0 +1,134 @@
+"""The commands around the index: index, search, export. Part of cli.py."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from assistant.tuning_commands import DomainFolder
+from domain import Domain, DomainError
+
+if TYPE_CHECKING:
+    from indexes import Index, Passage, UpdateReport
+
+app = typer.Typer()
+
+
+@app.command()
+def index(
+    domain: DomainFolder,
+    rebuild: Annotated[
+        bool,
+        typer.Option("--rebuild", help="Read everything again, for another embedder, dictionary or passage_tokens."),
+    ] = False,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(help="First save this web page into documents/web/, anew if it is there; may be repeated."),
+    ] = None,
+    allow_private: Annotated[
+        bool,
+        typer.Option("--allow-private", help="With --url: also pages of this machine and of the local network."),
+    ] = False,
+) -> None:
+    """Read what is new in documents/, forget what is gone."""
+    from assistant.indexing import update_index
+    from assistant.progress import Bars
+    from indexes import IndexingError, fetch_page
+
+    if allow_private and not url:
+        raise DomainError("--allow-private says which pages --url may fetch; give it a --url.")
+    opened, not_fetched = Domain.open(domain), False
+    for address in url or []:
+        try:
+            typer.echo(f"{address} is now {fetch_page(address, opened.documents, allow_private)}")
+        except IndexingError as error:
+            typer.echo(error, err=True)
+            not_fetched = True
+    with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
+        report = update_index(opened, rebuild, bars.update)
+    _print_report(domain, report)
+    if report.failed or not_fetched:
+        raise typer.Exit(3)
+
+
+def _print_report(domain: Path, report: "UpdateReport") -> None:
+    moved = f"{len(report.moved)} moved, " if report.moved else ""
+    typer.echo(
+        f"{domain}: {len(report.added)} added, {len(report.changed)} changed, {moved}{len(report.deleted)} deleted, "
+        f"{len(report.unchanged)} unchanged; {report.passages} passages."
+    )
+    if report.repeated:
+        typer.echo(f"{report.repeated} passages say the same as another one; each is kept once, with all its places.")
+    if report.search:
+        typer.echo(f"Search by meaning is {report.search}.")
+    for document, other in report.duplicates:
+        typer.echo(f"the same file as {other}: {document}", err=True)
+    for document, reason in report.warnings:
+        typer.echo(f"partly read: {document}: {reason}", err=True)
+    for document, reason in report.failed:
+        typer.echo(f"not read: {document}: {reason}", err=True)
+
+
+Day = Annotated[
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents changed on this day or later.")
+]
+
+
+@app.command()
+def search(
+    domain: DomainFolder,
+    query: str,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
+    mode: Annotated[
+        Literal["hybrid", "dense", "full_text"], typer.Option(help="By meaning and words, meaning alone, words alone.")
+    ] = "hybrid",
+    folder: Annotated[str, typer.Option(help="Only documents in this folder under documents/.")] = "",
+    type: Annotated[
+        list[str] | None, typer.Option(help="Only documents of this type (pdf, docx, ...); repeatable.")
+    ] = None,
+    since: Day = None,
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents changed then or earlier.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="Only passages in this language: zh or en.")] = "",
+    diversity: Annotated[float, typer.Option(min=0, max=1, help="Above 0 prefers passages that differ.")] = 0.0,
+    neighbours: Annotated[int, typer.Option(min=0, max=20, help="Show so many passages before and after.")] = 0,
+) -> None:
+    """Show the passages that fit a question best: where they stand, and why they were found."""
+    from indexes import Filter, Index
+
+    if not query.strip():
+        raise DomainError("the question is empty.")
+    days = (since.date() if since else None, until.date() if until else None)
+    among = Filter(folder, tuple(type or ()), *days, language)
+    with Index.open(domain) as opened:
+        found = opened.search(query, k, mode, among, diversity)
+        for number, passage in enumerate(found, start=1):
+            typer.echo(_shown(number, passage, opened, query, neighbours))
+    if not found:
+        typer.echo("Nothing was found; see which documents are in the index with: " + opened.domain.command("index"))
+
+
+def _shown(number: int, passage: "Passage", index: "Index", query: str, neighbours: int) -> str:
+    shared = index.shared_words(query, passage)
+    words = f"words {passage.full_text_score:.2f}: {', '.join(shared)}" if shared else "no word in common"
+    reranked = f", reranker {passage.rerank_score:.3f}" if passage.rerank_score is not None else ""
+    lines = [
+        f"[{number}] {passage.document}, {passage.place}",
+        f"    score {passage.score:.3f}{reranked}; meaning {passage.dense_score:.3f}; {words}",
+        *(f"    the same is said in {place}" for place in passage.also),
+    ]
+    around = index.neighbours(passage.id, neighbours, neighbours) if neighbours else [passage]
+    return "\n".join([*lines, *(near.text for near in around), ""])
+
+
+@app.command()
+def export(domain: DomainFolder, target: Annotated[Path, typer.Argument(help="A folder that is made.")]) -> None:
+    """Copy the whole domain, also while it is in use. The copy is a domain of its own."""
+    from assistant.exporting import export_domain
+    from assistant.progress import Bars
+
+    with Bars(f"{target} was not made.") as bars:
+        export_domain(Domain.open(domain), target, bars.update)
+    typer.echo(f"{domain} is copied to {target}, with its index, adapters and conversations.")

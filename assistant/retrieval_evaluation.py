@@ -1,0 +1,114 @@
+"""How well passages are found: every way of searching on the same questions, by language, with intervals.
+
+A question's gold document is the only right one. What counts is the rank of the first passage that is of it, since
+passages are what the model is given: hit@k is the share of questions where it is among the first k, MRR the mean of 1 /
+rank, nDCG@10 (Järvelin and Kekäläinen 2002, with one relevant item) that of 1 / log2(1 + rank) up to rank 10. Intervals
+are 95 % percentile bootstraps over questions; differences are taken question by question (paired).
+"""
+
+import json
+import platform
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from assistant.metrics import bootstrap, mean
+from domain import Domain, DomainError, Question, read_questions, write_text
+from indexes import Index, Passage, language_of
+
+FORMAT = 2
+DEPTH = 50
+"""How many passages are looked at; a document that is not among them has no rank."""
+PACKAGES = ("faiss-cpu", "numpy", "sentence-transformers", "torch", "transformers")
+
+FIGURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "hit@1": lambda ranks: (ranks <= 1).astype(float),
+    "hit@3": lambda ranks: (ranks <= 3).astype(float),
+    "hit@5": lambda ranks: (ranks <= 5).astype(float),
+    "MRR": lambda ranks: 1 / ranks,
+    "nDCG@10": lambda ranks: np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0),
+}
+"""From the ranks of the gold documents (infinite where not found) to a value a question."""
+
+
+def evaluate_retrieval(domain: Domain, file: Path | None = None) -> dict[str, Any]:
+    """Ask the held-out questions (or those in ``file``) in every way; the result is also written to evaluations/.
+
+    Left out are questions without a gold document, and those that go on with a conversation: alone they say too little.
+    """
+    asked = [q for q in read_questions(file or domain.held_out_questions) if q.answerable and q.document]
+    asked = [question for question in asked if not question.history]
+    if not asked:
+        raise DomainError(f"{file or domain.held_out_questions} holds no question that names its document.")
+    with Index.open(domain) as index:
+        ranks = {way: _ranks(found, asked) for way, found in _every_way(index, [q.text for q in asked]).items()}
+        generation = index.generation
+    languages = np.array([question.language or language_of(question.text) for question in asked])
+    result = {
+        "format": FORMAT,
+        "kind": "retrieval",
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "questions": str(file or domain.held_out_questions.relative_to(domain.path)),
+        "embedder": domain.settings.embedder,
+        "retrieval": domain.settings.retrieval.model_dump(),
+        "index": generation,
+        "machine": {"system": platform.system(), "machine": platform.machine(), "cores": psutil.cpu_count()},
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        "results": {
+            name: _table({way: row[chosen] for way, row in ranks.items()})
+            for name, chosen in [
+                *((language, languages == language) for language in sorted(set(languages))),
+                ("all", np.ones(len(asked), bool)),
+            ]
+        },
+    }
+    target = domain.evaluations / f"retrieval-{datetime.now():%Y%m%d-%H%M%S}.json"
+    write_text(target, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    return result | {"file": str(target)}
+
+
+def _every_way(index: Index, questions: list[str]) -> dict[str, list[list[Passage]]]:
+    found = {
+        "dense": index.search_many(questions, DEPTH, "dense", rerank=False),
+        "full text": index.search_many(questions, DEPTH, "full_text", rerank=False),
+        "fused": index.search_many(questions, DEPTH, "hybrid", rerank=False),
+    }
+    if index.domain.settings.retrieval.reranker:
+        found["reranked"] = index.search_many(questions, DEPTH, "hybrid")
+    return found
+
+
+def _ranks(found: Sequence[Sequence[Passage]], asked: Sequence[Question]) -> np.ndarray:
+    """Float [questions]; infinite where no passage of the gold document was found.
+
+    A passage that says the same as one of the gold document counts as one of it.
+    """
+
+    def is_of(passage: Passage, document: str) -> bool:
+        return passage.document == document or any(place.startswith(f"{document}, ") for place in passage.also)
+
+    return np.array(
+        [
+            next((rank for rank, p in enumerate(passages, start=1) if is_of(p, question.document or "")), np.inf)
+            for passages, question in zip(found, asked, strict=True)
+        ]
+    )
+
+
+def _table(ranks: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Each figure of each way with its interval, and by how much fused is above the better of its two legs."""
+    figures = {
+        way: {name: bootstrap(figure(row).tolist(), mean) for name, figure in FIGURES.items()}
+        for way, row in ranks.items()
+    }
+    above = {}
+    for name in ("hit@1", "MRR"):
+        better = max(("dense", "full text"), key=lambda way: FIGURES[name](ranks[way]).mean())
+        difference = FIGURES[name](ranks["fused"]) - FIGURES[name](ranks[better])
+        above[name] = {"better leg": better, "fused minus it": bootstrap(difference.tolist(), mean)}
+    return {"questions": len(ranks["fused"]), "figures": figures, "fused above the better leg": above}
