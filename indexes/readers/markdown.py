@@ -55,7 +55,9 @@ def _block(text: str, offsets: list[int], tokens: list[Token], position: int, he
         cuts = offsets[first:last]
     else:
         cuts = []
-    return [Block(start, end, headings, cuts=tuple(cut for cut in cuts if start < cut < end))]
+    is_table = tokens[position].type == "table_open"
+    header = text[start : offsets[first + 1]].strip() if is_table else ""
+    return [Block(start, end, headings, cuts=tuple(cut for cut in cuts if start < cut < end), header=header)]
 
 
 def _inside(tokens: list[Token], position: int) -> list[Token]:
