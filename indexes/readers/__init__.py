@@ -13,7 +13,7 @@ from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted
 from indexes.readers.limits import MAX_CHARACTERS, MAX_FILE_BYTES
 
 NOT_DOCUMENTS = re.compile(
-    r"(?:\.(?:avi|avif|css|eot|gif|heic|ico|map|mkv|mov|mp3|mp4|ogg|otf|partial|pyc|svg|tmp|ttf|wav|webm|woff2?)|[.-]min\.js)$",
+    r"\.(?:avi|avif|css|eot|gif|heic|ico|map|min\.js|mkv|mov|mp3|mp4|ogg|otf|partial|pyc|svg|tmp|ttf|wav|webm|woff2?)$",
     re.IGNORECASE,
 )
 """Names of what commonly lies beside documents and holds no text; these files are passed over in silence."""
@@ -46,31 +46,58 @@ def read_document(name: str, data: bytes) -> Extracted:
 def _read(chosen: str, data: bytes) -> Extracted:
     match chosen:
         case "code":
-            from indexes.readers.source_code import read_code as read
+            from indexes.readers.source_code import read_code
+
+            return read_code(data)
         case "csv":
-            from indexes.readers.delimited import read_csv as read
+            from indexes.readers.delimited import read_csv
+
+            return read_csv(data)
         case "docx":
-            from indexes.readers.docx import read_docx as read
+            from indexes.readers.docx import read_docx
+
+            return read_docx(data)
         case "epub":
-            from indexes.readers.epub import read_epub as read
+            from indexes.readers.epub import read_epub
+
+            return read_epub(data)
         case "html":
-            from indexes.readers.html import read_html as read
+            from indexes.readers.html import read_html
+
+            return read_html(data)
         case "json":
-            from indexes.readers.records import read_json as read
+            from indexes.readers.records import read_json
+
+            return read_json(data)
         case "jsonl":
-            from indexes.readers.records import read_jsonl as read
+            from indexes.readers.records import read_jsonl
+
+            return read_jsonl(data)
         case "markdown":
-            from indexes.readers.markdown import read_markdown as read
+            from indexes.readers.markdown import read_markdown
+
+            return read_markdown(data)
         case "odf":
-            from indexes.readers.odf import read_odf as read
+            from indexes.readers.odf import read_odf
+
+            return read_odf(data)
         case "pdf":
-            from indexes.readers.pdf import read_pdf as read
+            from indexes.readers.pdf import read_pdf
+
+            return read_pdf(data)
         case "picture":
-            from indexes.readers.pictures import read_picture as read
+            from indexes.readers.pictures import read_picture
+
+            return read_picture(data)
         case "pptx":
-            from indexes.readers.pptx import read_pptx as read
+            from indexes.readers.pptx import read_pptx
+
+            return read_pptx(data)
         case "xlsx":
-            from indexes.readers.xlsx import read_xlsx as read
+            from indexes.readers.xlsx import read_xlsx
+
+            return read_xlsx(data)
         case _:
-            from indexes.readers.plain import read_plain as read
-    return read(data)
+            from indexes.readers.plain import read_plain
+
+            return read_plain(data)

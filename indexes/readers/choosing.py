@@ -87,7 +87,8 @@ _OFFICE = {
     **dict.fromkeys([".odt", ".ods", ".odp"], "a damaged OpenDocument file"),
 }
 _PAGE = re.compile(
-    r"\ufeff?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--(?:(?!-->).){0,4000}-->\s*)*<(?:!doctype\s+html|html)[\s>]", re.I | re.S
+    r"\ufeff?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--(?:(?!-->).){0,4000}-->\s*)*<(?:!doctype\s+html|html)[\s>]",
+    re.I | re.S,
 )
 _FRAGMENT = re.compile(r"\ufeff?\s*<(?:table|div|meta|style|head|body|p|span|br|h[1-6])[\s/>]", re.I)
 _OFFICE_XML = re.compile(r"\ufeff?\s*<\?xml.{0,300}<\?mso-application\s+progid=\"(Word|Excel)", re.I | re.S)
@@ -107,7 +108,11 @@ def format_of(name: str, data: bytes) -> str:
             if " " in meaning:
                 raise IndexingError(meaning)
             return meaning
-    if data.startswith(b"BM") and data[6:10] == b"\0\0\0\0" and data[14:18] in (b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"):
+    if (
+        data.startswith(b"BM")
+        and data[6:10] == b"\0\0\0\0"
+        and data[14:18] in (b"\x28\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0")
+    ):
         return "picture"
     if data.startswith(b"MZ") and b"\0" in data[:64]:
         raise IndexingError(_PROGRAM.format("Windows"))

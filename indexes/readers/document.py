@@ -68,7 +68,7 @@ class TextBuilder:
         return start
 
     def add_block(self, lines: list[str], headings: tuple[str, ...] = (), **place: Any) -> None:
-        """Append a block of one or more lines, between which it may be divided; ``place`` is ``page=``, ``slide=``..."""
+        """Append a block of one or more lines, between which it may be divided; ``place`` is ``page=``..."""
         lines = [storable(line) for line in lines]
         start = self.add("\n".join(lines))
         cuts, offset = [], start

@@ -1,4 +1,4 @@
-"""OpenDocument text, sheets and slides (.odt, .ods, .odp), as LibreOffice and WPS write them; deleted text is left out."""
+"""OpenDocument text, sheets and slides (.odt, .ods, .odp), as LibreOffice writes them, without deleted text."""
 
 from lxml import etree
 

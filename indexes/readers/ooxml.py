@@ -69,7 +69,7 @@ def relationships(archive: zipfile.ZipFile, part: str) -> dict[str, Relationship
 
 
 def optional_part(archive: zipfile.ZipFile, links: dict[str, Relationship], kind: str) -> etree._Element | None:
-    """The first related part of a kind (styles, notes); None when there is none or it is damaged: the text comes first."""
+    """The first related part of a kind (styles, notes); None when there is none that can be read."""
     for link in links.values():
         if link.kind == kind:
             try:

@@ -65,7 +65,9 @@ def _parts(text: str) -> Iterator[tuple[int, int, int | None]]:
             yield start, end, level
             continue
         begun = start
-        for heading in re.finditer(r"^[ \t\u3000]*(第[^\n]{2,60}|[序前楔尾后後附][^\n])[ \t\u3000]*$", match[0], re.MULTILINE):
+        for heading in re.finditer(
+            r"^[ \t\u3000]*(第[^\n]{2,60}|[序前楔尾后後附][^\n])[ \t\u3000]*$", match[0], re.MULTILINE
+        ):
             title = heading[1].strip()
             if (level := _level(title, _CHINESE)) is None or _SENTENCE_END.search(title):
                 continue

@@ -121,7 +121,9 @@ def _special(value: dict[str, Any]) -> list[str] | None:
             used.append(by_name["input"])
             lines.append(value[by_name["input"]])
         lines.append(_text(value[answer]))
-    elif key := next((by_name[name] for name in _CONVERSATIONS if name in by_name and _turns(value[by_name[name]])), ""):
+    elif key := next(
+        (by_name[name] for name in _CONVERSATIONS if name in by_name and _turns(value[by_name[name]])), ""
+    ):
         used = [key]
         lines = _turns(value[key])
     if not lines:

@@ -1,4 +1,4 @@
-"""A sheet of a workbook as blocks: it may hold several tables, divided by empty rows, and lines of text between them."""
+"""A sheet of a workbook as blocks: tables, divided by empty rows, and lines of text between them."""
 
 from indexes.readers.document import TextBuilder
 from indexes.readers.tables import add_table

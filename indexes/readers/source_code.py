@@ -10,31 +10,38 @@ from typing import NamedTuple
 from indexes.readers.document import Block, Extracted
 from indexes.readers.encodings import decode
 
-SUFFIXES = frozenset(
-    ".ada .asm .bash .bat .c .cc .clj .cpp .cs .cu .cxx .d .dart .el .erl .ex .exs .f .f90 .fs .go .gradle .groovy .h .hh "
-    ".hpp .hs .java .jl .js .jsx .kt .kts .lisp .lua .m .mjs .ml .mm .nim .pas .php .pl .pm .proto .ps1 .py .pyi .r .rb "
-    ".rs .s .scala .scm .sh .sol .sql .swift .tcl .ts .tsx .v .vb .vhd .vue .svelte .zig .zsh .cmake .tf .thrift".split()
+_SUFFIXES = (
+    ".ada .asm .bash .bat .c .cc .clj .cmake .cpp .cs .cu .cxx .d .dart .el .erl .ex .exs .f .f90 .fs .go .gradle"
+    " .groovy .h .hh .hpp .hs .java .jl .js .jsx .kt .kts .lisp .lua .m .mjs .ml .mm .nim .pas .php .pl .pm .proto .ps1"
+    " .py .pyi .r .rb .rs .s .scala .scm .sh .sol .sql .swift .tcl .tf .thrift .ts .tsx .v .vb .vhd .vue .svelte .zig .zsh"
 )
+SUFFIXES = frozenset(_SUFFIXES.split())
 NAMES = frozenset({"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile", "jenkinsfile", "vagrantfile"})
 
 MAX_LINE = 300
 """Longer lines are not looked at: no definition is, and a minified program is a single line of megabytes."""
 
 _DEFINITION = re.compile(
-    r"(?P<indent>[ \t]*)(?:(?:export|default|public|private|protected|internal|static|abstract|final|sealed|async|pub"
-    r"|pub\([a-z]+\)|open|override|virtual|inline|unsafe|extern|partial|data|case|local|declare|readonly|const(?=\s+fn))\s+){0,5}"
-    r"(?P<word>def|class|function\*?|func|fn|fun|struct|enum|interface|trait|impl|module|namespace|object|record|union|sub"
-    r"|procedure|protocol|extension|defmodule|defp|defn|macro_rules!|contract|message|service|package(?=\s+body)"
+    r"(?P<indent>[ \t]*)"
+    r"(?:(?:export|default|public|private|protected|internal|static|abstract|final|sealed|async|pub|pub\([a-z]+\)|open"
+    r"|override|virtual|inline|unsafe|extern|partial|data|case|local|declare|readonly|const(?=\s+fn))\s+){0,5}"
+    r"(?P<word>def|class|function\*?|func|fn|fun|struct|enum|interface|trait|impl|module|namespace|object|record|union"
+    r"|sub|procedure|protocol|extension|defmodule|defp|defn|macro_rules!|contract|message|service"
     r"|create\s+(?:or\s+replace\s+)?(?:table|view|function|procedure|trigger|index))\s+"
-    r"(?:<[^>\n]{0,60}>\s*)?(?P<name>(?:\([^)\n]{0,60}\)\s*)?[\w.$:<>,\"`\[\]]+)",
+    r"(?:if\s+not\s+exists\s+)?(?:<[^>\n]{0,60}>\s*|\([^)\n]{0,60}\)\s*)?(?P<name>[\w.$:\"`]+)",
     re.IGNORECASE,
 )
-_C_FUNCTION = re.compile(r"(?!(?:if|for|while|switch|return|else|using|typedef)\b)[A-Za-z_][\w:<>,*&\[\]~ \t]{0,120}?\b"
-                         r"(?P<name>[A-Za-z_~][\w:~]*)[ \t]*\([^;{}]*(?:\)[^;=]*\{?|,)\s*")
-_ARROW = re.compile(r"(?:export\s+)?(?:const|let|var)\s+(?P<name>[\w$]+)\s*=\s*(?:async\s*)?(?:function\b|\([^()\n]*\)\s*(?::[^=]{0,60})?=>)")
-_ABOVE = re.compile(r"[ \t]*(?:#(?!!)|//|/?\*|--|;|@|\[\w|\"\"\"|%|'''|<!--)")
+_C_FUNCTION = re.compile(
+    r"(?!(?:if|for|while|switch|return|else|using|typedef|throw|new|delete|case)\b)"
+    r"(?:[\w:<>,&*\[\]~]+[ \t]+){1,6}[*&]*(?P<name>[A-Za-z_~][\w:~]*)[ \t]*\([^;{}=]*(?:\)[ \t\w]*\{?|,)[ \t]*"
+)
+_ARROW = re.compile(
+    r"(?:export\s+)?(?:const|let|var)\s+(?P<name>[\w$]+)\s*=\s*(?:async\s*)?(?:function\b|\([^()\n]*\)\s*(?::[^=]{0,60})?=>)"
+)
+_ABOVE = re.compile(r"[ \t]*(?:#(?!!|include|define|endif|if|pragma)|//|/?\*|--|;|@|\[\w|%|<!--)")
 """How comments, decorators and attributes begin."""
-_BRACES = frozenset(".c .cc .cpp .cs .cu .cxx .h .hh .hpp .java .m .mm .d .dart".split())
+_FUNCTIONS = re.compile(r"def.?|func\w*\*?|fn|fun|sub|procedure|create.*", re.IGNORECASE | re.DOTALL)
+"""Words of definitions below which there are no further ones worth a heading."""
 
 
 class _Line(NamedTuple):
@@ -47,26 +54,36 @@ def read_code(data: bytes) -> Extracted:
     text = decode(data)
     lines = [_Line(*match.span()) for match in re.finditer(r"[^\n]+|(?<=\n)(?=\n)", text)]
     starts: list[tuple[int, tuple[str, ...]]] = [(0, ())]
-    outer, outer_indent = "", 0
+    container, container_indent = "", 0
     for position, line in enumerate(lines):
         if line.end - line.start > MAX_LINE:
             continue
         source = text[line.start : line.end]
         definition = _DEFINITION.match(source)
-        if definition:
-            indent = len(definition["indent"].expandtabs(4))
-            name = definition["name"].rstrip(":<,[(")
-        else:
-            other = _ARROW.match(source) or _C_FUNCTION.fullmatch(source)
-            indent, name = 0, other["name"] if other else ""
-        if not name or indent > 4 or (indent and not outer):
+        found = definition or _ARROW.match(source) or _C_FUNCTION.fullmatch(source)
+        name = found["name"].strip(':"`') if found else ""
+        indent = len(definition["indent"].expandtabs(4)) if definition else 0
+        is_inside = bool(container) and container_indent < indent <= container_indent + 4
+        if not name and _ends_definition(text, lines, position):
+            starts.append((position, ()))
+            container = ""
+        if not name or (indent and not is_inside):
             continue
-        headings: tuple[str, ...] = (outer, name) if indent > outer_indent else (name,)
-        if indent <= outer_indent:
-            is_container = definition is not None and not re.match(r"def$|func|fn$|fun$|sub$|create", definition["word"], re.I)
-            outer, outer_indent = (name, indent) if is_container else ("", 0)
-        starts.append((_first_line(text, lines, position), headings))
+        starts.append((_first_line(text, lines, position), (container, name) if is_inside else (name,)))
+        if not is_inside:
+            container = name if definition and not _FUNCTIONS.fullmatch(definition["word"]) else ""
+            container_indent = indent
     return Extracted(text, _blocks(text, lines, starts))
+
+
+def _ends_definition(text: str, lines: list[_Line], position: int) -> bool:
+    """Whether a statement begins here that belongs to no definition: not indented, below an empty line."""
+    above = lines[position - 1] if position else None
+    return (
+        above is not None
+        and not text[above.start : above.end].strip()
+        and re.match(r"[A-Za-z_$]", text[lines[position].start : lines[position].end]) is not None
+    )
 
 
 def _first_line(text: str, lines: list[_Line], position: int) -> int:

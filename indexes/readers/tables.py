@@ -82,15 +82,14 @@ def looks_like_header(names: Sequence[str], body: Sequence[Sequence[str]]) -> bo
     """
     if not are_names(names) or len(body) < 1:
         return False
-    width = _width(names)
     below = [[row[column] for row in body if column < len(row) and row[column]] for column in range(len(names))]
     if any(name and _YEAR.fullmatch(name) and name in cells for name, cells in zip(names, below, strict=True)):
         return False
-    return width > 2 or any(len(cells) > 1 and all(map(_is_number, cells)) for cells in below)
+    return len(_trimmed(names)) > 2 or any(len(cells) > 1 and all(map(_is_number, cells)) for cells in below)
 
 
 def are_names(row: Sequence[str]) -> bool:
-    """Short texts, all different, none empty except in the corner or at the end, none a sentence or a number but years."""
+    """Short texts, all different, none empty but in the corner or at the end, no sentences or numbers but years."""
     names = _trimmed(row)
     used = [name for name in names if name]
     return (

@@ -221,9 +221,7 @@ def _strings(archive: zipfile.ZipFile, part: str | None) -> list[str]:
 
 def _string(item: etree._Element) -> str:
     """A text in one or more runs, without the phonetic guides of Japanese."""
-    return "".join(
-        text.text or "" for text in descendants(item, "t") if name_of(text.getparent()) != "rPh"
-    )
+    return "".join(text.text or "" for text in descendants(item, "t") if name_of(text.getparent()) != "rPh")
 
 
 def _formats(styles: etree._Element | None) -> list[str]:
@@ -235,7 +233,9 @@ def _formats(styles: etree._Element | None) -> list[str]:
     for entry in _below(styles, "cellXfs"):
         identity = attribute(entry, "numFmtId", "0")
         number = int(identity) if identity.isdecimal() and len(identity) < 6 else 0
-        formats.append(custom.get(identity) or _BUILT_IN.get(number) or ("yyyy-mm-dd" if number in _DATE_FORMATS else ""))
+        formats.append(
+            custom.get(identity) or _BUILT_IN.get(number) or ("yyyy-mm-dd" if number in _DATE_FORMATS else "")
+        )
     return formats
 
 
