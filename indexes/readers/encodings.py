@@ -42,6 +42,8 @@ _LEVEL_1 = {"gb18030": (b"\xb0\xa1", b"\xd7\xf9"), "big5": (b"\xa4\x40", b"\xc6\
 _ORDINARY = re.compile(
     "[\t\n\r -~\u00a0-\u017f\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e\u0400-\u045f]"
 )
+_ENOUGH = {"cp1251": 8, "koi8_r": 8}
+"""Different frequent characters that must occur before they prove anything: any bytes hit some of 33 letters."""
 _LOOKED_AT = 4000
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -110,7 +112,7 @@ def _guess(data: bytes) -> str:
     """
     familiarity = {encoding: _familiarity(data, encoding) for encoding in _FREQUENT}
     encoding: str | None = max(familiarity, key=lambda candidate: familiarity[candidate])
-    if not encoding or familiarity[encoding] < 0.12 or _hits(data, encoding) < 3:
+    if not encoding or familiarity[encoding] < 0.12 or _hits(data, encoding) < _ENOUGH.get(encoding, 3):
         likeness = {name: _chinese_likeness(data, name) for name in _LEVEL_1}
         chinese = max(likeness, key=lambda candidate: likeness[candidate])
         if likeness[chinese] >= 0.9:

@@ -136,10 +136,10 @@ def _is_layout(table: Tag) -> bool:
 
 
 def _own_rows(table: Tag) -> list[Tag]:
-    """Rows, but not those of tables inside."""
-    groups = [table, *table.find_all(["thead", "tbody", "tfoot"], recursive=False)]
-    rows = [row for group in groups for row in group.find_all("tr", recursive=False)]
-    return sorted(rows, key=lambda row: row.parent is not None and row.parent.name == "tfoot")
+    """Rows from head to foot, but not those of tables inside."""
+    rows = [row for row in table.find_all("tr") if row.find_parent("table") is table]
+    order = {"thead": 0, "tfoot": 2}
+    return sorted(rows, key=lambda row: order.get(row.parent.name if row.parent else "", 1))
 
 
 def _cells(row: Tag) -> list[Tag]:

@@ -32,6 +32,11 @@ BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedE
 class DamagedError(Exception):
     """A part is missing or is not what it should be; the reader says of what document."""
 
+    def __str__(self) -> str:
+        """Short, and in one line: the file's own text may stand in a parser's message."""
+        text = " ".join(super().__str__().split())
+        return text if len(text) <= 160 else f"{text[:159]}…"
+
 
 def open_zip(data: bytes) -> zipfile.ZipFile:
     """The archive, when its size is bearable.

@@ -45,7 +45,7 @@ def read_pptx(data: bytes) -> Extracted:
                 _Slide(archive, link.target, number, builder, read).read(slide)
     except DamagedError as error:
         raise IndexingError(f"is a damaged PowerPoint presentation ({error})") from None
-    return builder.extracted(f"has hidden slides, which were left out: {', '.join(hidden)}" if hidden else "")
+    return builder.extracted(f"has hidden slides, which were left out: {', '.join(hidden[:50])}" if hidden else "")
 
 
 class _Slide:

@@ -11,9 +11,10 @@ from indexes.readers.document import Block, Extracted
 from indexes.readers.encodings import decode
 
 _SUFFIXES = (
-    ".ada .asm .bash .bat .c .cc .clj .cmake .cpp .cs .cu .cxx .d .dart .el .erl .ex .exs .f .f90 .fs .go .gradle"
-    " .groovy .h .hh .hpp .hs .java .jl .js .jsx .kt .kts .lisp .lua .m .mjs .ml .mm .nim .pas .php .pl .pm .proto .ps1"
-    " .py .pyi .r .rb .rs .s .scala .scm .sh .sol .sql .swift .tcl .tf .thrift .ts .tsx .v .vb .vhd .vue .svelte .zig .zsh"
+    ".ada .asm .bash .bat .c .cc .clj .cmake .cpp .cs .cu .cxx .d .dart .el .erl .ex .exs .f .f90 .fs .go"
+    " .gradle .groovy .h .hh .hpp .hs .java .jl .js .jsx .kt .kts .lisp .lua .m .mjs .ml .mm .nim .pas .php .pl"
+    " .pm .proto .ps1 .py .pyi .r .rb .rs .s .scala .scm .sh .sol .sql .swift .tcl .tf .thrift .ts .tsx .v .vb"
+    " .vhd .vue .svelte .zig .zsh"
 )
 SUFFIXES = frozenset(_SUFFIXES.split())
 NAMES = frozenset({"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile", "jenkinsfile", "vagrantfile"})

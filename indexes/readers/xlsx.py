@@ -31,6 +31,8 @@ _BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%",
 _BUILT_IN |= {21: "h:mm:ss", 22: "yyyy-mm-dd h:mm", 32: "h:mm", 33: "h:mm:ss", 45: "mm:ss", 46: "h:mm:ss", 47: "mm:ss"}
 _NOT_CODE = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
 """What is literal in a number format: quoted text, escapes, colours and conditions, padding."""
+MAX_NAME = 31
+"""Characters of a sheet's name, as Excel has it."""
 _MAX_COLUMNS = 16_384
 _MAX_ROWS = 1_048_576
 _MAX_MERGED, _MAX_MERGED_ROWS = 20_000, 1_000
@@ -58,13 +60,13 @@ def read_xlsx(data: bytes) -> Extracted:
         for sheet in sheets if sheets is not None else []:
             name, link = attribute(sheet, "name"), links.get(attribute(sheet, "id"))
             if attribute(sheet, "state", "visible") != "visible":
-                hidden.append(name)
+                hidden.append(name[:MAX_NAME])
             elif link and link.kind == "worksheet" and link.target not in read:
                 read.add(link.target)
                 add_sheet(builder, name, _rows(archive, link.target, cells))
     except DamagedError as error:
         raise IndexingError(f"is a damaged Excel workbook ({error})") from None
-    return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden)}" if hidden else "")
+    return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden[:20])}" if hidden else "")
 
 
 class _Watched:

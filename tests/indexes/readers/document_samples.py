@@ -1,4 +1,4 @@
-"""Documents of every format, made by the libraries that people make them with; also the seeds of tests/fuzz_readers.py."""
+"""Documents of every format, made by the usual libraries; also the seeds of tests/fuzz_readers.py."""
 
 import io
 import json
@@ -39,9 +39,9 @@ def saved(document: Any) -> bytes:
     return stream.getvalue()
 
 
-def zipped(parts: dict[str, str | bytes]) -> bytes:
+def zipped(parts: dict[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w", method) as archive:
         for name, data in parts.items():
             archive.writestr(name, data)
     return stream.getvalue()
@@ -163,7 +163,7 @@ def book_sample(**parts: str) -> bytes:
         "META-INF/container.xml": CONTAINER,
         "OPS/book.opf": PACKAGE,
         "OPS/nav.xhtml": NAVIGATION,
-        "OPS/text/one.xhtml": "<html><head><title>x</title></head><body><h1>Origins</h1><p>茶者，南方之嘉木也。</p></body></html>",
+        "OPS/text/one.xhtml": "<html><title>x</title><h1>Origins</h1><p>茶者，南方之嘉木也。</p></html>",
         "OPS/text/two.xhtml": "<?xml version='1.0'?><html><body><p>A stove of bronze.</p></body></html>",
     }
     return zipped({**files, **parts})

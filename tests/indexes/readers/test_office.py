@@ -159,5 +159,5 @@ def test_damaged_office_files_say_so(name: str, data: bytes) -> None:
         with_part(data, main, ">", "<"),
         zipped({"word/x": b"", "_rels/.rels": b""}),
     ):
-        with pytest.raises(IndexingError, match="is a damaged (Word document|PowerPoint presentation)"):
+        with pytest.raises(IndexingError, match=r"is a damaged (Word document|PowerPoint presentation)"):
             read(name, damaged)
