@@ -68,8 +68,10 @@ class TextBuilder:
         return start
 
     def add_block(self, lines: list[str], headings: tuple[str, ...] = (), **place: Any) -> None:
-        """Append a block of one or more lines, between which it may be divided; ``place`` is ``page=``..."""
+        """Append a block of one or more lines, if they hold anything; ``place`` is ``page=``, ``slide=``, ``sheet=``..."""
         lines = [storable(line) for line in lines]
+        if not any(map(str.strip, lines)):
+            return
         start = self.add("\n".join(lines))
         cuts, offset = [], start
         for line in lines[:-1]:

@@ -44,6 +44,7 @@ _ORDINARY = re.compile(
 )
 _ENOUGH = {"cp1251": 8, "koi8_r": 8}
 """Different frequent characters that must occur before they prove anything: any bytes hit some of 33 letters."""
+_SAMPLE_BYTES = 200_000
 _LOOKED_AT = 4000
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
@@ -110,58 +111,69 @@ def _guess(data: bytes) -> str:
 
     charset-normalizer knows long texts well, but takes GBK for Korean where little is written.
     """
-    familiarity = {encoding: _familiarity(data, encoding) for encoding in _FREQUENT}
-    encoding: str | None = max(familiarity, key=lambda candidate: familiarity[candidate])
-    if not encoding or familiarity[encoding] < 0.12 or _hits(data, encoding) < _ENOUGH.get(encoding, 3):
-        likeness = {name: _chinese_likeness(data, name) for name in _LEVEL_1}
+    sample = _sample(data)
+    letters = {encoding: _letters(sample, encoding) for encoding in _FREQUENT}
+    familiarity = {encoding: _familiarity(sample, letters[encoding], encoding) for encoding in _FREQUENT}
+    encoding: str | None = max(_FREQUENT, key=lambda candidate: familiarity[candidate])
+    assert encoding
+    hits = len(_FREQUENT[encoding].intersection(letters[encoding]))
+    if familiarity[encoding] < 0.12 or hits < _ENOUGH.get(encoding, 3):
+        likeness = {name: _chinese_likeness(letters[name], name) for name in _LEVEL_1}
         chinese = max(likeness, key=lambda candidate: likeness[candidate])
         if likeness[chinese] >= 0.9:
             encoding = chinese
-        elif not encoding or familiarity[encoding] < 0.12:
-            encoding = _by_statistics(data)
-    text = _strictly(data, encoding) if encoding else None
-    if text is None:
-        is_text = 20 * len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data)) < len(data)
-        raise IndexingError(
-            "is in an encoding that was not recognised; save it as UTF-8" if is_text else "holds binary data, not text"
-        )
-    return text
+        elif familiarity[encoding] < 0.12:
+            encoding = _by_statistics(sample)
+    if encoding and (text := _strictly(data, encoding)) is not None:
+        return text
+    text = data.decode(encoding, errors="replace") if encoding and len(sample) < len(data) else ""
+    if text and 1000 * text.count("\ufffd") < len(text):  # a long file with a few broken bytes
+        return text
+    is_text = 20 * len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data)) < len(data)
+    raise IndexingError(
+        "is in an encoding that was not recognised; save it as UTF-8" if is_text else "holds binary data, not text"
+    )
+
+
+def _sample(data: bytes) -> bytes:
+    """The beginning, or where in a long file the first character outside ASCII stands."""
+    first = re.search(rb"[\x80-\xff]", data)
+    start = first.start() if first and first.start() > _SAMPLE_BYTES else 0
+    return data[start : start + _SAMPLE_BYTES]
 
 
 def _by_statistics(data: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
-    best = from_bytes(data[:1_000_000], cp_isolation=_CANDIDATES).best()
+    best = from_bytes(data, cp_isolation=_CANDIDATES).best()
     return best.encoding if best else None
 
 
-def _letters(data: bytes, encoding: str) -> list[str]:
-    """The first characters outside ASCII, punctuation of East Asia left out; none when this cannot be the encoding."""
-    text = _strictly(data, encoding) or ""
-    return [character for character in text if character > "\x7f" and not "\u3000" <= character <= "\u303f"][
-        :_LOOKED_AT
-    ]
+def _letters(sample: bytes, encoding: str) -> list[str]:
+    """The first characters outside ASCII, punctuation of East Asia left out; none when this cannot be the encoding.
+
+    The last character may be cut in two.
+    """
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(sample, final=len(sample) < _SAMPLE_BYTES)
+        text.encode()
+    except UnicodeError:
+        return []
+    return re.findall(r"[^\x00-\x7f\u3000-\u303f]", text)[:_LOOKED_AT]
 
 
-def _familiarity(data: bytes, encoding: str) -> float:
-    """Share of the most frequent characters of its languages in a text, when read as ``encoding``."""
-    letters = _letters(data, encoding)
+def _familiarity(sample: bytes, letters: list[str], encoding: str) -> float:
+    """Share of the most frequent characters of its languages among the letters that ``encoding`` makes of a text."""
     share = sum(letter in _FREQUENT[encoding] for letter in letters) / len(letters) if letters else 0.0
-    if encoding == "cp1252":  # accents stand alone between letters of ASCII; pairs of them are halves of something else
-        share *= len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", data)) / len(
-            re.findall(rb"[\x80-\xff]", data)
-        )
+    if encoding == "cp1252" and share:  # accents stand alone between letters of ASCII; pairs are halves of characters
+        alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
+        share *= alone / len(re.findall(rb"[\x80-\xff]", sample))
     # Letters of a single byte are few, so that any bytes hit many of them.
     return share / 2 if encoding in ("cp1252", "cp1251", "koi8_r") else share
 
 
-def _hits(data: bytes, encoding: str) -> int:
-    """How many different ones of the frequent characters occur."""
-    return len(_FREQUENT[encoding].intersection(_letters(data, encoding)))
-
-
-def _chinese_likeness(data: bytes, encoding: str) -> float:
-    """Share of characters in everyday use among those outside ASCII and punctuation, when read as ``encoding``."""
-    letters = [letter for letter in _letters(data, encoding) if letter.isalnum()]
+def _chinese_likeness(letters: list[str], encoding: str) -> float:
+    """Share of characters in everyday use among the letters that ``encoding`` makes of a text."""
+    letters = [letter for letter in letters if letter.isalnum()]
     low, high = _LEVEL_1[encoding]
     return sum(low <= letter.encode(encoding) <= high for letter in letters) / len(letters) if letters else 0.0

@@ -11,6 +11,7 @@ from indexes.readers.encodings import decode
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _YAML = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(?:[\"'\w-]+[ \t]*:(?:\s|\Z)|\Z)")
 """How front matter begins: comments, then a key, or nothing at all. A page may also begin with a rule."""
+_INLINE = MarkdownIt("commonmark")
 _TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
 
 
@@ -75,7 +76,7 @@ def _plain_title(source: str) -> str:
     """A heading without its markup: ``"The *rank* `r`"`` gives ``"The rank r"``."""
     parts = [
         " " if token.type in ("softbreak", "hardbreak") else token.content
-        for token in MarkdownIt("commonmark").parseInline(source)[0].children or []
+        for token in _INLINE.parseInline(source)[0].children or []
         if token.type != "html_inline"
     ]
     return "".join(parts).strip()
