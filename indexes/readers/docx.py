@@ -27,6 +27,8 @@ _TITLE_STYLES = {"title", "标题", "標題", "文档标题"}
 _CONTENTS_STYLE = re.compile(r"(?:toc|目录|目錄)\s*\d", re.IGNORECASE)
 _TRANSPARENT = {"sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo", "body", "hyperlink", "fldSimple"}
 _SKIPPED = {"del", "moveFrom", "rPr", "pPr", "instrText", "delText", "rt", "delInstrText", "sdtPr"}
+_MAX_CHAIN = 20
+"""Styles, each based on the next, that are followed; Word allows eleven."""
 _CONTENTS = 99
 """Stands for the level of a line of a table of contents."""
 
@@ -228,18 +230,22 @@ def _note_text(note: etree._Element | None) -> str:
 
 def _styles(root: etree._Element | None) -> dict[str, tuple[int | None, str]]:
     """By style id: heading level, if any, and the list that the style belongs to."""
-    elements = {attribute(style, "styleId"): style for style in (root if root is not None else [])}
+    own = {
+        attribute(style, "styleId"): (
+            _level(style),
+            attribute(child(style, "pPr", "numPr", "numId"), "val"),
+            attribute(child(style, "basedOn"), "val"),
+        )
+        for style in (root.iterchildren("{*}style") if root is not None else [])
+    }
     styles: dict[str, tuple[int | None, str]] = {}
-    for identity in elements:
-        level: int | None = None
-        number = ""
-        above: str = identity
-        seen: set[str] = set()
-        while (style := elements.get(above)) is not None and above not in seen:
-            seen.add(above)
-            level = _level(style) if level is None else level
-            number = number or attribute(child(style, "pPr", "numPr", "numId"), "val")
-            above = attribute(child(style, "basedOn"), "val")
+    for identity in own:
+        level, number, above = own[identity]
+        for _ in range(_MAX_CHAIN):
+            if above not in own:
+                break
+            inherited_level, inherited_number, above = own[above]
+            level, number = inherited_level if level is None else level, number or inherited_number
         styles[identity] = (level, number)
     return styles
 

@@ -37,7 +37,7 @@ def attribute(element: etree._Element | None, name: str, default: str = "") -> s
 def child(element: etree._Element | None, *path: str) -> etree._Element | None:
     """The first descendant along a path of local names."""
     for name in path:
-        element = next((below for below in element if name_of(below) == name), None) if element is not None else None
+        element = next(element.iterchildren(f"{{*}}{name}"), None) if element is not None else None
     return element
 
 
