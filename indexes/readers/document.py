@@ -68,7 +68,7 @@ class TextBuilder:
         return start
 
     def add_block(self, lines: list[str], headings: tuple[str, ...] = (), **place: Any) -> None:
-        """Append a block of one or more lines, if they hold anything; ``place`` is ``page=``, ``slide=``, ``sheet=``..."""
+        """Append a block of one or more lines, if they hold anything; ``place`` is ``page=``, ``slide=``..."""
         lines = [storable(line) for line in lines]
         if not any(map(str.strip, lines)):
             return

@@ -64,7 +64,8 @@ def _block(text: str, offsets: list[int], tokens: list[Token], position: int, he
 def _inside(tokens: list[Token], position: int) -> list[Token]:
     """The tokens directly under the one that opens at ``position``."""
     children = []
-    for token in tokens[position + 1 :]:
+    for index in range(position + 1, len(tokens)):  # a slice would copy the rest of the document for every list
+        token = tokens[index]
         if token.level == 0:
             break
         if token.level == 1:

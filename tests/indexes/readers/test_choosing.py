@@ -1,11 +1,14 @@
 """A file is read as what it is, whatever its name; what cannot be read is called by its name, with what to do."""
 
+from pathlib import Path
+
 import pytest
 from document_samples import SAMPLES, read, word_sample, zipped
 
 from indexes import IndexingError
 from indexes.readers import why_not_read
 from indexes.readers.limits import MAX_FILE_BYTES
+from indexes.scanning import scan
 
 OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)
 
@@ -81,6 +84,21 @@ def test_a_password_on_an_archive_is_named() -> None:
     data[directory + 8] |= 1  # the flag of encryption in the central directory
     with pytest.raises(IndexingError, match="is protected by a password; save a copy without one"):
         read("a.docx", bytes(data))
+
+
+def test_what_a_browser_saves_beside_a_page_is_no_document(tmp_path: Path) -> None:
+    for name in (
+        "Tea.html",
+        "Tea_files/a.js",
+        "Tea_files/b.png",
+        "茶.htm",
+        "茶_文件/a.js",
+        "my_files/a.js",
+        "a.min.js",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    assert sorted(scan(tmp_path).files) == ["Tea.html", "my_files/a.js", "茶.htm"]
 
 
 def test_only_its_size_refuses_a_file_before_it_is_opened() -> None:
