@@ -22,7 +22,7 @@ from document_samples import SAMPLES, unzipped, zipped  # noqa: E402
 from indexes import IndexingError  # noqa: E402
 from indexes.readers import read_document  # noqa: E402
 
-SUFFIXES = {"code": "py", "markdown": "md", "plain": "txt", "odf": "odt"}
+SUFFIXES = {"code": "py", "markdown": "md", "plain": "txt"}
 SLOW_SECONDS = 20
 WORTH_INSERTING = [
     *(b"<", b">", b"&", b'"', b"\0", b"\xff", b"{", b"[", b"|", b"\n", b"-", b"99999999999", b"-1", b"NaN", b"\\ud800"),

@@ -77,10 +77,10 @@ def _read(chosen: str, data: bytes) -> Extracted:
             from indexes.readers.markdown import read_markdown
 
             return read_markdown(data)
-        case "odf":
-            from indexes.readers.odf import read_odf
+        case "odt":
+            from indexes.readers.odt import read_odt
 
-            return read_odf(data)
+            return read_odt(data)
         case "pdf":
             from indexes.readers.pdf import read_pdf
 

@@ -145,7 +145,10 @@ def _of_zip(suffix: str, data: bytes) -> str:
         if part in names:
             raise IndexingError(meaning)
     if kind.startswith("application/vnd.oasis.opendocument.") and "content.xml" in names:
-        return "odf"
+        if kind.rpartition(".")[2].startswith("text"):
+            return "odt"
+        new = "xlsx" if kind.rpartition(".")[2].startswith("spreadsheet") else "pptx"
+        raise IndexingError(_SAVE_AS.format("an OpenDocument sheet or presentation", new))
     if kind == "application/epub+zip" or "META-INF/container.xml" in names:
         return "epub"
     if "_rels/.rels" in names or "[Content_Types].xml" in names:

@@ -180,10 +180,16 @@ def open_document_sample() -> bytes:
     <text:list><text:list-item><text:p>one</text:p></text:list-item><text:list-item><text:p>two</text:p></text:list-item>
     </text:list><table:table><table:table-row><table:table-cell><text:p>Tea</text:p></table:table-cell><table:table-cell>
     <text:p>°C</text:p></table:table-cell><table:table-cell><text:p>Price</text:p></table:table-cell></table:table-row>
-    <table:table-row><table:table-cell><text:p>Longjing</text:p></table:table-cell><table:table-cell
-    table:number-columns-repeated="2"><text:p>80</text:p></table:table-cell></table:table-row></table:table>
+    <table:table-row><table:table-cell><text:p>Longjing</text:p></table:table-cell><table:table-cell>
+    <text:p>80</text:p></table:table-cell><table:table-cell><text:p>12</text:p></table:table-cell></table:table-row></table:table>
     </office:text></office:body></office:document-content>"""
-    return zipped({"mimetype": "application/vnd.oasis.opendocument.text", "content.xml": content})
+    return zipped(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.text",
+            "META-INF/manifest.xml": "<manifest/>",
+            "content.xml": content,
+        }
+    )
 
 
 JSON_SAMPLE = json.dumps(
@@ -231,7 +237,7 @@ SAMPLES: dict[str, Any] = {
     "pptx": deck_sample,
     "xlsx": workbook_sample,
     "epub": book_sample,
-    "odf": open_document_sample,
+    "odt": open_document_sample,
     "csv": lambda: "name;price\n龙井;12\nPuer;9\n".encode(),
     "json": JSON_SAMPLE.encode,
     "jsonl": JSONL_SAMPLE.encode,

@@ -13,7 +13,7 @@ from indexes.scanning import scan
 OLE2 = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512)
 
 
-@pytest.mark.parametrize("format", ["docx", "pptx", "xlsx", "epub", "odf"])
+@pytest.mark.parametrize("format", ["docx", "pptx", "xlsx", "epub", "odt"])
 def test_what_is_in_an_archive_is_known_by_its_parts(format: str) -> None:
     for name in ("a.txt", "a", "a.zip", "a.pdf", "a.docx", "a.md"):
         assert read(name, SAMPLES[format]()).format == format
@@ -69,6 +69,10 @@ def test_utf16_pages_are_pages() -> None:
         (b"From: <Saved by Blink>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related;\r\n", r"MHTML"),
         (b"<?xml version='1.0'?>\n<?mso-application progid=\"Excel.Sheet\"?><Workbook/>", "save it as xlsx"),
         (bytes(range(128, 256)) * 8 + bytes(range(32)), "holds binary data|encoding that was not recognised"),
+        (
+            zipped({"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": "<x/>"}),
+            "is an OpenDocument sheet or presentation, which is not read; save it as xlsx",
+        ),
         (zipped({"mimetype": "x", "Index/Document.iwa": b"x"}), "Pages, Numbers or Keynote"),
     ],
 )

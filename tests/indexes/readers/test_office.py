@@ -147,7 +147,7 @@ def test_open_document_text() -> None:
     assert blocks("a.odt", open_document_sample()) == [
         (("绿茶",), "Use water of 80 degrees."),
         (("绿茶",), "- one\n- two"),
-        (("绿茶",), "Tea: Longjing; °C: 80; Price: 80"),
+        (("绿茶",), "Tea: Longjing; °C: 80; Price: 12"),
     ]
 
 
