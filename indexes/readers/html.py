@@ -111,11 +111,13 @@ class _Walk:
 
 def _items(element: Tag, indent: str = "") -> Iterator[str]:
     """A line an item: ``- text``, nested lists indented; a definition list as its terms, definitions indented."""
-    for item in element.find_all(["li", "dt", "dd", "div", *_NESTED], recursive=False):
+    for item in _tags(element):
+        if item.name not in ("li", "dt", "dd", "div", *_NESTED):
+            continue
         if item.name in ("div", *_NESTED):  # groups of a definition list; a list in a list without an item around it
             yield from _items(item, indent if item.name == "div" else indent + "  ")
             continue
-        nested = [child for child in item.find_all(_NESTED) if child.find_parent(["li", "dd"]) is item]
+        nested = list(_outermost_lists(item))
         for child in nested:
             child.extract()
         mark = {"li": "- ", "dt": "", "dd": "  "}[item.name]
@@ -123,6 +125,15 @@ def _items(element: Tag, indent: str = "") -> Iterator[str]:
             yield indent + mark + text
         for child in nested:
             yield from _items(child, indent + "  ")
+
+
+def _outermost_lists(parent: Tag) -> Iterator[Tag]:
+    """Lists inside an item, but not those inside of them."""
+    for child in _tags(parent):
+        if child.name in _NESTED:
+            yield child
+        else:
+            yield from _outermost_lists(child)
 
 
 def _is_dropped(element: Tag) -> bool:
