@@ -89,6 +89,11 @@ def test_nesting_beyond_reason() -> None:
     refused("a.docx", data, "is a damaged Word document|nested")
 
 
+def test_lists_nested_beyond_reason_end_soon() -> None:
+    assert read("a.html", "<ul><li>a" * 200).text.count("- a") == 200
+    refused("a.html", b"<ul><li>a" * 1500, "nested too deeply")
+
+
 def test_more_text_than_a_document_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = with_part(workbook_sample(), "xl/workbook.xml", 'state="hidden"', "")
     for module in ("document", "tables", "xlsx"):
@@ -104,8 +109,9 @@ def test_more_text_than_a_document_can_have(monkeypatch: pytest.MonkeyPatch) -> 
             read(name, data)
 
 
-def test_a_cell_in_the_last_column_of_many_rows() -> None:
-    rows = "".join(f'<row r="{n}"><c r="XFD{n}" t="str"><v>x</v></c></row>' for n in range(10, 5000))
+def test_a_cell_in_the_last_column_of_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("indexes.readers.xlsx.MAX_CHARACTERS", 1_000_000)
+    rows = "".join(f'<row r="{n}"><c r="XFD{n}" t="str"><v>x</v></c></row>' for n in range(10, 100))
     data = with_part(workbook_sample(), "xl/worksheets/sheet1.xml", "</sheetData>", rows + "</sheetData>")
     with pytest.raises(IndexingError, match="50 million characters"):
         read("a.xlsx", data)
