@@ -8,7 +8,7 @@ BIN = $(VENV)/bin
 SAMPLE = demo/peft-handbook
 TORCH_INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
-.PHONY: run demo install test test-slow lint bench clean models
+.PHONY: run demo install test test-slow fuzz lint bench clean models
 
 # The whole path. Every step looks first whether it is finished, so that the second time takes seconds.
 run: demo
@@ -43,6 +43,11 @@ test: models lint
 
 test-slow: models
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
+
+# Damaged documents by the thousand: a reader must end with a text or a sentence (12 formats, a minute each).
+FUZZ_SECONDS ?= 60
+fuzz: install
+	$(BIN)/python tests/fuzz_readers.py --seconds $(FUZZ_SECONDS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ def scan(documents: Path) -> Found:
         found.failed.append((folder, f"cannot be listed: {error.strerror}"))
 
     for folder, subfolders, names in os.walk(root, onerror=note_unlisted):
-        subfolders[:] = [name for name in subfolders if not _is_hidden(name)]
+        subfolders[:] = [name for name in subfolders if not _is_hidden(name) and not _is_of_a_page(name, names)]
         for name in [*names, *(name for name in subfolders if Path(folder, name).is_symlink())]:
             if not _is_hidden(name) and not NOT_DOCUMENTS.search(name):
                 _look_at(Path(folder, name), root, found)
@@ -67,6 +67,12 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
         found.failed.append((name, why))
     else:
         found.files[name] = status
+
+
+def _is_of_a_page(folder: str, names: list[str]) -> bool:
+    """Whether a browser made the folder for the scripts and pictures of a page that it saved beside it."""
+    stem = next((folder.removesuffix(end) for end in ("_files", ".files", "_文件") if folder.endswith(end)), None)
+    return stem is not None and (f"{stem}.html" in names or f"{stem}.htm" in names)
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,76 +1,103 @@
 """Readers: one small function a format, from the bytes of a file to its text and blocks.
 
-The format is chosen by what the file begins with and by its suffix. Nothing here knows of passages or of the index. The
-libraries behind a format are loaded when the first file of it is read.
+The format is chosen by what the file holds, and only then by its suffix. Nothing here knows of passages or of the
+index. The libraries behind a format are loaded when the first file of it is read.
 """
 
 import re
-from pathlib import PurePath
+from dataclasses import replace
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Block, Extracted
-
-FORMATS = {
-    **dict.fromkeys(["", ".txt", ".text", ".rst"], "plain"),
-    **dict.fromkeys([".md", ".markdown"], "markdown"),
-    **dict.fromkeys([".html", ".htm", ".xhtml"], "html"),
-    ".pdf": "pdf",
-}
-"""Suffix to format; a file without a suffix (README, LICENSE) is plain text."""
+from indexes.readers.choosing import format_of
+from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted
+from indexes.readers.limits import MAX_CHARACTERS, MAX_FILE_BYTES
 
 NOT_DOCUMENTS = re.compile(
-    r"\.(?:avi|avif|bmp|css|eot|gif|heic|ico|jpe?g|js|map|mkv|mov|mp3|mp4|ogg|otf|partial|png|svg|tiff?|tmp|ttf|wav|webm|webp"
-    r"|woff2?)$",
+    r"\.(?:avi|avif|css|eot|gif|heic|ico|map|min\.js|mkv|mov|mp3|mp4|ogg|otf|partial|pyc|svg|tmp|ttf|wav|webm|woff2?)$",
     re.IGNORECASE,
 )
 """Names of what commonly lies beside documents and holds no text; these files are passed over in silence."""
-
-MAX_BYTES = 50_000_000
 
 __all__ = ["NOT_DOCUMENTS", "Block", "Extracted", "read_document", "why_not_read"]
 
 
 def why_not_read(name: str, size: int) -> str:
     """Why a file is refused before it is opened, as the end of a sentence that begins with its name; else empty."""
-    suffix = PurePath(name).suffix.lower()
-    if suffix not in FORMATS:
-        return f"is of a kind that is not read ({suffix}); convert it to one of: {' '.join(filter(None, FORMATS))}"
-    if size > MAX_BYTES:
-        return f"is larger than {MAX_BYTES // 1_000_000} MB; divide it"
-    return ""
+    return f"is larger than {MAX_FILE_BYTES // 1_000_000} MB; divide it" if size > MAX_FILE_BYTES else ""
 
 
 def read_document(name: str, data: bytes) -> Extracted:
-    """Read a file by its name and content.
+    """Read a file by its content and name.
 
     Raises :class:`IndexingError` with the end of a sentence that begins with the file's name: "is a damaged PDF".
     """
-    chosen = FORMATS[PurePath(name).suffix.lower()]
-    is_pdf = data[:1024].lstrip().startswith(b"%PDF-")
-    if chosen == "pdf" and not is_pdf:
-        raise IndexingError("is not a PDF in spite of its name")
+    chosen = format_of(name, data)
     try:
-        document = _read("pdf" if is_pdf else chosen, data)
+        document = _read(chosen, data)
     except RecursionError:
         raise IndexingError("is nested too deeply to be read") from None
+    if len(document.text) > MAX_CHARACTERS:
+        raise IndexingError(TOO_MUCH_TEXT)
     if not document.blocks and not document.warning:
-        return Extracted(document.text, [], "holds no text")
-    return document
+        return Extracted(document.text, [], "holds no text", chosen)
+    return replace(document, format=chosen)
 
 
 def _read(chosen: str, data: bytes) -> Extracted:
-    if chosen == "pdf":
-        from indexes.readers.pdf import read_pdf
+    match chosen:
+        case "code":
+            from indexes.readers.source_code import read_code
 
-        return read_pdf(data)
-    if chosen == "html":
-        from indexes.readers.html import read_html
+            return read_code(data)
+        case "csv":
+            from indexes.readers.delimited import read_csv
 
-        return read_html(data)
-    if chosen == "markdown":
-        from indexes.readers.markdown import read_markdown
+            return read_csv(data)
+        case "docx":
+            from indexes.readers.docx import read_docx
 
-        return read_markdown(data)
-    from indexes.readers.plain import read_plain
+            return read_docx(data)
+        case "epub":
+            from indexes.readers.epub import read_epub
 
-    return read_plain(data)
+            return read_epub(data)
+        case "html":
+            from indexes.readers.html import read_html
+
+            return read_html(data)
+        case "json":
+            from indexes.readers.records import read_json
+
+            return read_json(data)
+        case "jsonl":
+            from indexes.readers.records import read_jsonl
+
+            return read_jsonl(data)
+        case "markdown":
+            from indexes.readers.markdown import read_markdown
+
+            return read_markdown(data)
+        case "odt":
+            from indexes.readers.odt import read_odt
+
+            return read_odt(data)
+        case "pdf":
+            from indexes.readers.pdf import read_pdf
+
+            return read_pdf(data)
+        case "picture":
+            from indexes.readers.pictures import read_picture
+
+            return read_picture(data)
+        case "pptx":
+            from indexes.readers.pptx import read_pptx
+
+            return read_pptx(data)
+        case "xlsx":
+            from indexes.readers.xlsx import read_xlsx
+
+            return read_xlsx(data)
+        case _:
+            from indexes.readers.plain import read_plain
+
+            return read_plain(data)

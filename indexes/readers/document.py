@@ -1,7 +1,15 @@
 """What every reader makes of a file: one text, and the blocks in it that can become passages."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+from indexes.errors import IndexingError
+from indexes.readers.limits import MAX_CHARACTERS
+
+TOO_MUCH_TEXT = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters of text; divide it"
+
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -48,16 +56,22 @@ class TextBuilder:
 
     def add(self, text: str) -> int:
         """Append a line or paragraph that is no block of its own, such as a heading; return where it starts."""
+        text = storable(text)
         if self.parts:
             self.parts.append("\n\n")
             self.length += 2
         start = self.length
         self.parts.append(text)
         self.length += len(text)
+        if self.length > MAX_CHARACTERS:
+            raise IndexingError(TOO_MUCH_TEXT)
         return start
 
     def add_block(self, lines: list[str], headings: tuple[str, ...] = (), **place: Any) -> None:
-        """Append a block of lines, between which it may be divided; ``place`` is ``page=``, ``slide=``, ``sheet=``."""
+        """Append a block of one or more lines, if they hold anything; ``place`` is ``page=``, ``slide=``..."""
+        lines = [storable(line) for line in lines]
+        if not any(map(str.strip, lines)):
+            return
         start = self.add("\n".join(lines))
         cuts, offset = [], start
         for line in lines[:-1]:
@@ -68,3 +82,10 @@ class TextBuilder:
     def extracted(self, warning: str = "", needs_ocr: bool = False) -> Extracted:
         """The whole document."""
         return Extracted("".join(self.parts), self.blocks, warning, needs_ocr=needs_ocr)
+
+
+def storable(text: str) -> str:
+    """Without what UTF-8 and SQLite cannot hold: halves of characters are joined or replaced, NUL is left out."""
+    if _HALVES.search(text):
+        text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.replace("\0", "")

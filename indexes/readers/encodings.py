@@ -1,14 +1,52 @@
-"""Bytes to text: UTF-8 and UTF-16 are certain, everything else is a guess that prefers Chinese."""
+"""Bytes to text: UTF-8 and what has a byte order mark are certain, everything else is a guess that prefers Chinese."""
 
 import codecs
 import re
 
 from indexes.errors import IndexingError
 
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",  # begins like the mark of UTF-16, and so comes before it
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _CANDIDATES = ["gb18030", "big5", "cp932", "euc_jp", "cp949", "cp1252", "cp1251", "koi8_r"]
-_FREQUENT = {"gb18030": (b"\xb0\xa1", b"\xd7\xf9"), "big5": (b"\xa4\x40", b"\xc6\x7e")}
+_WIDE = ["utf-16-le", "utf-16-be"]
+
+_CHINESE = (
+    "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事"
+    "成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心本前开但因只从想实日者意无力它与长把机十民第公此已工使"
+    "情明性知全三又关点正业外将两高间由问很最重并物手应战向头文体政美相见被利什二等产或新己制身果加西斯月话合回特代内信表化"
+    "這個們來為國說時會對於過後裡種經麼學現當沒動還進樣開從實無與長機關點業將兩間問應戰頭體見產話請數與價名稱"
+)
+_KANA = "".join(map(chr, [*range(0x3041, 0x3097), *range(0x30A1, 0x30FB), 0x30FC]))
+_KOREAN = "이다는의에을를가고하은한지로도사기리대어자시인서나아그해니정과수있들으전일보제부게스만여습라장안것까"
+_WESTERN = "éèêëàâäáãåæçíìîïñóòôöõøœúùûüßÉÈÀÄÖÜÇÑ¿¡“”‘’–—…«»°€£©®·"
+_RUSSIAN = "оеаинтсрвлкмдпуяыьгзбчйхжшюцщэфё"
+_FREQUENT = {
+    "gb18030": frozenset(_CHINESE),
+    "big5": frozenset(_CHINESE),
+    "cp932": frozenset(_CHINESE + _KANA),
+    "euc_jp": frozenset(_CHINESE + _KANA),
+    "cp949": frozenset(_KOREAN),
+    "cp1252": frozenset(_WESTERN),
+    "cp1251": frozenset(_RUSSIAN),
+    "koi8_r": frozenset(_RUSSIAN),
+    **dict.fromkeys(_WIDE, frozenset(_CHINESE + _KANA + _KOREAN)),
+}
+"""A third or more of a text consists of them; of the same bytes in another encoding, hardly any."""
+_LEVEL_1 = {"gb18030": (b"\xb0\xa1", b"\xd7\xf9"), "big5": (b"\xa4\x40", b"\xc6\x7e")}
 """Both standards put the characters of everyday use first: GB 2312 level 1 (3,755) and Big5 level 1 (5,401)."""
+_ORDINARY = re.compile(
+    "[\t\n\r -~\u00a0-\u017f\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e\u0400-\u045f]"
+)
+_ENOUGH = {"cp1251": 8, "koi8_r": 8}
+"""Different frequent characters that must occur before they prove anything: any bytes hit some of 33 letters."""
+_SAMPLE_BYTES = 200_000
+_LOOKED_AT = 4000
+_CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
@@ -17,7 +55,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
     Raises :class:`IndexingError` for data that is not text.
     """
     text = _decode(data, declared).replace("\r\n", "\n").replace("\r", "\n")
-    if "\0" in text:
+    if "\0" in text or 20 * len(_CONTROL.findall(text[:100_000])) > len(text[:100_000]):
         raise IndexingError("holds binary data, not text")
     return text
 
@@ -26,12 +64,8 @@ def _decode(data: bytes, declared: str | None) -> str:
     for mark, encoding in _MARKS.items():
         if data.startswith(mark):
             return _strictly(data, encoding) or data.decode(encoding, errors="replace")
-    if b"\0" in data[:4096]:  # ASCII letters in UTF-16 are every second byte zero
-        even, odd = data[0:4096:2].count(0), data[1:4096:2].count(0)
-        wide = _strictly(data, "utf-16-le" if odd > even else "utf-16-be")
-        if wide is None or max(even, odd) < 8 * min(even, odd):
-            raise IndexingError("holds binary data, not text")
-        return wide
+    if b"\0" in data[:4096]:
+        return _wide(data)
     for likely in ("utf-8", _superset(declared)):
         if likely and (text := _strictly(data, likely)) is not None:
             return text
@@ -52,6 +86,19 @@ def _strictly(data: bytes, encoding: str) -> str | None:
     return text
 
 
+def _wide(data: bytes) -> str:
+    """UTF-16 without a mark: ASCII is every second byte zero, and CJK is where CJK should be."""
+    best, most = "", 0.9
+    for encoding in _WIDE:
+        text = _strictly(data, encoding) or ""
+        ordinary = len(_ORDINARY.findall(text))
+        if text and "\0" not in text and ordinary / len(text) > most:
+            best, most = text, ordinary / len(text)
+    if not best:
+        raise IndexingError("holds binary data, not text")
+    return best
+
+
 def _damaged_utf8(data: bytes) -> str | None:
     """UTF-8 with a few broken bytes, such as a file cut short, must not pass for Chinese of another encoding."""
     text = data.decode("utf-8", errors="replace")
@@ -60,26 +107,73 @@ def _damaged_utf8(data: bytes) -> str | None:
 
 
 def _guess(data: bytes) -> str:
-    """charset-normalizer knows long texts well; in short ones it takes GBK for Korean, so there Chinese comes first."""
+    """By the most frequent characters; where there are none, Chinese if it can be, and else as charset-normalizer says.
+
+    charset-normalizer knows long texts well, but takes GBK for Korean where little is written.
+    """
+    sample = _sample(data)
+    letters = {encoding: _letters(sample, encoding) for encoding in _FREQUENT}
+    familiarity = {encoding: _familiarity(sample, letters[encoding], encoding) for encoding in _FREQUENT}
+    encoding: str | None = max(_FREQUENT, key=lambda candidate: familiarity[candidate])
+    assert encoding
+    hits = len(_FREQUENT[encoding].intersection(letters[encoding]))
+    if familiarity[encoding] < 0.12 or hits < _ENOUGH.get(encoding, 3):
+        likeness = {name: _chinese_likeness(letters[name], name) for name in _LEVEL_1}
+        chinese = max(likeness, key=lambda candidate: likeness[candidate])
+        if likeness[chinese] >= 0.9:
+            encoding = chinese
+        elif familiarity[encoding] < 0.12:
+            encoding = _by_statistics(sample)
+    if encoding and (text := _strictly(data, encoding)) is not None:
+        return text
+    text = data.decode(encoding, errors="replace") if encoding and len(sample) < len(data) else ""
+    if text and 1000 * text.count("\ufffd") < len(text):  # a long file with a few broken bytes
+        return text
+    is_text = 20 * len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data)) < len(data)
+    raise IndexingError(
+        "is in an encoding that was not recognised; save it as UTF-8" if is_text else "holds binary data, not text"
+    )
+
+
+def _sample(data: bytes) -> bytes:
+    """The beginning, or where in a long file the first character outside ASCII stands."""
+    first = re.search(rb"[\x80-\xff]", data)
+    start = first.start() if first and first.start() > _SAMPLE_BYTES else 0
+    return data[start : start + _SAMPLE_BYTES]
+
+
+def _by_statistics(data: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
     best = from_bytes(data, cp_isolation=_CANDIDATES).best()
-    encoding = best.encoding if best else None
-    short = len(re.findall(rb"[\x80-\xff]", data)) < 200
-    if encoding is None or short:
-        likeness = {name: _chinese_likeness(data, name) for name in _FREQUENT}
-        name = max(likeness, key=lambda candidate: likeness[candidate])
-        if likeness[name] >= 0.9:
-            encoding = name
-    text = _strictly(data, encoding) if encoding else None
-    if text is None:
-        raise IndexingError("is in an encoding that was not recognised; save it as UTF-8")
-    return text
+    return best.encoding if best else None
 
 
-def _chinese_likeness(data: bytes, encoding: str) -> float:
-    """Share of characters in frequent use among those outside ASCII and punctuation, when read as ``encoding``."""
-    text = _strictly(data, encoding)
-    letters = [character for character in (text or "") if character > "\x7f" and character.isalnum()][:4000]
-    low, high = _FREQUENT[encoding]
-    return sum(low <= character.encode(encoding) <= high for character in letters) / len(letters) if letters else 0.0
+def _letters(sample: bytes, encoding: str) -> list[str]:
+    """The first characters outside ASCII, punctuation of East Asia left out; none when this cannot be the encoding.
+
+    The last character may be cut in two.
+    """
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(sample, final=len(sample) < _SAMPLE_BYTES)
+        text.encode()
+    except UnicodeError:
+        return []
+    return re.findall(r"[^\x00-\x7f\u3000-\u303f]", text)[:_LOOKED_AT]
+
+
+def _familiarity(sample: bytes, letters: list[str], encoding: str) -> float:
+    """Share of the most frequent characters of its languages among the letters that ``encoding`` makes of a text."""
+    share = sum(letter in _FREQUENT[encoding] for letter in letters) / len(letters) if letters else 0.0
+    if encoding == "cp1252" and share:  # accents stand alone between letters of ASCII; pairs are halves of characters
+        alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
+        share *= alone / len(re.findall(rb"[\x80-\xff]", sample))
+    # Letters of a single byte are few, so that any bytes hit many of them.
+    return share / 2 if encoding in ("cp1252", "cp1251", "koi8_r") else share
+
+
+def _chinese_likeness(letters: list[str], encoding: str) -> float:
+    """Share of characters in everyday use among the letters that ``encoding`` makes of a text."""
+    letters = [letter for letter in letters if letter.isalnum()]
+    low, high = _LEVEL_1[encoding]
+    return sum(low <= letter.encode(encoding) <= high for letter in letters) / len(letters) if letters else 0.0

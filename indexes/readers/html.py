@@ -11,12 +11,15 @@ from bs4.element import CData, NavigableString, PageElement, PreformattedString,
 from indexes.language import CJK
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.encodings import decode
+from indexes.readers.tables import add_table, repeated
 
-_DROPPED = ["script", "style", "nav", "noscript", "template", "svg", "head", "button", "select", "iframe"]
-_NAVIGATION = "[role=navigation], [role=doc-toc], [hidden], .toc, .navheader, .navfooter, .breadcrumb, .breadcrumbs"
+_DROPPED = frozenset(["script", "style", "nav", "noscript", "template", "svg", "head", "button", "select", "iframe"])
+_NAVIGATION_ROLES = ("navigation", "doc-toc")
+_NAVIGATION_CLASSES = frozenset(["toc", "navheader", "navfooter", "breadcrumb", "breadcrumbs"])
 _HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _NESTED = ("ul", "ol", "dl")
-_LISTS = (*_NESTED, "table")
+_MAX_COLUMNS = 1000
+_FRAMED = ("p", "div", "ul", "ol", "pre", "blockquote")
 _CONTAINERS = re.compile(
     "address|article|aside|blockquote|body|caption|center|dd|details|div|dt|fieldset|figcaption|figure|footer|form|header"
     "|hr|html|legend|li|main|p|section|summary|tbody|td|tfoot|th|thead|tr"
@@ -26,25 +29,33 @@ _CJK_WRAP = re.compile(rf"(?<=[{CJK}])\s*\n\s*(?=[{CJK}])")
 
 def read_html(data: bytes) -> Extracted:
     """Paragraphs, and lists and tables as one block each with a line an item; only ``<main>`` where there is one."""
+    builder = TextBuilder()
+    append_html(builder, data)
+    return builder.extracted()
+
+
+def append_html(builder: TextBuilder, data: bytes, above: tuple[str, ...] = (), title: str = "") -> None:
+    """Append a page under the headings ``above``; a page without ``<h1>`` bears ``title``, else its ``<title>``."""
     source = decode(data, EncodingDetector.find_declared_encoding(data, is_html=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is read well enough as HTML
         soup = BeautifulSoup(source, "lxml")
-    title = _one_line(soup.title.get_text()) if soup.title else ""
-    for element in [*soup.find_all(_DROPPED), *soup.select(_NAVIGATION)]:
+    if not title and not above and soup.title:
+        title = _one_line(soup.title.get_text())
+    for element in [element for element in soup.descendants if isinstance(element, Tag) and _is_dropped(element)]:
         element.decompose()
-    walk = _Walk([] if soup.find("h1") else [(0, title)])
+    titles = [(level - len(above), text) for level, text in enumerate(above)]
+    walk = _Walk(builder, titles if soup.find("h1") else [*titles, (0, title)])
     mains = soup.find_all("main")
     walk.container(mains[0] if len(mains) == 1 else soup.body or soup)
     walk.end_paragraph()
-    return walk.builder.extracted()
 
 
 class _Walk:
     """One pass over the tree; inline text gathers in ``inline`` until a block element ends the paragraph."""
 
-    def __init__(self, titles: list[tuple[int, str]]) -> None:
-        self.builder = TextBuilder()
+    def __init__(self, builder: TextBuilder, titles: list[tuple[int, str]]) -> None:
+        self.builder = builder
         self.titles = titles
         self.inline: list[str] = []
 
@@ -65,10 +76,13 @@ class _Walk:
         elif element.name == "pre":
             self.end_paragraph()
             self.block(element.get_text().strip("\n").rstrip().split("\n"))
-        elif element.name in _LISTS and not element.find([*_HEADINGS, "article", "section"]):
+        elif element.name == "table" and not _is_layout(element):
             self.end_paragraph()
-            self.block(list(_rows(element) if element.name == "table" else _items(element)))
-        elif element.name in _LISTS or _CONTAINERS.fullmatch(element.name):
+            self.table(element)
+        elif element.name in _NESTED and not element.find([*_HEADINGS, "article", "section"]):
+            self.end_paragraph()
+            self.block(list(_items(element)))
+        elif element.name in (*_NESTED, "table") or _CONTAINERS.fullmatch(element.name):
             self.end_paragraph()
             self.container(element)
             self.end_paragraph()
@@ -82,6 +96,14 @@ class _Walk:
         self.inline.clear()
         self.block([text])
 
+    def table(self, element: Tag) -> None:
+        caption = " ".join(_one_line(caption.get_text()) for caption in element.find_all("caption", recursive=False))
+        rows = _own_rows(element)
+        has_header = bool(rows) and all(cell.name == "th" for cell in _cells(rows[0])) and len(rows) > 1
+        has_header = has_header or (bool(rows) and rows[0].parent is not None and rows[0].parent.name == "thead")
+        headings = tuple(title for _, title in self.titles if title)
+        add_table(self.builder, _texts(rows), headings, True if has_header else None, caption)
+
     def block(self, lines: list[str]) -> None:
         if any(line.strip() for line in lines):
             self.builder.add_block(lines, tuple(title for _, title in self.titles if title))
@@ -89,11 +111,13 @@ class _Walk:
 
 def _items(element: Tag, indent: str = "") -> Iterator[str]:
     """A line an item: ``- text``, nested lists indented; a definition list as its terms, definitions indented."""
-    for item in element.find_all(["li", "dt", "dd", "div", *_NESTED], recursive=False):
+    for item in _tags(element):
+        if item.name not in ("li", "dt", "dd", "div", *_NESTED):
+            continue
         if item.name in ("div", *_NESTED):  # groups of a definition list; a list in a list without an item around it
             yield from _items(item, indent if item.name == "div" else indent + "  ")
             continue
-        nested = [child for child in item.find_all(_NESTED) if child.find_parent(["li", "dd"]) is item]
+        nested = list(_outermost_lists(item))
         for child in nested:
             child.extract()
         mark = {"li": "- ", "dt": "", "dd": "  "}[item.name]
@@ -103,15 +127,83 @@ def _items(element: Tag, indent: str = "") -> Iterator[str]:
             yield from _items(child, indent + "  ")
 
 
-def _rows(table: Tag) -> Iterator[str]:
-    """A line for the caption and one for each row, cells divided by ``|``."""
-    for caption in table.find_all("caption", recursive=False):
-        yield _one_line(caption.get_text())
-    for row in table.find_all("tr"):
-        if row.find_parent("table") is table:
-            cells = [_one_line(cell.get_text(" ")) for cell in row.find_all(["td", "th"], recursive=False)]
-            if any(cells):
-                yield " | ".join(cells)
+def _outermost_lists(parent: Tag) -> Iterator[Tag]:
+    """Lists inside an item, but not those inside of them."""
+    for child in _tags(parent):
+        if child.name in _NESTED:
+            yield child
+        else:
+            yield from _outermost_lists(child)
+
+
+def _is_dropped(element: Tag) -> bool:
+    """Whether it is no text for readers. A CSS selector says the same, but takes most of the time of a large page."""
+    if element.name in _DROPPED or element.get("role") in _NAVIGATION_ROLES or element.has_attr("hidden"):
+        return True
+    return not _NAVIGATION_CLASSES.isdisjoint(element.get_attribute_list("class"))
+
+
+def _is_layout(table: Tag) -> bool:
+    """Whether a table only arranges a page: it says so, has one column, or its cells hold what does not fit a line."""
+    inside = {element.name for element in table.descendants if isinstance(element, Tag)}
+    if table.get("role") in ("presentation", "none") or inside & {*_HEADINGS, "article", "section"}:
+        return True
+    rows = _own_rows(table)
+    if all(len(_cells(row)) < 2 for row in rows):
+        return "caption" not in inside
+    if "th" in inside or not inside & {*_FRAMED, "table"}:
+        return False
+    return any(
+        sum(below.name in _FRAMED for below in _tags(cell)) > 1 or cell.find("table") is not None
+        for row in rows
+        for cell in _cells(row)
+    )
+
+
+def _own_rows(table: Tag) -> list[Tag]:
+    """Rows from head to foot, but not those of tables inside."""
+    groups = [table, *(group for group in _tags(table) if group.name in ("thead", "tbody", "tfoot"))]
+    rows = [row for group in groups for row in _tags(group) if row.name == "tr"]
+    order = {"thead": 0, "tfoot": 2}
+    return sorted(rows, key=lambda row: order.get(row.parent.name if row.parent else "", 1))
+
+
+def _cells(row: Tag) -> list[Tag]:
+    return [cell for cell in _tags(row) if cell.name in ("td", "th")]
+
+
+def _tags(parent: Tag) -> list[Tag]:
+    """The elements directly below; ``find_all`` takes ten times as long, which large tables show."""
+    return [child for child in parent.children if isinstance(child, Tag)]
+
+
+def _texts(rows: list[Tag]) -> list[list[str]]:
+    """The cells as texts: one over several columns once, one over several rows where it is short in each."""
+    texts: list[list[str]] = []
+    below: dict[int, tuple[int, str]] = {}  # column: rows still to come, and the text that they repeat
+    for row in rows:
+        line: list[str] = []
+        for cell in [*_cells(row), None]:
+            while len(line) < _MAX_COLUMNS and below.get(len(line), (0, ""))[0]:
+                left, text = below[len(line)]
+                below[len(line)] = (left - 1, text)
+                line.append(text)
+            if cell is None:
+                break
+            text, column = _one_line(cell.get_text(" ")), len(line)
+            width = _span(cell, "colspan", 64)
+            if column + width > _MAX_COLUMNS:
+                break
+            for offset in range(width):
+                below[column + offset] = (_span(cell, "rowspan", 1000) - 1, "" if offset else repeated(text))
+            line += [text, *[""] * (width - 1)]
+        texts.append(line)
+    return texts
+
+
+def _span(cell: Tag, name: str, most: int) -> int:
+    stated = str(cell.get(name, "1"))
+    return max(1, min(int(stated), most)) if stated.isdecimal() and len(stated) < 6 else 1
 
 
 def _is_text(child: PageElement) -> bool:

@@ -11,6 +11,7 @@ from indexes.readers.encodings import decode
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _YAML = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(?:[\"'\w-]+[ \t]*:(?:\s|\Z)|\Z)")
 """How front matter begins: comments, then a key, or nothing at all. A page may also begin with a rule."""
+_INLINE = MarkdownIt("commonmark")
 _TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
 
 
@@ -55,13 +56,16 @@ def _block(text: str, offsets: list[int], tokens: list[Token], position: int, he
         cuts = offsets[first:last]
     else:
         cuts = []
-    return [Block(start, end, headings, cuts=tuple(cut for cut in cuts if start < cut < end))]
+    is_table = tokens[position].type == "table_open"
+    header = text[start : offsets[first + 1]].strip() if is_table else ""
+    return [Block(start, end, headings, cuts=tuple(cut for cut in cuts if start < cut < end), header=header)]
 
 
 def _inside(tokens: list[Token], position: int) -> list[Token]:
     """The tokens directly under the one that opens at ``position``."""
     children = []
-    for token in tokens[position + 1 :]:
+    for index in range(position + 1, len(tokens)):  # a slice would copy the rest of the document for every list
+        token = tokens[index]
         if token.level == 0:
             break
         if token.level == 1:
@@ -73,7 +77,7 @@ def _plain_title(source: str) -> str:
     """A heading without its markup: ``"The *rank* `r`"`` gives ``"The rank r"``."""
     parts = [
         " " if token.type in ("softbreak", "hardbreak") else token.content
-        for token in MarkdownIt("commonmark").parseInline(source)[0].children or []
+        for token in _INLINE.parseInline(source)[0].children or []
         if token.type != "html_inline"
     ]
     return "".join(parts).strip()

@@ -1,37 +1,117 @@
 """Tables of every format: a line a row, in which each cell is named by its column."""
 
+import re
 from collections.abc import Sequence
+from typing import Any
+
+from indexes.errors import IndexingError
+from indexes.readers.document import TOO_MUCH_TEXT, TextBuilder
+from indexes.readers.limits import MAX_CHARACTERS
+
+BLOCK_ROWS = 100
+"""Rows of a long table that become one block; more would only make the splitter's work larger."""
+REPEATED_CHARACTERS = 40
+"""A cell merged over several rows stands in each of them when it is as short as this, and else in the first."""
+
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_SENTENCE = re.compile(r"[.?!。？！]$")
+
+
+def one_line(text: str) -> str:
+    """A cell's text with every run of white space as one space."""
+    return " ".join(text.split())
+
+
+def repeated(text: str) -> str:
+    """What a merged cell leaves in the rows below its first."""
+    return text if len(text) <= REPEATED_CHARACTERS else ""
+
+
+def add_table(
+    builder: TextBuilder,
+    rows: Sequence[Sequence[str]],
+    headings: tuple[str, ...] = (),
+    header: bool | None = None,
+    caption: str = "",
+    **place: Any,
+) -> None:
+    """Append a table's caption and lines, see :func:`row_lines`, in blocks of at most :data:`BLOCK_ROWS`."""
+    lines = [caption] * bool(caption) + row_lines(rows, header)
+    for start in range(0, len(lines), BLOCK_ROWS):
+        builder.add_block(lines[start : start + BLOCK_ROWS], headings, **place)
 
 
 def row_lines(rows: Sequence[Sequence[str]], header: bool | None = None) -> list[str]:
     """A line for each row that is not empty; cells are one-line texts.
 
     With a header row each cell stands behind the name of its column, ``Tea: green; °C: 80``, so that a row makes sense
-    alone; without one, cells are divided by ``|``. ``header`` None decides by looking: names are not empty, all
-    different, and none is a number.
+    alone; without one, cells are divided by ``|``. Rows above the header that fill a single cell are titles and stay
+    lines of their own. ``header`` None decides by looking: see :func:`looks_like_header`.
     """
     filled = [row for row in rows if any(row)]
-    if header is None:
-        header = _looks_like_header(filled)
-    if not header or len(filled) < 2:
-        return [" | ".join(row) for row in filled]
-    names, *body = filled
-    lines = []
+    titles = 0
+    if any(_width(row) > 1 for row in filled):
+        while _width(filled[titles]) == 1 and header is None:
+            titles += 1
+    lines = ["".join(row) for row in filled[:titles]]
+    names, *body = filled[titles:] or [[]]
+    if not body or not (looks_like_header(names, body) if header is None else header):
+        return lines + [" | ".join(cell for cell in _trimmed(row)) for row in filled[titles:]]
+    length = 0
     for row in body:
+        if _width(row) == 1 and row[0] and len(row) > 2:  # a title between the rows
+            lines.append(row[0])
+            continue
         named = [
             f"{names[column]}: {cell}" if column < len(names) and names[column] else cell
             for column, cell in enumerate(row)
             if cell
         ]
         lines.append("; ".join(named))
+        length += len(lines[-1])
+        if length > MAX_CHARACTERS:
+            raise IndexingError(TOO_MUCH_TEXT)
     return lines
 
 
-def _looks_like_header(rows: Sequence[Sequence[str]]) -> bool:
-    if len(rows) < 2 or len(rows[0]) < 2:
+def looks_like_header(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Whether a first row names columns: see :func:`are_names`.
+
+    Two columns are as often a list of properties (``City | Paris``), in which the first row is like all others: there
+    one column must hold nothing but numbers below its name.
+    """
+    if not are_names(names) or len(body) < 1:
         return False
-    names = rows[0]
-    return all(names) and len(set(names)) == len(names) and not any(_is_number(name) for name in names)
+    below = [[row[column] for row in body if column < len(row) and row[column]] for column in range(len(names))]
+    if any(name and _YEAR.fullmatch(name) and name in cells for name, cells in zip(names, below, strict=True)):
+        return False
+    return len(_trimmed(names)) > 2 or any(len(cells) > 1 and all(map(_is_number, cells)) for cells in below)
+
+
+def are_names(row: Sequence[str]) -> bool:
+    """Short texts, all different, none empty but in the corner or at the end, no sentences or numbers but years."""
+    names = _trimmed(row)
+    used = [name for name in names if name]
+    return (
+        len(names) > 1
+        and all(names[1:])
+        and len(set(used)) == len(used)
+        and all(len(name) <= 60 and not _SENTENCE.search(name) for name in used)
+        and not any(_is_number(name) and not _YEAR.fullmatch(name) for name in used)
+        and not _YEAR.fullmatch(names[0])
+    )
+
+
+def _trimmed(row: Sequence[str]) -> list[str]:
+    """Without the empty cells at its end."""
+    cells = list(row)
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
+
+
+def _width(row: Sequence[str]) -> int:
+    return sum(map(bool, row))
 
 
 def _is_number(cell: str) -> bool:

@@ -66,8 +66,14 @@ def test_html_is_read_in_the_encoding_that_it_declares() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x7fELF\x02\x01\x01\0\0\0\0\0\0", bytes(range(256)) * 20, b"PK\x03\x04\x14\0\0\0\x08\0" * 9]
+    ("data", "why"),
+    [
+        (b"\x7fELF\x02\x01\x01\0\0\0\0\0\0", "is a program"),
+        (bytes(range(256)) * 20, "binary data"),
+        (bytes(range(1, 256)) * 20, "binary data"),
+        (b"PK\x03\x04\x14\0\0\0\x08\0" * 9, "is a damaged ZIP archive"),
+    ],
 )
-def test_binary_data_is_refused(data: bytes) -> None:
-    with pytest.raises(IndexingError, match="binary data"):
+def test_binary_data_is_refused(data: bytes, why: str) -> None:
+    with pytest.raises(IndexingError, match=why):
         read_document("a.txt", data)

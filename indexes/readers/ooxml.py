@@ -1,0 +1,79 @@
+"""What docx, pptx and xlsx share: parts in a ZIP archive, tied together by relationships (ECMA-376, part 2).
+
+Elements are known by their local names, so that files in the strict variant of the standard, whose namespaces differ,
+are read as well.
+"""
+
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from lxml import etree
+
+from indexes.readers.limits import DamagedError, parse_xml, read_entry
+
+
+class Relationship(NamedTuple):
+    kind: str
+    """Last part of the type's address: ``"slide"``, ``"notesSlide"``."""
+    target: str
+    """Name of the part in the archive."""
+
+
+def name_of(element: etree._Element) -> str:
+    """The local name; empty for what is no element (an entity that was not expanded)."""
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+def attribute(element: etree._Element | None, name: str, default: str = "") -> str:
+    """An attribute by its local name."""
+    for key, value in element.attrib.items() if element is not None else ():
+        if key.rpartition("}")[2] == name:
+            return str(value)
+    return default
+
+
+def child(element: etree._Element | None, *path: str) -> etree._Element | None:
+    """The first descendant along a path of local names."""
+    for name in path:
+        element = next(element.iterchildren(f"{{*}}{name}"), None) if element is not None else None
+    return element
+
+
+def descendants(element: etree._Element, name: str) -> Iterator[etree._Element]:
+    yield from element.iter(f"{{*}}{name}")
+
+
+def main_part(archive: zipfile.ZipFile, usual: str) -> str:
+    """Name of the part with the document itself."""
+    for relationship in relationships(archive, "").values():
+        if relationship.kind == "officeDocument":
+            return relationship.target
+    return usual
+
+
+def relationships(archive: zipfile.ZipFile, part: str) -> dict[str, Relationship]:
+    """By id, those that stay inside the archive; none when the part has no list of them."""
+    folder, name = posixpath.split(part)
+    listing = posixpath.join(folder, "_rels", f"{name}.rels")
+    if listing not in archive.namelist():
+        return {}
+    found = {}
+    for element in parse_xml(read_entry(archive, listing)):
+        target = attribute(element, "Target")
+        if name_of(element) == "Relationship" and attribute(element, "TargetMode") != "External":
+            inside = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
+            found[attribute(element, "Id")] = Relationship(attribute(element, "Type").rpartition("/")[2], inside)
+    return found
+
+
+def optional_part(archive: zipfile.ZipFile, links: dict[str, Relationship], kind: str) -> etree._Element | None:
+    """The first related part of a kind (styles, notes); None when there is none that can be read."""
+    for link in links.values():
+        if link.kind == kind:
+            try:
+                return parse_xml(read_entry(archive, link.target))
+            except DamagedError:
+                return None
+    return None

@@ -1,0 +1,246 @@
+"""Excel (.xlsx, .xlsm): the rows of every sheet, with the values that Excel computed last.
+
+SpreadsheetML is read directly, row by row: openpyxl's fast mode does not know merged cells, and it refuses workbooks
+for faults in their styles. Left out: hidden sheets (a warning names them), charts, comments, formulas themselves.
+"""
+
+import re
+import zipfile
+from datetime import datetime, timedelta
+from typing import IO
+
+from lxml import etree
+
+from indexes.errors import IndexingError
+from indexes.readers.document import TOO_MUCH_TEXT, Extracted, TextBuilder
+from indexes.readers.limits import (
+    BROKEN_ZIP,
+    MAX_CHARACTERS,
+    MAX_XML_BYTES,
+    DamagedError,
+    open_zip,
+    parse_xml,
+    read_entry,
+)
+from indexes.readers.ooxml import attribute, child, descendants, main_part, name_of, optional_part, relationships
+from indexes.readers.sheets import add_sheet
+from indexes.readers.tables import one_line, repeated
+
+_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+_BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 18: "h:mm", 19: "h:mm", 20: "h:mm"}
+_BUILT_IN |= {21: "h:mm:ss", 22: "yyyy-mm-dd h:mm", 32: "h:mm", 33: "h:mm:ss", 45: "mm:ss", 46: "h:mm:ss", 47: "mm:ss"}
+_NOT_CODE = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
+"""What is literal in a number format: quoted text, escapes, colours and conditions, padding."""
+MAX_NAME = 31
+"""Characters of a sheet's name, as Excel has it."""
+_MAX_COLUMNS = 16_384
+_MAX_ROWS = 1_048_576
+_MAX_MERGED, _MAX_MERGED_ROWS = 20_000, 1_000
+"""Merged cells of a sheet, and rows of one, that are filled down: beyond, they stand in their first row only."""
+
+
+def read_xlsx(data: bytes) -> Extracted:
+    """Blocks are tables, under the name of their sheet; a row is a line in which each cell is named by its column."""
+    builder = TextBuilder()
+    hidden = []
+    try:
+        archive = open_zip(data)
+        part = main_part(archive, "xl/workbook.xml")
+        workbook = parse_xml(read_entry(archive, part))
+        links = relationships(archive, part)
+        cells = _Cells(
+            _strings(archive, {link.kind: link.target for link in links.values()}.get("sharedStrings")),
+            _formats(optional_part(archive, links, "styles")),
+            datetime(1904, 1, 1)
+            if attribute(child(workbook, "workbookPr"), "date1904") in ("1", "true")
+            else datetime(1899, 12, 30),
+        )
+        sheets = child(workbook, "sheets")
+        read: set[str] = set()  # a part is read once, however often it is named
+        for sheet in sheets if sheets is not None else []:
+            name, link = attribute(sheet, "name"), links.get(attribute(sheet, "id"))
+            if attribute(sheet, "state", "visible") != "visible":
+                hidden.append(name[:MAX_NAME])
+            elif link and link.kind == "worksheet" and link.target not in read:
+                read.add(link.target)
+                add_sheet(builder, name, _rows(archive, link.target, cells))
+    except DamagedError as error:
+        raise IndexingError(f"is a damaged Excel workbook ({error})") from None
+    return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden[:20])}" if hidden else "")
+
+
+class _Watched:
+    """A stream that stops when too much comes without a row: lxml would hold all of it in memory."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream = stream
+        self.since = 0
+
+    def read(self, size: int) -> bytes:
+        piece = self.stream.read(size)
+        self.since += len(piece)
+        if self.since > MAX_XML_BYTES:
+            raise DamagedError("a sheet has no rows where there should be some")
+        return piece
+
+
+class _Cells:
+    """What the cells of all sheets refer to, and how a cell becomes the text that people see."""
+
+    def __init__(self, strings: list[str], formats: list[str], epoch: datetime) -> None:
+        self.strings = strings
+        self.formats = formats
+        self.epoch = epoch
+
+    def text(self, cell: etree._Element) -> str:
+        kind = cell.get("t", "n")
+        if kind == "inlineStr":
+            return one_line(_string(cell))
+        value = next((below.text or "" for below in cell if name_of(below) == "v"), "")
+        if kind == "s":
+            return self.strings[int(value)] if value.isdecimal() and int(value) < len(self.strings) else ""
+        if kind == "b":
+            return {"1": "TRUE", "0": "FALSE"}.get(value, value)
+        if kind == "n" and value:
+            style = cell.get("s", "0")
+            known = style.isdecimal() and int(style) < len(self.formats)
+            return number_text(value, self.formats[int(style)] if known else "", self.epoch)
+        return "" if kind == "e" else one_line(value)
+
+
+def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30)) -> str:
+    """A number as its format shows it: a date as ISO 8601, a share in percent, else rounded to the format's decimals.
+
+    Without a format ten digits are kept: what lies beyond is how binary fractions come out (3.0000000004 is 3).
+    Thousands are not divided, so that a number is found as it is typed.
+    """
+    try:
+        number = float(value)
+    except ValueError:
+        return one_line(value)
+    first = _NOT_CODE.sub("", code).split(";")[0].lower()
+    if re.search("[ymdhs]", first) and "general" not in first:
+        return _date_text(number, first, epoch)
+    scale = 100 if "%" in first else 1
+    if abs(number) >= 1e15 or number != number:
+        return one_line(value)
+    if "0" in first and "e" not in first and "/" not in first:
+        decimals = len(re.match("[0#?]*", first.partition(".")[2])[0])  # type: ignore[index]
+        shown = f"{number * scale:.{min(decimals, 15)}f}"
+    else:
+        shown = str(int(number)) if number == int(number) else f"{number * scale:.10g}"
+    return shown + ("%" if scale == 100 else "")
+
+
+def _date_text(days: float, code: str, epoch: datetime) -> str:
+    try:
+        moment = epoch + timedelta(seconds=round(days * 86_400))
+    except OverflowError:
+        return f"{days:.10g}"
+    has_date, has_time = bool(re.search("[yd]", code)) or not re.search("[hs]", code), bool(re.search("[hs]", code))
+    if not has_date:
+        return moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
+    date = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
+    return date + moment.strftime(" %H:%M:%S" if moment.second else " %H:%M") if has_time else date
+
+
+def _rows(archive: zipfile.ZipFile, part: str, cells: _Cells) -> dict[int, list[str]]:
+    """Texts by row number, empty rows left out; what a merged cell covers is filled as :func:`tables.repeated` says."""
+    rows: dict[int, list[str]] = {}
+    merged: list[str] = []
+    number = length = 0
+    try:
+        with archive.open(part) as entry:
+            stream = _Watched(entry)
+            events = etree.iterparse(
+                stream, tag=("{*}row", "{*}mergeCell"), resolve_entities=False, load_dtd=False, no_network=True
+            )
+            for _, element in events:
+                stream.since = 0
+                if name_of(element) == "mergeCell":
+                    merged.append(element.get("ref", ""))
+                else:
+                    stated = element.get("r", "")
+                    number = int(stated) if stated.isdecimal() and len(stated) < 8 else number + 1
+                    row = _row(element, cells)
+                    length += sum(map(len, row)) + len(row)
+                    if any(row) and number <= _MAX_ROWS:
+                        rows[number] = row
+                    if length > MAX_CHARACTERS:
+                        raise IndexingError(TOO_MUCH_TEXT)
+                element.clear()
+                while element.getprevious() is not None:  # lxml keeps what was parsed otherwise
+                    del element.getparent()[0]
+    except KeyError:
+        raise DamagedError(f"{part} is missing") from None
+    except (etree.XMLSyntaxError, *BROKEN_ZIP) as error:
+        raise DamagedError(f"{type(error).__name__}: {error}") from None
+    for reference in merged[:_MAX_MERGED]:
+        _fill_down(rows, reference)
+    return dict(sorted(rows.items()))
+
+
+def _row(element: etree._Element, cells: _Cells) -> list[str]:
+    row: list[str] = []
+    for cell in element:
+        if name_of(cell) != "c":
+            continue
+        column = _column(cell.get("r", "")) or len(row) + 1
+        if text := cells.text(cell) if column <= _MAX_COLUMNS else "":
+            row += [""] * (column - len(row))
+            row[column - 1] = text
+    return row
+
+
+def _fill_down(rows: dict[int, list[str]], reference: str) -> None:
+    match = re.fullmatch(r"([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})", reference)
+    if not match:
+        return
+    column, first, last = _column(match[1]), int(match[2]), int(match[3])
+    text = repeated(rows[first][column - 1]) if first in rows and column <= len(rows[first]) else ""
+    for number in range(first + 1, min(last, first + _MAX_MERGED_ROWS) + 1) if text else ():
+        if number in rows:
+            rows[number] += [""] * (column - len(rows[number]))
+            rows[number][column - 1] = rows[number][column - 1] or text
+
+
+def _column(reference: str) -> int:
+    """``"AB7"`` is in column 28; 0 when no column is named."""
+    column = 0
+    for letter in reference[:3]:
+        if not "A" <= letter <= "Z":
+            break
+        column = 26 * column + ord(letter) - ord("A") + 1
+    return column
+
+
+def _strings(archive: zipfile.ZipFile, part: str | None) -> list[str]:
+    """The texts that cells refer to by number."""
+    if part is None:
+        return []
+    return [one_line(_string(item)) for item in parse_xml(read_entry(archive, part)) if name_of(item) == "si"]
+
+
+def _string(item: etree._Element) -> str:
+    """A text in one or more runs, without the phonetic guides of Japanese."""
+    return "".join(text.text or "" for text in descendants(item, "t") if name_of(text.getparent()) != "rPh")
+
+
+def _formats(styles: etree._Element | None) -> list[str]:
+    """Number format of each cell style, in the order in which cells refer to them."""
+    custom = {}
+    for entry in _below(styles, "numFmts"):
+        custom[attribute(entry, "numFmtId")] = attribute(entry, "formatCode")
+    formats = []
+    for entry in _below(styles, "cellXfs"):
+        identity = attribute(entry, "numFmtId", "0")
+        number = int(identity) if identity.isdecimal() and len(identity) < 6 else 0
+        formats.append(
+            custom.get(identity) or _BUILT_IN.get(number) or ("yyyy-mm-dd" if number in _DATE_FORMATS else "")
+        )
+    return formats
+
+
+def _below(parent: etree._Element | None, name: str) -> list[etree._Element]:
+    element = child(parent, name)
+    return list(element) if element is not None else []

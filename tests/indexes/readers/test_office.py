@@ -1,0 +1,163 @@
+"""Word, PowerPoint and OpenDocument: what a reader of the document sees, in the order in which it stands there."""
+
+import docx
+import pptx
+import pytest
+from document_samples import (
+    blocks,
+    deck_sample,
+    open_document_sample,
+    read,
+    saved,
+    texts,
+    unzipped,
+    with_part,
+    word,
+    word_sample,
+    zipped,
+)
+from pptx.util import Inches
+
+from indexes import IndexingError
+
+
+def paragraph(inner: str) -> str:
+    return f"<w:p>{inner}</w:p>"
+
+
+def run(text: str) -> str:
+    return f"<w:r><w:t>{text}</w:t></w:r>"
+
+
+def test_word_document_in_order_with_headings_lists_and_named_cells() -> None:
+    assert blocks("a.docx", word_sample()) == [
+        (("Tea handbook", "绿茶"), "龙井用 80 度的水。"),
+        (("Tea handbook", "绿茶"), "- Rinse the pot\n- Add leaves"),
+        (("Tea handbook", "绿茶", "Prices"), "Tea: Longjing; °C: 80; Price: 12\nTea: Puer; °C: 100; Price: 9"),
+        (("Tea handbook", "绿茶", "Prices"), "After the table."),
+    ]
+    document = read("a.docx", word_sample())
+    assert document.format == "docx"
+    assert "header" not in document.text
+    assert "footer" not in document.text
+
+
+def test_word_headings_by_chinese_style_names_and_outline_levels() -> None:
+    data = with_part(word_sample(), "word/styles.xml", 'w:val="heading 1"', 'w:val="标题 1"')
+    assert blocks("a.docx", data)[0][0] == ("Tea handbook", "绿茶")
+    outlined = word(paragraph('<w:pPr><w:outlineLvl w:val="1"/></w:pPr>' + run("Part")), paragraph(run("Text.")))
+    assert blocks("a.docx", outlined) == [(("Part",), "Text.")]
+
+
+def test_word_insertions_are_read_and_deletions_are_not() -> None:
+    data = word(
+        paragraph(
+            run("Water of ")
+            + '<w:del w:id="1" w:author="a"><w:r><w:delText>70</w:delText></w:r></w:del>'
+            + f'<w:ins w:id="2" w:author="a">{run("80")}</w:ins>'
+            + run(" degrees.")
+            + f'<w:moveFrom w:id="3">{run("moved")}</w:moveFrom>'
+            + "<w:r><w:rPr><w:vanish/></w:rPr><w:t>hidden</w:t></w:r>"
+        )
+    )
+    assert texts("a.docx", data) == ["Water of 80 degrees."]
+
+
+def test_word_merged_cells_stand_once_in_a_row_and_nested_tables_are_kept() -> None:
+    document = docx.Document()
+    table = document.add_table(rows=4, cols=3)
+    for row, cells in zip(
+        table.rows, [("Kind", "Tea", "°C"), ("Green", "A", "80"), ("", "B", "75"), ("All", "", "9")], strict=True
+    ):
+        for cell, text in zip(row.cells, cells, strict=True):
+            cell.text = text
+    table.cell(1, 0).merge(table.cell(2, 0))
+    table.cell(3, 0).merge(table.cell(3, 1))
+    inner = table.cell(1, 1).add_table(rows=1, cols=2)
+    inner.cell(0, 0).text, inner.cell(0, 1).text = "x", "y"
+    assert texts("a.docx", saved(document)) == [
+        "Kind: Green; Tea: A x | y; °C: 80\nKind: Green; Tea: B; °C: 75\nKind: All; °C: 9"
+    ]
+
+
+def test_word_table_of_one_column_is_a_frame_around_its_contents() -> None:
+    document = docx.Document()
+    cell = document.add_table(rows=1, cols=1).cell(0, 0)
+    cell.paragraphs[0].text = "First."
+    cell.add_paragraph("Item", style="List Bullet")
+    assert texts("a.docx", saved(document)) == ["First.", "- Item"]
+
+
+def test_word_text_boxes_are_read_once_and_contents_pages_not_at_all() -> None:
+    box = "<w:txbxContent><w:p><w:r><w:t>In the box.</w:t></w:r></w:p></w:txbxContent>"
+    mc = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    alternate = (
+        f"<mc:AlternateContent {mc}><mc:Choice>{box}</mc:Choice><mc:Fallback>{box}</mc:Fallback></mc:AlternateContent>"
+    )
+    contents = docx.Document()
+    contents.styles.add_style("toc 1", 1)
+    contents.add_paragraph("Chapter 1 ..... 7", style="toc 1")
+    contents.add_paragraph("Body.")
+    assert texts("a.docx", word(paragraph(run("Around it.") + f"<w:r>{alternate}</w:r>"))) == [
+        "Around it.",
+        "In the box.",
+    ]
+    assert texts("a.docx", saved(contents)) == ["Body."]
+
+
+def test_word_footnotes_follow_their_paragraph() -> None:
+    w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    relationship = (
+        '<Relationship Id="n1" Target="footnotes.xml"'
+        ' Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"/></Relationships>'
+    )
+    data = word(paragraph(run("Claim.") + '<w:r><w:footnoteReference w:id="2"/></w:r>'), paragraph(run("Next.")))
+    parts = unzipped(with_part(data, "word/_rels/document.xml.rels", "</Relationships>", relationship))
+    notes = f'<w:footnotes {w}><w:footnote w:id="2"><w:p><w:r><w:t>Proof.</w:t></w:r></w:p></w:footnote></w:footnotes>'
+    assert texts("a.docx", zipped({**parts, "word/footnotes.xml": notes})) == ["Claim.", "Proof.", "Next."]
+
+
+def test_slides_know_their_number_and_are_read_from_top_left_to_bottom_right() -> None:
+    document = read("a.pptx", deck_sample())
+    assert [(block.slide, block.headings, document.text[block.start : block.end]) for block in document.blocks] == [
+        (1, ("Green tea",), "Water of 80 degrees\n  never boiling"),
+        (1, ("Green tea",), "Mention the kettle."),
+        (2, ("两栏",), "left"),
+        (2, ("两栏",), "right"),
+        (2, ("两栏",), "lower"),
+        (2, ("两栏",), "茶: 龙井; 温度: 80; 价格: 12"),
+    ]
+
+
+def test_groups_on_slides_are_read_and_hidden_slides_are_named() -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    group = slide.shapes.add_group_shape()
+    for text, top in (("second", 3), ("first", 1)):
+        group.shapes.add_textbox(Inches(1), Inches(top), Inches(1), Inches(1)).text_frame.text = text
+    hidden = deck.slides.add_slide(deck.slide_layouts[5])
+    hidden.shapes.title.text = "Backup"
+    hidden._element.set("show", "0")
+    document = read("a.pptx", saved(deck))
+    assert texts("a.pptx", saved(deck)) == ["first", "second"]
+    assert document.warning == "has hidden slides, which were left out: 2"
+
+
+def test_open_document_text() -> None:
+    assert blocks("a.odt", open_document_sample()) == [
+        (("绿茶",), "Use water of 80 degrees."),
+        (("绿茶",), "- one\n- two"),
+        (("绿茶",), "Tea: Longjing; °C: 80; Price: 12"),
+    ]
+
+
+@pytest.mark.parametrize(("name", "data"), [("a.docx", word_sample()), ("a.pptx", deck_sample())])
+def test_damaged_office_files_say_so(name: str, data: bytes) -> None:
+    main = {"a.docx": "word/document.xml", "a.pptx": "ppt/presentation.xml"}[name]
+    for damaged in (
+        data[: len(data) // 2],
+        with_part(data, main, ">", "<"),
+        zipped({"word/x": b"", "_rels/.rels": b""}),
+    ):
+        with pytest.raises(IndexingError, match=r"is a damaged (Word document|PowerPoint presentation)"):
+            read(name, damaged)

@@ -1,0 +1,145 @@
+"""Workbooks, CSV and JSON: every row and object makes sense alone, with values as people see them."""
+
+import json
+
+import openpyxl
+import pytest
+from document_samples import (
+    JSON_SAMPLE,
+    JSONL_SAMPLE,
+    blocks,
+    computed_workbook,
+    read,
+    saved,
+    texts,
+    with_part,
+    workbook_sample,
+)
+
+from indexes import IndexingError
+from indexes.readers.tables import row_lines
+from indexes.readers.xlsx import number_text
+
+
+def test_workbook_rows_name_their_columns_under_sheet_and_title() -> None:
+    document = read("a.xlsx", workbook_sample())
+    assert [(block.sheet, block.headings, document.text[block.start : block.end]) for block in document.blocks] == [
+        (
+            "价目",
+            ("价目", "Prices of 2024"),
+            "茶: 龙井; 价格: 3; 日期: 2024-04-05\n茶: 普洱; 价格: 12.5; 日期: 2024-04-06 13:30",
+        ),
+        ("价目", ("价目",), "Shop: North; City: 杭州; Open: TRUE"),
+    ]
+    assert document.warning == "has hidden sheets, which were left out: Lists"
+
+
+def test_workbook_formulas_are_read_by_their_last_values() -> None:
+    assert texts("a.xlsx", computed_workbook()) == [
+        "Item: Tea; Net: 10; Share: 12.5%\nItem: Cups; Net: 5.5; Share: 0.5\nItem: Total; Net: 15.5; Share: n/a"
+    ]
+
+
+def test_a_cell_merged_over_rows_stands_in_each_of_them() -> None:
+    book = openpyxl.Workbook()
+    for row in (["类别", "名称", "°C"], ["绿茶", "龙井", 80], [None, "碧螺春", 75]):
+        book.active.append(row)
+    book.active.merge_cells("A2:A3")
+    assert texts("a.xlsx", saved(book)) == ["类别: 绿茶; 名称: 龙井; °C: 80\n类别: 绿茶; 名称: 碧螺春; °C: 75"]
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "shown"),
+    [
+        ("0.30000000000000004", "", "0.3"),
+        ("13800138000", "General", "13800138000"),
+        ("110101199003071234", "0", "110101199003071234"),
+        ("80.5", "#,##0.00", "80.50"),
+        ("0.15", "0%", "15%"),
+        ("45387", "yyyy/m/d", "2024-04-05"),
+        ("45387.5625", 'yyyy"年"m"月"d"日" h:mm', "2024-04-05 13:30"),
+        ("0.75", "h:mm", "18:00"),
+        ("45387", "[Red]0;[Blue]0", "45387"),
+        ("-1e9", "yyyy-mm-dd", "-1000000000"),
+        ("nonsense", "0", "nonsense"),
+    ],
+)
+def test_numbers_are_shown_as_their_format_says(value: str, code: str, shown: str) -> None:
+    assert number_text(value, code) == shown
+
+
+def test_a_damaged_workbook_says_so() -> None:
+    data = workbook_sample()
+    for damaged in (data[:-200], with_part(data, "xl/worksheets/sheet1.xml", "</row>", "<row>")):
+        with pytest.raises(IndexingError, match="is a damaged Excel workbook"):
+            read("a.xlsx", damaged)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "utf-16"])
+def test_csv_of_any_delimiter_and_encoding(delimiter: str, encoding: str) -> None:
+    source = '名称,价格,说明\n龙井,12,"绿茶的一种，有\n两行"\n普洱,9,黑茶\n'.replace(",", delimiter)
+    document = read("a.csv", source.encode(encoding))
+    assert document.format == "csv"
+    assert document.text == "名称: 龙井; 价格: 12; 说明: 绿茶的一种，有 两行\n名称: 普洱; 价格: 9; 说明: 黑茶"
+    assert len(document.blocks[0].cuts) == 1
+
+
+def test_csv_without_a_header_keeps_every_row() -> None:
+    assert texts("a.csv", "What is tea?,A plant.\nHow hot?,80 degrees.\n") == [
+        "What is tea? | A plant.\nHow hot? | 80 degrees."
+    ]
+    assert texts("a.csv", "2024-01-01,5\n2024-01-02,6\n") == ["2024-01-01 | 5\n2024-01-02 | 6"]
+
+
+def test_a_table_of_properties_has_no_header_and_years_may_be_one() -> None:
+    assert row_lines([["Name", "Alice"], ["City", "Paris"]]) == ["Name | Alice", "City | Paris"]
+    assert row_lines([["", "2022", "2023"], ["Tea", "5", "6"]]) == ["Tea; 2022: 5; 2023: 6"]
+    assert row_lines([["Prices", "", ""], ["Tea", "°C", "€"], ["Puer", "100", "9"]]) == [
+        "Prices",
+        "Tea: Puer; °C: 100; €: 9",
+    ]
+
+
+def test_json_objects_are_blocks_under_the_keys_that_lead_to_them() -> None:
+    assert blocks("a.json", JSON_SAMPLE) == [
+        ((), "title: Teas"),
+        (("origin",), "country: 中国"),
+        (("teas",), "name: 龙井\nwater.celsius: 80\ntags: green, fresh"),
+        (("teas",), "name: Puer\nold: true"),
+        (("faq",), "How hot?\n80 degrees."),
+    ]
+
+
+def test_json_lines_with_a_broken_line_are_read_without_it() -> None:
+    document = read("a.jsonl", JSONL_SAMPLE)
+    assert texts("a.jsonl", JSONL_SAMPLE) == ["user: 龙井?\nassistant: 80 度。", "普洱?\n100 度。", "a: NaN"]
+    assert document.warning == "has lines that are not JSON and were left out: 3"
+    assert read("a.json", '{"a": 1}\n{"a": 2}\n').text == "a: 1\n\na: 2"
+    with pytest.raises(IndexingError, match="not one of its 2 lines is JSON"):
+        read("a.jsonl", "{\n[\n")
+
+
+def test_json_keeps_numbers_as_written_and_bears_strange_values() -> None:
+    source = '[{"big": %s, "small": 1.10, "none": null, "half": "\\ud83d", "zero": "a\\u0000b"}]' % ("9" * 5000)
+    assert texts("a.json", source) == ["big: " + "9" * 5000 + "\nsmall: 1.10\nhalf: \ufffd\nzero: ab"]
+
+
+def test_instructions_and_lists_of_answers_are_questions_with_answers() -> None:
+    data = [
+        {"instruction": "Translate", "input": "tea", "output": "茶"},
+        {"q": "Hot?", "a": ["Yes", "80"], "source": "x"},
+    ]
+    assert texts("a.json", json.dumps(data)) == ["Translate\ntea\n茶", "Hot?\nYes\n80\nsource: x"]
+
+
+@pytest.mark.parametrize("depth", [200, 100_000])
+def test_json_nested_beyond_reason_is_refused(depth: int) -> None:
+    for source in ('{"a":' * depth + "1" + "}" * depth, "[" * depth + "]" * depth + "\n"):
+        with pytest.raises(IndexingError, match=r"nested (more than 100 deep|too deeply)"):
+            read("a.json", source)
+
+
+def test_damaged_json_names_the_place() -> None:
+    with pytest.raises(IndexingError, match=r"is damaged JSON \(.*line 2 column"):
+        read("a.json", '{"a": 1,\n b}')
