@@ -8,7 +8,7 @@ import re
 from pathlib import PurePath
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Block, Extracted
+from indexes.readers.document import Block, Extracted, Progress, no_progress
 
 FORMATS = {
     **dict.fromkeys(["", ".txt", ".text", ".rst"], "plain"),
@@ -40,17 +40,18 @@ def why_not_read(name: str, size: int) -> str:
     return ""
 
 
-def read_document(name: str, data: bytes) -> Extracted:
+def read_document(name: str, data: bytes, progress: Progress = no_progress) -> Extracted:
     """Read a file by its name and content.
 
-    Raises :class:`IndexingError` with the end of a sentence that begins with the file's name: "is a damaged PDF".
+    ``progress`` is told of pages at work. Raises :class:`IndexingError` with the end of a sentence that begins with
+    the file's name: "is a damaged PDF".
     """
     chosen = FORMATS[PurePath(name).suffix.lower()]
     is_pdf = data[:1024].lstrip().startswith(b"%PDF-")
     if chosen == "pdf" and not is_pdf:
         raise IndexingError("is not a PDF in spite of its name")
     try:
-        document = _read("pdf" if is_pdf else chosen, data)
+        document = _read("pdf" if is_pdf else chosen, data, progress)
     except RecursionError:
         raise IndexingError("is nested too deeply to be read") from None
     if not document.blocks and not document.warning:
@@ -58,11 +59,11 @@ def read_document(name: str, data: bytes) -> Extracted:
     return document
 
 
-def _read(chosen: str, data: bytes) -> Extracted:
+def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
     if chosen == "pdf":
         from indexes.readers.pdf import read_pdf
 
-        return read_pdf(data)
+        return read_pdf(data, progress)
     if chosen == "html":
         from indexes.readers.html import read_html
 

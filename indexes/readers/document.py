@@ -1,7 +1,15 @@
 """What every reader makes of a file: one text, and the blocks in it that can become passages."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+Progress = Callable[[int, int], None]
+"""Told the page that is at work, from 1, and the number of pages, by readers that may take long."""
+
+
+def no_progress(page: int, pages: int) -> None:
+    """For who does not ask."""
 
 
 @dataclass(frozen=True)
