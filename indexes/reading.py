@@ -218,8 +218,10 @@ def _pass_on(stdout: IO[bytes], answers: "queue.SimpleQueue[bytes | None]") -> N
 def _document(fields: dict[str, Any] | None) -> Extracted | None:
     if fields is None:
         return None
-    blocks = [
-        Block(**{name: tuple(value) if isinstance(value, list) else value for name, value in block.items()})
-        for block in fields["blocks"]
-    ]
+    blocks = []
+    for block in fields["blocks"]:
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in block.items()
+        }
+        blocks.append(Block(**values))
     return Extracted(**{**fields, "blocks": blocks})

@@ -27,12 +27,14 @@ PAGE_SECONDS = 60
 _PREFERRED = ("chi_sim", "chi_tra", "eng", "jpn", "kor")
 """Used together if installed, in this order: each makes the others slower and a little worse."""
 _SMALL = 4_000_000
-"""Pixels below which a picture is taken for a screenshot, whose letters are too small for the engine."""
-_SURE_WORD = 30
+"""Pixels below which a picture may be a screenshot, whose letters are too small for the engine: a page has twice that."""
+_SURE = 90
+"""Confidence in percent at which a small picture is not tried at double size too. Measured with Chinese letters 12
+pixels high: 79 as they are (half of them right), 89 doubled (99%); 40 pixels high: 91 (99%) and 84 (78%)."""
+_SURE_LINE = 50
+"""Below it a line is dropped. Not single words: a sentence with a hole is worse than one with a wrong letter."""
 _SURE_PAGE = 55
-"""Confidence in percent below which a word is dropped, and that a page's words must have on average. Text comes out
-at 85 to 96; textures, photographs and pages upside down at 20 to 50."""
-
+"""Below it nothing was read. Text comes out at 80 to 96; textures, photographs and pages upside down at 20 to 50."""
 _FEWEST_LETTERS = 4
 """A Chinese character counts as two: what is shorter is a mark, a logo or dirt."""
 
@@ -50,12 +52,20 @@ class Engine:
 
     def paragraphs(self, image: Image.Image) -> list[str]:
         """The paragraphs that stand in a picture; none where nothing can be read, or not within the time limit."""
+        pixels = max(1, image.width * image.height)
+        found, confidence = self._read(image, min(1.0, (MAX_PIXELS / pixels) ** 0.5))
+        if confidence < _SURE and pixels < _SMALL:
+            found, confidence = max((found, confidence), self._read(image, 2.0), key=lambda read: read[1])
+        return found if confidence >= _SURE_PAGE else []
+
+    def _read(self, image: Image.Image, scale: float) -> tuple[list[str], float]:
+        """Paragraphs, and the confidence in them in percent."""
         command = [self.program, "stdin", "stdout", "-l", "+".join(self.languages), "--dpi", "300", "tsv"]
         try:
-            done = subprocess.run(command, input=_png(image), capture_output=True, timeout=PAGE_SECONDS)
+            done = subprocess.run(command, input=_png(image, scale), capture_output=True, timeout=PAGE_SECONDS)
         except (subprocess.TimeoutExpired, OSError):
-            return []
-        return _paragraphs(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else []
+            return [], 0.0
+        return _paragraphs(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else ([], 0.0)
 
 
 def find_engine() -> Engine | None:
@@ -76,33 +86,36 @@ def _languages(program: str) -> tuple[str, ...]:
     return preferred or tuple(language for language in installed if language not in ("osd", "equ"))[:2]
 
 
-def _png(image: Image.Image) -> bytes:
-    pixels = max(1, image.width * image.height)
-    factor = 2.0 if pixels < _SMALL else min(1.0, (MAX_PIXELS / pixels) ** 0.5)
-    if factor != 1.0:
-        size = (max(1, int(image.width * factor)), max(1, int(image.height * factor)))
+def _png(image: Image.Image, scale: float) -> bytes:
+    if scale != 1.0:
+        size = (max(1, int(image.width * scale)), max(1, int(image.height * scale)))
         image = image.resize(size, Image.Resampling.LANCZOS)
     stream = io.BytesIO()
     image.save(stream, "PNG", compress_level=1)
     return stream.getvalue()
 
 
-def _paragraphs(tsv: str) -> list[str]:
+def _paragraphs(tsv: str) -> tuple[list[str], float]:
     """From tesseract's table, a row a word, with block, paragraph, line and confidence."""
-    rows = [row for row in csv.DictReader(io.StringIO(tsv), delimiter="\t", quoting=csv.QUOTE_NONE) if row["text"]]
-    words = [row for row in rows if row["level"] == "5" and row["text"].strip()]
-    sure = [row for row in words if float(row["conf"]) >= _SURE_WORD]
-    text = "".join(row["text"] for row in sure)
-    letters = sum(map(str.isalnum, text)) + len(_CJK_CHARACTER.findall(text))
-    if letters < _FEWEST_LETTERS or sum(float(row["conf"]) for row in words) < _SURE_PAGE * len(words):
-        return []
+    rows = csv.DictReader(io.StringIO(tsv), delimiter="\t", quoting=csv.QUOTE_NONE)
+    words = [row for row in rows if row["level"] == "5" and (row["text"] or "").strip()]
+    text = "".join(row["text"] for row in words)
+    if sum(map(str.isalnum, text)) + len(_CJK_CHARACTER.findall(text)) < _FEWEST_LETTERS:
+        return [], 0.0
     found = []
-    for _, paragraph in groupby(sure, key=lambda row: (row["block_num"], row["par_num"])):
+    for _, paragraph in groupby(words, key=lambda row: (row["block_num"], row["par_num"])):
         text = ""
         for _, line in groupby(paragraph, key=lambda row: row["line_num"]):
-            text = joined(text, _line(row["text"] for row in line))
-        found.append(text)
-    return found
+            in_line = list(line)
+            if _confidence(in_line) >= _SURE_LINE:
+                text = joined(text, _line(row["text"] for row in in_line))
+        if text:
+            found.append(text)
+    return found, _confidence(words)
+
+
+def _confidence(words: list[dict[str, str]]) -> float:
+    return sum(float(row["conf"]) for row in words) / len(words)
 
 
 def _line(words: Iterable[str]) -> str:

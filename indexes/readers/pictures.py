@@ -22,10 +22,6 @@ _BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError),
     *(struct.error, zlib.error),
 )
-    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError),
-    struct.error,
-    zlib.error,
-)
 
 
 def read_picture(data: bytes, progress: Progress = no_progress) -> Extracted:
