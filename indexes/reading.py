@@ -173,7 +173,7 @@ class Reader:
         self._answers = queue.SimpleQueue()
         threading.Thread(target=_pass_on, args=(self._child.stdout, self._answers), daemon=True).start()
         try:
-            ready = self._answers.get(timeout=self.silent_seconds)
+            ready = self._answers.get(timeout=SILENT_SECONDS)
         except queue.Empty:
             ready = None
         if ready is None:

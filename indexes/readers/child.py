@@ -31,16 +31,23 @@ def main() -> None:
     requests, answers = _own_pipes()
     waiting: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
     threading.Thread(target=_take, args=(requests, waiting), daemon=True).start()
-    _tell(answers, {"ready": True})
+    _write(answers, _encoded({"ready": True}))
     while True:
-        request = waiting.get()
-        try:
-            answer = _read(request, answers)
-        except IndexingError as error:
-            answer = {"error": str(error)}
-        except MemoryError:
-            answer = {"error": f"needs more than {memory_bytes / 1e9:.3g} GB of memory to be read; divide it"}
-        _tell(answers, answer)
+        _write(answers, _answer(waiting.get(), answers) or _encoded({"error": _too_little_memory(memory_bytes)}))
+
+
+def _answer(request: dict[str, str], answers: BinaryIO) -> bytes | None:
+    """The line to answer with; None when memory was too little: only the caller has room again to say so."""
+    try:
+        return _encoded(_read(request, answers))
+    except IndexingError as error:
+        return _encoded({"error": str(error)})
+    except MemoryError:
+        return None
+
+
+def _too_little_memory(memory_bytes: int) -> str:
+    return f"needs more than {memory_bytes / 1e9:.3g} GB of memory to be read; divide it"
 
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
@@ -62,9 +69,13 @@ def _take(requests: BinaryIO, waiting: "queue.SimpleQueue[dict[str, str]]") -> N
     os._exit(0)
 
 
-def _tell(answers: BinaryIO, message: dict[str, object]) -> None:
+def _encoded(message: dict[str, object]) -> bytes:
+    return json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
+
+
+def _write(answers: BinaryIO, line: bytes) -> None:
     try:
-        answers.write(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
+        answers.write(line)
         answers.flush()
     except BrokenPipeError:
         os._exit(0)
@@ -83,10 +94,13 @@ def _read(request: dict[str, str], answers: BinaryIO) -> dict[str, object]:
         nonlocal told
         if time.monotonic() - told > PROGRESS_SECONDS:
             told = time.monotonic()
-            _tell(answers, {"page": page, "pages": pages})
+            _write(answers, _encoded({"page": page, "pages": pages}))
 
     document = read_document(request["name"], data, progress)
-    read["document"] = {**vars(document), "blocks": [vars(block) for block in document.blocks]}
+    blocks = [
+        {name: value for name, value in vars(block).items() if value not in (None, "", ())} for block in document.blocks
+    ]
+    read["document"] = {**vars(document), "blocks": blocks}
     return read
 
 
@@ -97,13 +111,16 @@ def _content(path: Path, name: str) -> tuple[bytes, int]:
         flags |= getattr(os, flag, 0)
     try:
         descriptor = os.open(path, flags)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise IndexingError("is not a regular file")
             if why := why_not_read(name, status.st_size):
                 raise IndexingError(why)
-            data = file.read(MAX_BYTES + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise IndexingError(f"cannot be read: {error.strerror}") from None
     if why := why_not_read(name, len(data)):  # it has grown since

@@ -27,7 +27,7 @@ PAGE_SECONDS = 60
 _PREFERRED = ("chi_sim", "chi_tra", "eng", "jpn", "kor")
 """Used together if installed, in this order: each makes the others slower and a little worse."""
 _SMALL = 4_000_000
-"""Pixels below which a picture may be a screenshot, whose letters are too small for the engine: a page has twice that."""
+"""Pixels below which a picture may be a screenshot, with letters too small for the engine: a page has twice that."""
 _SURE = 90
 """Confidence in percent at which a small picture is not tried at double size too. Measured with Chinese letters 12
 pixels high: 79 as they are (half of them right), 89 doubled (99%); 40 pixels high: 91 (99%) and 84 (78%)."""

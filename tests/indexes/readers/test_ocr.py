@@ -3,6 +3,7 @@
 import io
 import shutil
 from collections.abc import Callable
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,8 +19,15 @@ from indexes.readers.pdf import read_pdf
 from indexes.readers.pictures import read_picture
 
 Absent = Callable[[str], NoReturn]
-ENGLISH = ("Green tea wants water", "of eighty degrees.")
+ENGLISH = ("Green tea wants water of eighty degrees,", "boiling water makes it bitter.")
+ENGLISH_TEXT = " ".join(ENGLISH)
 CHINESE = ("低秩适应把权重的更新写成两个矩阵的乘积，", "训练时只更新这两个小矩阵，原来的权重不变。")
+CHINESE_TEXT = "".join(CHINESE)
+
+
+def alike(read: str, written: str) -> bool:
+    """Nine letters of ten, in their order: an engine may take one for another, and its next version another one."""
+    return SequenceMatcher(None, read, written, autojunk=False).ratio() > 0.9
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,10 +46,11 @@ def test_a_scanned_pdf_is_read_page_by_page(absent: Absent) -> None:
     first, second = picture_of(*ENGLISH, absent=absent), picture_of(*CHINESE, absent=absent)
     told: list[tuple[int, int]] = []
     document = read_pdf(bytes_of(first, "PDF", save_all=True, append_images=[second]), lambda *page: told.append(page))
-    assert [(block.page, document.text[block.start : block.end]) for block in document.blocks] == [
-        (1, "Green tea wants water of eighty degrees."),
-        (2, "低秩适应把权重的更新写成两个矩阵的乘积，训练时只更新这两个小矩阵，原来的权重不变。"),
-    ]
+    assert [block.page for block in document.blocks] == [1, 2]
+    english, chinese = (document.text[block.start : block.end] for block in document.blocks)
+    assert alike(english, ENGLISH_TEXT)
+    assert alike(chinese, CHINESE_TEXT)
+    assert " " not in chinese
     assert document.warning == ""
     assert not document.needs_ocr
     assert told[-1] == (2, 2)
@@ -54,7 +63,9 @@ def test_in_a_mixed_pdf_scans_stand_between_the_pages_that_have_text(absent: Abs
     stream = io.BytesIO()
     writer.write(stream)
     document = read_pdf(stream.getvalue())
-    assert document.text == "Before.\n\nGreen tea wants water of eighty degrees.\n\nAfter."
+    before, scan, after = document.text.split("\n\n")
+    assert (before, after) == ("Before.", "After.")
+    assert alike(scan, ENGLISH_TEXT)
     assert document.warning == "has no readable text on page 4 (a scan?)"
     assert not document.needs_ocr
 
@@ -62,7 +73,7 @@ def test_in_a_mixed_pdf_scans_stand_between_the_pages_that_have_text(absent: Abs
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "GIF"])
 def test_the_text_of_a_picture_is_read(kind: str, absent: Absent) -> None:
     document = read_picture(bytes_of(picture_of(*ENGLISH, absent=absent), kind))
-    assert document.text == "Green tea wants water of eighty degrees."
+    assert alike(document.text, ENGLISH_TEXT)
     assert (document.warning, document.format, document.blocks[0].page) == ("", "picture", None)
 
 
@@ -70,33 +81,34 @@ def test_a_screenshot_with_small_letters_is_read(absent: Absent) -> None:
     document = read_picture(
         bytes_of(picture_of("龙井茶产于杭州西湖", "Open from nine to five.", absent=absent, size=16), "PNG")
     )
-    assert "龙井茶产于杭州西湖" in document.text
-    assert "Open from nine to five." in document.text
+    chinese, english = document.text.split("\n\n")
+    assert alike(chinese, "龙井茶产于杭州西湖")
+    assert alike(english, "Open from nine to five.")
 
 
 def test_a_tiff_has_pages(absent: Absent) -> None:
     first, second = picture_of(*ENGLISH, absent=absent), picture_of(*CHINESE, absent=absent)
     document = read_picture(bytes_of(first, "TIFF", save_all=True, append_images=[second]))
-    assert [block.page for block in document.blocks] == [1, 2]
+    assert {block.page for block in document.blocks} == {1, 2}
 
 
 def test_a_photograph_taken_sideways_is_turned_as_it_says(absent: Absent) -> None:
     image = picture_of(*ENGLISH, absent=absent).transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: to be turned clockwise
-    assert read_picture(bytes_of(image, "JPEG", exif=exif)).text == "Green tea wants water of eighty degrees."
+    assert alike(read_picture(bytes_of(image, "JPEG", exif=exif)).text, ENGLISH_TEXT)
 
 
 def test_black_letters_on_nothing_are_read(absent: Absent) -> None:
     letters = picture_of(*ENGLISH, absent=absent)
     image = Image.new("RGBA", letters.size, (0, 0, 0, 0))
     image.putalpha(letters.point(lambda value: 255 - value))
-    assert read_picture(bytes_of(image, "PNG")).text == "Green tea wants water of eighty degrees."
+    assert alike(read_picture(bytes_of(image, "PNG")).text, ENGLISH_TEXT)
 
 
 def test_sixteen_bits_a_pixel_are_read(absent: Absent) -> None:
     gray = np.asarray(picture_of(*ENGLISH, absent=absent)).astype(np.uint16) * 257
-    assert read_picture(bytes_of(Image.fromarray(gray), "PNG")).text == "Green tea wants water of eighty degrees."
+    assert alike(read_picture(bytes_of(Image.fromarray(gray), "PNG")).text, ENGLISH_TEXT)
 
 
 def test_noise_icons_and_empty_pictures_show_no_text() -> None:
