@@ -19,7 +19,7 @@ from typing import BinaryIO
 from indexes.errors import IndexingError
 from indexes.readers import MAX_BYTES, read_document, why_not_read
 
-PROGRESS_SECONDS = 0.5
+PROGRESS_SECONDS = 0.1
 """Progress is told no more often."""
 
 

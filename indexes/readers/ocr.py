@@ -1,12 +1,13 @@
 """OCR: text in pictures, by the ``tesseract`` program where one is on PATH.
 
-It runs as a process of its own, with a limit of time for each page; it inherits the environment, so that
-``OMP_THREAD_LIMIT`` and ``TESSDATA_PREFIX`` mean what its manual says. Handwriting is beyond it, and so is text that
+It runs as a process of its own, with a limit of time for each page, and on one thread unless ``OMP_THREAD_LIMIT`` says
+otherwise: its threads wait for each other so busily that four make a page slower than one. Handwriting is beyond it, and so is text that
 stands upright (Japanese and older Chinese books).
 """
 
 import csv
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -62,7 +63,13 @@ class Engine:
         """Paragraphs, and the confidence in them in percent."""
         command = [self.program, "stdin", "stdout", "-l", "+".join(self.languages), "--dpi", "300", "tsv"]
         try:
-            done = subprocess.run(command, input=_png(image, scale), capture_output=True, timeout=PAGE_SECONDS)
+            done = subprocess.run(
+                command,
+                input=_png(image, scale),
+                capture_output=True,
+                timeout=PAGE_SECONDS,
+                env={"OMP_THREAD_LIMIT": "1", **os.environ},
+            )
         except (subprocess.TimeoutExpired, OSError):
             return [], 0.0
         return _paragraphs(done.stdout.decode("utf-8", "replace")) if done.returncode == 0 else ([], 0.0)

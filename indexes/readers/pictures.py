@@ -34,8 +34,8 @@ def read_picture(data: bytes, progress: Progress = no_progress) -> Extracted:
                 return _read(image, progress)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise _too_large() from None
-    except _BROKEN as error:
-        raise IndexingError(f"is a damaged picture ({type(error).__name__}: {error})") from None
+    except _BROKEN:
+        raise IndexingError("is a damaged picture; open it in a picture program and save it anew") from None
 
 
 def _read(image: Image.Image, progress: Progress) -> Extracted:

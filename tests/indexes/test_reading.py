@@ -243,11 +243,11 @@ def test_a_scan_shows_life_page_by_page(tmp_path: Path, absent: Callable[[str], 
     if not find_engine():
         absent("tesseract is not installed")
     told = []
-    request = put(tmp_path, "scan.pdf", pdf_of("Text.", *[""] * 4))
+    request = put(tmp_path, "scan.pdf", pdf_of("Text.", *[""] * 6))
     with Reader(lambda *progress: told.append(progress)) as reader:
         reader.read(*request[:2])
     assert told
-    assert all(request.name == "scan.pdf" and page <= pages == 5 for request, page, pages in told)
+    assert all(request.name == "scan.pdf" and page <= pages == 7 for request, page, pages in told)
 
 
 def test_reading_loads_neither_torch_nor_faiss() -> None:
