@@ -1,8 +1,8 @@
 """OCR: text in pictures, by the ``tesseract`` program where one is on PATH.
 
 It runs as a process of its own, with a limit of time for each page, and on one thread unless ``OMP_THREAD_LIMIT`` says
-otherwise: its threads wait for each other so busily that four make a page slower than one. Handwriting is beyond it, and so is text that
-stands upright (Japanese and older Chinese books).
+otherwise: its threads wait for each other so busily that on a machine with other work four are several times slower
+than one. Handwriting is beyond it, and so is text that stands upright (Japanese and older Chinese books).
 """
 
 import csv

@@ -52,10 +52,14 @@ def title_starts(
             for number in range(at, len(lines))
             if title and plain[number].endswith(title) and len(plain[number]) <= len(title) + 12
         ]
-        if same:
+        if height is not None and len(same) != 1:
+            tops = tops or _tops(textpage, text)
+        if same and tops and height is not None:  # a header may repeat the title
+            distances = {number: abs(tops[number] - height) for number in same}
+            at = min(same, key=lambda number: distances[number])
+        elif same:
             at = same[0]
         elif height is not None:
-            tops = tops or _tops(textpage, text)
             at = next((number for number in range(at, len(lines)) if tops[number] <= height + 1), len(lines))
         starts.append((at, path, bool(same)))
         at += bool(same)

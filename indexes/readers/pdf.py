@@ -15,7 +15,7 @@ from indexes.readers.document import Extracted, Progress, TextBuilder, no_progre
 from indexes.readers.lines import paragraphs
 from indexes.readers.ocr import MAX_PIXELS, Engine, find_engine
 from indexes.readers.outline import Start, title_starts, titles_by_page
-from indexes.readers.running_lines import without_running_lines
+from indexes.readers.running_lines import running_lines
 
 MAX_PAGES = 10_000
 MAX_CHARACTERS = 50_000_000
@@ -100,16 +100,17 @@ class _Pages:
         self.path: tuple[str, ...] = ()
 
     def extracted(self, pages: list[list[str]], starts: list[list[Start]]) -> Extracted:
-        for index, (lines, running) in enumerate(zip(pages, without_running_lines(pages), strict=True)):
+        for index, (lines, running, begun) in enumerate(zip(pages, running_lines(pages), starts, strict=True)):
             kept = [line if number not in running else "" for number, line in enumerate(lines)]
             text = "".join(kept)
             if index + 1 in self.damaged:
                 kept = []
             elif _is_noise(text) or (not text and self.shows_something(index)):
                 kept = self.seen_by_ocr(index)
+                begun = [(0, path, False) for _, path, _ in begun]
             elif not text:
                 kept = lines
-            self.add_page(index + 1, kept, starts[index])
+            self.add_page(index + 1, kept, begun)
         warning = self.warning()
         if not self.builder.blocks and warning:
             raise IndexingError(warning)
@@ -124,8 +125,9 @@ class _Pages:
             done = max(done, line)
             if path:
                 self.path = path
-            if is_title and done < len(lines):
-                self.builder.add(lines[done])
+            if is_title:
+                if lines[done]:
+                    self.builder.add(lines[done])
                 done += 1
 
     def shows_something(self, index: int) -> bool:

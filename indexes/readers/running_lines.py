@@ -12,7 +12,7 @@ _MANY = 3
 _Key = tuple[bool, str, int]
 
 
-def without_running_lines(pages: list[list[str]]) -> list[set[int]]:
+def running_lines(pages: list[list[str]]) -> list[set[int]]:
     """For each page the numbers of its lines that are headers or footers.
 
     These stand alike at the same edge of three pages or more, but for a number that counts the pages; a table whose

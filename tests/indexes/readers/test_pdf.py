@@ -54,6 +54,15 @@ def test_a_bookmark_whose_title_is_not_on_the_page_begins_at_the_height_it_names
     ]
 
 
+def test_a_header_that_repeats_the_title_is_not_taken_for_it() -> None:
+    pages = [["Brewing", f"第{n}段。", "Brewing", f"Pour {n}."] for n in "一二三"]
+    writer = pypdf.PdfWriter(io.BytesIO(book_of(pages)))
+    writer.add_outline_item(title="Brewing", page_number=0, fit=pypdf.generic.Fit.xyz(left=50, top=762))
+    stream = io.BytesIO()
+    writer.write(stream)
+    assert blocks(read(stream.getvalue()))[:2] == [(1, (), "第一段。"), (1, ("Brewing",), "Pour 一.")]
+
+
 def test_headers_footers_and_page_numbers_are_left_out() -> None:
     texts = ["Water is hot.", "茶叶要干燥。", "Two minutes.", "Taste it."]
     pages = [["Tea handbook", f"第 {7 + n} 页", texts[n], "Edition 3", f"- {n + 1} / 4 -"] for n in range(4)]
