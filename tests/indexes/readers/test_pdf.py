@@ -75,6 +75,11 @@ def test_figures_that_do_not_count_the_pages_are_no_page_numbers() -> None:
     assert all(line in text for (line, _) in pages)
 
 
+def test_a_word_that_now_and_then_begins_a_page_is_no_header() -> None:
+    pages = [["注意" if n % 5 == 0 else f"Part {chr(97 + n)}", f"Text {chr(97 + n)}"] for n in range(20)]
+    assert read(book_of(pages)).text.count("注意") == 4
+
+
 def test_pages_that_are_wholly_alike_keep_their_text() -> None:
     assert len(read(pdf_of("Notice.", "Notice.", "Notice.")).blocks) == 3
 
