@@ -8,8 +8,8 @@ _EDGE = 3
 _FEWEST = 3
 """Pages on which a line stands before it is taken for a header."""
 _DENSITY = 3
-"""Of the pages from its first to its last, a line without a number stands on one of so many: odd and even pages may have their own, and the
-first pages of chapters none. A word that often happens to begin a page, such as "Note", is much rarer."""
+"""Of the pages from its first to its last, a line without a number stands on one of so many: odd and even pages may
+have their own, and the first pages of chapters none. A word that often begins a page, such as "Note", is rarer."""
 
 _COUNTER = "\0"
 """In the place of the number."""
