@@ -1,44 +1,227 @@
-"""Files to documents."""
+"""Reading documents in a process of its own, with limits, for they may come from anybody.
 
-import hashlib
+A parser that hangs, eats memory or crashes the interpreter costs one document, not the update: the process
+(:mod:`indexes.readers.child`) is ended and the next document gets a new one. It shares nothing with this one but two
+pipes of JSON lines. Limits are time without a sign of life, time in all, and memory, the last on Linux only: other
+systems have no limit that a process can set itself.
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 from indexes.errors import IndexingError
-from indexes.readers import Extracted, read_document
+from indexes.readers import Block, Extracted
+
+SILENT_SECONDS = 120.0
+TOTAL_SECONDS = 30 * 60.0
+"""Long scans take minutes, and show life page by page."""
+MEMORY_BYTES = 4_000_000_000
+
+PageProgress = Callable[["Request", int, int], None]
+"""Told the document, the page that is at work, and the number of pages."""
+
+
+class Request(NamedTuple):
+    """A document to read."""
+
+    path: Path
+    name: str
+    """By which the format may be chosen, and the path under ``documents/`` by which it is known."""
+    known_sha256: str = ""
+    """Of the content that is stored already: a file that still holds it is not read further."""
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A file that was read."""
+    """A document as it was when it was read."""
 
-    document: Extracted
     size: int
     mtime_ns: int
-    started_ns: int
     sha256: str
+    document: Extracted | None
+    """None when the content is the known one."""
 
 
-def read_all(documents: Path, paths: Iterable[str]) -> Iterator[tuple[str, ReadFile | IndexingError]]:
-    """Each path with what is in the file, or why it could not be read."""
-    for path in paths:
-        started_ns = time.time_ns()
+class Reader:
+    """Reads documents in a child process, which starts with the first of them and ends with the ``with`` block."""
+
+    def __init__(
+        self,
+        progress: PageProgress = lambda request, page, pages: None,
+        *,
+        silent_seconds: float = SILENT_SECONDS,
+        total_seconds: float = TOTAL_SECONDS,
+        memory_bytes: int = MEMORY_BYTES,
+        keep_stderr: bool = False,
+    ) -> None:
+        """``keep_stderr`` shows what libraries print."""
+        self.progress = progress
+        self.silent_seconds = silent_seconds
+        self.total_seconds = total_seconds
+        self.memory_bytes = memory_bytes
+        self.keep_stderr = keep_stderr
+        self._child: subprocess.Popen[bytes] | None = None
+        self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._asked: deque[Request] = deque()
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def read(self, path: Path, name: str) -> ReadFile:
+        """Read one document.
+
+        Raises :class:`IndexingError` with the end of a sentence that begins with the file's name.
+        """
+        ((_, result),) = self.read_all([Request(path, name)])
+        if isinstance(result, IndexingError):
+            raise result
+        return result
+
+    def read_all(self, requests: Iterable[Request]) -> Iterator[tuple[Request, ReadFile | IndexingError]]:
+        """Read documents in order; while the caller works on one, the next is being read already.
+
+        Raises :class:`IndexingError`, a whole sentence, when the process cannot be started at all.
+        """
         try:
-            status = (documents / path).stat()
-            data = (documents / path).read_bytes()
-            document = read_document(path, data)
-        except OSError as error:
-            yield path, IndexingError(f"cannot be read: {error.strerror}")
+            for request in requests:
+                self._ask(request)
+                if len(self._asked) > 1:
+                    yield self._asked[0], self._answer()
+            while self._asked:
+                yield self._asked[0], self._answer()
+        finally:
+            if self._asked:  # left early: what is in the pipes must not answer the next question
+                self._end()
+                self._asked.clear()
+
+    def _ask(self, request: Request) -> None:
+        self._asked.append(request)
+        if self._child:
+            self._send(request)
+
+    def _send(self, request: Request) -> None:
+        assert self._child
+        assert self._child.stdin
+        line = {"path": str(request.path.absolute()), "name": request.name, "known_sha256": request.known_sha256}
+        with contextlib.suppress(OSError):  # it has crashed: then the answer is missing, which is told there
+            self._child.stdin.write(json.dumps(line).encode() + b"\n")
+            self._child.stdin.flush()
+
+    def _answer(self) -> ReadFile | IndexingError:
+        """The answer to the first request; a process that fails it is replaced by one that gets those after it."""
+        if not self._child:
+            self._start()
+        request = self._asked[0]
+        try:
+            return self._wait(request)
         except IndexingError as error:
-            yield path, error
-        else:
-            yield (
-                path,
-                ReadFile(document, len(data), status.st_mtime_ns, started_ns, hashlib.sha256(data).hexdigest()),
-            )
+            self._end()
+            return error
+        finally:
+            self._asked.popleft()
+
+    def _wait(self, request: Request) -> ReadFile | IndexingError:
+        """Raises :class:`IndexingError` when the process is not fit for another document."""
+        started = time.monotonic()
+        while True:
+            left = started + self.total_seconds - time.monotonic()
+            try:
+                line = self._answers.get(timeout=max(0.0, min(left, self.silent_seconds)))
+            except queue.Empty:
+                seconds = self.total_seconds if left <= self.silent_seconds else self.silent_seconds
+                raise IndexingError(f"took longer than {seconds:g} seconds to read; divide it or convert it") from None
+            if line is None:
+                raise IndexingError(f"crashed its reader ({self._how_it_ended()}); convert it to another format")
+            answer = json.loads(line.decode("utf-8", "surrogatepass"))
+            if "page" in answer:
+                self.progress(request, answer["page"], answer["pages"])
+            elif "error" in answer:
+                return IndexingError(answer["error"])
+            else:
+                return ReadFile(**{**answer, "document": _document(answer["document"])})
+
+    def _start(self) -> None:
+        root = str(Path(__file__).parents[1])
+        path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
+        # one thread of linear algebra is enough, and each reserves memory
+        environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "indexes.readers.child", str(self.memory_bytes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if self.keep_stderr else subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,  # Ctrl-C is for the parent alone
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+        assert self._child.stdout
+        self._answers = queue.SimpleQueue()
+        threading.Thread(target=_pass_on, args=(self._child.stdout, self._answers), daemon=True).start()
+        try:
+            ready = self._answers.get(timeout=SILENT_SECONDS)
+        except queue.Empty:
+            ready = None
+        if ready is None:
+            how = self._how_it_ended()
+            self._end()
+            raise IndexingError(f"The process that reads documents does not start ({how}); run: lorewright doctor")
+        for request in self._asked:
+            self._send(request)
+
+    def _how_it_ended(self) -> str:
+        assert self._child
+        try:
+            status = self._child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            return "it gives no answer"
+        return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+    def _end(self) -> None:
+        """End the process and what it started, such as an OCR engine."""
+        child, self._child = self._child, None
+        if child:
+            if hasattr(os, "killpg"):
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended by itself
+                    os.killpg(child.pid, signal.SIGKILL)
+            else:
+                child.kill()
+            child.wait()
+            if child.stdin:
+                with contextlib.suppress(OSError):
+                    child.stdin.close()
 
 
-def ocr_is_possible() -> bool:
-    return False
+def _pass_on(stdout: IO[bytes], answers: "queue.SimpleQueue[bytes | None]") -> None:
+    """Pipes cannot be waited for with a time limit on every system, queues can. None says that the process ended."""
+    with stdout:
+        for line in stdout:
+            if line.endswith(b"\n"):
+                answers.put(line)
+    answers.put(None)
+
+
+def _document(fields: dict[str, Any] | None) -> Extracted | None:
+    if fields is None:
+        return None
+    blocks = []
+    for block in fields["blocks"]:
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in block.items()
+        }
+        blocks.append(Block(**values))
+    return Extracted(**{**fields, "blocks": blocks})

@@ -10,13 +10,14 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from indexes.errors import IndexingError
 from indexes.ingest import Divided, Tools, divide, embed_and_store, prepare
-from indexes.reading import ReadFile, ocr_is_possible, read_all
+from indexes.readers.ocr import find_engine
+from indexes.reading import Reader, ReadFile, Request
 from indexes.scanning import Found, scan
 from indexes.storage import Storage, transaction
 from indexes.writing import Record, Writer
@@ -168,27 +169,46 @@ class _Update:
         """Read, embed and store every file that is new or has another content."""
         to_read = {path: status for path, status in sorted(files.items()) if not self.is_unchanged(path, status)}
         self.total_bytes = sum(status.st_size for status in to_read.values())
+        asked_ns: dict[str, int] = {}
+
+        def requests() -> Iterator[Request]:
+            for path in to_read:
+                asked_ns[path] = time.time_ns()
+                yield Request(self.documents / path, path)
+
+        def tell(request: Request, page: int, pages: int) -> None:
+            size = to_read[request.name].st_size
+            self.progress(self.done_bytes + size * (page - 1) // pages, self.total_bytes, request.name)
+
         group: list[Divided] = []
-        for path, result in read_all(self.documents, to_read):
-            self.progress(self.done_bytes, self.total_bytes, path)
-            try:
-                if isinstance(result, IndexingError):
-                    raise result
-                group.append(divide(self.record(path, result), result.document, self.tools))
-            except IndexingError as error:
-                self.fail(path, str(error))
-                self.done_bytes += to_read[path].st_size
-            if sum(len(waiting.pieces) for waiting in group) >= GROUP_PASSAGES:
-                self.store(group, to_read)
-                group = []
+        with Reader(tell) as reader:
+            for request, result in reader.read_all(requests()):
+                path = request.name
+                self.progress(self.done_bytes, self.total_bytes, path)
+                try:
+                    group.append(self.divided(path, result, asked_ns[path]))
+                except IndexingError as error:
+                    self.fail(path, str(error))
+                    self.done_bytes += to_read[path].st_size
+                if sum(len(waiting.pieces) for waiting in group) >= GROUP_PASSAGES:
+                    self.store(group, to_read)
+                    group = []
         self.store(group, to_read)
         if to_read:
             self.progress(self.total_bytes, self.total_bytes, list(to_read)[-1])
 
+    def divided(self, path: str, result: ReadFile | IndexingError, asked_ns: int) -> Divided:
+        if isinstance(result, IndexingError):
+            raise result
+        assert result.document
+        mtime_ns = settled(result.mtime_ns, asked_ns)
+        record = Record(path, False, result.size, mtime_ns, result.mtime_ns, result.sha256)
+        return divide(record, result.document, self.tools)
+
     def is_unchanged(self, path: str, status: os.stat_result) -> bool:
         """Whether what is stored of a file is what it holds; its content is looked at only where that is in doubt."""
         known = self.known.get(path)
-        if known is None or (known.needs_ocr and ocr_is_possible()):
+        if known is None or (known.needs_ocr and find_engine()):
             return False
         if (known.size, known.mtime_ns) != (status.st_size, status.st_mtime_ns):
             if known.size != status.st_size:
@@ -211,10 +231,6 @@ class _Update:
                 return hashlib.file_digest(file, "sha256").hexdigest(), mtime_ns
         except OSError:
             return "", mtime_ns  # whoever reads it next says why
-
-    def record(self, path: str, read: ReadFile) -> Record:
-        mtime_ns = settled(read.mtime_ns, read.started_ns)
-        return Record(path, False, read.size, mtime_ns, read.mtime_ns, read.sha256)
 
     def fail(self, path: str, reason: str) -> None:
         """Leave a document out; what an earlier version of it said is no longer in the folder."""

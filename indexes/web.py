@@ -26,7 +26,7 @@ from bs4.dammit import EncodingDetector
 from domain import whole_file
 from indexes.errors import IndexingError
 from indexes.guarded_network import GuardedNetwork
-from indexes.readers import FORMATS
+from indexes.readers.choosing import TEXT_FORMATS
 from indexes.readers.encodings import decode
 
 MAX_SECONDS = 30.0
@@ -47,10 +47,12 @@ _SUFFIXES = {
     f"{_OFFICE}.presentationml.presentation": ".pptx",
     f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
 }
-"""Media type to suffix; only those that a reader knows (``FORMATS``) are taken."""
+"""Media type to suffix."""
+_BINARY = {".pdf", ".epub", ".docx", ".pptx", ".xlsx", ".odt"}
+_KNOWN = {*_BINARY, ".txt", ".text", ".rst", *(suffix for suffix, form in TEXT_FORMATS.items() if form != "code")}
+"""Suffixes that a saved page may have; that of a program (.php) tells how a page is made, not what it is."""
 _VAGUE = {"", "application/octet-stream", "application/zip", "text/plain"}
 """Media types that servers send when they do not know better; the address's own suffix tells more."""
-_TEXT = {"html", "markdown", "plain"}
 
 
 class _Answer(NamedTuple):
@@ -168,11 +170,11 @@ def _suffix(url: httpx.URL, answer: _Answer) -> str:
     own = PurePosixPath(unquote(url.path)).suffix.lower()
     if answer.data[:1024].lstrip().startswith(b"%PDF-"):
         return ".pdf"
-    if answer.media in _VAGUE and own and own in FORMATS:
+    if answer.media in _VAGUE and own in _KNOWN:
         return own
     is_html = re.match(rb"(?:\xef\xbb\xbf)?\s*<(?:!doctype\s+)?html\b", answer.data[:1024], re.IGNORECASE)
     suffix = ".html" if is_html and answer.media in _VAGUE else _SUFFIXES.get(answer.media, "")
-    if suffix and suffix in FORMATS:
+    if suffix:
         return suffix
     raise IndexingError(f"it is of a kind that is not read ({answer.media!r})")
 
@@ -183,10 +185,9 @@ def _saved_form(url: httpx.URL, suffix: str, answer: _Answer) -> bytes:
     HTML gets a byte order mark, which outweighs what the page says of its encoding. The comment is the one that
     browsers write. Only a ``>`` could end it, so the address must not hold any.
     """
-    form = FORMATS[suffix]
-    if form not in _TEXT:
+    if suffix in _BINARY:
         return answer.data
-    if form != "html":
+    if TEXT_FORMATS.get(suffix) != "html":
         return _text(answer, answer.charset).encode()
     text = _text(answer, answer.charset or EncodingDetector.find_declared_encoding(answer.data, is_html=True))
     shown = str(url).replace(">", "%3E")
@@ -211,6 +212,6 @@ def _save(url: httpx.URL, documents: Path, suffix: str, data: bytes) -> Path:
     folder = documents / "web" / re.sub(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", r"\1_", host)
     with whole_file(folder / f"{stem}{suffix}") as partial:
         partial.write_bytes(data)
-    for other in FORMATS.keys() - {suffix}:
+    for other in _KNOWN - {suffix}:
         (folder / f"{stem}{other}").unlink(missing_ok=True)
     return folder / f"{stem}{suffix}"

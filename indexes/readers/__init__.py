@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from indexes.errors import IndexingError
 from indexes.readers.choosing import format_of
-from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted
+from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted, Progress, no_progress
 from indexes.readers.limits import MAX_CHARACTERS, MAX_FILE_BYTES
 
 NOT_DOCUMENTS = re.compile(
@@ -26,14 +26,15 @@ def why_not_read(name: str, size: int) -> str:
     return f"is larger than {MAX_FILE_BYTES // 1_000_000} MB; divide it" if size > MAX_FILE_BYTES else ""
 
 
-def read_document(name: str, data: bytes) -> Extracted:
+def read_document(name: str, data: bytes, progress: Progress = no_progress) -> Extracted:
     """Read a file by its content and name.
 
-    Raises :class:`IndexingError` with the end of a sentence that begins with the file's name: "is a damaged PDF".
+    ``progress`` is told of pages at work. Raises :class:`IndexingError` with the end of a sentence that begins with
+    the file's name: "is a damaged PDF".
     """
     chosen = format_of(name, data)
     try:
-        document = _read(chosen, data)
+        document = _read(chosen, data, progress)
     except RecursionError:
         raise IndexingError("is nested too deeply to be read") from None
     if len(document.text) > MAX_CHARACTERS:
@@ -43,7 +44,7 @@ def read_document(name: str, data: bytes) -> Extracted:
     return replace(document, format=chosen)
 
 
-def _read(chosen: str, data: bytes) -> Extracted:
+def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
     match chosen:
         case "code":
             from indexes.readers.source_code import read_code
@@ -84,11 +85,11 @@ def _read(chosen: str, data: bytes) -> Extracted:
         case "pdf":
             from indexes.readers.pdf import read_pdf
 
-            return read_pdf(data)
+            return read_pdf(data, progress)
         case "picture":
             from indexes.readers.pictures import read_picture
 
-            return read_picture(data)
+            return read_picture(data, progress)
         case "pptx":
             from indexes.readers.pptx import read_pptx
 

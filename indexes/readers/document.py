@@ -1,6 +1,7 @@
 """What every reader makes of a file: one text, and the blocks in it that can become passages."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,7 +10,14 @@ from indexes.readers.limits import MAX_CHARACTERS
 
 TOO_MUCH_TEXT = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters of text; divide it"
 
+Progress = Callable[[int, int], None]
+"""Told the page that is at work, from 1, and the number of pages, by readers that may take long."""
+
 _HALVES = re.compile("[\ud800-\udfff]")
+
+
+def no_progress(page: int, pages: int) -> None:
+    """For who does not ask."""
 
 
 @dataclass(frozen=True)

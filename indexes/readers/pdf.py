@@ -1,98 +1,172 @@
-"""PDF: the text layer page by page, by pypdf. Pages without one are scans and are said to be, never guessed at."""
+"""PDF: the text layer page by page, by pypdfium2; pages without one are read by OCR where an engine is installed.
 
-import io
+Text comes in the order in which the file draws it, which in files with columns is column by column. Not read: text in
+annotations and form fields, attachments, and pictures on a page that has text of its own.
+"""
+
 import re
-import struct
-import zlib
-from typing import Any
+from itertools import islice
 
-import pypdf
-from pypdf.errors import DependencyError, FileNotDecryptedError, PyPdfError
-from pypdf.generic import TextStringObject
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
 
 from indexes.errors import IndexingError
-from indexes.language import CJK
-from indexes.readers.document import Extracted, TextBuilder
+from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.lines import paragraphs
+from indexes.readers.ocr import MAX_PIXELS, Engine, find_engine
+from indexes.readers.outline import Start, title_starts, titles_by_page
+from indexes.readers.running_lines import running_lines
 
-# "Please note that broken PDF files might cause other Exceptions" (pypdf/errors.py): these are the ones seen.
-_BROKEN: tuple[type[Exception], ...] = (
-    *(PyPdfError, ArithmeticError, AssertionError, AttributeError, LookupError, NotImplementedError, OSError),
-    *(RecursionError, TypeError, ValueError, struct.error, zlib.error),
-)
+MAX_PAGES = 10_000
+MAX_CHARACTERS = 50_000_000
 
-_SENTENCE_END = re.compile(r"[.!?:。！？：…][\"'”’」』）)\]]*$")
 _NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)")
+_MANY_OBJECTS = 100
+"""A page without text that draws so much shows letters as outlines, or a drawing; fewer are a frame or a rule."""
 
 
-def read_pdf(data: bytes) -> Extracted:
-    """Blocks are paragraphs, each on its page; lines broken by the layout are joined again."""
-    try:
-        reader = pypdf.PdfReader(io.BytesIO(data))
-        pages = [(_text(page), len(page.images)) for page in reader.pages]
-    except FileNotDecryptedError:
-        raise IndexingError("is protected by a password; save a copy without one") from None
-    except DependencyError:
-        raise IndexingError("is encrypted in a way that pypdf cannot read; save a copy without a password") from None
-    except _BROKEN as error:
-        raise IndexingError(f"is a damaged PDF ({type(error).__name__}: {error})") from None
-    builder = TextBuilder()
-    unreadable: list[int] = []
-    for number, (text, images) in enumerate(pages, start=1):
-        if _is_noise(text) or (images and not text.strip()):
-            unreadable.append(number)
-            continue
-        for paragraph in _paragraphs(text):
-            builder.add_block([paragraph], page=number)
-    if not builder.blocks:
-        raise IndexingError(f"has no readable text on its {len(pages)} pages (a scan?); run OCR on it first")
-    if unreadable:
-        return builder.extracted(f"has no readable text on page {_ranges(unreadable)} (a scan?)")
-    return builder.extracted()
+def read_pdf(data: bytes, progress: Progress = no_progress) -> Extracted:
+    """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows.
 
-
-def _text(page: pypdf.PageObject) -> str:
-    """The page's text, with the spaces that pypdf misses.
-
-    TeX draws no spaces, it moves the pen; in fonts without a space glyph pypdf takes the gap for kerning and glues
-    the words (https://github.com/py-pdf/pypdf/issues/3978). Such a page is read again with a space in every gap.
+    Lines broken by the layout are joined again; headers, footers and page numbers are left out.
     """
-    text = page.extract_text()
-    words = re.findall("[A-Za-z]+", text)
-    if sum(map(len, words)) > 9 * len(words):
-        text = page.extract_text(visitor_operand_before=_space_in_gaps)
-    # A font's table may give a character beyond U+FFFF as two halves, or half of one: join them, replace what is left.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    pdf = _opened(data)
+    try:
+        return _read(pdf, progress)
+    finally:
+        pdf.close()
 
 
-def _space_in_gaps(operator: bytes, operands: list[Any], *_matrices: Any) -> None:
-    """In a line of glyphs and pen movements (TJ), a move of more than 0.18 em to the right is a space."""
-    if operator == b"TJ" and operands and isinstance(operands[0], list):
-        for position, item in enumerate(operands[0]):
-            if isinstance(item, int | float) and item < -180:
-                operands[0][position] = TextStringObject(" ")
+def _opened(data: bytes) -> pdfium.PdfDocument:
+    try:
+        return pdfium.PdfDocument(data)
+    except pdfium.PdfiumError as error:
+        if error.err_code == raw.FPDF_ERR_PASSWORD:
+            raise IndexingError("is protected by a password; save a copy without one") from None
+        if error.err_code == raw.FPDF_ERR_SECURITY:
+            why = "is encrypted in a way that cannot be read; save a copy without a password"
+            raise IndexingError(why) from None
+        raise IndexingError("is a damaged PDF; open it in a PDF program and save it anew") from None
 
 
-def _paragraphs(page: str) -> list[str]:
-    """Join lines until one is empty, or ends a sentence well before the right margin."""
-    lines = [line.strip() for line in page.replace("\0", "").splitlines()]
-    margin = 0.75 * max((len(line) for line in lines), default=0)
-    paragraphs: list[str] = []
-    paragraph = ""
-    for line in lines:
-        paragraph = _joined(paragraph, line) if line else paragraph
-        if paragraph and (not line or (len(line) < margin and _SENTENCE_END.search(line))):
-            paragraphs.append(paragraph)
-            paragraph = ""
-    return [*paragraphs, paragraph] if paragraph else paragraphs
+def _read(pdf: pdfium.PdfDocument, progress: Progress) -> Extracted:
+    if len(pdf) > MAX_PAGES:
+        raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
+    titles = titles_by_page(pdf)
+    pages: list[list[str]] = []
+    starts: list[list[Start]] = []
+    damaged: list[int] = []
+    characters = 0
+    for index in range(len(pdf)):
+        progress(index + 1, len(pdf))
+        try:
+            lines, begun = _lines(pdf, index, titles.get(index, []))
+        except pdfium.PdfiumError:
+            damaged.append(index + 1)
+            lines, begun = [], [(0, path, False) for path, _ in titles.get(index, [])]
+        characters += sum(map(len, lines))
+        if characters > MAX_CHARACTERS:
+            raise IndexingError(f"holds more than {MAX_CHARACTERS:,} characters; divide it")
+        pages.append(lines)
+        starts.append(begun)
+    return _Pages(pdf, progress, damaged).extracted(pages, starts)
 
 
-def _joined(text: str, line: str) -> str:
-    """Undo one line break: none between Chinese characters, a hyphenated word becomes whole, else a space."""
-    if re.search(r"[a-z]-$", text) and re.match(r"[a-z]", line):
-        return text[:-1] + line
-    if not text or (re.search(f"[{CJK}，。、；：！？”）」』]$", text) and re.match(f"[{CJK}（“「『]", line)):
-        return text + line
-    return f"{text} {line}"
+def _lines(
+    pdf: pdfium.PdfDocument, index: int, titles: list[tuple[tuple[str, ...], float | None]]
+) -> tuple[list[str], list[Start]]:
+    """The lines of a page, and where in them its bookmarks begin."""
+    page = pdf[index]
+    try:
+        textpage = page.get_textpage()
+        # U+FFFE stands for a hyphen at the end of a line and the break after it
+        text = textpage.get_text_range(errors="replace").replace("\ufffe", "-\n").replace("\0", "")
+        lines = [line.strip() for line in text.splitlines()]
+        return lines, title_starts(textpage, text, titles) if titles else []
+    finally:
+        page.close()
+
+
+class _Pages:
+    """The second pass: from all pages' lines to blocks, with OCR for pages that have none."""
+
+    def __init__(self, pdf: pdfium.PdfDocument, progress: Progress, damaged: list[int]) -> None:
+        self.pdf = pdf
+        self.progress = progress
+        self.damaged = damaged
+        self.scanned: list[int] = []
+        self.engine: Engine | None = None
+        self.builder = TextBuilder()
+        self.path: tuple[str, ...] = ()
+
+    def extracted(self, pages: list[list[str]], starts: list[list[Start]]) -> Extracted:
+        for index, (lines, running, begun) in enumerate(zip(pages, running_lines(pages), starts, strict=True)):
+            kept = [line if number not in running else "" for number, line in enumerate(lines)]
+            text = "".join(kept)
+            if index + 1 in self.damaged:
+                kept = []
+            elif _is_noise(text) or (not text and self.shows_something(index)):
+                kept = self.seen_by_ocr(index)
+                begun = [(0, path, False) for _, path, _ in begun]
+            elif not text:
+                kept = lines
+            self.add_page(index + 1, kept, begun)
+        warning = self.warning()
+        if not self.builder.blocks and warning:
+            raise IndexingError(warning)
+        return self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
+
+    def add_page(self, number: int, lines: list[str], starts: list[Start]) -> None:
+        """Blocks of the page, divided where bookmarks begin; a line that is a title itself is no block."""
+        done = 0
+        for line, path, is_title in [*starts, (len(lines), (), False)]:
+            for paragraph in paragraphs(lines[done : max(done, line)]):
+                self.builder.add_block([paragraph], self.path, page=number)
+            done = max(done, line)
+            if path:
+                self.path = path
+            if is_title:
+                if lines[done]:
+                    self.builder.add(lines[done])
+                done += 1
+
+    def shows_something(self, index: int) -> bool:
+        page = self.pdf[index]
+        try:
+            objects = list(islice(page.get_objects(max_depth=3), _MANY_OBJECTS))
+            return len(objects) == _MANY_OBJECTS or any(shown.type == raw.FPDF_PAGEOBJ_IMAGE for shown in objects)
+        finally:
+            page.close()
+
+    def seen_by_ocr(self, index: int) -> list[str]:
+        """Lines of a page without a text layer, paragraphs divided by empty ones; none when they cannot be read."""
+        if not self.scanned and not self.engine:
+            self.engine = find_engine()
+        if self.engine:
+            self.progress(index + 1, len(self.pdf))
+            page = self.pdf[index]
+            try:
+                scale = min(300 / 72, (MAX_PIXELS / max(1, page.get_width() * page.get_height())) ** 0.5)
+                bitmap = page.render(scale=scale, grayscale=True)
+                found = self.engine.paragraphs(bitmap.to_pil())
+            except pdfium.PdfiumError:
+                found = []
+            finally:
+                page.close()
+            if found:
+                return [line for paragraph in found for line in (paragraph, "")]
+        self.scanned.append(index + 1)
+        return []
+
+    def warning(self) -> str:
+        parts = []
+        if self.scanned:
+            why = "a scan?" if self.engine else "a scan; install tesseract to read it"
+            where = f"its {len(self.pdf)} pages" if len(self.scanned) == len(self.pdf) else _named(self.scanned)
+            parts.append(f"has no readable text on {where} ({why})")
+        if self.damaged:
+            parts.append(f"is damaged on {_named(self.damaged)}")
+        return "; ".join(parts)
 
 
 def _is_noise(text: str) -> bool:
@@ -100,12 +174,13 @@ def _is_noise(text: str) -> bool:
     return 10 * sum(len(match) for match in _NOT_TEXT.findall(text)) > len(text)
 
 
-def _ranges(numbers: list[int]) -> str:
-    """``[1, 2, 3, 7]`` as ``"1-3, 7"``."""
+def _named(numbers: list[int]) -> str:
+    """``[1, 2, 3, 7]`` as ``"pages 1-3, 7"``."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][1] + 1:
             runs[-1][1] = number
         else:
             runs.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    ranges = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"page {ranges}" if len(numbers) == 1 else f"pages {ranges}"

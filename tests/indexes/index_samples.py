@@ -2,10 +2,13 @@
 
 import io
 import os
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from PIL import Image, ImageDraw, ImageFont
 from pypdf import PdfWriter
 from pypdf.generic import DictionaryObject, NameObject, StreamObject
 
@@ -117,6 +120,44 @@ def tex_pdf_of(*words: str) -> bytes:
     font = f"/Type/Font/Subtype/Type1/BaseFont/CMR10/FirstChar 32/LastChar 127/Widths[{widths}]"
     encoding = "/Encoding<</Type/Encoding/Differences[32/Q]>>"
     page[NameObject("/Resources")] = _dictionary(Font=_dictionary(F1=_parsed(f"<<{font}{encoding}>>")))
+    stream = io.BytesIO()
+    writer.write(stream)
+    return stream.getvalue()
+
+
+def picture_of(*lines: str, absent: Callable[[str], NoReturn], size: int = 40) -> Image.Image:
+    """Black letters on white, of ``size`` pixels, in a font that has Chinese."""
+    try:
+        command = ["fc-match", "-f", "%{family}|%{file}|%{index}", "Noto Sans CJK SC"]
+        family, file, index = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("|")
+    except FileNotFoundError:
+        absent("fontconfig is not installed")
+    if "CJK" not in family:
+        absent("the font Noto Sans CJK is not installed")
+    font = ImageFont.truetype(file, size, index=int(index))
+    width = int(max(font.getlength(line) for line in lines)) + 4 * size
+    image = Image.new("L", (width, 3 * size // 2 * (len(lines) + 2)), 255)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        draw.text((2 * size, 3 * size // 2 * (number + 1)), line, fill=0, font=font)
+    return image
+
+
+def bytes_of(image: Image.Image, kind: str, **options: object) -> bytes:
+    """The file of a picture; ``kind`` is Pillow's name of a format, also ``"PDF"``, a scan at 300 dpi."""
+    stream = io.BytesIO()
+    image.save(stream, kind, **({"resolution": 300.0, **options} if kind == "PDF" else options))
+    return stream.getvalue()
+
+
+def book_of(pages: list[list[str]], outline: list[tuple[str, int, int | None]] = []) -> bytes:  # noqa: B006
+    """A PDF with bookmarks, each by its title, its page from 0, and the number of the bookmark that it is under."""
+    writer = PdfWriter(io.BytesIO(pdf_of(*("\n".join(lines) for lines in pages))))
+    items: list[object] = []
+    for title, page, parent in outline:
+        items.append(
+            writer.add_outline_item(title=title, page_number=page, parent=None if parent is None else items[parent])
+        )
     stream = io.BytesIO()
     writer.write(stream)
     return stream.getvalue()

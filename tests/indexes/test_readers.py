@@ -125,11 +125,9 @@ def test_pdf_from_tex_gets_its_spaces_back() -> None:
 
 
 def test_scanned_pages_are_named_and_a_wholly_scanned_pdf_is_refused() -> None:
-    assert (
-        read_document("a.pdf", pdf_of("Text.", "", "", "More.", "")).warning
-        == "has no readable text on page 2-3, 5 (a scan?)"
-    )
-    with pytest.raises(IndexingError, match=r"no readable text on its 2 pages .* OCR"):
+    warning = read_document("a.pdf", pdf_of("Text.", "", "", "More.", "")).warning
+    assert warning.startswith("has no readable text on pages 2-3, 5 (a scan")
+    with pytest.raises(IndexingError, match=r"has no readable text on its 2 pages \(a scan"):
         read_document("a.pdf", pdf_of("", ""))
 
 

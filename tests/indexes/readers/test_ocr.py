@@ -1,0 +1,149 @@
+"""Scans and pictures: read by the tesseract of this machine, or said to need one."""
+
+import io
+import shutil
+from collections.abc import Callable
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+from index_samples import bytes_of, pdf_of, picture_of
+from PIL import Image
+from pypdf import PdfReader, PdfWriter
+
+from indexes import IndexingError
+from indexes.readers.ocr import find_engine
+from indexes.readers.pdf import read_pdf
+from indexes.readers.pictures import read_picture
+
+Absent = Callable[[str], NoReturn]
+ENGLISH = ("Green tea wants water of eighty degrees,", "boiling water makes it bitter.")
+ENGLISH_TEXT = " ".join(ENGLISH)
+CHINESE = ("低秩适应把权重的更新写成两个矩阵的乘积，", "训练时只更新这两个小矩阵，原来的权重不变。")
+CHINESE_TEXT = "".join(CHINESE)
+
+
+def alike(read: str, written: str) -> bool:
+    """Nine letters of ten, in their order: an engine may take one for another, and its next version another one."""
+    return SequenceMatcher(None, read, written, autojunk=False).ratio() > 0.9
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _engine(absent: Absent) -> None:
+    engine = find_engine()
+    if not engine or not {"chi_sim", "eng"} <= set(engine.languages):
+        absent("tesseract with its languages eng and chi_sim is not installed")
+
+
+@pytest.fixture
+def without_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+def test_a_scanned_pdf_is_read_page_by_page(absent: Absent) -> None:
+    first, second = picture_of(*ENGLISH, absent=absent), picture_of(*CHINESE, absent=absent)
+    told: list[tuple[int, int]] = []
+    document = read_pdf(bytes_of(first, "PDF", save_all=True, append_images=[second]), lambda *page: told.append(page))
+    assert [block.page for block in document.blocks] == [1, 2]
+    english, chinese = (document.text[block.start : block.end] for block in document.blocks)
+    assert alike(english, ENGLISH_TEXT)
+    assert alike(chinese, CHINESE_TEXT)
+    assert " " not in chinese
+    assert document.warning == ""
+    assert not document.needs_ocr
+    assert told[-1] == (2, 2)
+
+
+def test_in_a_mixed_pdf_scans_stand_between_the_pages_that_have_text(absent: Absent) -> None:
+    writer = PdfWriter()
+    for data in (pdf_of("Before."), bytes_of(picture_of(*ENGLISH, absent=absent), "PDF"), pdf_of("After.", "")):
+        writer.append(PdfReader(io.BytesIO(data)))
+    stream = io.BytesIO()
+    writer.write(stream)
+    document = read_pdf(stream.getvalue())
+    before, scan, after = document.text.split("\n\n")
+    assert (before, after) == ("Before.", "After.")
+    assert alike(scan, ENGLISH_TEXT)
+    assert document.warning == "has no readable text on page 4 (a scan?)"
+    assert not document.needs_ocr
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "WEBP", "GIF"])
+def test_the_text_of_a_picture_is_read(kind: str, absent: Absent) -> None:
+    document = read_picture(bytes_of(picture_of(*ENGLISH, absent=absent), kind))
+    assert alike(document.text, ENGLISH_TEXT)
+    assert (document.warning, document.format, document.blocks[0].page) == ("", "picture", None)
+
+
+def test_a_screenshot_with_small_letters_is_read(absent: Absent) -> None:
+    document = read_picture(
+        bytes_of(picture_of("龙井茶产于杭州西湖", "Open from nine to five.", absent=absent, size=16), "PNG")
+    )
+    chinese, english = document.text.split("\n\n")
+    assert alike(chinese, "龙井茶产于杭州西湖")
+    assert alike(english, "Open from nine to five.")
+
+
+def test_a_tiff_has_pages(absent: Absent) -> None:
+    first, second = picture_of(*ENGLISH, absent=absent), picture_of(*CHINESE, absent=absent)
+    document = read_picture(bytes_of(first, "TIFF", save_all=True, append_images=[second]))
+    assert {block.page for block in document.blocks} == {1, 2}
+
+
+def test_a_photograph_taken_sideways_is_turned_as_it_says(absent: Absent) -> None:
+    image = picture_of(*ENGLISH, absent=absent).transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: to be turned clockwise
+    assert alike(read_picture(bytes_of(image, "JPEG", exif=exif)).text, ENGLISH_TEXT)
+
+
+def test_black_letters_on_nothing_are_read(absent: Absent) -> None:
+    letters = picture_of(*ENGLISH, absent=absent)
+    image = Image.new("RGBA", letters.size, (0, 0, 0, 0))
+    image.putalpha(letters.point(lambda value: 255 - value))
+    assert alike(read_picture(bytes_of(image, "PNG")).text, ENGLISH_TEXT)
+
+
+def test_sixteen_bits_a_pixel_are_read(absent: Absent) -> None:
+    gray = np.asarray(picture_of(*ENGLISH, absent=absent)).astype(np.uint16) * 257
+    assert alike(read_picture(bytes_of(Image.fromarray(gray), "PNG")).text, ENGLISH_TEXT)
+
+
+def test_noise_icons_and_empty_pictures_show_no_text() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (400, 600), dtype=np.uint8)
+    for image in (Image.fromarray(noise), Image.new("L", (32, 32)), Image.new("RGB", (500, 300), "white")):
+        document = read_picture(bytes_of(image, "PNG"))
+        assert (document.blocks, document.warning, document.needs_ocr) == ([], "shows no text", False)
+
+
+@pytest.mark.usefixtures("without_engine")
+def test_without_an_engine_a_picture_waits_for_one() -> None:
+    document = read_picture(bytes_of(Image.new("L", (200, 100), 255), "PNG"))
+    assert (document.blocks, document.needs_ocr) == ([], True)
+    assert document.warning == "is a picture; install tesseract to read it"
+
+
+@pytest.mark.usefixtures("without_engine")
+def test_damaged_pictures_are_said_to_be() -> None:
+    data = bytes_of(Image.new("L", (200, 100), 255), "PNG")
+    for damaged in (data[:60], b"\x89PNG\r\n\x1a\n", b"GIF89a", b"II*\0\xff\xff\xff\xff"):
+        with pytest.raises(IndexingError, match="is a damaged picture"):
+            read_picture(damaged)
+
+
+def test_a_picture_that_would_not_fit_into_memory_is_refused_unopened() -> None:
+    data = bytearray(bytes_of(Image.new("1", (8, 8)), "BMP"))
+    data[18:26] = (60_000).to_bytes(4, "little") * 2  # its width and height, as a bomb claims them
+    with pytest.raises(IndexingError, match="is a picture of more than 100 megapixels; make it smaller"):
+        read_picture(bytes(data))
+    with pytest.raises(IndexingError, match="more than 100 megapixels"):
+        read_picture(bytes_of(Image.new("1", (10_100, 10_000)), "PNG"))
+
+
+def test_only_installed_languages_are_asked_for() -> None:
+    engine = find_engine()
+    assert engine
+    assert engine.program == shutil.which("tesseract")
+    assert "osd" not in engine.languages
