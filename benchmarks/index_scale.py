@@ -75,7 +75,7 @@ def grow(index: Index, size: int, texts: list[str], vectors: Vectors) -> float:
     with index._storage.writing() as connection:
         (present,) = connection.execute("SELECT count(*) FROM passages").fetchone()
         with transaction(connection):
-            save_built_with(connection, index._tools().built_with)
+            save_built_with(connection, index._models.tools().built_with)
         writer = Writer(connection, Dictionary(""))
         for number in range(size // A_DOCUMENT):
             first, second = chance.integers(len(texts), size=(2, A_DOCUMENT))

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,13 +16,13 @@ from indexes.errors import IndexingError
 from indexes.evidence import Evidence, SentenceVectors, evidence
 from indexes.filters import Filter
 from indexes.given import GivenText, add_given, delete_given, read_given
-from indexes.ingest import Tools, difference, prepare
-from indexes.language import SEGMENTER_VERSION, Dictionary, shared_words
+from indexes.ingest import difference, prepare
+from indexes.language import shared_words
+from indexes.models import Models
 from indexes.passages import Passage, read_neighbours, read_passage, some_sentences
 from indexes.rebuilding import rebuild_index
 from indexes.search import Mode, Scores, Search, candidates, search
-from indexes.splitting import SPLITTER_VERSION
-from indexes.storage import BuiltWith, Storage, only_writer, read_built_with, transaction
+from indexes.storage import Storage, only_writer, read_built_with, transaction
 from indexes.update import Progress, UpdateReport, follow
 from indexes.vectors import VectorCache
 
@@ -52,9 +51,7 @@ class Index:
 
     def __init__(self, domain: Domain, embedder: "Embedder | None" = None, reranker: "Reranker | None" = None) -> None:
         self.domain = domain
-        self._given = self._embedder = embedder
-        self._reranker = reranker
-        self._models_lock = threading.Lock()
+        self._models = Models(domain, embedder, reranker)
         self._storage = Storage(domain.index / "passages.sqlite", domain.command("index"))
         self._vectors = VectorCache(domain.index / "vectors.faiss", self._own_questions)
         self._sentences = SentenceVectors()
@@ -75,7 +72,7 @@ class Index:
 
     def close(self) -> None:
         """Let go of the embedder, unless it was given, and of the vectors in memory; a later call loads them again."""
-        self._embedder = self._given
+        self._models.close()
         self._vectors = VectorCache(self.domain.index / "vectors.faiss", self._own_questions)
 
     def update(self, rebuild: bool = False, progress: Progress | None = None) -> UpdateReport:
@@ -89,9 +86,9 @@ class Index:
         report_progress = progress or _silent
         with only_writer(self._writer_lock):
             if rebuild:
-                report = rebuild_index(self._storage, self.domain.documents, self._tools(), report_progress)
+                report = rebuild_index(self._storage, self.domain.documents, self._models.tools(), report_progress)
             else:
-                report = follow(self._storage, self.domain.documents, self._tools(), report_progress)
+                report = follow(self._storage, self.domain.documents, self._models.tools(), report_progress)
             with self._storage.reading() as connection:
                 self._vectors.save(connection)
                 if report.passages - report.repeated > FLAT_LIMIT:
@@ -101,14 +98,14 @@ class Index:
     def add(self, texts: Sequence[GivenText]) -> None:
         """Add texts of a program beside the files of the folder; one with an id that is there already replaces it."""
         with only_writer(self._writer_lock), self._storage.writing() as connection:
-            tools = self._tools()
+            tools = self._models.tools()
             prepare(connection, tools, self._storage.command)
             add_given(connection, texts, tools)
 
     def delete(self, ids: Sequence[str] | None = None) -> int:
         """Remove texts that :meth:`add` added, all of them without ``ids``; returns how many there were."""
         with only_writer(self._writer_lock), self._storage.writing() as connection:
-            deleted = delete_given(connection, ids, self._tools())
+            deleted = delete_given(connection, ids, self._models.tools())
             self._vectors.save(connection)
         return deleted
 
@@ -189,16 +186,16 @@ class Index:
 
     def _how(self, k: int, mode: Mode, among: Filter | None, diversity: float, rerank: bool) -> Search:
         weight = self.domain.settings.retrieval.dense_weight
-        reranker = self._loaded_reranker() if rerank else None
+        reranker = self._models.reranker() if rerank else None
         scores = reranker.scores if reranker else None
-        return Search(k, mode, weight, among or Filter(), diversity, self._dictionary(), scores)
+        return Search(k, mode, weight, among or Filter(), diversity, self._models.dictionary(), scores)
 
     @contextmanager
     def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:
         """One state of a checked index, and the vectors of the queries; on leaving, the vector cache is mended."""
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
-        vectors = self._loaded().encode_queries(queries) if queries and mode != "full_text" else None
+        vectors = self._models.embedder().encode_queries(queries) if queries and mode != "full_text" else None
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
             yield connection, vectors
@@ -209,7 +206,7 @@ class Index:
 
     def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
         """What speaks for each question's passages, one or more that were found for it, as the answer."""
-        embedder, dictionary = self._loaded(), self._dictionary()
+        embedder, dictionary = self._models.embedder(), self._models.dictionary()
         sentences = self._sentences.of([p for passages in found for p in passages], embedder.encode_passages)
         vectors = embedder.encode_queries(questions)
         with self._storage.reading() as connection:
@@ -239,7 +236,7 @@ class Index:
     @property
     def embedder(self) -> "Embedder":
         """The model behind the vectors, loaded if need be."""
-        return self._loaded()
+        return self._models.embedder()
 
     def documents(self) -> list[str]:
         """The files in the index, as sorted paths under ``documents/``."""
@@ -282,49 +279,13 @@ class Index:
         with self._storage.writing() as connection, transaction(connection):
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
-    def _dictionary(self) -> Dictionary:
-        return Dictionary(self.domain.read_dictionary())
-
-    def _tools(self) -> Tools:
-        """What an index made now would depend on; loads no model."""
-        from base_models import fingerprint
-
-        settings = self.domain.settings
-        given = self._given
-        dictionary = self._dictionary()
-        built_with = BuiltWith(
-            embedder=given.name if given else settings.embedder,
-            fingerprint=given.fingerprint if given else fingerprint(settings.embedder),
-            splitter=SPLITTER_VERSION,
-            segmenter=SEGMENTER_VERSION,
-            passage_tokens=settings.retrieval.passage_tokens,
-            dictionary=dictionary.fingerprint,
-        )
-        return Tools(built_with, dictionary, self._loaded)
-
     def _check(self, stored: dict[str, Any]) -> None:
-        if "fingerprint" in stored and (why := difference(stored, self._tools().built_with)):
+        if "fingerprint" in stored and (why := difference(stored, self._models.tools().built_with)):
             raise IndexingError(f"The index {why}. Make it again with: {self._storage.command} --rebuild")
 
     def _own_questions(self, connection: sqlite3.Connection) -> Vectors:
         """Vectors of some sentences of the passages, embedded as questions."""
-        return self._loaded().encode_queries(some_sentences(connection))
-
-    def _loaded(self) -> "Embedder":
-        from base_models import load_embedder
-
-        with self._models_lock:
-            if self._embedder is None:
-                self._embedder = load_embedder(self.domain.settings.embedder)
-            return self._embedder
-
-    def _loaded_reranker(self) -> "Reranker | None":
-        from base_models import load_reranker
-
-        with self._models_lock:
-            if self._reranker is None and (name := self.domain.settings.retrieval.reranker):
-                self._reranker = load_reranker(name)
-            return self._reranker
+        return self._models.embedder().encode_queries(some_sentences(connection))
 
 
 def _silent(_done: int, _total: int, _document: str) -> None:

@@ -1,0 +1,64 @@
+"""The models behind one index, loaded when they are first needed, and what an index made with them depends on."""
+
+import threading
+from typing import TYPE_CHECKING
+
+from domain import Domain
+from indexes.ingest import Tools
+from indexes.language import SEGMENTER_VERSION, Dictionary
+from indexes.splitting import SPLITTER_VERSION
+from indexes.storage import BuiltWith
+
+if TYPE_CHECKING:
+    from base_models import Embedder, Reranker
+
+
+class Models:
+    """The embedder and the reranker that a domain names, or those that were given; may be shared between threads."""
+
+    def __init__(self, domain: Domain, embedder: "Embedder | None", reranker: "Reranker | None") -> None:
+        self._settings = domain.settings
+        self._read_dictionary = domain.read_dictionary
+        self._given = self._embedder = embedder
+        self._reranker = reranker
+        self._lock = threading.Lock()
+
+    def embedder(self) -> "Embedder":
+        from base_models import load_embedder
+
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = load_embedder(self._settings.embedder)
+            return self._embedder
+
+    def reranker(self) -> "Reranker | None":
+        """None where the domain has none."""
+        from base_models import load_reranker
+
+        with self._lock:
+            if self._reranker is None and (name := self._settings.retrieval.reranker):
+                self._reranker = load_reranker(name)
+            return self._reranker
+
+    def close(self) -> None:
+        """Let go of the embedder, unless it was given; a later call loads it again."""
+        self._embedder = self._given
+
+    def dictionary(self) -> Dictionary:
+        """The user's own words as they are now."""
+        return Dictionary(self._read_dictionary())
+
+    def tools(self) -> Tools:
+        """What an index made now would depend on; loads no model."""
+        from base_models import fingerprint
+
+        dictionary = self.dictionary()
+        built_with = BuiltWith(
+            embedder=self._given.name if self._given else self._settings.embedder,
+            fingerprint=self._given.fingerprint if self._given else fingerprint(self._settings.embedder),
+            splitter=SPLITTER_VERSION,
+            segmenter=SEGMENTER_VERSION,
+            passage_tokens=self._settings.retrieval.passage_tokens,
+            dictionary=dictionary.fingerprint,
+        )
+        return Tools(built_with, dictionary, self.embedder)
