@@ -178,7 +178,15 @@ class PassageRetriever(BaseRetriever):
         if not query.strip():
             return []
         passages = self.index.search(query, k or self.k, self.mode, self.among, self.diversity)
-        return [_of_passage(passage, self._text_around(passage)) for passage in passages]
+        return [self._document(passage) for passage in passages]
+
+    def _document(self, passage: Passage) -> Document:
+        """A passage of a text that a program gave also has that text's metadata."""
+        document = _of_passage(passage, self._text_around(passage))
+        files, ids = self.index.sources(passage.id)
+        if not files and (given := self.index.given(ids[:1])):
+            document.metadata = {**given[0].metadata, **document.metadata}
+        return document
 
     def _text_around(self, passage: Passage) -> str:
         if not self.neighbours:

@@ -64,11 +64,14 @@ def search(
         order = np.lexsort((scores.ids, -total))
         if not (how.rerank or how.diversity):
             order = order[: how.k]
+        figures = zip(
+            total[order].tolist(), scores.dense[order].tolist(), scores.full_text[order].tolist(), strict=True
+        )
         passages = {
-            passage.id: replace(
-                passage, score=total[i], dense_score=scores.dense[i], full_text_score=scores.full_text[i]
+            passage.id: replace(passage, score=score, dense_score=dense, full_text_score=full_text)
+            for passage, (score, dense, full_text) in zip(
+                read_passages(connection, scores.ids[order].tolist()), figures, strict=True
             )
-            for i, passage in zip(order, read_passages(connection, scores.ids[order].tolist()), strict=True)
         }
         if how.rerank:
             passages = _reranked(query, list(passages.values())[: max(how.k, CANDIDATES)], how.rerank)

@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.zh-CN.md")
+INDEXING = ("docs/indexing.md", "docs/indexing.zh-CN.md")
 DOCUMENT = """# 龙井 Longjing
 
 ## 冲泡
@@ -103,7 +104,19 @@ def test_questions_as_shown_then_finetune_and_evaluate(folder) -> None:
     assert "Token F1 on 4 held-out questions" in printed
 
 
+def test_the_page_on_documents_and_search(folder) -> None:
+    assert blocks(INDEXING[0], "bash") == blocks(INDEXING[1], "bash")
+    assert blocks(INDEXING[0], "python") == blocks(INDEXING[1], "python")
+    for line in blocks(INDEXING[0], "bash")[0].splitlines():
+        printed = run(shlex.split(line), folder)
+    assert "tea-shop-copy" in printed
+    for snippet in blocks(INDEXING[0], "python"):
+        printed = run([sys.executable, "-c", snippet], folder)
+    assert printed.splitlines()[0] == "note-1"
+    assert "longjing.md" in printed
+
+
 def test_links_lead_somewhere() -> None:
-    for name in READMES:
+    for name in (*READMES, *INDEXING):
         for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text(encoding="utf-8")):
-            assert (ROOT / target).exists(), f"{name} points to {target}"
+            assert (ROOT / name).parent.joinpath(target).exists(), f"{name} points to {target}"

@@ -75,7 +75,9 @@ def place_of(citation: Citation, say: Say) -> str:
     """Where a passage stands in its document, in the words of the interface."""
     passage = citation.passage
     parts = [" › ".join(passage.headings)] if passage.headings else []
+    parts += [say("sheet", sheet=passage.sheet)] if passage.sheet and passage.sheet not in passage.headings else []
     parts += [say("page", page=passage.page)] if passage.page else []
+    parts += [say("slide", slide=passage.slide)] if passage.slide else []
     return ", ".join(parts) or say("line", line=passage.line)
 
 

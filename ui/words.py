@@ -78,6 +78,8 @@ WORDS = {
         "在修改 domain.toml 或运行 `lorewright index` 之后使用。",
     ),
     "seconds": ("{seconds} s", "{seconds} 秒"),
+    "sheet": ("sheet {sheet}", "工作表“{sheet}”"),
+    "slide": ("slide {slide}", "第 {slide} 张幻灯片"),
     "source": ("Text of the source", "来源原文"),
     "stop": ("Stop", "停止"),
     "try_again": ("Try again", "重试"),

@@ -164,6 +164,13 @@ def test_a_retriever_brings_places_and_neighbours(store: PassageStore) -> None:
     assert {document.metadata["document"] for document in only} == {"en/green.md", "en/black.md"}
 
 
+def test_a_retriever_brings_the_metadata_of_a_text_that_was_added(store: PassageStore) -> None:
+    store.add_texts(["Oolong is half oxidised."], [{"by": "Anna"}], ids=["note"])
+    found = PassageRetriever(index=store.index, k=1).invoke("oolong oxidised")[0]
+    assert (found.metadata["by"], found.metadata["document"]) == ("Anna", "note")
+    assert type(found.metadata["score"]) is float
+
+
 def test_asynchronous_searches_at_once(store: PassageStore) -> None:
     async def ask() -> list[list[Document]]:
         return await asyncio.gather(*(store.asimilarity_search(f"tea {n}", k=2) for n in range(8)))
