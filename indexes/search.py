@@ -64,9 +64,7 @@ def search(
         order = np.lexsort((scores.ids, -total))
         if not (how.rerank or how.diversity):
             order = order[: how.k]
-        figures = zip(
-            total[order].tolist(), scores.dense[order].tolist(), scores.full_text[order].tolist(), strict=True
-        )
+        figures = np.stack([total, scores.dense, scores.full_text])[:, order].T.tolist()
         passages = {
             passage.id: replace(passage, score=score, dense_score=dense, full_text_score=full_text)
             for passage, (score, dense, full_text) in zip(
