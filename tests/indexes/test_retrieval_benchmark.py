@@ -54,7 +54,8 @@ def test_measure_prints_a_table_and_writes_json(benchmark_module: ModuleType, tm
     assert record["machine"]["cores"] >= 1
     hybrid = {row["language"]: row for row in record["results"] if row["ranking"] == "hybrid 0.5"}
     assert hybrid["en"] == {
-        "ranking": "hybrid 0.5", "language": "en", "questions": 2, "hit_at_1": 100.0, "hit_at_5": 100.0, "mrr": 100.0
+        "ranking": "hybrid 0.5", "language": "en", "questions": 2, "hit_at_1": 100.0, "hit_at_5": 100.0, "mrr": 100.0,
+        "above": hybrid["en"]["above"],
     }  # fmt: skip
     assert hybrid["zh"]["questions"] == 1
 
@@ -72,6 +73,29 @@ def test_debian_faq_becomes_a_domain_with_titles_as_questions(benchmark_module: 
         ("zh", "Where is 茶 grown?"),
     ]
     assert (tmp_path / "made/documents/zh/002.txt").read_text() == "In the hills, where it rains."
+
+
+def test_debian_faq_in_one_language_can_be_asked_in_the_other(benchmark_module: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "faq" / "zh-cn").mkdir(parents=True)
+    (tmp_path / "faq" / "tea.en.html").write_text(PAGE.format("tea"))
+    (tmp_path / "faq" / "zh-cn" / "tea.zh-cn.html").write_text(PAGE.format("茶"), encoding="utf-8")
+    arguments = ["debian-faq", str(tmp_path / "faq"), str(tmp_path / "made"), "--language", "zh", "--asked", "en"]
+    result = CliRunner().invoke(benchmark_module.app, arguments)
+    assert result.exit_code == 0, result.output
+    asked = [json.loads(line) for line in (tmp_path / "made/questions/held_out.jsonl").read_text("utf-8").splitlines()]
+    assert [(line["document"], line["messages"][0]["content"]) for line in asked] == [
+        ("zh/001.txt", "What is tea?"),
+        ("zh/002.txt", "Where is tea grown?"),
+    ]
+    assert not (tmp_path / "made/documents/en").exists()
+
+
+def test_an_interval_is_above_zero_only_where_most_questions_gain(benchmark_module: ModuleType) -> None:
+    one, two = np.ones(50), np.full(50, 2.0)
+    assert benchmark_module.above(one, two) == (50.0, 50.0)
+    mixed = np.where(np.arange(50) % 2, one, two)
+    low, high = benchmark_module.above(mixed, mixed[::-1])
+    assert low < 0 < high
 
 
 def test_figures_are_those_of_the_definitions(benchmark_module: ModuleType) -> None:
