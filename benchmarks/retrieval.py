@@ -165,7 +165,7 @@ def rankings(scores: list[Scores]) -> Rankings:
         "reciprocal rank fusion": [order(row, reciprocal_ranks(row)) for row in scores],
     }
     for weight in WEIGHTS:
-        ways[f"hybrid {weight}"] = [order(row, fuse(row.dense, row.full_text, weight)) for row in scores]
+        ways[f"hybrid {weight}"] = [order(row, fuse(row, weight)) for row in scores]
     ways["min-max 0.5"] = [order(row, min_max(row.dense) + min_max(row.full_text)) for row in scores]
     return ways
 

@@ -25,7 +25,7 @@ class RetrievalSettings(Table):
     k: Annotated[int, Field(ge=1, le=20)] = 3
     """How many passages are put before the model."""
 
-    passage_tokens: Annotated[int, Field(ge=32, le=500)] = 200
+    passage_tokens: Annotated[int, Field(ge=32, le=500)] = 300
     """The most tokens (of the embedder) in one passage; another value needs `lorewright index --rebuild`."""
 
     dense_weight: Annotated[float, Field(ge=0, le=1)] = 0.5

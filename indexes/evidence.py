@@ -6,14 +6,13 @@ look closer: how many of the question's words one passage holds, and how near th
 
 import math
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 
-from indexes.full_text import look_up
+from indexes.full_text import look_up, spaced
 from indexes.language import Dictionary, asked_words, sentences_of, words_of
 from indexes.passages import Passage
 
@@ -73,7 +72,7 @@ def coverage(
     asked = look_up(connection, asked_words(question, dictionary))
     chosen = ",".join(str(int(passage)) for passage in passage_ids)
     rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({chosen})")
-    held = [Counter(words.split(" ")) for (words,) in rows]
+    held = [spaced(words) for (words,) in rows]
     rarity = {word: math.log((total + 1) / (word.passages + 0.5)) for word in asked}
     weight = sum(rarity.values())
     best = max((sum(rarity[word] for word in asked if word.occurrences(words)) for words in held), default=0.0)

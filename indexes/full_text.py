@@ -8,7 +8,6 @@ Framework: BM25 and Beyond", with the inverse document frequency of Lucene, whic
 
 import math
 import sqlite3
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,7 @@ from indexes.filters import Filter
 from indexes.language import is_beginning
 from indexes.storage import read_built_with
 
-POSTINGS = 50_000
+POSTINGS = 30_000
 """How many occurrences FTS5 may rank for one question; words beyond that only weigh candidates."""
 
 K1 = 1.2
@@ -37,11 +36,9 @@ class AskedWord:
         """For FTS5; words hold letters and digits only, and quoted no question is a syntax error."""
         return f'"{self.word}"*' if is_beginning(self.word) else f'"{self.word}"'
 
-    def occurrences(self, held: Counter[str]) -> int:
-        """How often it stands among counted words."""
-        if is_beginning(self.word):
-            return sum(count for other, count in held.items() if other.startswith(self.word))
-        return held[self.word]
+    def occurrences(self, spaced: str) -> int:
+        """How often it stands in a row of full text, :func:`spaced`."""
+        return spaced.count(f" {self.word}" if is_beginning(self.word) else f" {self.word} ")
 
 
 def look_up(connection: sqlite3.Connection, words: Sequence[str]) -> list[AskedWord]:
@@ -94,13 +91,16 @@ def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequen
     )
     weights = [math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5)) for word in known]
     for position, passage in enumerate(ids):
-        words = rows[passage].split(" ")
-        held = Counter(words)
-        length = K1 * (1 - B + B * len(words) / mean_length)
-        for word, weight in zip(known, weights, strict=True):
-            occurrences = word.occurrences(held)
-            scores[position] += weight * occurrences * (K1 + 1) / (occurrences + length)
+        length = K1 * (1 - B + B * (rows[passage].count(" ") + 1) / mean_length)
+        row = spaced(rows[passage])
+        found = ((word.occurrences(row), weight) for word, weight in zip(known, weights, strict=True))
+        scores[position] = sum(weight * times * (K1 + 1) / (times + length) for times, weight in found)
     return scores
+
+
+def spaced(row: str) -> str:
+    """A row of full text with two spaces between words and one around, for counting: none is part of two words."""
+    return f" {row.replace(' ', '  ')} "
 
 
 def _matching(connection: sqlite3.Connection, expression: str, count: int, among: Filter, ranked: bool) -> list[int]:

@@ -92,7 +92,7 @@ def difference(stored: dict[str, object], now: BuiltWith) -> str:
             return f"was made with the embedder {stored['embedder']}, but domain.toml names {now.embedder}"
         return f"was made with other weights of the embedder {now.embedder}"
     if stored["passage_tokens"] != now.passage_tokens:
-        return f"was made with passage_tokens = {stored['passage_tokens']}, but domain.toml says {now.passage_tokens}"
+        return f"was made with passage_tokens = {stored['passage_tokens']}, and it is {now.passage_tokens} now"
     if (stored["splitter"], stored["segmenter"]) != (now.splitter, now.segmenter):
         return "was made by another version of Lorewright, which divided texts differently"
     if stored.get("dictionary", "") != now.dictionary:

@@ -1,8 +1,8 @@
 """Questions to passages: by meaning (dense vectors), by words (full text), or by both.
 
-Hybrid search takes the best candidates of either way, scores *all* of them in both ways, brings both scores to one
-scale per question, and adds them, weighted. Adding ranks instead (reciprocal rank fusion) forgets by how much a passage
-was better, and fell below its better half in our trials (``benchmarks/retrieval.py`` measures both).
+Hybrid search takes the best candidates of either way, scores *all* of them in both ways and adds both, weighted
+(:func:`fuse`). Adding ranks instead (reciprocal rank fusion) forgets by how much a passage was better, and fell below
+its better half in our trials (``benchmarks/retrieval.py`` measures both).
 """
 
 import sqlite3
@@ -13,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 
 from indexes.filters import Filter
-from indexes.full_text import bm25, full_text_candidates, look_up
-from indexes.language import Dictionary, asked_words
+from indexes.full_text import AskedWord, bm25, full_text_candidates, look_up
+from indexes.language import Dictionary, asked_words, language_of
 from indexes.passages import Passage, read_passages
 from indexes.vectors import VectorCache, read_vectors
 
@@ -22,6 +22,11 @@ Mode = Literal["hybrid", "dense", "full_text"]
 
 CANDIDATES = 50
 """How many passages each way of searching puts forward."""
+
+WEAK_WORDS = 5.0
+"""BM25 that counts as little: about what one rare word in common gives. Values of 4 to 6 did as well."""
+
+FOREIGN_WORDS = 0.5
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Rerank = Callable[[str, list[str]], Sequence[float]]
@@ -49,6 +54,8 @@ class Scores:
     ids: np.ndarray
     dense: np.ndarray
     full_text: np.ndarray
+    foreign: bool
+    """Whether the passage that is nearest in meaning is in another language than the question."""
 
 
 def search(
@@ -58,7 +65,7 @@ def search(
     results = []
     for query, scores in zip(queries, candidates(connection, cache, queries, vectors, how), strict=True):
         if how.mode == "hybrid":
-            total = fuse(scores.dense, scores.full_text, how.dense_weight)
+            total = fuse(scores, how.dense_weight)
         else:
             total = scores.dense if how.mode == "dense" else scores.full_text
         order = np.lexsort((scores.ids, -total))
@@ -92,26 +99,41 @@ def candidates(
         nearest = cache.search(connection, vectors, count, _ids_among(connection, how.among))
     results = []
     for position, query in enumerate(queries):
-        asked = look_up(connection, asked_words(query, how.dictionary))
-        ids = set(nearest[position])
-        if how.mode != "dense":
-            ids.update(full_text_candidates(connection, asked, count, how.among))
-        sorted_ids = np.array(sorted(ids), np.int64)
+        asked = look_up(connection, asked_words(query, how.dictionary)) if how.mode != "dense" else []
+        near = np.array(nearest[position], np.int64)
+        if vectors is not None and len(near) > count:  # an approximate search gives more, to choose from exactly
+            near = near[np.argsort(-(read_vectors(connection, near) @ vectors[position]))[:count]]
+        ids = np.union1d(near, np.array(_best_by_words(connection, asked, count, how.among), np.int64))
         dense = np.zeros(len(ids), np.float32)
-        if vectors is not None and ids:
-            dense = read_vectors(connection, sorted_ids) @ vectors[position]
-        found = Scores(sorted_ids, dense, bm25(connection, asked, sorted_ids.tolist()))
-        results.append(_best_of_each(found, count, how.mode))
+        if vectors is not None and len(ids):
+            dense = read_vectors(connection, ids) @ vectors[position]
+        words = bm25(connection, asked, ids.tolist())
+        results.append(Scores(ids, dense, words, _is_foreign(connection, query, ids, dense)))
     return results
 
 
-def fuse(dense: np.ndarray, full_text: np.ndarray, dense_weight: float) -> np.ndarray:
-    """One score of two, for the candidates of one question: the weighted sum of their standardised scores.
+def _best_by_words(connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter) -> list[int]:
+    """The candidates of full text, of which there may be more, by their whole weight."""
+    found = full_text_candidates(connection, asked, count, among)
+    if len(found) <= count:
+        return found
+    order = np.lexsort((np.array(found), -bm25(connection, asked, found)))
+    return [found[i] for i in order[:count]]
 
-    BM25 counts by its logarithm: one rare word in common makes it tower over all other passages, and means less than it
-    towers. So weighted, halves are a good default (``benchmarks/retrieval.py``).
+
+def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
+    """One score of two, for the candidates of one question: the weighted sum of how far each stands out.
+
+    Cosines count in standard deviations from their mean. BM25 has a scale of its own, the summed rarity of the words in
+    common: where a question shares none but common words all passages get about the same, and dividing by their small
+    deviation would blow up noise. So :data:`WEAK_WORDS` is added to it. Where the nearest passage is in another language
+    than the question, only names are shared, which tell less, and words count half. (``benchmarks/retrieval.py``)
     """
-    return dense_weight * _standardised(dense) + (1 - dense_weight) * _standardised(np.log1p(full_text))
+    words = (
+        (scores.full_text - scores.full_text.mean()) / (scores.full_text.std() + WEAK_WORDS) if len(scores.ids) else 0
+    )
+    share = (1 - dense_weight) * (FOREIGN_WORDS if scores.foreign else 1.0)
+    return dense_weight * _standardised(scores.dense) + share * words
 
 
 def diverse(relevance: np.ndarray, vectors: Vectors, k: int, diversity: float) -> list[int]:
@@ -142,16 +164,6 @@ def _reranked(query: str, passages: list[Passage], rerank: Rerank) -> dict[int, 
     return {passage.id: passage for passage in sorted(scored, key=lambda passage: -passage.score)}
 
 
-def _best_of_each(found: Scores, count: int, mode: Mode) -> Scores:
-    """Of more candidates than were asked for (approximate and pruned searches give them) the best of either way."""
-    keep = np.zeros(len(found.ids), bool)
-    if mode != "full_text":
-        keep[np.lexsort((found.ids, -found.dense))[:count]] = True
-    if mode != "dense":
-        keep[[i for i in np.lexsort((found.ids, -found.full_text))[:count] if found.full_text[i] > 0]] = True
-    return Scores(found.ids[keep], found.dense[keep], found.full_text[keep])
-
-
 def _ids_among(connection: sqlite3.Connection, among: Filter) -> np.ndarray | None:
     """Ids of the passages that a filter leaves; None where it leaves all."""
     if not among:
@@ -160,6 +172,14 @@ def _ids_among(connection: sqlite3.Connection, among: Filter) -> np.ndarray | No
     where = " AND ".join(["p.same_as IS NULL", *conditions])
     rows = connection.execute(f"SELECT p.id FROM passages p {joined} WHERE {where} ORDER BY p.id", parameters)
     return np.fromiter((row[0] for row in rows), np.int64)
+
+
+def _is_foreign(connection: sqlite3.Connection, query: str, ids: np.ndarray, dense: np.ndarray) -> bool:
+    if not dense.any():
+        return False
+    nearest = int(ids[np.argmax(dense)])
+    (language,) = connection.execute("SELECT language FROM passages WHERE id = ?", (nearest,)).fetchone()
+    return language != language_of(query)
 
 
 def _standardised(scores: np.ndarray) -> np.ndarray:

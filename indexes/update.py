@@ -116,7 +116,8 @@ class _Update:
         self.report.duplicates.extend(
             self.connection.execute(
                 "SELECT path, first FROM documents JOIN (SELECT sha256, min(path) AS first FROM documents "
-                "WHERE size > 0 GROUP BY sha256) USING (sha256) WHERE path != first ORDER BY path"
+                "WHERE size > 0 AND given = 0 GROUP BY sha256) USING (sha256) "
+                "WHERE path != first AND given = 0 ORDER BY path"
             ).fetchall()
         )
         for paths in (self.report.added, self.report.changed, self.report.unchanged, self.report.failed):

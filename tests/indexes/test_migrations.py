@@ -22,7 +22,7 @@ def old(tmp_path: Path, minilm: Embedder) -> Index:
     for statement in _FORMAT_1.split(";"):
         connection.execute(statement)
     built = {"embedder": minilm.name, "fingerprint": minilm.fingerprint, "splitter": 2, "segmenter": 1}
-    save_built_with(connection, built | {"passage_tokens": 200, "generation": 3, "identity": "a" * 32})
+    save_built_with(connection, built | {"passage_tokens": 300, "generation": 3, "identity": "a" * 32})
     connection.execute("INSERT INTO meta VALUES ('refusal', '{}')")
     connection.execute("INSERT INTO documents VALUES (4, 'en/green.md', 1, 2, 'hash', 'a warning', 'whole text')")
     for number, (headings, text) in enumerate(

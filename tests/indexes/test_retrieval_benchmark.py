@@ -102,7 +102,7 @@ def test_figures_are_those_of_the_definitions(benchmark_module: ModuleType) -> N
     assert benchmark_module.figures(np.array([1, 2, 10, np.inf])) == {
         "questions": 4, "hit_at_1": 25.0, "hit_at_5": 50.0, "mrr": 40.0
     }  # fmt: skip
-    scores = [Scores(np.array([7, 8, 9]), np.array([0.9, 0.8, 0.1]), np.array([0.0, 5.0, 4.0]))]
+    scores = [Scores(np.array([7, 8, 9]), np.array([0.9, 0.8, 0.1]), np.array([0.0, 5.0, 4.0]), False)]
     ranked = {name: ranking[0].tolist() for name, ranking in benchmark_module.rankings(scores).items()}
     assert ranked["dense"] == [7, 8, 9]
     assert ranked["full_text"] == [8, 9]

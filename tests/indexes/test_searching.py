@@ -13,7 +13,7 @@ from index_samples import TEA, make_domain, pdf_of, put
 from base_models import Embedder
 from domain import Domain, set_setting
 from indexes import Index, IndexingError, Passage, sentences_of
-from indexes.search import fuse
+from indexes.search import Scores, fuse
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +101,32 @@ def test_the_weight_of_meaning_is_the_domains(index: Index, tea: Domain, e5: Emb
     assert ranked(0.0)[: len(words)] == words
 
 
+def scores(dense: list[float], words: list[float], foreign: bool = False) -> Scores:
+    return Scores(np.arange(len(dense)), np.array(dense), np.array(words), foreign)
+
+
 def test_fusion_goes_by_how_far_a_score_stands_out() -> None:
-    dense, words = np.array([0.90, 0.80, 0.79, 0.78]), np.array([0.0, 3.0, 2.9, 2.8])
-    assert np.argmax(fuse(dense, words, 0.75)) == 0
-    assert np.argmax(fuse(dense, words, 0.25)) == 1
-    assert np.array_equal(fuse(np.array([0.5, 0.5]), np.zeros(2), 0.5), [0.0, 0.0])
-    assert fuse(np.zeros(0), np.zeros(0), 0.5).shape == (0,)
+    both = scores([0.90, 0.80, 0.79, 0.78], [0.0, 30.0, 29.0, 28.0])
+    assert np.argmax(fuse(both, 0.75)) == 0
+    assert np.argmax(fuse(both, 0.25)) == 1
+    assert np.array_equal(fuse(scores([0.5, 0.5], [0, 0]), 0.5), [0.0, 0.0])
+    assert fuse(scores([], []), 0.5).shape == (0,)
+
+
+def test_words_that_all_passages_share_do_not_outweigh_meaning() -> None:
+    weak = scores([0.90, 0.86, 0.85, 0.85], [1.0, 1.4, 1.0, 1.0])
+    assert np.argmax(fuse(weak, 0.5)) == 0  # 1.4 stands out from 1.0, and is next to nothing all the same
+
+
+def test_names_that_a_foreign_question_shares_count_half() -> None:
+    dense, words = [0.90, 0.86, 0.80, 0.80, 0.80], [0.0, 9.0, 0.0, 0.0, 0.0]
+    assert np.argmax(fuse(scores(dense, words), 0.5)) == 1
+    assert np.argmax(fuse(scores(dense, words, foreign=True), 0.5)) == 0
+
+
+def test_a_question_in_another_language_than_the_passages_is_noticed(index: Index) -> None:
+    asked = ["how should I store Pu'er tea cakes", "普洱茶饼怎么存放?", "how hot is water for green tea"]
+    assert [found.foreign for found in index.candidates(asked)] == [True, False, False]
 
 
 def test_several_questions_at_once_are_as_one_by_one(index: Index) -> None:
@@ -182,9 +202,9 @@ def test_other_settings_and_versions_are_refused(tea: Domain, e5: Embedder, monk
     with pytest.raises(IndexingError, match=r"another version of Lorewright.* --rebuild"):
         Index.open(tea, e5).search("water")
     set_setting(tea.settings_file, "retrieval.passage_tokens", 64)
-    with pytest.raises(IndexingError, match=r"made with passage_tokens = 200, but domain.toml says 64\..* --rebuild"):
+    with pytest.raises(IndexingError, match=r"made with passage_tokens = 300, and it is 64 now\..* --rebuild"):
         Index.open(tea.path, e5).search("water")
-    set_setting(tea.settings_file, "retrieval.passage_tokens", 200)
+    set_setting(tea.settings_file, "retrieval.passage_tokens", 300)
 
 
 def test_no_index_yet_says_how_to_make_one(tmp_path: Path, minilm: Embedder) -> None:
