@@ -126,8 +126,8 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
 
     Cosines count in standard deviations from their mean. BM25 has a scale of its own, the summed rarity of the words in
     common: where a question shares none but common words all passages get about the same, and dividing by their small
-    deviation would blow up noise. So :data:`WEAK_WORDS` is added to it. Where the nearest passage is in another language
-    than the question, only names are shared, which tell less, and words count half. (``benchmarks/retrieval.py``)
+    deviation would blow up noise, so :data:`WEAK_WORDS` is added to it. Where the nearest passage is in another
+    language than the question only names are shared, which tell less: words count half (``benchmarks/retrieval.py``).
     """
     words = (
         (scores.full_text - scores.full_text.mean()) / (scores.full_text.std() + WEAK_WORDS) if len(scores.ids) else 0
