@@ -6,6 +6,8 @@ PYTHON ?= python3
 VENV = .venv
 BIN = $(VENV)/bin
 SAMPLE = demo/peft-handbook
+PEER = .venv-peer
+DEBIAN = demo/debian
 TORCH_INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .PHONY: run demo install test test-slow fuzz lint bench clean models
@@ -56,14 +58,34 @@ lint: install
 	$(BIN)/lint-imports
 
 # benchmarks/methods.py (over an hour), chatglm_full_size.py, chatglm_peer.py and refusal_defaults.py are run by hand.
-bench: models $(SAMPLE)/domain.toml
+# The peers are LangChain's own pipeline in an environment of its own, and documents that Debian packages (apt).
+bench: models $(SAMPLE)/domain.toml $(PEER)/installed $(DEBIAN)/downloaded
 	HF_HUB_OFFLINE=1 $(BIN)/lorewright index $(SAMPLE)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py measure $(SAMPLE) --out benchmarks/results/retrieval.json
+	rm -rf demo/faq-en demo/faq-zh
+	for language in en zh; do HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py debian-faq \
+	    $(DEBIAN)/usr/share/doc/debian/FAQ demo/faq-$$language --language $$language --asked $$language; done
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval_peer.py $(SAMPLE) demo/faq-en demo/faq-zh --peer-python $(PEER)/bin/python
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/indexing.py $(DEBIAN)/usr/share/doc demo/indexing --peer-python $(PEER)/bin/python
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/index_scale.py $(DEBIAN)/usr/share/doc demo/index_scale
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/chatglm.py
+
+$(PEER)/installed:
+	$(PYTHON) -m venv $(PEER)
+	$(PEER)/bin/python -m pip install -q $(TORCH_INDEX) "$$(grep '^torch==' constraints.txt)"
+	$(PEER)/bin/python -m pip install -q $(TORCH_INDEX) -c constraints.txt langchain-community==0.4.2 \
+	    langchain-huggingface==1.2.3 langchain-text-splitters==1.1.3 sentence-transformers faiss-cpu
+	touch $@
+
+$(DEBIAN)/downloaded:
+	mkdir -p $(DEBIAN)
+	cd $(DEBIAN) && apt-get download debian-faq debian-faq-zh-cn debian-reference-en debian-reference-zh-cn
+	cd $(DEBIAN) && for package in *.deb; do dpkg-deb -x $$package .; done
+	touch $@
 
 # The model cache is shared by all clones and stays (`lorewright doctor` tells where it is); demo/ stays too, for it
 # holds an adapter and conversations.
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(PEER) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -46,7 +46,7 @@ def evaluate_retrieval(domain: Domain, file: Path | None = None) -> dict[str, An
     if not asked:
         raise DomainError(f"{file or domain.held_out_questions} holds no question that names its document.")
     with Index.open(domain) as index:
-        ranks = {way: _ranks(found, asked) for way, found in _every_way(index, [q.text for q in asked]).items()}
+        ranks = {way: ranks_of(found, asked) for way, found in _every_way(index, [q.text for q in asked]).items()}
         generation = index.generation
     languages = np.array([question.language or language_of(question.text) for question in asked])
     result = {
@@ -83,7 +83,7 @@ def _every_way(index: Index, questions: list[str]) -> dict[str, list[list[Passag
     return found
 
 
-def _ranks(found: Sequence[Sequence[Passage]], asked: Sequence[Question]) -> np.ndarray:
+def ranks_of(found: Sequence[Sequence[Passage]], asked: Sequence[Question]) -> np.ndarray:
     """Float [questions]; infinite where no passage of the gold document was found.
 
     A passage that says the same as one of the gold document counts as one of it.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from assistant_samples import TEA, lorewright, question, write_questions
 
-from assistant.retrieval_evaluation import FIGURES, _ranks
+from assistant.retrieval_evaluation import FIGURES, ranks_of
 from domain import Question
 from indexes import Passage
 
@@ -112,7 +112,7 @@ def test_ranks_and_figures_by_hand() -> None:
         [passage("a.md", also=("gold.md, line 1",))],
         [passage("a.md")] * 20,
     ]
-    ranks = _ranks(found, asked)
+    ranks = ranks_of(found, asked)
     assert ranks.tolist() == [1, 3, 1, float("inf")]
     assert FIGURES["hit@1"](ranks).tolist() == [1, 0, 1, 0]
     assert FIGURES["hit@3"](ranks).tolist() == [1, 1, 1, 0]
