@@ -11,12 +11,27 @@ from typing import NamedTuple
 
 import docx
 import openpyxl
-from document_samples import book_sample, deck_sample, saved, unzipped, with_part, word_sample, workbook_sample, zipped
+from document_samples import (
+    book_sample,
+    deck_sample,
+    mail_sample,
+    saved,
+    unzipped,
+    with_part,
+    word_sample,
+    workbook_sample,
+    zipped,
+)
 from index_samples import bytes_of, pdf_of
 from PIL import Image, ImageDraw, ImageFont
 from pypdf import PdfReader, PdfWriter
 
 from indexes.readers.ocr import find_engine
+
+GARBLED = "is garbled: its characters stand for none; save or convert it anew"
+BROKEN_PDF = "is a damaged PDF; open it in a PDF program and save it anew"
+TOO_DEEP = "is nested too deeply to be read"
+UNFOLDS = "unfolds to more than 200 times its size, as no document does; save it anew"
 
 
 class Awkward(NamedTuple):
@@ -70,14 +85,16 @@ def encodings() -> list[Awkward]:
         text("utf-16-le-bom.txt", "\ufeff" + chinese("苏州"), "苏州", "utf-16-le"),
         text("utf-16-be-bom.txt", "\ufeff" + chinese("扬州"), "扬州", "utf-16-be"),
         text("utf-16-le.txt", english("teapot") + "\n" + chinese("徐州"), "teapot", "utf-16-le"),
-        text("utf-16-be.txt", english("kettle") + "\n" + chinese("常州"), "kettle", "utf-16-be"),
+        text("utf-16-be.txt", english("cauldron") + "\n" + chinese("常州"), "cauldron", "utf-16-be"),
         text("utf-16-le-no-ascii.txt", chinese("兰州") * 3, "兰州", "utf-16-le"),
         text("utf-32.txt", chinese("广州"), "广州", "utf-32"),
         text("gbk.txt", chinese("郑州"), "郑州", "gbk"),
         text("gb18030-four-bytes.txt", chinese("𠮷林㐂福州"), "福州", "gb18030"),
         text("big5.txt", "臺灣的茶葉放在地窖裡面，有客人來的時候才拿出來喝。", "臺灣", "big5"),
         text("shift-jis.txt", "お茶は京都の地下室にあります。お客さんが来る時だけ出します。", "京都", "shift-jis"),
-        text("cp1252.txt", "Le thé d’été est gardé à la cave, derrière la troisième porte.", "thé d'été", "cp1252"),
+        text(
+            "cp1252.txt", "Le thé d’été est gardé à la cave, derrière la troisième porte.", "troisième porte", "cp1252"
+        ),
         text("cp1251.txt", "Самовар стоит в подвале за третьей дверью, и чай в нём ещё горячий.", "Самовар", "cp1251"),
         text("euc-kr.txt", "녹차는 지하실에 보관하고 손님이 올 때만 꺼내어 마시는 것이 좋다.", "지하실에", "euc-kr"),
         Awkward("broken-utf-8.txt", chinese("惠州").encode() * 3 + b"\xe8\x8c", "惠州", "line 1"),
@@ -89,7 +106,7 @@ def shapes() -> list[Awkward]:
     lines = b"one\r\ntwo\rthree\n\r\n\r\n" + english("samovar").encode() + b"\r"
     deep = '{"a":' * 100_000 + "1" + "}" * 100_000
     return [
-        Awkward("line-ends.txt", lines, "samovar", "line 6"),
+        Awkward("line-ends.txt", lines, "samovar", "line 1"),
         Awkward("nul.txt", english("gaiwan").encode() + b"\0", refused="holds binary data, not text"),
         Awkward("late-nul.log", b"a line of text\n" * 1000 + b"\0", refused="holds binary data, not text"),
         Awkward("white-space.txt", " \t\n\u3000\n".encode() * 100, warning="holds no text"),
@@ -109,15 +126,16 @@ def shapes() -> list[Awkward]:
         Awkward("ragged.csv", b"tea,place,price\nlapsang\nsencha,Uji,9,extra,more\n,,\n", "sencha Uji", "line 1"),
         Awkward("open-quote.csv", b'tea,price\n"matcha,9\nhojicha,7\n', "hojicha", "line 1"),
         Awkward(
-            *("broken-line.jsonl", b'{"tea": "genmaicha"}\n{"tea": \n{"tea": "kukicha"}\n', "kukicha", "line 3"),
+            *("broken-line.jsonl", b'{"tea": "genmaicha"}\n{"tea": \n{"tea": "kukicha"}\n', "kukicha", "line 1"),
             warning="has lines that are not JSON and were left out: 2",
         ),
-        Awkward("deep.json", deep.encode(), refused="is nested too deeply to be read"),
-        Awkward("cut.json", b'{"tea": "gyokuro", ', refused="?"),
+        Awkward("deep.json", deep.encode(), refused=TOO_DEEP),
+        Awkward(
+            "cut.json",
+            b'{"tea": "gyokuro',
+            refused="is damaged JSON (Unterminated string starting at: line 1 column 9 (char 8))",
+        ),
     ]
-
-
-GARBLED = "is garbled: its characters stand for none; save or convert it anew"
 
 
 def names() -> list[Awkward]:
@@ -163,9 +181,9 @@ def sparse(path: Path, size: int) -> None:
 
 
 def links_and_pipes() -> list[Awkward]:
-    circle = "is a link that leads in a circle"
+    circle = "is a link that leads in a circle; remove it"
     out = "is a link that leads out of the documents folder; copy the file instead"
-    nowhere = "is a link to what is not there; remove it"
+    nowhere = "is a link to what is not there; remove it, or copy the file here"
     return [
         Awkward("out.txt", lambda path: path.symlink_to("/etc/hosts"), refused=out),
         Awkward("out-folder", lambda path: path.symlink_to("/etc"), refused=out),
@@ -184,27 +202,62 @@ def documents() -> list[Awkward]:
     )
     laughing = with_part(word, "word/document.xml", "<w:document ", laughs + "]><w:document ")
     laughing = with_part(laughing, "word/document.xml", "After the table.", "&j;")
-    rights = {"META-INF/encryption.xml": "<encryption><EncryptedData/></encryption>"}
+    rights = {
+        "META-INF/encryption.xml": "<encryption><EncryptedData><EncryptionMethod Algorithm='aes256'/></EncryptedData></encryption>"
+    }
     archive = zipped({"inner.zip": zipped({"inner.zip": zipped({"a.txt": "Tea."})})})
     evil = {"../../evil.txt": "Evil.", "/tmp/evil.txt": "Evil.", "word/../../evil.docx": "Evil."}
     return [
         Awkward("word.txt", one_paragraph("dongding"), "dongding", "line 1"),
         Awkward("evil.docx", zipped({**unzipped(one_paragraph("evildoer")), **evil}), "evildoer", "line 1"),
-        Awkward("half.docx", word[: len(word) // 2], refused="?"),
-        Awkward("zeros.docx", zipped({**unzipped(word), "word/document.xml": bytes(30_000_000)}), refused="?"),
-        Awkward("laughs.docx", laughing, refused="?"),
-        Awkward("encrypted.docx", ole2("EncryptedPackage"), refused="is protected by a password; save a copy without one"),
-        Awkward("old.doc", ole2("WordDocument"), refused="?"),
-        Awkward("old.xls", ole2("Workbook"), refused="?"),
-        Awkward("page.xls", b"<table><tr><td>Tea<td>Price<td>Year<tr><td>darjeeling<td>9<td>2024</table>", "darjeeling", "line 1"),
-        Awkward("prices.xlsx", book, "普洱", "价目", warning="has hidden sheets, which were left out: Lists"),
+        Awkward("half.docx", word[: len(word) // 2], refused=damaged("Word document", "cut short or overwritten")),
+        Awkward("zeros.docx", zipped({**unzipped(word), "word/document.xml": bytes(30_000_000)}), refused=UNFOLDS),
+        Awkward("laughs.docx", laughing, refused=damaged("Word document", "broken XML in line 1")),
+        Awkward(
+            "encrypted.docx", ole2("EncryptedPackage"), refused="is protected by a password; save a copy without one"
+        ),
+        Awkward(
+            "old.doc",
+            ole2("WordDocument"),
+            refused="is a Word document of before 2007 (.doc), which is not read; save it as docx",
+        ),
+        Awkward(
+            "old.xls",
+            ole2("Workbook"),
+            refused="is an Excel workbook of before 2007 (.xls), which is not read; save it as xlsx",
+        ),
+        Awkward(
+            "page.xls",
+            b"<table><tr><td>Tea<td>Price<td>Year<tr><td>darjeeling<td>9<td>2024</table>",
+            "darjeeling",
+            "line 1",
+        ),
+        Awkward(
+            "prices.xlsx",
+            book,
+            "普洱",
+            "价目 › Prices of 2024",
+            warning="has hidden sheets, which were left out: Lists",
+        ),
         Awkward("million-rows.xlsx", million_rows, "assam", "Rows"),
-        Awkward("bomb.xlsx", zipped({**unzipped(book), "xl/worksheets/sheet9.xml": bytes(30_000_000)}), refused="?"),
+        Awkward(
+            "bomb.xlsx", zipped({**unzipped(book), "xl/worksheets/sheet9.xml": bytes(30_000_000)}), refused=UNFOLDS
+        ),
         Awkward("notes.pptx", deck_sample(), "Mention the kettle", "Green tea, slide 1"),
-        Awkward("protected.epub", book_sample(**rights), refused="?"),
+        Awkward(
+            "protected.epub",
+            book_sample(**rights),
+            refused="is protected by digital rights management; only its reading program can open it",
+        ),
         Awkward("deep.zip", archive, refused="is an archive (ZIP); unpack it into the documents folder"),
-        Awkward("book.rtf", b"{\\rtf1 Tea.}", refused="?"),
+        Awkward(
+            "book.rtf", b"{\\rtf1 Tea.}", refused="is in Rich Text Format (RTF), which is not read; save it as docx"
+        ),
     ]
+
+
+def damaged(kind: str, why: str) -> str:
+    return f"is a damaged {kind} ({why}); open it in its own program and save it anew, or get another copy"
 
 
 def one_paragraph(word: str) -> bytes:
@@ -232,18 +285,29 @@ def pdfs() -> list[Awkward]:
     scan = bytes_of(drawn("The lacquer box is kept in the cellar"), "PDF")
     no_text = "has no readable text on its only page (a scan{})"
     return [
-        Awkward("5000-pages.pdf", lambda path: path.write_bytes(pages(5000, {4321: english("astrolabe")})), "astrolabe", "page 4321"),
-        Awkward("half.pdf", half[: len(half) // 2], refused="?"),
-        Awkward("no-pages.pdf", pages(0, {}), refused="?"),
-        Awkward("password.pdf", encrypted(plain, "secret"), refused="is protected by a password; save a copy without one"),
+        Awkward(
+            "5000-pages.pdf",
+            lambda path: path.write_bytes(pages(5000, {4321: english("astrolabe")})),
+            "astrolabe",
+            "page 4321",
+        ),
+        Awkward("half.pdf", half[: len(half) // 2], refused=BROKEN_PDF),
+        Awkward("no-pages.pdf", pages(0, {}), refused=BROKEN_PDF),
+        Awkward(
+            "password.pdf", encrypted(plain, "secret"), refused="is protected by a password; save a copy without one"
+        ),
         Awkward("no-password.pdf", encrypted(pdf_of(english("unlocked")), ""), "unlocked", "page 1"),
         Awkward("form-feeds.pdf", pdf_of(english("sextant") + "\f", "\f", "Last\fpage."), "sextant", "page 1"),
         Awkward("blank.pdf", pdf_of(" "), warning="holds no text"),
-        Awkward("grey.pdf", pdf_of(""), refused=no_text.format("?" if find_engine() else "; install tesseract to read it")),
-        Awkward("scan.pdf", scan, "lacquer", "page 1") if find_engine() else Awkward("scan.pdf", scan, refused=no_text.format("; install tesseract to read it")),
+        Awkward(
+            "grey.pdf", pdf_of(""), refused=no_text.format("?" if find_engine() else "; install tesseract to read it")
+        ),
+        Awkward("scan.pdf", scan, "lacquer", "page 1")
+        if find_engine()
+        else Awkward("scan.pdf", scan, refused=no_text.format("; install tesseract to read it")),
         Awkward("pdf.docx", pdf_of(english("compass")), "compass", "page 1"),
         text("text.pdf", english("parchment"), "parchment"),
-        Awkward("bookmark-only.pdf", b"%PDF-1.7\n%%EOF", refused="?"),
+        Awkward("only-a-head.pdf", b"%PDF-1.7\n%%EOF", refused=BROKEN_PDF),
     ]
 
 
@@ -261,7 +325,10 @@ def pages(count: int, special: dict[int, str]) -> bytes:
     for number in range(1, count + 1):
         line = special.get(number, f"Letter {'abcdefghij'[number % 10]} was sent to the tea house by the river.")
         drawing = f"BT /F 12 Tf 50 700 Td ({line}) Tj ET".encode()
-        objects.append(b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 3 0 R>>>>/Contents %d 0 R>>" % (len(objects) + 2))
+        objects.append(
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 3 0 R>>>>/Contents %d 0 R>>"
+            % (len(objects) + 2)
+        )
         objects.append(b"<</Length %d>>stream\n%b\nendstream" % (len(drawing), drawing))
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(count))
     objects[1] = f"<</Type/Pages/Count {count}/Kids[{kids}]>>".encode()
@@ -271,7 +338,14 @@ def pages(count: int, special: dict[int, str]) -> bytes:
         data += b"%d 0 obj%b endobj\n" % (number, source)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
     size = len(objects) + 1
-    return bytes(data) + b"xref\n0 %d\n0000000000 65535 f \n%btrailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (size, table, size, len(data))
+    return bytes(
+        data
+    ) + b"xref\n0 %d\n0000000000 65535 f \n%btrailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (
+        size,
+        table,
+        size,
+        len(data),
+    )
 
 
 def drawn(line: str) -> Image.Image:
@@ -285,10 +359,16 @@ def pictures() -> list[Awkward]:
     png = bytes_of(drawn("The bronze mirror is kept in the cellar"), "PNG")
     unread = {"warning": "shows no text" if find_engine() else "is a picture; install tesseract to read it"}
     return [
-        Awkward("picture.md", png, "bronze mirror", "line 1") if find_engine() else Awkward("picture.md", png, **unread),
+        Awkward("picture.md", png, "bronze mirror", "line 1")
+        if find_engine()
+        else Awkward("picture.md", png, **unread),
         Awkward("dot.png", bytes_of(Image.new("L", (1, 1)), "PNG"), warning="shows no text"),
         Awkward("white.png", bytes_of(Image.new("L", (300, 300), 255), "PNG"), **unread),
-        Awkward("half.png", png[: len(png) // 2], refused="?"),
+        Awkward(
+            "half.png",
+            png[: len(png) // 2],
+            refused="is a damaged picture; open it in a picture program and save it anew",
+        ),
         Awkward("bomb.png", bomb(20_000), refused="is a picture of more than 100 megapixels; make it smaller"),
     ]
 
@@ -306,14 +386,30 @@ def bomb(side: int) -> bytes:
 
 def markup() -> list[Awkward]:
     return [
-        Awkward("unclosed.html", f"<html><h1>Tea<p>One<li><b>{english('inkstone')}<table><tr><td>".encode(), "inkstone", "Tea"),
-        Awkward("deep.html", (b"<div>" * 5000 + english("chisel").encode()), "chisel", "line 1"),
-        Awkward("scripts.html", b"<html><script>var kettle = 1;</script><style>p {}</style></html>", warning="holds no text"),
-        Awkward("frames.html", b'<html><frameset cols="1,2"><frame src="a.html"></frameset></html>', warning="holds no text"),
+        Awkward(
+            "unclosed.html",
+            f"<html><h1>Tea<p>One<li><b>{english('inkstone')}<table><tr><td>".encode(),
+            "inkstone",
+            "Tea",
+        ),
+        Awkward("deep.html", b"<div>" * 5000 + b"Tea.", refused=TOO_DEEP),
+        Awkward(
+            "scripts.html", b"<html><script>var kettle = 1;</script><style>p {}</style></html>", warning="holds no text"
+        ),
+        Awkward(
+            "frames.html", b'<html><frameset cols="1,2"><frame src="a.html"></frameset></html>', warning="holds no text"
+        ),
         Awkward("quotes.md", ("> " * 1000 + english("abacus")).encode(), "abacus", "line 1"),
         Awkward("brackets.md", b"[" * 50_000 + b"\n\n" + english("hourglass").encode(), "hourglass", "line 3"),
-        Awkward("utf-16.html", f"<html><meta charset=gbk><p>{chinese('温州')}</p></html>".encode("utf-16"), "温州", "line 1"),
-        text("mail.eml", "From: a@b.example\nSubject: Tea\n\n" + english("envelope"), "envelope", place="line 4"),
+        Awkward(
+            "utf-16.html", f"<html><meta charset=gbk><p>{chinese('温州')}</p></html>".encode("utf-16"), "温州", "line 1"
+        ),
+        Awkward(
+            *("mail.eml", mail_sample(), "tea party Friday", "茶会 tea"),
+            warning="has attachments, which were left out: 账单.pdf",
+        ),
+        text("mail-8-bit.eml", f"Subject: 茶\n\n{chinese('永州')}", "永州", "gbk", place="茶"),
+        text("only-text.eml", english("envelope"), "envelope"),
     ]
 
 
@@ -321,8 +417,20 @@ def not_documents() -> list[Awkward]:
     return [
         Awkward("drawing.svg", b"<svg><text>Tea</text></svg>"),
         Awkward("song.mp3", b"ID3\x04" + bytes(100)),
-        Awkward("song.txt", b"ID3\x04" + bytes(100), refused="?"),
-        Awkward("program", b"\x7fELF\x02\x01\x01" + bytes(100), refused="?"),
-        Awkward("program.exe", b"MZ\x90\0\3" + bytes(100), refused="?"),
+        Awkward(
+            "song.txt",
+            b"ID3\x04" + bytes(100),
+            refused="is a recording (MP3), and recordings are not heard; put what is said in it into a text file",
+        ),
+        Awkward(
+            "program",
+            b"\x7fELF\x02\x01\x01" + bytes(100),
+            refused="is a program or a part of one (ELF), not a document; take it out of the folder",
+        ),
+        Awkward(
+            "program.exe",
+            b"MZ\x90\0\3" + bytes(100),
+            refused="is a program or a part of one (Windows), not a document; take it out of the folder",
+        ),
         Awkward("noise.dat", bytes(range(256)) * 40, refused="holds binary data, not text"),
     ]
