@@ -6,15 +6,17 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import awkward_documents
+import awkward_files
 import pytest
-from awkward_files import Awkward, files, make
+from awkward_files import Awkward, make
 from index_samples import check_tables, make_domain
 
 from base_models import Embedder
 from indexes import Index
 from indexes.update import UpdateReport
 
-FILES = files()
+FILES = [*awkward_files.files(), *awkward_documents.files()]
 
 
 @pytest.fixture(scope="module")
