@@ -20,6 +20,8 @@ from indexes.readers.tables import one_line
 _SHOWN = ("From", "To", "Cc", "Date")
 _NAMED = 10
 """Attachments that a warning names."""
+_MAX_HEAD = 5_000
+"""Characters of a head that are looked at: a head can hold more encoded words than anybody can wait for."""
 
 
 def read_mail(data: bytes) -> Extracted:
@@ -44,14 +46,13 @@ def read_mail(data: bytes) -> Extracted:
 
 def _parts(message: Message) -> Iterator[Message]:
     """What holds content, in order; of the forms of one text the plain one, else the last, which is the richest."""
-    inner = message.get_payload() if message.is_multipart() else None
-    if not isinstance(inner, list):
+    if not message.is_multipart():
         yield message
         return
+    inner = [part for part in message.get_payload() if isinstance(part, Message)]
     if message.get_content_type() == "multipart/alternative":
-        inner = [next((part for part in inner if part.get_content_type() == "text/plain"), inner[-1])]
+        inner = [part for part in inner if part.get_content_type() == "text/plain"][:1] or inner[-1:]
     for part in inner:
-        assert isinstance(part, Message)
         yield from _parts(part)
 
 
@@ -80,6 +81,7 @@ def _head(message: Message, name: str) -> str:
 
 def _readable(text: str) -> str:
     """What ``=?gbk?B?...?=`` stands for."""
+    text = text[:_MAX_HEAD]
     with suppress(MessageError, LookupError, ValueError):  # then it stays as it is written
         text = str(make_header(decode_header(text)))
     return one_line(text)

@@ -43,7 +43,7 @@ def documents() -> list[Awkward]:
     encrypted_data = "<EncryptedData><EncryptionMethod Algorithm='aes'/></EncryptedData>"
     rights = {"META-INF/encryption.xml": f"<encryption>{encrypted_data}</encryption>"}
     archive = zipped({"inner.zip": zipped({"inner.zip": zipped({"a.txt": "Tea."})})})
-    evil = {"../../evil.txt": "Evil.", "/tmp/evil.txt": "Evil.", "word/../../evil.docx": "Evil."}
+    evil = {"../../evil.txt": "Evil.", "/evil/evil.txt": "Evil.", "word/../../evil.docx": "Evil."}
     return [
         Awkward("word.txt", one_paragraph("dongding"), "dongding", "line 1"),
         Awkward("evil.docx", zipped({**unzipped(one_paragraph("evildoer")), **evil}), "evildoer", "line 1"),
