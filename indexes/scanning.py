@@ -1,5 +1,6 @@
 """What lies in the documents folder, without opening a file."""
 
+import errno
 import os
 import stat
 from dataclasses import dataclass, field
@@ -55,11 +56,8 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
                 found.failed.append((name, "is a link that leads out of the documents folder; copy the file instead"))
             return
         status = path.stat()
-    except OSError as error:
-        found.failed.append((name, f"cannot be read: {error.strerror}"))
-        return
-    except RuntimeError:  # Python 3.11 and 3.12; later ones raise OSError
-        found.failed.append((name, "is a link that leads in a circle"))
+    except (OSError, RuntimeError) as error:
+        found.failed.append((name, _why_not_found(path, error)))
         return
     if not stat.S_ISREG(status.st_mode):
         found.failed.append((name, "is not a regular file"))
@@ -67,6 +65,15 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
         found.failed.append((name, why))
     else:
         found.files[name] = status
+
+
+def _why_not_found(path: Path, error: OSError | RuntimeError) -> str:
+    """The end of a sentence about a file that cannot be looked at."""
+    if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:  # Python 3.11 and 3.12 raise the first
+        return "is a link that leads in a circle; remove it"
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return "is a link to what is not there; remove it, or copy the file here"
+    return f"cannot be read: {error.strerror}"
 
 
 def _is_of_a_page(folder: str, names: list[str]) -> bool:

@@ -2,10 +2,12 @@
 
     python tests/fuzz_readers.py --seconds 60 [--reader docx] [--seed 1]
 
-What a reader does otherwise is printed with the seed that makes it happen again, and the document is saved.
+What a reader does otherwise is printed with the seed that makes it happen again, and the document is saved. Where a
+library ends the process itself, the last document that was begun lies there too. Pictures are read without OCR.
 """
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -15,7 +17,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent / "indexes" / "readers")]
+TESTS = Path(__file__).parent
+sys.path[:0] = [str(TESTS.parent), str(TESTS / "indexes"), str(TESTS / "indexes" / "readers")]
 
 from document_samples import SAMPLES, unzipped, zipped  # noqa: E402
 
@@ -90,10 +93,13 @@ def fuzz(reader: str, seconds: float, first_seed: int, findings: Path) -> tuple[
     """Read damaged documents of one format for so long; how many were read, and how often it went wrong."""
     make: Callable[[], bytes] = SAMPLES[reader]
     sample = make()
+    findings.mkdir(parents=True, exist_ok=True)
+    begun = findings / f"{reader}-begun"
     number, found = first_seed, 0
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         data = mutated(sample, random.Random(f"{reader} {number}"))
+        begun.write_bytes(data)
         started = time.monotonic()
         try:
             document = read_document(f"a.{SUFFIXES.get(reader, reader)}", data)
@@ -110,11 +116,11 @@ def fuzz(reader: str, seconds: float, first_seed: int, findings: Path) -> tuple[
             why += f"\nit took {time.monotonic() - started:.0f} seconds"
         if why:
             found += 1
-            findings.mkdir(parents=True, exist_ok=True)
             saved = findings / f"{reader}-{number}"
             saved.write_bytes(data)
             print(f"{reader} --seed {number}, saved as {saved}:\n{why}", flush=True)
         number += 1
+    begun.unlink(missing_ok=True)
     return number - first_seed, found
 
 
@@ -125,6 +131,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="number of the first damaged document")
     parser.add_argument("--findings", type=Path, default=Path(tempfile.gettempdir()) / "lorewright-fuzz")
     options = parser.parse_args()
+    os.environ["PATH"] = ""  # where OCR would be found
     failed = 0
     for reader in [options.reader] if options.reader else SAMPLES:
         read, found = fuzz(reader, options.seconds, options.seed, options.findings)

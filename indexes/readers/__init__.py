@@ -74,6 +74,10 @@ def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
             from indexes.readers.records import read_jsonl
 
             return read_jsonl(data)
+        case "mail":
+            from indexes.readers.mail import read_mail
+
+            return read_mail(data)
         case "markdown":
             from indexes.readers.markdown import read_markdown
 

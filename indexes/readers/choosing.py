@@ -7,7 +7,7 @@ from pathlib import PurePath
 from indexes.errors import IndexingError
 from indexes.readers import source_code
 from indexes.readers.delimited import delimiter_of
-from indexes.readers.limits import DamagedError, open_zip, read_entry
+from indexes.readers.limits import DamagedError, damaged, open_zip, read_entry
 
 TEXT_FORMATS = {
     **dict.fromkeys([".md", ".markdown", ".mdown", ".mkd"], "markdown"),
@@ -80,11 +80,11 @@ _OLD_OFFICE = [
 ]
 """Streams in an OLE2 compound file, and what they tell."""
 _OFFICE = {
-    **dict.fromkeys([".docx", ".docm", ".dotx"], "a damaged Word document"),
-    **dict.fromkeys([".pptx", ".pptm", ".ppsx"], "a damaged PowerPoint presentation"),
-    **dict.fromkeys([".xlsx", ".xlsm"], "a damaged Excel workbook"),
-    ".epub": "a damaged EPUB book",
-    **dict.fromkeys([".odt", ".ods", ".odp"], "a damaged OpenDocument file"),
+    **dict.fromkeys([".docx", ".docm", ".dotx"], "Word document"),
+    **dict.fromkeys([".pptx", ".pptm", ".ppsx"], "PowerPoint presentation"),
+    **dict.fromkeys([".xlsx", ".xlsm"], "Excel workbook"),
+    ".epub": "EPUB book",
+    **dict.fromkeys([".odt", ".ods", ".odp"], "OpenDocument file"),
 }
 _PAGE = re.compile(
     r"\ufeff?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--(?:(?!-->).){0,4000}-->\s*)*<(?:!doctype\s+html|html)[\s>]",
@@ -137,7 +137,7 @@ def _of_zip(suffix: str, data: bytes) -> str:
         names = set(archive.namelist())
         kind = _media_type(archive) if "mimetype" in names else ""
     except DamagedError as error:
-        raise IndexingError(f"is {_OFFICE.get(suffix, 'a damaged ZIP archive')} ({error})") from None
+        raise damaged(_OFFICE.get(suffix, "ZIP archive"), error) from None
     for part, meaning in (
         ("Index/Document.iwa", _SAVE_AS.format("a document of Pages, Numbers or Keynote", "docx, xlsx or pptx")),
         ("xl/workbook.bin", _SAVE_AS.format("a binary Excel workbook (.xlsb)", "xlsx")),
@@ -156,7 +156,7 @@ def _of_zip(suffix: str, data: bytes) -> str:
             if any(name.startswith(folder) for name in names):
                 return found
     if suffix in _OFFICE:
-        raise IndexingError(f"is {_OFFICE[suffix]} (it lacks its main parts)")
+        raise damaged(_OFFICE[suffix], "it lacks its main parts")
     raise IndexingError(_ARCHIVE.format("ZIP"))
 
 
@@ -166,6 +166,8 @@ def _media_type(archive: zipfile.ZipFile) -> str:
 
 def _of_text(suffix: str, name: str, data: bytes) -> str:
     head = _beginning(data)
+    if suffix == ".eml":
+        return "mail"
     if office := _OFFICE_XML.match(head):
         new = "docx" if office[1].lower() == "word" else "xlsx"
         raise IndexingError(_SAVE_AS.format(f"a {office[1]} document of 2003 in XML", new))

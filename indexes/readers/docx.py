@@ -10,7 +10,7 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
-from indexes.readers.limits import MAX_NESTING, DamagedError, open_zip, parse_xml, read_entry
+from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import (
     attribute,
     child,
@@ -46,7 +46,7 @@ def read_docx(data: bytes) -> Extracted:
         walk.end_list()
         return walk.builder.extracted()
     except DamagedError as error:
-        raise IndexingError(f"is a damaged Word document ({error})") from None
+        raise damaged("Word document", error) from None
 
 
 class _Walk:

@@ -168,6 +168,8 @@ def _familiarity(sample: bytes, letters: list[str], encoding: str) -> float:
     if encoding == "cp1252" and share:  # accents stand alone between letters of ASCII; pairs are halves of characters
         alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
         share *= alone / len(re.findall(rb"[\x80-\xff]", sample))
+    if encoding in _ENOUGH:  # of a Russian text nearly all letters are, of Chinese cells up to half of the bytes
+        share *= share
     # Letters of a single byte are few, so that any bytes hit many of them.
     return share / 2 if encoding in ("cp1252", "cp1251", "koi8_r") else share
 

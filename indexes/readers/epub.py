@@ -12,7 +12,7 @@ from lxml import etree
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.html import append_html
-from indexes.readers.limits import DamagedError, open_zip, parse_xml, read_entry
+from indexes.readers.limits import DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import attribute, child, descendants, name_of
 from indexes.readers.tables import one_line
 
@@ -53,9 +53,9 @@ def read_epub(data: bytes) -> Extracted:
                 continue
             append_html(builder, page, (title,) if title else (), contents.get(name, ""))
     except DamagedError as error:
-        raise IndexingError(f"is a damaged EPUB book ({error})") from None
+        raise damaged("EPUB book", error) from None
     if missing and missing == len(read):
-        raise IndexingError("is a damaged EPUB book (all chapters are missing)")
+        raise damaged("EPUB book", "all chapters are missing")
     return builder.extracted(f"lacks {missing} of its {len(read)} chapters" if missing else "")
 
 

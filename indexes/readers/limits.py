@@ -38,6 +38,13 @@ class DamagedError(Exception):
         return text if len(text) <= 160 else f"{text[:159]}…"
 
 
+def damaged(what: str, why: DamagedError | str) -> IndexingError:
+    """The sentence about a document, ``"Word document"``, of which a part is missing or broken."""
+    return IndexingError(
+        f"is a damaged {what} ({why}); open it in its own program and save it anew, or get another copy"
+    )
+
+
 def open_zip(data: bytes) -> zipfile.ZipFile:
     """The archive, when its size is bearable.
 
@@ -45,8 +52,8 @@ def open_zip(data: bytes) -> zipfile.ZipFile:
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
-    except BROKEN_ZIP as error:
-        raise DamagedError(f"{type(error).__name__}: {error}") from None
+    except BROKEN_ZIP:
+        raise DamagedError("cut short or overwritten") from None
     entries = archive.infolist()
     inflated = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_ZIP_ENTRIES:
@@ -72,8 +79,8 @@ def read_entry(archive: zipfile.ZipFile, name: str, limit: int = MAX_XML_BYTES) 
                 pieces.append(piece)
     except KeyError:
         raise DamagedError(f"{name} is missing") from None
-    except BROKEN_ZIP as error:
-        raise DamagedError(f"{type(error).__name__}: {error}") from None
+    except BROKEN_ZIP:
+        raise DamagedError(f"{name} cannot be unpacked") from None
     return b"".join(pieces)
 
 
@@ -83,4 +90,4 @@ def parse_xml(data: bytes) -> etree._Element:
     try:
         return etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise DamagedError(f"XML: {error}") from None
+        raise DamagedError(f"broken XML in line {getattr(error, 'lineno', 1)}") from None

@@ -6,7 +6,7 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
-from indexes.readers.limits import DamagedError, open_zip, parse_xml, read_entry
+from indexes.readers.limits import DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import attribute, child, name_of
 from indexes.readers.tables import add_table, one_line
 
@@ -22,7 +22,7 @@ def read_odt(data: bytes) -> Extracted:
             raise IndexingError("is protected by a password; save a copy without one")
         body = child(parse_xml(read_entry(archive, "content.xml")), "body", "text")
     except DamagedError as error:
-        raise IndexingError(f"is a damaged OpenDocument text ({error})") from None
+        raise damaged("OpenDocument text", error) from None
     _add(builder, body if body is not None else [], [])
     return builder.extracted()
 

@@ -162,7 +162,9 @@ class _Pages:
         parts = []
         if self.scanned:
             why = "a scan?" if self.engine else "a scan; install tesseract to read it"
-            where = f"its {len(self.pdf)} pages" if len(self.scanned) == len(self.pdf) else _named(self.scanned)
+            where = _named(self.scanned)
+            if len(self.scanned) == len(self.pdf):
+                where = f"its {len(self.pdf)} pages" if len(self.pdf) > 1 else "its only page"
             parts.append(f"has no readable text on {where} ({why})")
         if self.damaged:
             parts.append(f"is damaged on {_named(self.damaged)}")

@@ -11,7 +11,7 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
-from indexes.readers.limits import MAX_NESTING, DamagedError, open_zip, parse_xml, read_entry
+from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import Relationship, attribute, child, descendants, main_part, name_of, relationships
 from indexes.readers.tables import add_table, one_line, repeated
 
@@ -44,7 +44,7 @@ def read_pptx(data: bytes) -> Extracted:
             else:
                 _Slide(archive, link.target, number, builder, read).read(slide)
     except DamagedError as error:
-        raise IndexingError(f"is a damaged PowerPoint presentation ({error})") from None
+        raise damaged("PowerPoint presentation", error) from None
     return builder.extracted(f"has hidden slides, which were left out: {', '.join(hidden[:50])}" if hidden else "")
 
 

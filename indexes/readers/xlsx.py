@@ -18,6 +18,7 @@ from indexes.readers.limits import (
     MAX_CHARACTERS,
     MAX_XML_BYTES,
     DamagedError,
+    damaged,
     open_zip,
     parse_xml,
     read_entry,
@@ -65,7 +66,7 @@ def read_xlsx(data: bytes) -> Extracted:
                 read.add(link.target)
                 add_sheet(builder, name, _rows(archive, link.target, cells))
     except DamagedError as error:
-        raise IndexingError(f"is a damaged Excel workbook ({error})") from None
+        raise damaged("Excel workbook", error) from None
     return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden[:20])}" if hidden else "")
 
 
@@ -173,8 +174,10 @@ def _rows(archive: zipfile.ZipFile, part: str, cells: _Cells) -> dict[int, list[
                     del element.getparent()[0]
     except KeyError:
         raise DamagedError(f"{part} is missing") from None
-    except (etree.XMLSyntaxError, *BROKEN_ZIP) as error:
-        raise DamagedError(f"{type(error).__name__}: {error}") from None
+    except etree.XMLSyntaxError as error:
+        raise DamagedError(f"{part} holds broken XML in line {error.lineno}") from None
+    except BROKEN_ZIP:
+        raise DamagedError(f"{part} cannot be unpacked") from None
     for reference in merged[:_MAX_MERGED]:
         _fill_down(rows, reference)
     return dict(sorted(rows.items()))

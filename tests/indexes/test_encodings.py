@@ -13,6 +13,8 @@ SHORT = [
     "什么是低秩适应?",
     "# LoRA\n\nuse `peft`, r=8, alpha=16, then train.\n\n- 秩 r\n- 学习率\n",
     "春节放假三天。",
+    "茶;产地;价格\n毛峰;黄山;12\n普洱;云南;9\n",
+    "姓名,部门,电话\n张伟,财务部,138\n王芳,销售部,139\n",
 ]
 
 
@@ -30,7 +32,7 @@ def test_traditional_chinese(encoding: str, times: int) -> None:
 
 
 @pytest.mark.parametrize("text", SHORT)
-def test_a_few_chinese_characters_in_gbk_are_not_taken_for_korean(text: str) -> None:
+def test_a_few_chinese_characters_in_gbk_are_not_taken_for_korean_or_russian(text: str) -> None:
     assert decode(text.encode("gbk")) == text
 
 
@@ -43,6 +45,7 @@ def test_rare_characters_of_gb18030() -> None:
     ("encoding", "text"),
     [
         ("cp1252", "Le café est servi à l'hôtel, où l'été dernier nous étions déjà allés. Ça coûte très cher."),
+        ("koi8_r", "Самовар стоит в подвале, чай ещё горячий."),
         ("cp1251", "Низкоранговая адаптация записывает обновление весов как произведение двух малых матриц."),
         (
             "shift_jis",

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from datetime import date, datetime
+from email.message import EmailMessage
 from typing import Any
 
 import docx
@@ -12,6 +13,8 @@ import pptx
 import xlsxwriter
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
+from index_samples import book_of, bytes_of
+from PIL import Image
 from pptx.util import Inches
 
 from indexes.readers import Extracted, read_document
@@ -169,6 +172,15 @@ def book_sample(**parts: str) -> bytes:
     return zipped({**files, **parts})
 
 
+def mail_sample() -> bytes:
+    message = EmailMessage()
+    message["Subject"], message["From"], message["Date"] = "茶会 tea", "陆羽 <lu@b.example>", "Mon, 6 May 2024 10:00:00"
+    message.set_content("The tea party is on Friday.\n\n龙井用八十度的水。")
+    message.add_alternative("<p>The tea party in HTML.</p>", subtype="html")
+    message.add_attachment(bytes(range(256)), maintype="application", subtype="pdf", filename="账单.pdf")
+    return message.as_bytes()
+
+
 def open_document_sample() -> bytes:
     namespaces = " ".join(
         f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
@@ -237,7 +249,13 @@ SAMPLES: dict[str, Any] = {
     "pptx": deck_sample,
     "xlsx": workbook_sample,
     "epub": book_sample,
+    "eml": mail_sample,
     "odt": open_document_sample,
+    "pdf": lambda: book_of([["Green tea", "Water of 80 degrees."], ["普洱"], [""]], [("Tea", 0, None), ("茶", 1, 0)]),
+    "picture": lambda: bytes_of(Image.linear_gradient("L").resize((80, 80)), "PNG", icc_profile=b"x" * 9),
+    "scan": lambda: bytes_of(
+        Image.new("RGB", (80, 80)), "TIFF", save_all=True, append_images=[Image.new("1", (70, 9))]
+    ),
     "csv": lambda: "name;price\n龙井;12\nPuer;9\n".encode(),
     "json": JSON_SAMPLE.encode,
     "jsonl": JSONL_SAMPLE.encode,
