@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from assistant.plain import plain
 from assistant.tuning_commands import DomainFolder
 from domain import Domain, DomainError
 
@@ -63,11 +64,11 @@ def _print_report(domain: Path, report: "UpdateReport") -> None:
     if report.search:
         typer.echo(f"Search by meaning is {report.search}.")
     for document, other in report.duplicates:
-        typer.echo(f"the same file as {other}: {document}", err=True)
+        typer.echo(plain(f"the same file as {other}: {document}"), err=True)
     for document, reason in report.warnings:
-        typer.echo(f"partly read: {document}: {reason}", err=True)
+        typer.echo(plain(f"partly read: {document}: {reason}"), err=True)
     for document, reason in report.failed:
-        typer.echo(f"not read: {document}: {reason}", err=True)
+        typer.echo(plain(f"not read: {document}: {reason}"), err=True)
 
 
 Day = Annotated[
@@ -115,12 +116,12 @@ def _shown(number: int, passage: "Passage", index: "Index", query: str, neighbou
     words = f"words {passage.full_text_score:.2f}: {', '.join(shared)}" if shared else "no word in common"
     reranked = f", reranker {passage.rerank_score:.3f}" if passage.rerank_score is not None else ""
     lines = [
-        f"[{number}] {passage.document}, {passage.place}",
+        plain(f"[{number}] {passage.document}, {passage.place}"),
         f"    score {passage.score:.3f}{reranked}; meaning {passage.dense_score:.3f}; {words}",
-        *(f"    the same is said in {place}" for place in passage.also),
+        *(plain(f"    the same is said in {place}") for place in passage.also),
     ]
     around = index.neighbours(passage.id, neighbours, neighbours) if neighbours else [passage]
-    return "\n".join([*lines, *(near.text for near in around), ""])
+    return "\n".join([*lines, *(plain(near.text, lines=True) for near in around), ""])
 
 
 @app.command()

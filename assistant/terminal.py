@@ -12,6 +12,7 @@ from rich.console import Console
 
 from assistant.answers import Answer
 from assistant.assistant import Assistant
+from assistant.plain import plain
 
 
 def speak(assistant: Assistant, question: str, conversation: str | None, adapter: str) -> bool:
@@ -23,14 +24,16 @@ def speak(assistant: Assistant, question: str, conversation: str | None, adapter
             if isinstance(piece, Answer):
                 stopped = stop.is_set()
                 rest = piece.text.removeprefix(streamed.strip())
-                typer.echo(rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}")
+                said = rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}"
+                typer.echo(plain(said, lines=True))
                 for citation in piece.citations:
-                    typer.echo(f"  [{citation.number}] {citation.passage.document}, {citation.passage.place}")
+                    where = plain(f"{citation.passage.document}, {citation.passage.place}")
+                    typer.echo(f"  [{citation.number}] {where}")
                 if piece.unproved:
                     typer.echo("  (no source: none of the passages that were read says this)")
             else:
                 streamed += piece
-                typer.echo(piece, nl=False)
+                typer.echo(plain(piece, lines=True), nl=False)
     return not stopped
 
 

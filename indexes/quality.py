@@ -13,6 +13,7 @@ _LATIN = re.compile("[A-Za-z\u00c0-\u00ff]")
 _VOWEL = re.compile(
     "[aeiouy\u00c0-\u00c6\u00c8-\u00cf\u00d2-\u00d6\u00d8-\u00dd\u00e0-\u00e6\u00e8-\u00ef\u00f2-\u00ff]", re.I
 )
+_WORD = re.compile(r"[^\W_]")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 FEWEST_LETTERS = 200
@@ -20,7 +21,7 @@ FEWEST_LETTERS = 200
 
 
 def checked(document: Extracted) -> Extracted:
-    """The document without blocks that are garbled, which its warning then tells.
+    """The document without blocks that are garbled, which its warning then tells, or hold neither letter nor digit.
 
     Raises :class:`IndexingError` where nothing else is left. Letters are only counted where a font says what they are:
     in a PDF. There a wrong table gives whole pages of letters that stand for others.
@@ -31,10 +32,13 @@ def checked(document: Extracted) -> Extracted:
         raise IndexingError("is garbled: its characters stand for none; save or convert it anew")
     if document.format == "pdf" and is_enciphered("\n".join(texts)):
         raise IndexingError("is garbled: its fonts tell wrongly which letters they show; print it to a new PDF")
-    if len(sound) == len(texts):
-        return document
-    left_out = f"{len(texts) - len(sound)} of its {len(texts)} paragraphs are garbled and were left out"
-    return replace(document, blocks=sound, warning="; ".join(filter(None, [document.warning, left_out])))
+    warnings = [document.warning] if document.warning else []
+    if len(sound) < len(texts):
+        warnings.append(f"{len(texts) - len(sound)} of its {len(texts)} paragraphs are garbled and were left out")
+    with_words = [block for block in sound if _WORD.search(document.text, block.start, block.end)]
+    if sound and not with_words:
+        warnings.append("holds no text")
+    return replace(document, blocks=with_words, warning="; ".join(warnings))
 
 
 def is_garbled(text: str) -> bool:

@@ -36,7 +36,7 @@ def read_document(name: str, data: bytes, progress: Progress = no_progress) -> E
     try:
         document = _read(chosen, data, progress)
     except RecursionError:
-        raise IndexingError("is nested too deeply to be read") from None
+        raise IndexingError("is nested too deeply to be read; save it in a simpler form") from None
     if len(document.text) > MAX_CHARACTERS:
         raise IndexingError(TOO_MUCH_TEXT)
     if not document.blocks and not document.warning:

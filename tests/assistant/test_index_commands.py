@@ -176,3 +176,18 @@ def test_the_users_dictionary_needs_a_rebuild_and_is_then_searched(indexed: Path
     broken = lorewright("search", indexed, "普洱")
     assert broken.err.endswith("dictionary.txt cannot be read; save it as UTF-8 text, one word on a line.\n")
     (indexed / "dictionary.txt").unlink()
+    assert lorewright("index", indexed, "--rebuild").status == 0
+
+
+def test_documents_and_names_cannot_give_orders_to_the_terminal(indexed: Path) -> None:
+    (indexed / "documents" / "odd\n\x1b[31mname.md").write_text("Kettles \x1b]0;owned\x07 whistle.\n", encoding="utf-8")
+    (indexed / "documents" / "bad\x1b[2J.pdf").write_bytes(b"%PDF-1.4 cut")
+    ended = lorewright("index", indexed)
+    assert "not read: bad\ufffd[2J.pdf: is a damaged PDF" in ended.err
+    found = lorewright("search", indexed, "kettles whistle", "--k", 1).out
+    assert "Kettles \ufffd]0;owned\ufffd whistle." in found
+    assert "[1] odd\ufffd\ufffd[31mname.md" in found
+    assert "\x1b" not in ended.out + ended.err + found
+    for name in ("odd\n\x1b[31mname.md", "bad\x1b[2J.pdf"):
+        (indexed / "documents" / name).unlink()
+    lorewright("index", indexed)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 GARBLED = "is garbled: its characters stand for none; save or convert it anew"
-TOO_DEEP = "is nested too deeply to be read"
+BINARY = "holds binary data, not text; take it out of the folder, or save it as text"
+TOO_DEEP = "is nested too deeply to be read; save it in a simpler form"
 
 
 class Awkward(NamedTuple):
@@ -84,8 +85,8 @@ def shapes() -> list[Awkward]:
     deep = '{"a":' * 100_000 + "1" + "}" * 100_000
     return [
         Awkward("line-ends.txt", lines, "samovar", "line 1"),
-        Awkward("nul.txt", english("gaiwan").encode() + b"\0", refused="holds binary data, not text"),
-        Awkward("late-nul.log", b"a line of text\n" * 1000 + b"\0", refused="holds binary data, not text"),
+        Awkward("nul.txt", english("gaiwan").encode() + b"\0", refused=BINARY),
+        Awkward("late-nul.log", b"a line of text\n" * 1000 + b"\0", refused=BINARY),
         Awkward("white-space.txt", " \t\n\u3000\n".encode() * 100, warning="holds no text"),
         Awkward("empty.txt", b"", warning="holds no text"),
         Awkward("empty.pdf", b"", warning="holds no text"),
@@ -144,7 +145,7 @@ def names_of_posix() -> list[Awkward]:
         text("CON.txt", english("console"), "console"),
         text("nul", english("nothing"), "nothing"),
         Awkward("sparse.txt", lambda path: sparse(path, 4_000_000_000), refused="is larger than 200 MB; divide it"),
-        Awkward("sparse-small.txt", lambda path: sparse(path, 190_000_000), refused="holds binary data, not text"),
+        Awkward("sparse-small.txt", lambda path: sparse(path, 190_000_000), refused=BINARY),
     ]
     if sys.platform == "linux":  # macOS and Windows have no such names
         name = os.fsdecode(b"caf\xe9.txt")
@@ -191,5 +192,5 @@ def not_documents() -> list[Awkward]:
             b"MZ\x90\0\3" + bytes(100),
             refused="is a program or a part of one (Windows), not a document; take it out of the folder",
         ),
-        Awkward("noise.dat", bytes(range(256)) * 40, refused="holds binary data, not text"),
+        Awkward("noise.dat", bytes(range(256)) * 40, refused=BINARY),
     ]

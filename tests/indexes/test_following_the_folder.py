@@ -159,7 +159,9 @@ def test_a_document_that_became_unreadable_no_longer_answers(tea: Domain, minilm
     index.update()
     put(tea, "en/green.md", b"\0\0\0", age=30)
     report = index.update()
-    assert report.failed == [("en/green.md", "holds binary data, not text")]
+    assert report.failed == [
+        ("en/green.md", "holds binary data, not text; take it out of the folder, or save it as text")
+    ]
     assert not any("80 degrees" in text for text in texts(index))
 
 

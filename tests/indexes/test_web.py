@@ -453,7 +453,7 @@ def test_an_answer_that_is_no_page_is_refused_with_the_reason(site, fetch):
     program = site.put("/a", b"\x7fELF\0\0", Content_Type="application/octet-stream")
     assert refused(fetch, program) == "it is of a kind that is not read ('application/octet-stream')"
     disguised = site.put("/b", b"\x7fELF\0\1\0\0" * 9, Content_Type="text/html")
-    assert refused(fetch, disguised) == "it holds binary data, not text"
+    assert refused(fetch, disguised) == "it holds binary data, not text; take it out of the folder, or save it as text"
     site.pages["/wrong"] = lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n")
     assert refused(fetch, f"{site.url}/wrong").startswith("the server did not answer as HTTP asks for (")
     site.pages["/short"] = lambda handler: handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")
