@@ -51,7 +51,10 @@ def answer_message(
 def read_answer(message: AIMessage) -> Answer:
     """The answer that :func:`answer_message` put into a conversation."""
     kept = message.additional_kwargs[KEY]
-    passages = [Passage(**{**passage, "headings": tuple(passage["headings"])}) for passage in kept["passages"]]
+    passages = [
+        Passage(**{**passage, "headings": tuple(passage["headings"]), "also": tuple(passage.get("also", ()))})
+        for passage in kept["passages"]
+    ]
     return Answer(
         text=message.text,
         citations=[Citation(number, passages[cited]) for number, cited in enumerate(kept["cited"], start=1)],

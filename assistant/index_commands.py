@@ -96,7 +96,7 @@ def search(
     diversity: Annotated[float, typer.Option(min=0, max=1, help="Above 0 prefers passages that differ.")] = 0.0,
     neighbours: Annotated[int, typer.Option(min=0, max=20, help="Show so many passages before and after.")] = 0,
 ) -> None:
-    """Show the passages that fit a question best: where they stand, and why they were found."""
+    """Show the passages that fit a question best, and why."""
     from indexes import Filter, Index
 
     if not query.strip():

@@ -98,9 +98,7 @@ class _Update:
     def run(self, found: Found, command: str) -> UpdateReport:
         stored = self.connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
         if not stored and not found.files and not found.failed:
-            raise IndexingError(
-                f"{self.documents} holds no documents; put files into it (txt, md, html, pdf, docx...)."
-            )
+            raise IndexingError(f"{self.documents} holds no documents; put files into it (txt, md, pdf, docx...).")
         prepare(self.connection, self.tools, command)
         self.report.failed.extend(found.failed)
         gone = self.gone(found)

@@ -59,7 +59,7 @@ def test_an_empty_and_a_missing_documents_folder(tmp_path):
     ended = lorewright("index", folder)
     assert ended.status == 1
     assert ended.err == (
-        f"lorewright: {folder}/documents holds no documents; put files into it (txt, md, html, pdf).\n"
+        f"lorewright: {folder}/documents holds no documents; put files into it (txt, md, pdf, docx...).\n"
     )
     (folder / "documents").rmdir()
     assert lorewright("index", folder).err == (
