@@ -14,7 +14,8 @@ from pathlib import Path
 from assistant.errors import AssistantError
 from domain import Domain, whole_folder
 
-_LEFT_OUT = (".lock", ".partial", ".tmp", "-wal", "-shm", "-journal", ".faiss")
+_LEFT_OUT = (".lock", ".partial", ".checkpoint", "-wal", "-shm", "-journal", ".faiss", "rebuilding.sqlite")
+"""Of our own files; whatever the user calls documents is copied as it is."""
 
 
 def export_domain(domain: Domain, target: Path, progress: Callable[[str, int, int], None]) -> None:
@@ -26,14 +27,15 @@ def export_domain(domain: Domain, target: Path, progress: Callable[[str, int, in
         raise AssistantError(f"{target} exists already; name a folder that does not.")
     if target.resolve().is_relative_to(domain.path.resolve()):
         raise AssistantError(f"{target} lies inside the domain; name a folder outside of it.")
-    files = sorted(_files(domain.path))
+    files = sorted(_files(domain))
+    databases = {domain.index / "passages.sqlite", domain.conversations}
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with whole_folder(target) as partial:
             for number, file in enumerate(files, start=1):
                 copy = partial / file.relative_to(domain.path)
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                if file.suffix == ".sqlite":
+                if file in databases:
                     _copy_database(file, copy)
                 elif file.exists():  # a file may go while others are copied
                     shutil.copy2(file, copy)
@@ -44,12 +46,14 @@ def export_domain(domain: Domain, target: Path, progress: Callable[[str, int, in
         raise AssistantError(f"{domain.path} could not be copied: {error}; nothing was left in {target}.") from None
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for place, subfolders, names in os.walk(folder):
-        subfolders[:] = [name for name in subfolders if not name.endswith(_LEFT_OUT)]
+def _files(domain: Domain) -> Iterator[Path]:
+    for place, subfolders, names in os.walk(domain.path):
+        ours = not Path(place).is_relative_to(domain.documents)
+        if ours:
+            subfolders[:] = [name for name in subfolders if not name.endswith(_LEFT_OUT)]
         for name in names:
             file = Path(place, name)
-            if not name.endswith(_LEFT_OUT) and file.is_file() and not file.is_symlink():
+            if not (ours and name.endswith(_LEFT_OUT)) and file.is_file() and not file.is_symlink():
                 yield file
 
 

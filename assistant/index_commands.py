@@ -59,6 +59,11 @@ def _print_report(domain: Path, report: "UpdateReport") -> None:
         f"{domain}: {len(report.added)} added, {len(report.changed)} changed, {moved}{len(report.deleted)} deleted, "
         f"{len(report.unchanged)} unchanged; {report.passages} passages."
     )
+    if report.put_aside:
+        typer.echo(
+            f"The damaged index is kept as {report.put_aside}: the texts that programs had added could not be read.",
+            err=True,
+        )
     if report.repeated:
         typer.echo(f"{report.repeated} passages say the same as another one; each is kept once, with all its places.")
     if report.search:

@@ -46,6 +46,11 @@ def evaluate_retrieval(domain: Domain, file: Path | None = None) -> dict[str, An
     if not asked:
         raise DomainError(f"{file or domain.held_out_questions} holds no question that names its document.")
     with Index.open(domain) as index:
+        if absent := {str(question.document) for question in asked} - {*index.documents()}:
+            raise DomainError(
+                f"{file or domain.held_out_questions} names {sorted(absent)[0]}, which is not in the index: "
+                f"write paths as they are under {domain.documents}, and run: {domain.command('index')}"
+            )
         ranks = {way: ranks_of(found, asked) for way, found in _every_way(index, [q.text for q in asked]).items()}
         generation = index.generation
     languages = np.array([question.language or language_of(question.text) for question in asked])

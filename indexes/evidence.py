@@ -71,7 +71,8 @@ def coverage(
     total = max(stored, FEWEST_PASSAGES)
     asked = look_up(connection, asked_words(question, dictionary))
     chosen = ",".join(str(int(passage)) for passage in passage_ids)
-    rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({chosen})")
+    kept = f"SELECT coalesce(same_as, id) FROM passages WHERE id IN ({chosen})"
+    rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({kept})")
     held = [spaced(words) for (words,) in rows]
     rarity = {word: math.log((total + 1) / (word.passages + 0.5)) for word in asked}
     weight = sum(rarity.values())

@@ -1,22 +1,48 @@
 """Searching only a part of the documents."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
+from domain import is_text
 from indexes.errors import IndexingError
+
+FORMATS = (
+    *(
+        "code",
+        "csv",
+        "docx",
+        "epub",
+        "html",
+        "json",
+        "jsonl",
+        "mail",
+        "markdown",
+        "odt",
+        "pdf",
+        "picture",
+        "plain",
+        "pptx",
+    ),
+    "xlsx",
+)
+"""What ``read_document`` may say that a document is."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which passages a search may return; every field that is set must hold."""
+    """Which passages a search may return; every field that is set must hold.
+
+    Of a passage that several documents have, those count that the filter leaves.
+    """
 
     folder: str = ""
     """A folder under ``documents/``, with all below it."""
     types: tuple[str, ...] = ()
-    """What documents were read as, one of these: ``pdf``, ``docx``, ``markdown``, ``html``, ``code``..."""
+    """What documents were read as, any of these: ``pdf``, ``docx``, ``markdown``, ``plain``, ``html``, ``code``..."""
     since: date | None = None
     """Documents last changed on this day (of this machine's clock) or later."""
     until: date | None = None
@@ -29,38 +55,59 @@ class Filter:
     def __post_init__(self) -> None:
         if self.language not in ("", "zh", "en"):
             raise IndexingError(f"{self.language!r} is not a language that passages are told by; use zh or en.")
+        if isinstance(self.types, str) or (unknown := {*self.types} - {*FORMATS}):
+            wrong = self.types if isinstance(self.types, str) else sorted(unknown)[0]
+            raise IndexingError(f"{wrong!r} is not a tuple of types of documents; there are: {', '.join(FORMATS)}.")
+        if not is_text(self.folder):
+            raise IndexingError("the folder of a filter is not valid text: it holds half a character.")
+        try:
+            json.dumps(dict(self.metadata), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise IndexingError(f"the metadata of a filter are not JSON: {error}.") from None
 
     def __bool__(self) -> bool:
         return any((self.folder, self.types, self.since, self.until, self.language, self.metadata))
 
-    def sql(self) -> tuple[str, list[str], list[Any]]:
-        """A JOIN from passages ``p`` to documents ``d``, conditions for WHERE, and their parameters."""
-        conditions: list[str] = []
+    def condition(self) -> tuple[str, list[Any]]:
+        """An SQL condition on passages ``p`` and their documents ``d``, and its parameters."""
+        conditions: list[str] = ["1"]
         parameters: list[Any] = []
 
         def require(condition: str, *values: Any) -> None:
             conditions.append(condition)
             parameters.extend(values)
 
-        if folder := self.folder.strip("/"):
+        if folder := _under_documents(self.folder):
             require("d.given = 0 AND d.path >= ? AND d.path < ?", f"{folder}/", f"{folder}0")  # "0" follows "/"
         if self.types:
             require(f"d.format IN ({','.join('?' * len(self.types))})", *self.types)
         if self.since:
-            require("d.modified_ns >= ?", _nanoseconds(self.since))
+            require("d.modified_ns >= ?", _nanoseconds(self.since, 0))
         if self.until:
-            require("d.modified_ns < ?", _nanoseconds(self.until + timedelta(days=1)))
+            require("d.modified_ns < ?", _nanoseconds(self.until, 1))
         if self.language:
             require("p.language = ?", self.language)
-        for key, value in self.metadata.items():
-            # json_extract gives true as 1; json_each tells types apart, and needs no quoting of keys
-            require(
-                "EXISTS (SELECT 1 FROM json_each(d.metadata) WHERE key = ? AND json_quote(value) = ?)",
-                *(key, json.dumps(int(value) if isinstance(value, bool) else value, ensure_ascii=False)),
-            )
-        return "JOIN documents d ON d.id = p.document_id", conditions, parameters
+        if self.metadata:
+            require("has_metadata(d.metadata, ?)", json.dumps(dict(self.metadata)))
+        return " AND ".join(conditions), parameters
 
 
-def _nanoseconds(day: date) -> int:
-    """When the day begins here."""
-    return int(datetime.combine(day, time()).timestamp()) * 1_000_000_000
+def has_metadata(stored: str, wanted: str) -> bool:
+    """The SQL function: whether metadata (JSON) have all of some values (JSON)."""
+    held = json.loads(stored)
+    return all(key in held and held[key] == value for key, value in json.loads(wanted).items())
+
+
+def _under_documents(folder: str) -> str:
+    """A folder as people and shells write it, as documents' paths have it."""
+    parts = [part for part in re.split(r"[/\\]", folder) if part not in ("", ".")]
+    return "/".join(parts[1:] if parts[:1] == ["documents"] else parts)
+
+
+def _nanoseconds(day: date, later: int) -> int:
+    """When the day begins here, or the day after it; days beyond the calendar of files are its ends."""
+    try:
+        begins = datetime.combine(day + timedelta(days=later), time()).timestamp()
+    except (OverflowError, ValueError, OSError):
+        begins = float("inf") if day.year > 2000 else float("-inf")
+    return int(max(-(2.0**62), min(begins * 1e9, 2.0**62)))

@@ -55,27 +55,31 @@ def look_up(connection: sqlite3.Connection, words: Sequence[str]) -> list[AskedW
 def full_text_candidates(
     connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter
 ) -> list[int]:
-    """Ids of passages that hold the rarest of the asked words, at most about ``count``, the best first.
+    """Ids of passages that hold the rarest of the asked words, at least ``count`` where so many hold any.
 
-    Where even the rarest word is beyond :data:`POSTINGS`, any passages that hold all words come first: a word that so
-    many hold tells little about any.
+    Where even the rarest word is beyond :data:`POSTINGS`, passages that hold all words come first: a word that so many
+    hold tells little about any. Words that were left out fill up what is missing, in no order.
     """
     known = [word for word in asked if word.passages]
-    if not known:
-        return []
-    chosen, postings = known[:1], known[0].passages
-    for word in known[1:]:
-        postings += word.passages
-        if postings > POSTINGS:
+    chosen: list[AskedWord] = []
+    for word in known:
+        if sum(other.passages for other in chosen) + word.passages > POSTINGS:
             break
         chosen.append(word)
-    if known[0].passages > POSTINGS:
+    found: dict[int, None] = {}
+    if chosen:
+        # what was left out weighs in afterwards, so more are taken than are asked for
+        wanted = count if len(chosen) == len(known) else 4 * count
+        any_of = " OR ".join(word.expression for word in chosen)
+        found |= dict.fromkeys(_matching(connection, any_of, wanted, among, ranked=True))
+    elif known:
         together = " AND ".join(word.expression for word in known)
-        found = _matching(connection, together, count, among, ranked=False)
-        return found or _matching(connection, known[0].expression, count, among, ranked=False)
-    # what was left out weighs in afterwards, so more are taken than are asked for
-    margin = 1 if len(chosen) == len(known) else 4
-    return _matching(connection, " OR ".join(word.expression for word in chosen), margin * count, among, ranked=True)
+        found |= dict.fromkeys(_matching(connection, together, count, among, ranked=False))
+    for word in known[len(chosen) :]:
+        if len(found) >= count:
+            break
+        found |= dict.fromkeys(_matching(connection, word.expression, count, among, ranked=False))
+    return list(found)
 
 
 def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> np.ndarray:
@@ -105,9 +109,13 @@ def spaced(row: str) -> str:
 
 def _matching(connection: sqlite3.Connection, expression: str, count: int, among: Filter, ranked: bool) -> list[int]:
     """``ORDER BY rank`` weighs all that match; without, the first ones found are taken."""
-    joined, conditions, parameters = among.sql()
-    where = " AND ".join(["full_text MATCH ?", *conditions])
-    join = f"JOIN passages p ON p.id = full_text.rowid {joined}" if among else ""
-    order = "ORDER BY rank" if ranked else ""
-    sql = f"SELECT full_text.rowid FROM full_text {join} WHERE {where} {order} LIMIT ?"
-    return [row[0] for row in connection.execute(sql, (expression, *parameters, count))]
+    condition, parameters = among.condition()
+    in_the_part = f"""
+        AND EXISTS (
+            SELECT 1 FROM passages p JOIN documents d ON d.id = p.document_id
+            WHERE (p.id = full_text.rowid OR p.same_as = full_text.rowid) AND {condition}
+        )"""
+    sql = f"""
+        SELECT rowid FROM full_text WHERE full_text MATCH ? {in_the_part if among else ""}
+        {"ORDER BY rank" if ranked else ""} LIMIT ?"""
+    return [row[0] for row in connection.execute(sql, (expression, *(parameters if among else ()), count))]

@@ -9,13 +9,13 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from domain import is_text
 from indexes.errors import IndexingError
 from indexes.ingest import Divided, Tools, divide, embed_and_store
-from indexes.readers import read_document
+from indexes.readers.plain import divide_plain
 from indexes.storage import transaction
 from indexes.writing import Record, Writer
 
@@ -29,10 +29,16 @@ class GivenText:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
-def add_given(connection: sqlite3.Connection, texts: Sequence[GivenText], tools: Tools) -> None:
-    """Store the texts, one transaction each; :class:`IndexingError` for one that cannot be kept, before any is."""
+def add_given(connection: sqlite3.Connection, texts: Sequence[GivenText], tools: Tools) -> bool:
+    """Store the texts, one transaction each; returns whether some replaced others.
+
+    Raises :class:`IndexingError` for one that cannot be kept, before any is.
+    """
     group = [_divided(text, tools) for text in {text.id: text for text in texts}.values()]
+    replaced = bool(read_given(connection, [divided.record.path for divided in group]))
     embed_and_store(connection, group, tools, lambda _share: None)
+    Writer(connection, tools.dictionary).erase_traces()
+    return replaced
 
 
 def delete_given(connection: sqlite3.Connection, ids: Sequence[str] | None, tools: Tools) -> int:
@@ -58,17 +64,12 @@ def read_given(connection: sqlite3.Connection, ids: Sequence[str] | None = None)
 
 
 def _divided(given: GivenText, tools: Tools) -> Divided:
-    if not (is_text(given.text) and is_text(given.id) and given.id):
-        raise IndexingError(
-            f"the text {given.id!r} or its id is not valid text: it is empty or holds half a character."
-        )
+    if not (isinstance(given.text, str) and is_text(given.text) and is_text(given.id) and given.id):
+        raise IndexingError(f"the text {given.id!r} or its id is no valid text: it is empty or holds half a character.")
     try:
-        metadata = json.dumps(dict(given.metadata), ensure_ascii=False)
-        json.dumps(metadata).encode()
+        metadata = json.dumps(dict(given.metadata), allow_nan=False)
     except (TypeError, ValueError) as error:
         raise IndexingError(f"the metadata of the text {given.id!r} is not JSON: {error}.") from None
-    document = read_document("given.txt", given.text.encode())
-    sha256 = hashlib.sha256(given.text.encode()).hexdigest()
-    return divide(
-        Record(given.id, True, len(given.text.encode()), -1, time.time_ns(), sha256, metadata), document, tools
-    )
+    data, now = given.text.encode(), time.time_ns()
+    record = Record(given.id, True, len(data), -1, now, now, hashlib.sha256(data).hexdigest(), metadata)
+    return divide(record, replace(divide_plain(given.text), format="plain"), tools)

@@ -19,8 +19,8 @@ from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import difference, prepare
 from indexes.language import shared_words
 from indexes.models import Models
-from indexes.passages import Passage, read_neighbours, read_passage, some_sentences
-from indexes.rebuilding import rebuild_index
+from indexes.passages import Passage, groups, read_neighbours, read_passage, some_sentences
+from indexes.rebuilding import rebuild_index, unfinished
 from indexes.search import Mode, Scores, Search, candidates, search
 from indexes.storage import Storage, only_writer, read_built_with, transaction
 from indexes.update import Progress, UpdateReport, follow
@@ -89,6 +89,7 @@ class Index:
                 report = rebuild_index(self._storage, self.domain.documents, self._models.tools(), report_progress)
             else:
                 report = follow(self._storage, self.domain.documents, self._models.tools(), report_progress)
+                unfinished(self._storage).erase()  # it may hold what is deleted now
             with self._storage.reading() as connection:
                 self._vectors.save(connection)
                 if report.passages - report.repeated > FLAT_LIMIT:
@@ -100,12 +101,18 @@ class Index:
         with only_writer(self._writer_lock), self._storage.writing() as connection:
             tools = self._models.tools()
             prepare(connection, tools, self._storage.command)
-            add_given(connection, texts, tools)
+            replaced = add_given(connection, texts, tools)
+            unfinished(self._storage).erase()
+            if replaced:  # vectors of what was there before must leave their file too
+                self._vectors.save(connection)
 
     def delete(self, ids: Sequence[str] | None = None) -> int:
         """Remove texts that :meth:`add` added, all of them without ``ids``; returns how many there were."""
         with only_writer(self._writer_lock), self._storage.writing() as connection:
-            deleted = delete_given(connection, ids, self._models.tools())
+            tools = self._models.tools()
+            prepare(connection, tools, self._storage.command)
+            deleted = delete_given(connection, ids, tools)
+            unfinished(self._storage).erase()
             self._vectors.save(connection)
         return deleted
 
@@ -114,16 +121,10 @@ class Index:
         with self._storage.reading() as connection:
             return read_given(connection, ids)
 
-    def sources(self, passage_id: int) -> tuple[list[str], list[str]]:
-        """Which files say what a passage says, and ids of which given texts do."""
+    def same(self, passages: Sequence[Passage], among: Filter | None = None) -> dict[int, list[Passage]]:
+        """By the id of each passage all that say the same, itself among them, of documents that a filter leaves."""
         with self._storage.reading() as connection:
-            rows = connection.execute(
-                "SELECT given, path FROM passages p JOIN documents d ON d.id = document_id "
-                "WHERE p.id = ? OR same_as = ? ORDER BY p.id",
-                (passage_id, passage_id),
-            ).fetchall()
-        paths = [list(dict.fromkeys(path for given, path in rows if given == kind)) for kind in (0, 1)]
-        return paths[0], paths[1]
+            return groups(connection, [passage.id for passage in passages], among or Filter())
 
     def search(
         self,
@@ -156,11 +157,7 @@ class Index:
         if mode not in get_args(Mode):
             raise IndexingError(f"{mode!r} is not a way to search; use one of: {', '.join(get_args(Mode))}.")
         count = self.domain.settings.retrieval.k if k is None else k
-        if not 1 <= count <= MOST_PASSAGES:
-            raise IndexingError(f"k is {count}, but a search asks for 1 to {MOST_PASSAGES:,} passages.")
-        if not 0 <= diversity <= 1:
-            raise IndexingError(f"diversity is {diversity}, but lies between 0 and 1.")
-        if not all(map(is_text, queries)):
+        if not all(isinstance(query, str) and is_text(query) for query in queries):
             raise IndexingError("a question is not valid text: it holds half a character.")
         asked = [query for query in queries if query.strip()]
         how = self._how(count, mode, among, diversity, rerank)
@@ -173,10 +170,13 @@ class Index:
     ) -> list[Passage]:
         """The ``k`` passages that are nearest to a vector of the embedder."""
         query = np.array([vector], np.float32)
+        dimension = self._models.embedder().dimension
+        if query.shape != (1, dimension) or not np.isfinite(query).all() or not query.any():
+            raise IndexingError(f"a vector of this index has {dimension} finite numbers, not all of them zero.")
         how = self._how(k, "dense", among, diversity, False)
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
-            return search(connection, self._vectors, [""], query, how)[0]
+            return search(connection, self._vectors, [""], query / np.linalg.norm(query), how)[0]
 
     def candidates(self, queries: Sequence[str], among: Filter | None = None) -> list[Scores]:
         """What hybrid search chooses from, with both scores, before they become one: to measure or to fit weights."""
@@ -185,6 +185,11 @@ class Index:
             return candidates(connection, self._vectors, list(queries), vectors, how)
 
     def _how(self, k: int, mode: Mode, among: Filter | None, diversity: float, rerank: bool) -> Search:
+        """How to search; raises :class:`IndexingError` for figures out of range."""
+        if not (isinstance(k, int) and 1 <= k <= MOST_PASSAGES):
+            raise IndexingError(f"k is {k}, but a search asks for 1 to {MOST_PASSAGES:,} passages.")
+        if not 0 <= diversity <= 1:
+            raise IndexingError(f"diversity is {diversity}, but lies between 0 and 1.")
         weight = self.domain.settings.retrieval.dense_weight
         reranker = self._models.reranker() if rerank else None
         scores = reranker.scores if reranker else None
@@ -250,11 +255,11 @@ class Index:
             rows = connection.execute("SELECT DISTINCT headings FROM passages ORDER BY headings")
             return [tuple(json.loads(headings)) for (headings,) in rows]
 
-    def text(self, document: str) -> str:
-        """The text of a document as it was read; passages' ``start`` and ``end`` count its characters."""
+    def text(self, document: str, given: bool = False) -> str:
+        """The text of a file as it was read, or a given text; passages' ``start`` and ``end`` count its characters."""
         with self._storage.reading() as connection:
-            sql = "SELECT text FROM documents WHERE path = ? ORDER BY given"
-            row = connection.execute(sql, (document,)).fetchone()
+            sql = "SELECT text FROM documents WHERE path = ? AND given = ?"
+            row = connection.execute(sql, (document, given)).fetchone()
         if row is None:
             raise IndexingError(f"{document} is not in the index, or not any more.")
         return row[0]

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,8 @@ class Tools:
     """Called only when something must be embedded."""
     old: sqlite3.Connection | None = None
     """Another index with vectors of the same embedder, which need not be computed again."""
+    forgotten: dict[bytes, bytes] = field(default_factory=dict)
+    """Vectors, by embedding key, of documents that were removed during this update."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ class Divided:
 
 
 def divide(record: Record, document: Extracted, tools: Tools) -> Divided:
-    """Raises :class:`IndexingError` where the text is garbled."""
-    document = checked(document)
+    """The passages of a document. Raises :class:`IndexingError` where the text of a file is garbled."""
+    if not record.given:
+        document = checked(document)
     pieces: list[Piece] = []
     if document.blocks:
         embedder = tools.embedder()
@@ -60,6 +63,7 @@ def embed_and_store(
     """
     texts = {embedding_key(piece.embedded): piece.embedded for divided in group for piece in divided.pieces}
     vectors = stored_vectors(connection, texts)
+    vectors |= {key: tools.forgotten[key] for key in texts if key in tools.forgotten}
     if tools.old:
         vectors |= stored_vectors(tools.old, texts.keys() - vectors.keys())
     new = [key for key in texts if key not in vectors]
@@ -81,7 +85,7 @@ def embed_and_store(
                 "SELECT id FROM documents WHERE given = ? AND path = ?", (divided.record.given, divided.record.path)
             ).fetchone()
             if stored:
-                writer.forget(stored[0])
+                writer.forget(stored[0], tools.forgotten)
             writer.store(divided.record, divided.document, divided.pieces, rows_of_document)
 
 

@@ -15,6 +15,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,9 +28,10 @@ from langchain_core.vectorstores import VectorStore
 from pydantic import ConfigDict
 
 from domain import Domain, create_domain
+from indexes.errors import IndexingError
 from indexes.filters import Filter
 from indexes.given import GivenText
-from indexes.index import Index
+from indexes.index import MOST_PASSAGES, Index
 from indexes.language import CJK
 from indexes.passages import Passage
 from indexes.search import Mode
@@ -142,20 +144,32 @@ class PassageStore(VectorStore):
         """The ``k`` best documents, each with its best passage: more passages are looked at where some share one."""
         if not self.index.exists():
             return []
-        chosen = among or (Filter(metadata=filter) if filter else Filter())
+        part = among or Filter()
+        if filter:
+            part = replace(part, metadata={**part.metadata, **filter})
         wanted = k
         while True:
             if isinstance(query, str):
-                passages = self.index.search(query, wanted, self.mode, chosen, diversity)
+                passages = self.index.search(query, wanted, self.mode, part, diversity)
             else:
-                passages = self.index.search_by_vector(query, wanted, chosen, diversity)
-            found: dict[str, tuple[Document, Passage]] = {}
+                passages = self.index.search_by_vector(query, wanted, part, diversity)
+            same = self.index.same(passages, part)
+            found: dict[tuple[bool, str], tuple[Passage, Passage]] = {}
             for passage in passages:
-                for document in documents_of(self.index, passage):
-                    found.setdefault(document.id or "", (document, passage))
-            if len(found) >= k or len(passages) < wanted:
-                return list(found.values())[:k]
-            wanted *= 2
+                for member in same.get(passage.id, []):
+                    found.setdefault(
+                        (member.given, member.document if member.given else str(member.id)), (member, passage)
+                    )
+            if len(found) >= k or len(passages) < wanted or wanted == MOST_PASSAGES:
+                break
+            wanted = min(2 * wanted, MOST_PASSAGES)
+        best = list(found.values())[:k]
+        given = {text.id: text for text in self.index.given([member.document for member, _ in best if member.given])}
+        return [
+            (_of_given(given[member.document]) if member.given else _of_file(member, passage), passage)
+            for member, passage in best
+            if not member.given or member.document in given  # it may be deleted by now
+        ]
 
 
 class PassageRetriever(BaseRetriever):
@@ -183,16 +197,18 @@ class PassageRetriever(BaseRetriever):
     def _document(self, passage: Passage) -> Document:
         """A passage of a text that a program gave also has that text's metadata."""
         document = _of_passage(passage, self._text_around(passage))
-        files, ids = self.index.sources(passage.id)
-        if not files and (given := self.index.given(ids[:1])):
+        if passage.given and (given := self.index.given([passage.document])):
             document.metadata = {**given[0].metadata, **document.metadata}
         return document
 
     def _text_around(self, passage: Passage) -> str:
         if not self.neighbours:
             return passage.text
-        around = self.index.neighbours(passage.id, self.neighbours, self.neighbours)
-        return self.index.text(passage.document)[around[0].start : around[-1].end]
+        try:
+            around = self.index.neighbours(passage.id, self.neighbours, self.neighbours)
+            return self.index.text(passage.document, passage.given)[around[0].start : around[-1].end]
+        except IndexingError:  # it was removed since it was found
+            return passage.text
 
 
 class PassageEmbeddings(Embeddings):
@@ -208,10 +224,10 @@ class PassageEmbeddings(Embeddings):
         return self.index.embedder.encode_queries([text])[0].tolist()
 
 
-def documents_of(index: Index, passage: Passage) -> list[Document]:
-    """What a passage is returned as: itself where it is of a file, and every given text that says the same."""
-    files, ids = index.sources(passage.id)
-    return [*([_of_passage(passage, passage.text)] if files else []), *map(_of_given, index.given(ids))]
+def _of_file(member: Passage, found: Passage) -> Document:
+    """A passage of a file, with the scores of the one that was found and says the same."""
+    scores = {key: getattr(found, key) for key in ("score", "dense_score", "full_text_score")}
+    return _of_passage(replace(member, **scores), member.text)
 
 
 def _of_passage(passage: Passage, text: str) -> Document:

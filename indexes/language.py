@@ -19,6 +19,8 @@ _CJK_CHARACTER = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(rf"[{CJK}]+|[^\W_{CJK}]+")
 _WRAPPED_CJK = re.compile(rf"(?<=[{CJK}])[ \t]*\n[ \t\u3000]*(?=[{CJK}])")
+_LATIN_INSIDE = re.compile(rf"[^\W{CJK}]")
+_LAST_OF_RUN = re.compile(rf"(?<=[{CJK}])[{CJK}](?![{CJK}])")
 _ENGLISH = re.compile(
     r"\b(?:a|about|an|and|are|as|at|be|by|can|could|did|do|does|for|from|has|have|how|i|if|in|into|is|it|its|may|me|mean|might|must|my|no|not"
     r"|of|on|or|our|should|so|shall|some|than|that|the|their|them|then|there|these|they|this|to|use|was|we|were|what|when|where"
@@ -75,20 +77,25 @@ def words_of(text: str) -> list[str]:
 def indexed_words(text: str, dictionary: "Dictionary | None" = None) -> list[str]:
     """What full-text search knows of a text: its words without accents and English endings, then its terms.
 
-    Terms are words of the user's own :class:`Dictionary`; each occurrence is one word more.
+    The last character of a run of Chinese is a word too: no pair begins with it, by which a single one is found. Terms
+    are words of the user's own :class:`Dictionary`; each occurrence is one word more.
     """
-    words = [_stem(word) for word in words_of(text)]
-    return words + dictionary.terms_of(text) if dictionary else words
+    last = [match[0] for match in _LAST_OF_RUN.finditer(_normalised(text))]
+    return [*map(_stem, words_of(text)), *last, *(dictionary.terms_of(text) if dictionary else ())]
 
 
 class Dictionary:
-    """A domain's own words, which stay whole: ``低秩适应``, ``gradient checkpointing``; one on a line, # comments."""
+    """A domain's own words, which stay whole: ``低秩适应``, ``gradient checkpointing``, ``C++``; one on a line.
+
+    What follows a # at the beginning of a line or after white space is a comment.
+    """
 
     def __init__(self, lines: str) -> None:
-        entries = [line.split("#")[0].strip() for line in lines.splitlines()]
-        self.entries = sorted({_normalised(entry) for entry in entries if _WORD.search(entry)})
-        longest_first = sorted(self.entries, key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(_whole, longest_first))) if longest_first else None
+        entries = [re.sub(r"(?:^|\s)#.*", "", line) for line in lines.splitlines()]
+        self.entries = frozenset(" ".join(_normalised(entry).split()) for entry in entries if _WORD.search(entry))
+        self._lengths: dict[str, list[int]] = {}
+        for length in sorted({(entry[0], len(entry)) for entry in self.entries}, key=lambda pair: -pair[1]):
+            self._lengths.setdefault(length[0], []).append(length[1])
 
     def __bool__(self) -> bool:
         return bool(self.entries)
@@ -96,21 +103,42 @@ class Dictionary:
     @property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the entries; empty when there is none."""
-        return hashlib.sha256("\n".join(self.entries).encode()).hexdigest() if self.entries else ""
+        return hashlib.sha256("\n".join(sorted(self.entries)).encode()).hexdigest() if self.entries else ""
 
     def terms_of(self, text: str) -> list[str]:
         """The entries that occur, in order, each as one word of letters and digits; of two that overlap the longer."""
-        if self._pattern is None:
-            return []
-        return ["".join(_WORD.findall(match[0])) for match in self._pattern.finditer(_normalised(text))]
+        return [_as_one_word(entry) for _, entry in self._found(" ".join(_normalised(text).split()))]
+
+    def _found(self, text: str) -> Iterator[tuple[int, str]]:
+        position = 0
+        while position < len(text):
+            for length in self._lengths.get(text[position], ()):
+                end = position + length
+                if text[position:end] in self.entries and _is_whole(text, position, end):
+                    yield position, text[position:end]
+                    position = end
+                    break
+            else:
+                position += 1
 
 
-def _whole(entry: str) -> str:
-    """A pattern for an entry of a dictionary; "rank" must not be found in "ranking", any white space may divide it."""
-    inner = r"\s+".join(re.escape(part) for part in entry.split())
-    before = "" if _CJK_CHARACTER.match(entry[0]) else rf"(?<![^\W{CJK}])"
-    after = "" if _CJK_CHARACTER.match(entry[-1]) else rf"(?![^\W{CJK}])"
-    return before + inner + after
+@lru_cache(maxsize=4)
+def dictionary_of(lines: str) -> Dictionary:
+    """The dictionary that a text holds; made once, for it may be long."""
+    return Dictionary(lines)
+
+
+def _is_whole(text: str, start: int, end: int) -> bool:
+    """Whether no Latin word goes on at either end: "rank" is not in "ranking"."""
+    return not (
+        (start and _LATIN_INSIDE.match(text, start - 1) and _LATIN_INSIDE.match(text, start))
+        or (end < len(text) and _LATIN_INSIDE.match(text, end - 1) and _LATIN_INSIDE.match(text, end))
+    )
+
+
+def _as_one_word(entry: str) -> str:
+    """``"c++"`` becomes ``"cx2bx2b"``: full text knows letters and digits only."""
+    return "".join(one if one.isalnum() else f"x{ord(one):x}" for one in entry.replace(" ", ""))
 
 
 def _normalised(text: str) -> str:
@@ -151,9 +179,11 @@ def asked_words(question: str, dictionary: "Dictionary | None" = None) -> list[s
     """The indexed words that tell what ``question`` is about, each once.
 
     Words of asking and of grammar are left out, unless nothing else was asked: BM25 alone does not make light of them
-    where documents of two languages share an index, because there "the" is missing in half of all passages.
+    where documents of two languages share an index, because there "the" is missing in half of all passages. In terms
+    of the dictionary they count ("rate of return").
     """
-    return list(dict.fromkeys(indexed_words(_telling(question), dictionary)))
+    terms = dictionary.terms_of(question) if dictionary else []
+    return list(dict.fromkeys([*map(_stem, words_of(_telling(question))), *terms]))
 
 
 def shared_words(question: str, text: str) -> list[str]:

@@ -46,6 +46,7 @@ _FORMAT_2 = """
         path TEXT NOT NULL,
         size INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,    -- -1: look at the file again
+        ctime_ns INTEGER NOT NULL,
         modified_ns INTEGER NOT NULL,
         sha256 TEXT NOT NULL,
         format TEXT NOT NULL,
@@ -68,6 +69,7 @@ _FORMAT_2 = """
         language TEXT NOT NULL,
         text TEXT NOT NULL,
         key BLOB NOT NULL,            -- of what is embedded: equal keys have equal vectors
+        saying BLOB NOT NULL,         -- equal where the same is said
         same_as INTEGER REFERENCES passages (id)  -- the passage that stands for this one in searches
     );
     CREATE INDEX passages_of_document ON passages (document_id, start);
@@ -75,14 +77,13 @@ _FORMAT_2 = """
     CREATE INDEX repeats ON passages (same_as) WHERE same_as IS NOT NULL;
     CREATE INDEX kept ON passages (id) WHERE same_as IS NULL;
     CREATE TABLE vectors (passage_id INTEGER PRIMARY KEY REFERENCES passages (id), vector BLOB NOT NULL);
-    CREATE TABLE sketches (hash INTEGER, passage_id INTEGER, PRIMARY KEY (hash, passage_id)) WITHOUT ROWID;
-    CREATE INDEX sketches_of_passage ON sketches (passage_id);
+    CREATE INDEX sayings ON passages (saying) WHERE same_as IS NULL;
     CREATE VIRTUAL TABLE full_text USING fts5 (words, tokenize = 'unicode61 remove_diacritics 0');
     INSERT INTO documents
-        SELECT id, 0, path, size, -1, 0, sha256, '', 0, warning, '{}', text FROM documents_1;
+        SELECT id, 0, path, size, -1, 0, 0, sha256, '', 0, warning, '{}', text FROM documents_1;
     INSERT INTO passages
         SELECT id, document_id, start, end, line, page, NULL, '', headings, '', text, embedding_key(headings, text),
-            NULL
+            x'', NULL
         FROM passages_1;
     INSERT INTO vectors SELECT id, vector FROM passages_1;
     DELETE FROM sqlite_sequence WHERE name = 'passages';

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from domain import Domain
 from indexes.ingest import Tools
-from indexes.language import SEGMENTER_VERSION, Dictionary
+from indexes.language import SEGMENTER_VERSION, Dictionary, dictionary_of
 from indexes.splitting import SPLITTER_VERSION
 from indexes.storage import BuiltWith
 
@@ -46,7 +46,7 @@ class Models:
 
     def dictionary(self) -> Dictionary:
         """The user's own words as they are now."""
-        return Dictionary(self._read_dictionary())
+        return dictionary_of(self._read_dictionary())
 
     def tools(self) -> Tools:
         """What an index made now would depend on; loads no model."""

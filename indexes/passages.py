@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from indexes.errors import IndexingError
+from indexes.filters import Filter
 from indexes.language import sentences_of
 
 
@@ -41,6 +42,8 @@ class Passage:
     """Where else the same is said: each a document and the place in it."""
     rerank_score: float | None = None
     """What the reranker gave, if one is at work: higher is better."""
+    given: bool = False
+    """Of a text that a program gave, not of a file."""
 
     @property
     def place(self) -> str:
@@ -57,26 +60,36 @@ def place(headings: Sequence[str], page: int | None, slide: int | None, sheet: s
     return ", ".join(parts) or f"line {line}"
 
 
-def read_passages(connection: sqlite3.Connection, ids: Sequence[int]) -> list[Passage]:
-    """The stored passages with these ids, in their order; those that are gone are left out."""
-    chosen = ",".join(str(int(id_)) for id_ in ids)
+def read_passages(connection: sqlite3.Connection, ids: Sequence[int], among: Filter | None = None) -> list[Passage]:
+    """The stored passages with these ids, in their order; those that are gone are left out.
+
+    A passage that a filter does not leave is shown as the first of those that say the same and that it does leave.
+    """
+    shown: dict[int, Passage] = {}
+    for kept, members in groups(connection, ids, among or Filter()).items():
+        first = next((member for member in members if member.id == kept), members[0])
+        also = [f"{member.document}, {member.place}" for member in members if member is not first]
+        shown[kept] = replace(first, also=tuple(also))
+    return [shown[id_] for id_ in ids if id_ in shown]
+
+
+def groups(connection: sqlite3.Connection, ids: Sequence[int], among: Filter) -> dict[int, list[Passage]]:
+    """By each of these ids the passages that say the same, itself among them, of the documents that a filter leaves."""
+    condition, parameters = among.condition()
     rows = connection.execute(
-        "SELECT p.id, p.text, path, headings, page, line, start, end, slide, sheet FROM passages p "
-        f"JOIN documents d ON d.id = document_id WHERE p.id IN ({chosen})"
+        "WITH asked AS (SELECT id, coalesce(same_as, id) AS kept FROM passages "
+        f"WHERE id IN ({','.join(str(int(id_)) for id_ in ids)})) "
+        "SELECT asked.id, p.id, p.text, path, headings, page, line, start, end, slide, sheet, given "
+        "FROM asked JOIN passages p ON (p.id = kept OR p.same_as = kept) JOIN documents d ON d.id = p.document_id "
+        f"WHERE {condition} ORDER BY p.id",
+        parameters,
     )
-    found = {}
-    for id_, text, path, headings, page, line, start, end, slide, sheet in rows:
+    found: dict[int, list[Passage]] = {}
+    for asked, id_, text, path, headings, page, line, start, end, slide, sheet, given in rows:
         titles = tuple(json.loads(headings))
-        found[id_] = Passage(id_, text, path, titles, page, line, start, end, slide=slide, sheet=sheet)
-    others: dict[int, list[str]] = {}
-    for same_as, path, headings, page, slide, sheet, line in connection.execute(
-        "SELECT same_as, path, headings, page, slide, sheet, line FROM passages p "
-        f"JOIN documents d ON d.id = document_id WHERE same_as IN ({chosen}) ORDER BY p.id"
-    ):
-        others.setdefault(same_as, []).append(f"{path}, {place(json.loads(headings), page, slide, sheet, line)}")
-    for id_, places in others.items():
-        found[id_] = replace(found[id_], also=tuple(places))
-    return [found[id_] for id_ in ids if id_ in found]
+        place = {"slide": slide, "sheet": sheet, "given": bool(given)}
+        found.setdefault(asked, []).append(Passage(id_, text, path, titles, page, line, start, end, **place))
+    return found
 
 
 def read_passage(connection: sqlite3.Connection, passage_id: int) -> Passage:

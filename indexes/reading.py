@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from indexes.errors import IndexingError
+from indexes.errors import IndexingError, UnopenedError
 from indexes.readers import Block, Extracted
 
 SILENT_SECONDS = 120.0
@@ -151,7 +151,7 @@ class Reader:
             if "page" in answer:
                 self.progress(request, answer["page"], answer["pages"])
             elif "error" in answer:
-                return IndexingError(answer["error"])
+                return (UnopenedError if answer.get("unopened") else IndexingError)(answer["error"])
             else:
                 return ReadFile(**{**answer, "document": _document(answer["document"])})
 

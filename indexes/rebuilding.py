@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from indexes.errors import IndexingError
-from indexes.given import add_given, read_given
+from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import Tools, difference, prepare
-from indexes.storage import BuiltWith, Storage, read_built_with, renew, transaction
+from indexes.storage import BuiltWith, Storage, newest_id, read_built_with, renew, transaction
 from indexes.update import Progress, UpdateReport, follow
 
 
@@ -17,27 +17,43 @@ def rebuild_index(storage: Storage, documents: Path, tools: Tools, progress: Pro
     Of the old index, where it can still be read, texts that a program gave are taken over, and vectors of what was
     embedded before by the same embedder. An interrupted rebuild is gone on with by the next one.
     """
-    fresh = Storage(storage.path.with_name("rebuilding.sqlite"), f"{storage.command} --rebuild")
+    fresh = unfinished(storage)
     if fresh.exists() and (not fresh.is_sound() or _differs(fresh, tools.built_with)):
         fresh.erase()
-    with fresh.writing() as connection, transaction(connection):
-        renew(connection)
+    given: list[GivenText] | None = None
     with ExitStack() as stack:
-        given = []
-        with suppress(IndexingError):  # of a newer version's index nothing is known: all is made from the documents
-            if storage.exists() and storage.is_sound():
-                old = stack.enter_context(storage.reading(old=True))
-                given = read_given(old)
-                if read_built_with(old).get("fingerprint") == tools.built_with.fingerprint:
-                    tools = replace(tools, old=old)
-        if given:
-            with fresh.writing() as connection:
+        newest = 0
+        # there may be no old index; of a newer version's nothing is known, of a damaged one perhaps not all
+        with suppress(IndexingError):
+            given, newest, fingerprint = _salvaged(storage)
+            if fingerprint == tools.built_with.fingerprint and storage.is_sound():
+                tools = replace(tools, old=stack.enter_context(storage.reading()))
+        with fresh.writing() as connection:
+            with transaction(connection):
+                renew(connection, newest)
+            if given is not None:
                 prepare(connection, tools, fresh.command)
+                kept = {text.id for text in given}
+                delete_given(connection, [text.id for text in read_given(connection) if text.id not in kept], tools)
                 add_given(connection, given, tools)
         report = follow(fresh, documents, tools, progress)
-    storage.replace_by(fresh)
+    aside = storage.replace_by(fresh)
     fresh.erase()
-    return report
+    if aside and given is not None:  # nothing is lost with it
+        aside.unlink()
+        aside = None
+    return replace(report, put_aside=aside)
+
+
+def unfinished(storage: Storage) -> Storage:
+    """What a rebuild that was interrupted left, if there is one."""
+    return Storage(storage.path.with_name("rebuilding.sqlite"), f"{storage.command} --rebuild")
+
+
+def _salvaged(storage: Storage) -> tuple[list[GivenText], int, str]:
+    """Of the old index the given texts, the highest id of a passage, and the fingerprint of its embedder."""
+    with storage.reading(old=True) as connection:
+        return read_given(connection), newest_id(connection), read_built_with(connection).get("fingerprint", "")
 
 
 def _differs(storage: Storage, built_with: BuiltWith) -> bool:

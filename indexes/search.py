@@ -20,6 +20,9 @@ from indexes.vectors import VectorCache, read_vectors
 
 Mode = Literal["hybrid", "dense", "full_text"]
 
+WEIGHED = 2_000
+"""A filter that leaves no more passages than these has all of them weighed by words."""
+
 CANDIDATES = 50
 """How many passages each way of searching puts forward."""
 
@@ -75,7 +78,7 @@ def search(
         passages = {
             passage.id: replace(passage, score=score, dense_score=dense, full_text_score=full_text)
             for passage, (score, dense, full_text) in zip(
-                read_passages(connection, scores.ids[order].tolist()), figures, strict=True
+                read_passages(connection, scores.ids[order].tolist(), how.among), figures, strict=True
             )
         }
         if how.rerank:
@@ -95,15 +98,16 @@ def candidates(
     """For each query the best passages of each way of searching that its mode uses, scored in both ways."""
     count = max(how.k, CANDIDATES)
     nearest: list[list[int]] = [[] for _ in queries]
+    part = _ids_among(connection, how.among)
     if vectors is not None and how.mode != "full_text":
-        nearest = cache.search(connection, vectors, count, _ids_among(connection, how.among))
+        nearest = cache.search(connection, vectors, count, part)
     results = []
     for position, query in enumerate(queries):
         asked = look_up(connection, asked_words(query, how.dictionary)) if how.mode != "dense" else []
         near = np.array(nearest[position], np.int64)
         if vectors is not None and len(near) > count:  # an approximate search gives more, to choose from exactly
             near = near[np.argsort(-(read_vectors(connection, near) @ vectors[position]))[:count]]
-        ids = np.union1d(near, np.array(_best_by_words(connection, asked, count, how.among), np.int64))
+        ids = np.union1d(near, np.array(_best_by_words(connection, asked, count, how.among, part), np.int64))
         dense = np.zeros(len(ids), np.float32)
         if vectors is not None and len(ids):
             dense = read_vectors(connection, ids) @ vectors[position]
@@ -112,13 +116,19 @@ def candidates(
     return results
 
 
-def _best_by_words(connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter) -> list[int]:
-    """The candidates of full text, of which there may be more, by their whole weight."""
-    found = full_text_candidates(connection, asked, count, among)
-    if len(found) <= count:
-        return found
-    order = np.lexsort((np.array(found), -bm25(connection, asked, found)))
-    return [found[i] for i in order[:count]]
+def _best_by_words(
+    connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter, part: np.ndarray | None
+) -> list[int]:
+    """The candidates of full text by their whole weight; of a small part of the passages each one is weighed."""
+    if part is not None and len(part) <= WEIGHED:
+        found = part.tolist() if asked else []
+    else:
+        found = full_text_candidates(connection, asked, count, among)
+        if len(found) <= count:
+            return found
+    weights = bm25(connection, asked, found)
+    order = np.lexsort((np.array(found), -weights))[:count]
+    return [found[i] for i in order if weights[i] > 0]
 
 
 def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
@@ -165,12 +175,15 @@ def _reranked(query: str, passages: list[Passage], rerank: Rerank) -> dict[int, 
 
 
 def _ids_among(connection: sqlite3.Connection, among: Filter) -> np.ndarray | None:
-    """Ids of the passages that a filter leaves; None where it leaves all."""
+    """Ids of the kept passages that a filter leaves, sorted; None where it leaves all."""
     if not among:
         return None
-    joined, conditions, parameters = among.sql()
-    where = " AND ".join(["p.same_as IS NULL", *conditions])
-    rows = connection.execute(f"SELECT p.id FROM passages p {joined} WHERE {where} ORDER BY p.id", parameters)
+    condition, parameters = among.condition()
+    rows = connection.execute(
+        "SELECT DISTINCT coalesce(p.same_as, p.id) AS kept FROM passages p JOIN documents d ON d.id = p.document_id "
+        f"WHERE {condition} ORDER BY kept",
+        parameters,
+    )
     return np.fromiter((row[0] for row in rows), np.int64)
 
 

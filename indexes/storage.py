@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from indexes.errors import IndexingError
+from indexes.filters import has_metadata
 from indexes.migrations import FORMATS, migrate
 
 WAIT_SECONDS = 10.0
@@ -74,6 +75,7 @@ class Storage:
             connection.execute("PRAGMA secure_delete = ON")
             connection.execute("PRAGMA foreign_keys = ON")
             self._migrate(connection)
+            _new_ids_from_now(connection)
             yield connection
 
     def exists(self) -> bool:
@@ -82,29 +84,46 @@ class Storage:
     def is_sound(self) -> bool:
         """Whether SQLite finds no damage in the file; reads all of it."""
         try:
-            with self._connected() as connection:
+            with self._explained(), self._connected() as connection:
                 return connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
-        except sqlite3.DatabaseError:
-            return False
+        except IndexingError as error:
+            if _is_damage(error.__cause__):
+                return False
+            raise
 
     def erase(self) -> None:
         """Remove the file and what SQLite keeps beside it; nobody may be using it."""
         for name in (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm"):
             self.path.with_name(name).unlink(missing_ok=True)
 
-    def replace_by(self, other: "Storage") -> None:
-        """Take over the content of ``other`` in one transaction; who reads now goes on reading the old content."""
+    def replace_by(self, other: "Storage") -> Path | None:
+        """Take over the content of ``other`` in one transaction; who reads now goes on reading the old content.
+
+        A file that is damaged, or of a newer version, is put aside instead; returns where it is then.
+        """
+        aside = None
         if self.exists() and not (self.is_sound() and self._format() <= len(FORMATS)):
+            aside = self.path.with_suffix(".damaged.sqlite")
+            self.path.replace(aside)
             self.erase()
         with other._connected() as source, self.writing() as target:
             source.backup(target)
             target.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return aside
 
     @contextmanager
     def _connected(self, create: bool = False) -> Iterator[sqlite3.Connection]:
-        uri = f"{self.path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}"
+        mode = "rwc" if create else "rw"
+        if (
+            not create
+            and not os.access(self.path.parent, os.W_OK)
+            and not self.path.with_name(f"{self.path.name}-wal").exists()
+        ):
+            mode = "ro&immutable=1"  # on a medium that cannot be written nobody writes, and no lock can be made
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_SECONDS)
         try:
+            connection.create_function("has_metadata", 2, has_metadata, deterministic=True)
             yield connection
         finally:
             connection.close()
@@ -122,8 +141,10 @@ class Storage:
                 advice = "another process is writing to it; try again when it has ended"
             elif "readonly" in reason or "unable to open" in reason:
                 advice = "check that the folder exists and that you may write to it"
-            else:
+            elif _is_damage(error):
                 advice = f"the index is damaged; make it again with: {self.command} --rebuild"
+            else:
+                advice = "what was finished is kept; try the command again, with --debug if that fails"
             raise IndexingError(f"{self.path}: {reason}; {advice}.") from error
 
     def _format(self) -> int:
@@ -138,7 +159,9 @@ class Storage:
                 f"update Lorewright, or make the index again with: {self.command} --rebuild"
             )
         if version < len(FORMATS):
-            raise IndexingError(f"{self.path} has the older format {version}; bring it up to date with: {self.command}")
+            raise IndexingError(
+                f"{self.path} has the older format {version}; bring it up to date with: {self.command} --rebuild"
+            )
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):
@@ -146,8 +169,15 @@ class Storage:
             migrate(connection, version)
             if version == 0:
                 save_built_with(connection, {"generation": 0, "words": 0})
+                connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('passages', 0)")
                 renew(connection)
         self._check_format(connection)
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Whether SQLite says that the file is none of its own, or not as it wrote it."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @contextmanager
@@ -187,14 +217,24 @@ def only_writer(lock: Path, wait: float | None = None) -> Iterator[None]:
         held.release()
 
 
-def renew(connection: sqlite3.Connection) -> None:
+def renew(connection: sqlite3.Connection, above: int = 0) -> None:
     """Make the file an index of its own: caches of another do not fit it, nor will ids of passages ever be the same.
 
-    Ids go on from the present microsecond, so that those of an index that was lost or replaced do not return.
+    Ids go on from ``above`` or the present microsecond, whatever is more.
     """
     save_built_with(connection, {"identity": uuid.uuid4().hex})
-    connection.execute("DELETE FROM sqlite_sequence WHERE name = 'passages'")
-    connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('passages', ?)", (time.time_ns() // 1000,))
+    _new_ids_from_now(connection, above)
+
+
+def newest_id(connection: sqlite3.Connection) -> int:
+    """The highest id that a passage ever had."""
+    return connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'passages'").fetchone()[0]
+
+
+def _new_ids_from_now(connection: sqlite3.Connection, above: int = 0) -> None:
+    """Let ids go on from the present microsecond, so that those of a file that was lost or put back do not return."""
+    now = max(time.time_ns() // 1000, above)
+    connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'passages'", (now,))
 
 
 def read_built_with(connection: sqlite3.Connection) -> dict[str, Any]:

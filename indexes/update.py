@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from indexes.errors import IndexingError
+from indexes.errors import IndexingError, UnopenedError
 from indexes.ingest import Divided, Tools, divide, embed_and_store, prepare
 from indexes.readers.ocr import find_engine
 from indexes.reading import Reader, ReadFile, Request
@@ -53,7 +53,9 @@ class UpdateReport:
     repeated: int = 0
     """Of these, passages that say the same as another one and are kept once."""
     search: str = ""
-    """How vectors are searched, in words: exact or approximate."""
+    """How vectors are searched, where that is not exact, in words."""
+    put_aside: Path | None = None
+    """Where a damaged index is kept that a rebuild replaced and could not take given texts from."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class _Known:
     id: int
     size: int
     mtime_ns: int
+    ctime_ns: int
     sha256: str
     needs_ocr: bool
 
@@ -89,7 +92,7 @@ class _Update:
         self.known = {
             path: _Known(*row)
             for path, *row in connection.execute(
-                "SELECT path, id, size, mtime_ns, sha256, needs_ocr FROM documents WHERE given = 0"
+                "SELECT path, id, size, mtime_ns, ctime_ns, sha256, needs_ocr FROM documents WHERE given = 0"
             )
         }
         self.moved: set[str] = set()
@@ -103,13 +106,14 @@ class _Update:
         self.report.failed.extend(found.failed)
         gone = self.gone(found)
         self.follow_moves(found, gone)
-        self.forget(found, gone)
-        self.read(found.files)
+        to_read = {path: status for path, status in sorted(found.files.items()) if not self.is_unchanged(path, status)}
+        self.forget(found, gone, self.tools.forgotten if to_read else None)
+        self.read(to_read)
         self.writer.erase_traces()
         return self.finished()
 
     def finished(self) -> UpdateReport:
-        warnings = "SELECT path, warning FROM documents WHERE warning != '' ORDER BY path"
+        warnings = "SELECT path, warning FROM documents WHERE warning != '' AND given = 0 ORDER BY path"
         self.report.warnings.extend(self.connection.execute(warnings).fetchall())
         self.report.duplicates.extend(
             self.connection.execute(
@@ -148,25 +152,25 @@ class _Update:
                 old = same[0]
                 candidates.remove(old)
                 gone.remove(old)
-                self.known[path] = replace(self.known.pop(old), mtime_ns=mtime_ns)
+                ctime_ns, modified_ns = bounded(status.st_ctime_ns), bounded(status.st_mtime_ns)
+                self.known[path] = replace(self.known.pop(old), mtime_ns=mtime_ns, ctime_ns=ctime_ns)
                 with transaction(self.connection):
-                    sql = "UPDATE documents SET path = ?, mtime_ns = ?, modified_ns = ? WHERE id = ?"
-                    self.connection.execute(sql, (path, mtime_ns, status.st_mtime_ns, self.known[path].id))
+                    sql = "UPDATE documents SET path = ?, mtime_ns = ?, ctime_ns = ?, modified_ns = ? WHERE id = ?"
+                    self.connection.execute(sql, (path, mtime_ns, ctime_ns, modified_ns, self.known[path].id))
                     self.writer.next_generation()
                 self.report.moved.append((old, path))
                 self.moved.add(path)
 
-    def forget(self, found: Found, gone: list[str]) -> None:
+    def forget(self, found: Found, gone: list[str], vectors: dict[bytes, bytes] | None) -> None:
         refused = {path for path, _ in found.failed}
         for path in gone:
             with transaction(self.connection):
-                self.writer.forget(self.known[path].id)
+                self.writer.forget(self.known[path].id, vectors)
             if path not in refused:
                 self.report.deleted.append(path)
 
-    def read(self, files: dict[str, os.stat_result]) -> None:
-        """Read, embed and store every file that is new or has another content."""
-        to_read = {path: status for path, status in sorted(files.items()) if not self.is_unchanged(path, status)}
+    def read(self, to_read: dict[str, os.stat_result]) -> None:
+        """Read, embed and store files that are new or have another content."""
         self.total_bytes = sum(status.st_size for status in to_read.values())
         asked_ns: dict[str, int] = {}
 
@@ -185,9 +189,9 @@ class _Update:
                 path = request.name
                 self.progress(self.done_bytes, self.total_bytes, path)
                 try:
-                    group.append(self.divided(path, result, asked_ns[path]))
+                    group.append(self.divided(path, result, to_read[path], asked_ns[path]))
                 except IndexingError as error:
-                    self.fail(path, str(error))
+                    self.fail(path, error)
                     self.done_bytes += to_read[path].st_size
                 if sum(len(waiting.pieces) for waiting in group) >= GROUP_PASSAGES:
                     self.store(group, to_read)
@@ -196,12 +200,12 @@ class _Update:
         if to_read:
             self.progress(self.total_bytes, self.total_bytes, list(to_read)[-1])
 
-    def divided(self, path: str, result: ReadFile | IndexingError, asked_ns: int) -> Divided:
+    def divided(self, path: str, result: ReadFile | IndexingError, status: os.stat_result, asked_ns: int) -> Divided:
         if isinstance(result, IndexingError):
             raise result
         assert result.document
-        mtime_ns = settled(result.mtime_ns, asked_ns)
-        record = Record(path, False, result.size, mtime_ns, result.mtime_ns, result.sha256)
+        times = settled(result.mtime_ns, asked_ns), bounded(status.st_ctime_ns), bounded(result.mtime_ns)
+        record = Record(path, False, result.size, *times, result.sha256)
         return divide(record, result.document, self.tools)
 
     def is_unchanged(self, path: str, status: os.stat_result) -> bool:
@@ -209,15 +213,16 @@ class _Update:
         known = self.known.get(path)
         if known is None or (known.needs_ocr and find_engine()):
             return False
-        if (known.size, known.mtime_ns) != (status.st_size, status.st_mtime_ns):
+        listed = (status.st_size, bounded(status.st_mtime_ns), bounded(status.st_ctime_ns))
+        if (known.size, known.mtime_ns, known.ctime_ns) != listed:
             if known.size != status.st_size:
                 return False
             sha256, mtime_ns = self.look_at(path, status)
             if sha256 != known.sha256:
                 return False
             with transaction(self.connection):
-                sql = "UPDATE documents SET mtime_ns = ?, modified_ns = ? WHERE id = ?"
-                self.connection.execute(sql, (mtime_ns, status.st_mtime_ns, known.id))
+                sql = "UPDATE documents SET mtime_ns = ?, ctime_ns = ?, modified_ns = ? WHERE id = ?"
+                self.connection.execute(sql, (mtime_ns, listed[2], listed[1], known.id))
         if path not in self.moved:
             self.report.unchanged.append(path)
         return True
@@ -231,9 +236,12 @@ class _Update:
         except OSError:
             return "", mtime_ns  # whoever reads it next says why
 
-    def fail(self, path: str, reason: str) -> None:
-        """Leave a document out; what an earlier version of it said is no longer in the folder."""
-        self.report.failed.append((path, reason))
+    def fail(self, path: str, error: IndexingError) -> None:
+        """Leave a document out; what an earlier version of it said is no longer in the folder, if it was opened."""
+        if path in self.known and isinstance(error, UnopenedError):
+            self.report.failed.append((path, f"{error}; what was read of it before is kept"))
+            return
+        self.report.failed.append((path, str(error)))
         if path in self.known:
             with transaction(self.connection):
                 self.writer.forget(self.known[path].id)
@@ -257,7 +265,12 @@ class _Update:
 
 def settled(mtime_ns: int, looked_ns: int | None = None) -> int:
     """The time of a file to store; -1, no file's time, where it may change again without another time."""
-    return mtime_ns if (looked_ns or time.time_ns()) - mtime_ns > SETTLED_NS else -1
+    return bounded(mtime_ns) if (looked_ns or time.time_ns()) - mtime_ns > SETTLED_NS else -1
+
+
+def bounded(ns: int) -> int:
+    """A time of a file as SQLite can hold it: until the year 2262."""
+    return max(-(2**63), min(ns, 2**63 - 1))
 
 
 def _suffix(path: str) -> str:

@@ -77,7 +77,11 @@ class VectorCache:
             else:
                 parameters = faiss.SearchParameters(**chosen)
             wanted = np.ascontiguousarray(queries, np.float32)
-            _, ids = self._index.search(wanted, min(count, self._index.ntotal), params=parameters)
+            most = min(count, self._index.ntotal if among is None else len(among))
+            _, ids = self._index.search(wanted, most, params=parameters)
+            if is_approximate(self._index) and (ids < 0).any():  # the lists looked at hold too few: look into all
+                parameters.nprobe = self._index.nlist
+                _, ids = self._index.search(wanted, most, params=parameters)
         return [[int(passage) for passage in row if passage >= 0] for row in ids]
 
     def describe(self, connection: sqlite3.Connection) -> str:

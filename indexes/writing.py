@@ -2,15 +2,16 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from indexes.duplicates import find_same, sketch
-from indexes.language import Dictionary, indexed_words, language_of, words_of
+from indexes.duplicates import saying_of
+from indexes.language import Dictionary, indexed_words, language_of
 from indexes.migrations import embedding_key
 from indexes.readers import Extracted
 from indexes.splitting import Piece
-from indexes.storage import read_built_with, save_built_with, transaction
+from indexes.storage import WAIT_SECONDS, read_built_with, save_built_with, transaction
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Record:
     size: int
     mtime_ns: int
     """What a later update compares with the file's; -1 when the file is to be looked at again in any case."""
+    ctime_ns: int
+    """The same: it tells when another file took this one's name, size and time."""
     modified_ns: int
     """When the document was last changed, for filters by date."""
     sha256: str
@@ -40,11 +43,11 @@ class Writer:
     def store(self, record: Record, document: Extracted, pieces: Sequence[Piece], vectors: Sequence[bytes]) -> int:
         """Add a document with its passages; return how many of them were there already, in it or in another."""
         document_id = self.connection.execute(
-            "INSERT INTO documents (path, given, size, mtime_ns, modified_ns, sha256, metadata, format, needs_ocr, "
-            "warning, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO documents (path, given, size, mtime_ns, ctime_ns, modified_ns, sha256, metadata, format, "
+            "needs_ocr, warning, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
-                *(record.path, record.given, record.size, record.mtime_ns, record.modified_ns, record.sha256),
-                *(record.metadata, document.format, document.needs_ocr, document.warning, document.text),
+                *(record.path, record.given, record.size, record.mtime_ns, record.ctime_ns, record.modified_ns),
+                *(record.sha256, record.metadata, document.format, document.needs_ocr, document.warning, document.text),
             ),
         ).lastrowid
         line, counted, repeated = 1, 0, 0
@@ -52,13 +55,15 @@ class Writer:
             line, counted = line + document.text.count("\n", counted, piece.start), piece.start
             headings = json.dumps(piece.headings, ensure_ascii=False)
             text = document.text[piece.start : piece.end]
-            same_as = find_same(self.connection, headings, words_of(text))
+            saying = saying_of(headings, text)
+            same = self.connection.execute("SELECT id FROM passages WHERE saying = ? AND same_as IS NULL", (saying,))
+            same_as = next((row[0] for row in same), None)
             passage = self.connection.execute(
                 "INSERT INTO passages (document_id, start, end, line, page, slide, sheet, headings, language, text, "
-                "key, same_as) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "key, saying, same_as) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     *(document_id, piece.start, piece.end, line, piece.page, piece.slide, piece.sheet, headings),
-                    *(language_of(text), text, embedding_key(piece.embedded), same_as),
+                    *(language_of(text), text, embedding_key(piece.embedded), saying, same_as),
                 ),
             ).lastrowid
             assert passage is not None
@@ -70,8 +75,18 @@ class Writer:
         self.next_generation()
         return repeated
 
-    def forget(self, document_id: int) -> None:
-        """Remove a document; where a passage of it stood for others, one of those takes its place."""
+    def forget(self, document_id: int, vectors: dict[bytes, bytes] | None = None) -> None:
+        """Remove a document; where a passage of it stood for others, one of those takes its place.
+
+        ``vectors`` gets what was embedded, by embedding key, for who may meet the same text again.
+        """
+        if vectors is not None:
+            vectors.update(
+                self.connection.execute(
+                    "SELECT key, vector FROM passages JOIN vectors ON passage_id = id WHERE document_id = ?",
+                    (document_id,),
+                )
+            )
         here = "SELECT id FROM passages WHERE document_id = ?"
         heirs = self.connection.execute(
             f"SELECT same_as, min(id) FROM passages WHERE same_as IN ({here}) AND document_id != ? GROUP BY same_as",
@@ -81,7 +96,6 @@ class Writer:
         words = self.connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({kept})", (document_id,))
         self._count_words(-sum(row[0].count(" ") + 1 for row in words if row[0]))
         self.connection.execute(f"DELETE FROM full_text WHERE rowid IN ({kept})", (document_id,))
-        self.connection.execute(f"DELETE FROM sketches WHERE passage_id IN ({here})", (document_id,))
         self.connection.execute(f"DELETE FROM vectors WHERE passage_id IN ({here})", (document_id,))
         for gone, heir in heirs:
             self.connection.execute("UPDATE passages SET same_as = ? WHERE same_as = ?", (heir, gone))
@@ -96,8 +110,11 @@ class Writer:
         self.next_generation(traces=True)
 
     def next_generation(self, traces: bool = False) -> None:
-        """Count one change; ``traces``: something was removed, of which the file may still hold remains."""
-        generation = read_built_with(self.connection)["generation"] + 1
+        """Note a change; ``traces``: something was removed, of which the file may still hold remains.
+
+        Generations go by the clock, so that those of a file that was put back from a copy are no other's.
+        """
+        generation = max(read_built_with(self.connection)["generation"] + 1, time.time_ns() // 1000)
         save_built_with(self.connection, {"generation": generation} | ({"traces": True} if traces else {}))
 
     def erase_traces(self) -> None:
@@ -107,7 +124,9 @@ class Writer:
         """
         if read_built_with(self.connection).get("traces"):
             self.connection.execute("INSERT INTO full_text (full_text) VALUES ('optimize')")
+            self.connection.execute("PRAGMA busy_timeout = 0")
             (busy, *_) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self.connection.execute(f"PRAGMA busy_timeout = {int(1000 * WAIT_SECONDS)}")
             if not busy:  # a reader still needs the log: the next update tries again
                 with transaction(self.connection):
                     save_built_with(self.connection, {"traces": False})
@@ -116,10 +135,6 @@ class Writer:
         titles = json.loads(headings)
         words = indexed_words("\n\n".join([*titles, text]), self.dictionary)
         self.connection.execute("INSERT INTO full_text (rowid, words) VALUES (?, ?)", (passage, " ".join(words)))
-        self.connection.executemany(
-            "INSERT INTO sketches (hash, passage_id) VALUES (?, ?)",
-            [(hash_, passage) for hash_ in sketch(words_of(text))],
-        )
         self._count_words(len(words))
 
     def _count_words(self, more: int) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 
 from assistant import Answer, Assistant, Citation
 from domain import DomainError
+from indexes import Passage
 from ui.safe_html import answer_html, label_text, plain_html, source_html, unlinked
 from ui.speech import Speech
 
@@ -95,7 +96,7 @@ def _show_source(assistant: Assistant, answer: str, citation: Citation, say: Say
     if not source.open:
         return
     with source:
-        text = _text(assistant, passage.document)
+        text = _text(assistant, passage)
         start, end = passage.start, passage.end
         if text[start:end] != passage.text:
             st.caption(say("changed_since"))
@@ -103,10 +104,10 @@ def _show_source(assistant: Assistant, answer: str, citation: Citation, say: Say
         st.html(source_html(text, start, end, say("source")))
 
 
-def _text(assistant: Assistant, document: str) -> str:
-    """A document's text; empty when it has left the index since it was cited."""
+def _text(assistant: Assistant, passage: Passage) -> str:
+    """The text of a passage's document; empty when it has left the index since it was cited."""
     try:
-        return assistant.index.text(document)
+        return assistant.index.text(passage.document, passage.given)
     except DomainError:
         return ""
 

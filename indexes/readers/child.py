@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from indexes.errors import IndexingError
+from indexes.errors import IndexingError, UnopenedError
 from indexes.readers import read_document, why_not_read
 from indexes.readers.limits import MAX_FILE_BYTES
 
@@ -42,7 +42,7 @@ def _answer(request: dict[str, str], answers: BinaryIO) -> bytes | None:
     try:
         return _encoded(_read(request, answers))
     except IndexingError as error:
-        return _encoded({"error": str(error)})
+        return _encoded({"error": str(error), "unopened": isinstance(error, UnopenedError)})
     except MemoryError:
         return None
 
@@ -123,7 +123,7 @@ def _content(path: Path, name: str) -> tuple[bytes, int]:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise IndexingError(f"cannot be read: {error.strerror}") from None
+        raise UnopenedError(f"cannot be read: {error.strerror}") from None
     if why := why_not_read(name, len(data)):  # it has grown since
         raise IndexingError(why)
     return data, status.st_mtime_ns

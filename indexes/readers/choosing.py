@@ -86,6 +86,8 @@ _OFFICE = {
     ".epub": "EPUB book",
     **dict.fromkeys([".odt", ".ods", ".odp"], "OpenDocument file"),
 }
+_WRITTEN = re.compile(rb"[A-Z0-9]+")
+"""Magic that a sentence may begin with."""
 _PAGE = re.compile(
     r"\ufeff?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--(?:(?!-->).){0,4000}-->\s*)*<(?:!doctype\s+html|html)[\s>]",
     re.I | re.S,
@@ -104,7 +106,7 @@ def format_of(name: str, data: bytes) -> str:
     if data[:1024].lstrip().startswith(b"%PDF-"):
         return "pdf"
     for offset, magic, meaning in _MAGIC:
-        if data.startswith(magic, offset):
+        if data.startswith(magic, offset) and not (_WRITTEN.fullmatch(magic) and _is_written(data)):
             if " " in meaning:
                 raise IndexingError(meaning)
             return meaning
@@ -121,6 +123,11 @@ def format_of(name: str, data: bytes) -> str:
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _of_zip(suffix, data)
     return _of_text(suffix, PurePath(name).name.lower(), data)
+
+
+def _is_written(data: bytes) -> bool:
+    """Whether a file is text all the same: "ID3 is a decision tree" is no recording."""
+    return not re.search(rb"[\x00-\x08\x0e-\x1f]", data[:2048])
 
 
 def _of_ole2(data: bytes) -> str:

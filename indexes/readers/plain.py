@@ -34,7 +34,11 @@ _ITEM = re.compile(
 
 def read_plain(data: bytes) -> Extracted:
     """The file's text as it is; a paragraph is a run of lines that are not empty, a question stays with its answer."""
-    text = decode(data)
+    return divide_plain(decode(data))
+
+
+def divide_plain(text: str) -> Extracted:
+    """What :func:`read_plain` does, of text."""
     blocks: list[Block] = []
     titles: list[tuple[int, str]] = []
     asked = False

@@ -69,7 +69,7 @@ def put(domain: Domain, name: str, content: str | bytes, age: float = 60.0) -> P
 
 
 def check_tables(index: Index) -> None:
-    """Documents, passages, full-text rows, sketches and vectors agree with each other."""
+    """Documents, passages, full-text rows and vectors agree with each other."""
     with index._storage.reading() as connection:
 
         def column(sql: str) -> list[Any]:
@@ -82,7 +82,8 @@ def check_tables(index: Index) -> None:
         assert column("SELECT passage_id FROM vectors ORDER BY passage_id") == passages
         assert len({*column("SELECT length(vector) FROM vectors")}) <= 1
         assert column("SELECT rowid FROM full_text ORDER BY rowid") == kept
-        assert {*column("SELECT passage_id FROM sketches")} <= {*kept}
+        sayings = column("SELECT saying FROM passages WHERE same_as IS NULL")
+        assert len({*sayings}) == len(sayings)
         assert {*column("SELECT same_as FROM passages WHERE same_as IS NOT NULL")} <= {*kept}
         assert {*column("SELECT document_id FROM passages")} <= {*column("SELECT id FROM documents")}
         words = sum(len(words.split()) for words in column("SELECT words FROM full_text"))

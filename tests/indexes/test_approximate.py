@@ -109,6 +109,15 @@ def test_filters_hold_in_lists_too(index: Index, monkeypatch: pytest.MonkeyPatch
         assert sorted(found)[1:4] == [599, 601, 603] or sorted(found)[1:4] == [597, 599, 601]
 
 
+def test_a_part_far_from_the_question_is_found_in_full(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.add([GivenText(f"far {n}", f"text {n}", {"far": True}) for n in range(5000, 5040)])
+    monkeypatch.setattr("indexes.vectors.ONE_BY_ONE", 10)
+    nearest(index, 1)
+    index._vectors._index.nprobe = 1
+    assert len(nearest(index, 10, Filter(metadata={"far": True}))) == 5
+    assert len(index.search("text 10", 1239, "dense")) == 1239
+
+
 def test_the_file_of_the_lists_is_read_again_and_not_written_for_one_passage_more(index: Index) -> None:
     nearest(index, 1)
     file = index.domain.index / "vectors.faiss"

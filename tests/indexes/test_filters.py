@@ -1,7 +1,7 @@
 """Searching a part of the documents, unlike passages, and the passages beside one."""
 
 import os
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,46 @@ def test_only_the_chosen_documents_are_found(index: Index, mode: Mode, among: Fi
     assert {p.document for p in index.search("green black tea water", k=20, mode=mode, among=among)} == documents
 
 
+def test_folders_as_people_write_them(index: Index) -> None:
+    for folder in ("./en", "documents/en", "en\\", "en/."):
+        assert {p.document for p in index.search("tea water", k=20, among=Filter(folder=folder))} == {
+            "en/green.md", "en/black.md"
+        }  # fmt: skip
+
+
+def test_a_filter_sees_every_document_that_says_the_same(tmp_path: Path, minilm: Embedder) -> None:
+    same = "The kettle of the shop is red."
+    index = Index.open(make_domain(tmp_path / "tea", {"a/one.txt": same, "b/two.txt": same}), minilm)
+    index.update()
+    for mode in ("hybrid", "dense", "full_text"):
+        (found,) = index.search("red kettle", mode=mode, among=Filter(folder="b"))  # type: ignore[arg-type]
+        assert (found.document, found.also) == ("b/two.txt", ())
+        assert index.neighbours(found.id)[0].document == "b/two.txt"
+        assert index.evidence(["red kettle"], [[found]])[0].coverage == 1.0
+
+
+def test_pruning_never_hides_what_a_filter_leaves(
+    tmp_path: Path, minilm: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {f"b/{n}.txt": f"Common words of note {n}." for n in range(30)} | {"a/rare.txt": "Rareword alone."}
+    index = Index.open(make_domain(tmp_path / "tea", texts), minilm)
+    index.update()
+    monkeypatch.setattr("indexes.full_text.POSTINGS", 10)
+    for weighed in (2000, 0):
+        monkeypatch.setattr("indexes.search.WEIGHED", weighed)
+        found = index.search("rareword common", k=5, mode="full_text", among=Filter(folder="b"))
+        assert len(found) == 5
+        assert len(index.search("rareword common", k=5, mode="full_text")) == 5
+        assert index.search("rareword common", k=5, mode="full_text")[0].document == "a/rare.txt"
+        assert len(index.search("common words", k=7, mode="full_text")) == 7
+
+
+@pytest.mark.parametrize("day", [date.min, date.max])
+def test_days_beyond_all_files(index: Index, day: date) -> None:
+    assert len(index.search("tea", k=20, among=Filter(until=day))) == (0 if day == date.min else 9)
+    assert len(index.search("tea", k=20, among=Filter(since=day))) == (9 if day == date.min else 0)
+
+
 def test_by_language_and_date(index: Index) -> None:
     zh = {p.document for p in index.search("茶 tea", k=20, among=Filter(language="zh"))}
     assert zh == {"zh/longjing.md", "zh/puer.md"}
@@ -54,6 +94,12 @@ def test_by_language_and_date(index: Index) -> None:
 def test_a_language_that_is_not_told_is_an_error() -> None:
     with pytest.raises(IndexingError, match="'German' is not a language that passages are told by; use zh or en"):
         Filter(language="German")
+    with pytest.raises(IndexingError, match="'TXT' is not a tuple of types of documents; there are: code, csv"):
+        Filter(types=("TXT",))
+    with pytest.raises(IndexingError, match="the metadata of a filter are not JSON"):
+        Filter(metadata={"day": float("nan")})
+    with pytest.raises(IndexingError, match="holds half a character"):
+        Filter(folder="\ud800")
 
 
 def test_diversity_puts_unlike_passages_before_like_ones(tmp_path: Path, minilm: Embedder) -> None:

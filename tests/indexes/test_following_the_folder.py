@@ -271,6 +271,65 @@ def test_a_file_that_goes_before_it_is_read_is_named(
     assert len(report.added) == 3
 
 
+def test_files_that_swap_size_and_time_and_all_are_told_apart(tea: Domain, minilm: Embedder) -> None:
+    one, other = put(tea, "a.txt", "Alice keeps the tea."), put(tea, "b.txt", "Bobby keeps the tea.")
+    for path in (one, other):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    index = Index.open(tea, minilm)
+    index.update()
+    one.rename(tea.documents / "c.txt")
+    other.rename(one)
+    (tea.documents / "c.txt").rename(other)
+    index.update()
+    assert index.text("b.txt") == "Alice keeps the tea."
+    assert index.search("Alice", k=1)[0].document == "b.txt"
+
+
+def test_what_was_embedded_is_not_embedded_again_wherever_it_goes(tea: Domain, minilm: Embedder) -> None:
+    counting = Counting(minilm)
+    index = Index.open(tea, counting)  # type: ignore[arg-type]
+    index.update()
+    counting.embedded.clear()
+    folder = tea.documents
+    (folder / "en/green.md").rename(folder / "en/green.markdown")
+    (folder / "zh/puer.md").replace(folder / "zh/longjing.md")
+    (folder / "en/black.md").rename(folder / "first.md")
+    with (folder / "first.md").open("a", encoding="utf-8") as file:
+        file.write("\n## Milk\n\nBlack tea bears milk.\n")
+    report = index.update()
+    assert report.passages == 5
+    assert len(counting.embedded) == 1
+    assert report.changed == ["zh/longjing.md"]
+
+
+@pytest.mark.parametrize("seconds", [1e10, -1e10])
+def test_a_file_from_another_age_stops_nobody(tea: Domain, minilm: Embedder, seconds: float) -> None:
+    os.utime(tea.documents / "en/green.md", (seconds, seconds))
+    index = Index.open(tea, minilm)
+    assert index.update().added == sorted(TEA)
+    assert index.update().unchanged == sorted(TEA)
+
+
+def test_a_known_file_that_cannot_be_opened_keeps_what_was_read_of_it(
+    tea: Domain, minilm: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Index.open(tea, minilm)
+    index.update()
+    put(tea, "en/green.md", "Another text.", age=30)
+
+    def scan_and_lose(documents: Path) -> Found:
+        found = scan(documents)
+        (documents / "en/green.md").rename(documents / "en/.away")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr("indexes.update.scan", scan_and_lose)
+        (failed,) = index.update().failed
+    assert failed[1] == "cannot be read: No such file or directory; what was read of it before is kept"
+    assert index.search("Green tea is not oxidised", k=1)[0].document == "en/green.md"
+    assert index.update().deleted == ["en/green.md"]
+
+
 def test_a_file_over_the_limit_is_not_opened(tea: Domain, minilm: Embedder) -> None:
     with put(tea, "huge.txt", "x").open("r+b") as file:
         file.truncate(200_000_001)

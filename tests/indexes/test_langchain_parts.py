@@ -149,7 +149,7 @@ def test_other_embeddings_are_refused_by_an_index_of_these(tmp_path: Path, minil
 @pytest.mark.parametrize("text", ["half \ud800 a character", "x"])
 def test_what_cannot_be_kept_is_refused_before_anything_is_stored(store: PassageStore, text: str) -> None:
     metadata: list[dict[str, Any]] = [{}, {"not JSON": object()}] if text == "x" else [{}, {}]
-    with pytest.raises(IndexingError, match=r"is not JSON|is not valid text"):
+    with pytest.raises(IndexingError, match=r"is not JSON|is no valid text"):
         store.add_texts(["good", text], metadata, ids=["good", "bad"])
     assert store.get_by_ids(["good", "bad"]) == []
 

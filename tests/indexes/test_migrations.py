@@ -10,7 +10,7 @@ from index_samples import TEA, check_tables, make_domain
 from base_models import Embedder
 from indexes import Index, IndexingError
 from indexes.migrations import _FORMAT_1, FORMATS
-from indexes.storage import save_built_with
+from indexes.storage import newest_id, save_built_with
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def old(tmp_path: Path, minilm: Embedder) -> Index:
 
 
 def test_reading_says_which_command_brings_it_up_to_date(old: Index) -> None:
-    with pytest.raises(IndexingError, match=r"has the older format 1; bring it up to date with: lorewright index"):
+    with pytest.raises(IndexingError, match=r"has the older format 1; bring it up to date with: .* --rebuild"):
         old.search("tea")
 
 
@@ -54,7 +54,7 @@ def test_everything_is_taken_over_and_a_rebuild_asked_for(old: Index) -> None:
         rows = connection.execute("SELECT id, start, end, headings, text FROM passages ORDER BY id").fetchall()
         assert rows[0] == (1000, 5, 9, '["Green tea"]', "Green tea is not oxidised.")
         assert [row[0] for row in connection.execute("SELECT passage_id FROM vectors ORDER BY 1")] == [1000, 1001]
-        assert connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'passages'").fetchone() == (2000,)
+        assert newest_id(connection) >= 2000  # that of a passage which is gone is not given again
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert old.meta("refusal") == {}

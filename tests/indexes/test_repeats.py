@@ -8,8 +8,7 @@ from index_samples import check_tables, make_domain, put
 from base_models import Embedder
 from domain import Domain
 from indexes import Index
-from indexes.duplicates import say_the_same
-from indexes.language import words_of
+from indexes.duplicates import saying_of
 
 RULE = "Rinse the pot with hot water before the leaves go in, and pour the first infusion away after ten seconds."
 ANNA = "Anna's own way: rinse the pot twice."
@@ -92,26 +91,26 @@ def test_a_document_that_repeats_itself(tmp_path: Path, minilm: Embedder) -> Non
     check_tables(index)
 
 
-LONG = " ".join(
-    ["Water for green tea has eighty degrees and rests before it is poured over the leaves of the plant."] * 4
-)
-
-
 @pytest.mark.parametrize(
     ("text", "other", "same"),
     [
-        (LONG, LONG.replace("leaves", "leavse", 1), True),
-        (LONG, LONG.replace("rests", "restts", 1), True),
-        (LONG, LONG.replace("eighty", "ninety", 1), False),
-        (LONG, LONG.replace("green", "greet"), False),  # four of 72 words
-        (LONG, LONG + " Not.", False),
         ("Use 80 degrees.", "Use  80\ndegrees", True),
+        ("Ｕｓｅ 80 degrees", "use 80 DEGREES,", True),
+        ("龙井宜用八十度的水", "龙井宜用八十\n度的水。", True),
+        ("“龙井”，宜用八十度的水", "龙井 宜用八十度的水", True),
         ("Use 80 degrees.", "Use 90 degrees.", False),
-        ("Ｕｓｅ 80 degrees", "use 80 DEGREES!", True),
-        ("龙井宜用八十度的水", "龙井宜用八十度的水。", True),
+        ("Use 80 degrees.", "Use -80 degrees.", False),
+        ("x <= 5", "x >= 5", False),
+        ("a == b", "a != b", False),
+        ("$500", "€500", False),
+        ("10²", "102", False),
+        ("1.5 grams", "15 grams", False),
+        ("It was nitrate, in all fifty-three words.", "It was nitrite, in all fifty-three words.", False),
+        ("☃", "∑∫", False),
+        ("मीठा", "मोठा", False),
         ("龙井宜用八十度的水", "龙井宜用九十度的水", False),
     ],
 )
 def test_what_counts_as_the_same(text: str, other: str, same: bool) -> None:
-    assert say_the_same(words_of(text), words_of(other)) is same
-    assert say_the_same(words_of(other), words_of(text)) is same
+    assert (saying_of("[]", text) == saying_of("[]", other)) is same
+    assert saying_of("[]", text) != saying_of('["A title"]', text)
