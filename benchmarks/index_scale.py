@@ -86,7 +86,7 @@ def grow(index: Index, size: int, texts: list[str], vectors: Vectors) -> float:
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
             document, pieces = _document([_mixed(texts[a], texts[b]) for a, b in zip(first, second, strict=True)])
             with transaction(connection):
-                record = Record(f"{number:06}.txt", False, len(document.text), 0, 0, f"{number:064}")
+                record = Record(f"{number:06}.txt", False, len(document.text), 0, 0, 0, f"{number:064}")
                 writer.store(record, document, pieces, [row.tobytes() for row in rows])
             stored += A_DOCUMENT
     return stored / (time.perf_counter() - started)
