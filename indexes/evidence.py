@@ -15,6 +15,7 @@ import numpy as np
 from indexes.full_text import look_up, spaced
 from indexes.language import Dictionary, asked_words, sentences_of, words_of
 from indexes.passages import Passage
+from indexes.storage import read_built_with
 
 SENTENCES = 3
 """Of how many sentences, the nearest ones, the mean is taken: an answer is often spread over a few."""
@@ -67,8 +68,7 @@ def coverage(
     that no passage of the index holds weighs most, and that is what tells a question which the documents cannot
     answer from one that merely asks with other words.
     """
-    (stored,) = connection.execute("SELECT count(*) FROM passages").fetchone()
-    total = max(stored, FEWEST_PASSAGES)
+    total = max(read_built_with(connection)["rows"], FEWEST_PASSAGES)
     asked = look_up(connection, asked_words(question, dictionary))
     chosen = ",".join(str(int(passage)) for passage in passage_ids)
     kept = f"SELECT coalesce(same_as, id) FROM passages WHERE id IN ({chosen})"

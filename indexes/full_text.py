@@ -88,8 +88,8 @@ def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequen
     scores = np.zeros(len(ids), np.float32)
     if not known or not ids:
         return scores
-    (total,) = connection.execute("SELECT count(*) FROM passages WHERE same_as IS NULL").fetchone()
-    mean_length = max(1, read_built_with(connection)["words"]) / max(1, total)
+    built = read_built_with(connection)
+    total, mean_length = built["rows"], max(1, built["words"]) / max(1, built["rows"])
     rows = dict(
         connection.execute(f"SELECT rowid, words FROM full_text WHERE rowid IN ({','.join(map(str, ids))})").fetchall()
     )

@@ -89,6 +89,7 @@ _FORMAT_2 = """
     DELETE FROM sqlite_sequence WHERE name = 'passages';
     INSERT INTO sqlite_sequence (name, seq) SELECT 'passages', seq FROM sqlite_sequence WHERE name = 'passages_1';
     INSERT OR REPLACE INTO built_with VALUES ('words', '0');
+    INSERT OR REPLACE INTO built_with VALUES ('rows', '0');
     DROP TABLE passages_1;
     DROP TABLE documents_1;
     """

@@ -168,7 +168,7 @@ class Storage:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             migrate(connection, version)
             if version == 0:
-                save_built_with(connection, {"generation": 0, "words": 0})
+                save_built_with(connection, {"generation": 0, "rows": 0, "words": 0})
                 connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('passages', 0)")
                 renew(connection)
         self._check_format(connection)
@@ -238,7 +238,7 @@ def _new_ids_from_now(connection: sqlite3.Connection, above: int = 0) -> None:
 
 
 def read_built_with(connection: sqlite3.Connection) -> dict[str, Any]:
-    """The fields of :class:`BuiltWith`, once there are any, and ``identity``, ``generation`` and ``words``."""
+    """The fields of :class:`BuiltWith`, once there are any, ``identity``, ``generation``, ``rows`` and ``words``."""
     return {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM built_with")}
 
 

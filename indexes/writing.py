@@ -93,8 +93,10 @@ class Writer:
             (document_id, document_id),
         ).fetchall()
         kept = f"{here} AND same_as IS NULL"
-        words = self.connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({kept})", (document_id,))
-        self._count_words(-sum(row[0].count(" ") + 1 for row in words if row[0]))
+        rows = self.connection.execute(
+            f"SELECT words FROM full_text WHERE rowid IN ({kept})", (document_id,)
+        ).fetchall()
+        self._count(-len(rows), -sum(words.count(" ") + 1 for (words,) in rows if words))
         self.connection.execute(f"DELETE FROM full_text WHERE rowid IN ({kept})", (document_id,))
         self.connection.execute(f"DELETE FROM vectors WHERE passage_id IN ({here})", (document_id,))
         for gone, heir in heirs:
@@ -135,11 +137,12 @@ class Writer:
         titles = json.loads(headings)
         words = indexed_words("\n\n".join([*titles, text]), self.dictionary)
         self.connection.execute("INSERT INTO full_text (rowid, words) VALUES (?, ?)", (passage, " ".join(words)))
-        self._count_words(len(words))
+        self._count(1, len(words))
 
-    def _count_words(self, more: int) -> None:
-        """Keep the sum over all rows of full text: BM25 needs their mean length."""
-        save_built_with(self.connection, {"words": read_built_with(self.connection)["words"] + more})
+    def _count(self, rows: int, words: int) -> None:
+        """Keep the sums over full text: BM25 needs them, and counting a million rows takes as long as a search."""
+        built = read_built_with(self.connection)
+        save_built_with(self.connection, {"rows": built["rows"] + rows, "words": built["words"] + words})
 
 
 def stored_vectors(connection: sqlite3.Connection, keys: Iterable[bytes]) -> dict[bytes, bytes]:

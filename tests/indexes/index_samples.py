@@ -87,7 +87,8 @@ def check_tables(index: Index) -> None:
         assert {*column("SELECT same_as FROM passages WHERE same_as IS NOT NULL")} <= {*kept}
         assert {*column("SELECT document_id FROM passages")} <= {*column("SELECT id FROM documents")}
         words = sum(len(words.split()) for words in column("SELECT words FROM full_text"))
-        assert read_built_with(connection)["words"] == words
+        built = read_built_with(connection)
+        assert (built["rows"], built["words"]) == (len(kept), words)
 
 
 def pdf_of(*pages: str) -> bytes:
