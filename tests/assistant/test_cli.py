@@ -83,7 +83,7 @@ def test_what_is_finished_is_skipped_without_loading_torch(tea_shop):
 def test_search_shows_passages_with_their_places_and_scores(tea_shop):
     shown = lorewright("search", tea_shop, "How hot is the water?", "--k", 1)
     assert shown.out.startswith("[1] tea.md, Green tea › Water\n    score ")
-    assert "(meaning 0." in shown.out
+    assert "; meaning 0." in shown.out
     assert "Use water of 80 degrees for green tea." in shown.out
     assert "[2]" not in shown.out
 
