@@ -142,12 +142,13 @@ class VectorCache:
             self._index, self._recall = build(
                 wanted, lambda ids: read_vectors(connection, ids), lambda: self._ask(connection)
             )
+            self._added = len(wanted)  # another index than the file's, however few passages are new
         else:
             if len(gone):
                 self._index.remove_ids(gone)
             for part in parts(new):
                 self._index.add_with_ids(read_vectors(connection, part), part)
-        self._added += len(new)
+            self._added += len(new)
         self._removed += len(gone)
         self._ids = wanted
         self._state = state

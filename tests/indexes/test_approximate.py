@@ -109,6 +109,21 @@ def test_filters_hold_in_lists_too(index: Index, monkeypatch: pytest.MonkeyPatch
         assert sorted(found)[1:4] == [599, 601, 603] or sorted(found)[1:4] == [597, 599, 601]
 
 
+def test_lists_that_replace_an_exact_cache_are_written_even_for_one_passage_more(
+    tmp_path: Path, few: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = Index.open(make_domain(tmp_path / "numbers", {"a.txt": "text 0"}), Numbers())  # type: ignore[arg-type]
+    index.add([GivenText(str(n), f"text {n}") for n in range(1, 501)])
+    nearest(index, 1)
+    index.add([GivenText("one more", "text 501")])
+    nearest(index, 1)
+    made: list[int] = []
+    monkeypatch.setattr("indexes.vectors.build", lambda ids, *_: made.append(len(ids)))
+    fresh = Index.open(index.domain, Numbers())  # type: ignore[arg-type]
+    assert nearest(fresh, 501)[0] == 501
+    assert made == []
+
+
 def test_a_part_far_from_the_question_is_found_in_full(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     index.add([GivenText(f"far {n}", f"text {n}", {"far": True}) for n in range(5000, 5040)])
     monkeypatch.setattr("indexes.vectors.ONE_BY_ONE", 10)
