@@ -122,7 +122,7 @@ def main(
     folder: Path,
     work: Path,
     peer_python: Annotated[Path, typer.Option(help="Python of an environment with langchain-community.")],
-    characters: int = 400_000,
+    characters: int = 200_000,
     out: Path = Path("benchmarks/results/indexing.json"),
 ) -> None:
     work.mkdir(parents=True, exist_ok=True)

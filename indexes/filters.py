@@ -10,7 +10,7 @@ from typing import Any
 from domain import is_text
 from indexes.errors import IndexingError
 
-FORMATS = (
+TYPES = (
     *(
         "code",
         "csv",
@@ -55,9 +55,9 @@ class Filter:
     def __post_init__(self) -> None:
         if self.language not in ("", "zh", "en"):
             raise IndexingError(f"{self.language!r} is not a language that passages are told by; use zh or en.")
-        if isinstance(self.types, str) or (unknown := {*self.types} - {*FORMATS}):
+        if isinstance(self.types, str) or (unknown := {*self.types} - {*TYPES}):
             wrong = self.types if isinstance(self.types, str) else sorted(unknown)[0]
-            raise IndexingError(f"{wrong!r} is not a tuple of types of documents; there are: {', '.join(FORMATS)}.")
+            raise IndexingError(f"{wrong!r} is not a tuple of types of documents; there are: {', '.join(TYPES)}.")
         if not is_text(self.folder):
             raise IndexingError("the folder of a filter is not valid text: it holds half a character.")
         try:

@@ -94,8 +94,9 @@ class Dictionary:
         entries = [re.sub(r"(?:^|\s)#.*", "", line) for line in lines.splitlines()]
         self.entries = frozenset(" ".join(_normalised(entry).split()) for entry in entries if _WORD.search(entry))
         self._lengths: dict[str, list[int]] = {}
-        for length in sorted({(entry[0], len(entry)) for entry in self.entries}, key=lambda pair: -pair[1]):
-            self._lengths.setdefault(length[0], []).append(length[1])
+        """By first character, how long entries are that begin so, the longest first."""
+        for length, first in sorted({(len(entry), entry[0]) for entry in self.entries}, reverse=True):
+            self._lengths.setdefault(first, []).append(length)
 
     def __bool__(self) -> bool:
         return bool(self.entries)

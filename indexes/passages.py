@@ -27,7 +27,7 @@ class Passage:
     """Line of the document's text on which it begins, from 1; for plain text and Markdown the file's own line."""
     start: int
     end: int
-    """``Index.text(document)[start:end] == text``."""
+    """``Index.text(document, given)[start:end] == text``."""
     score: float = 0.0
     """What the ranking went by: higher is better, comparable within one question only."""
     dense_score: float = 0.0

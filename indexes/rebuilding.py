@@ -52,7 +52,10 @@ def unfinished(storage: Storage) -> Storage:
 
 def _salvaged(storage: Storage) -> tuple[list[GivenText], int, str]:
     """Of the old index the given texts, the highest id of a passage, and the fingerprint of its embedder."""
-    with storage.reading(old=True) as connection:
+    if storage.exists():
+        with storage.writing():
+            pass  # brings a file of an older format up to date
+    with storage.reading() as connection:
         return read_given(connection), newest_id(connection), read_built_with(connection).get("fingerprint", "")
 
 

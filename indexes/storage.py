@@ -49,14 +49,8 @@ class Storage:
         self.command = command
 
     @contextmanager
-    def reading(self, old: bool = False) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one snapshot until it is left; :class:`IndexingError` when there is no index yet.
-
-        ``old`` takes a file of an older format as well: it is brought up to date first.
-        """
-        if old and self.exists():
-            with self.writing():
-                pass
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection that sees one snapshot until it is left; :class:`IndexingError` when there is no index yet."""
         if not self.exists():
             raise IndexingError(f"There is no index in {self.path.parent} yet; make one with: {self.command}")
         with self._explained(), self._connected() as connection:

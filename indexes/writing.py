@@ -40,8 +40,8 @@ class Writer:
         self.connection = connection
         self.dictionary = dictionary
 
-    def store(self, record: Record, document: Extracted, pieces: Sequence[Piece], vectors: Sequence[bytes]) -> int:
-        """Add a document with its passages; return how many of them were there already, in it or in another."""
+    def store(self, record: Record, document: Extracted, pieces: Sequence[Piece], vectors: Sequence[bytes]) -> None:
+        """Add a document with its passages; what was said before, in it or in another, is not made searchable again."""
         document_id = self.connection.execute(
             "INSERT INTO documents (path, given, size, mtime_ns, ctime_ns, modified_ns, sha256, metadata, format, "
             "needs_ocr, warning, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -50,7 +50,7 @@ class Writer:
                 *(record.sha256, record.metadata, document.format, document.needs_ocr, document.warning, document.text),
             ),
         ).lastrowid
-        line, counted, repeated = 1, 0, 0
+        line, counted = 1, 0
         for piece, vector in zip(pieces, vectors, strict=True):
             line, counted = line + document.text.count("\n", counted, piece.start), piece.start
             headings = json.dumps(piece.headings, ensure_ascii=False)
@@ -70,10 +70,7 @@ class Writer:
             self.connection.execute("INSERT INTO vectors (passage_id, vector) VALUES (?, ?)", (passage, vector))
             if same_as is None:
                 self._make_searchable(passage, headings, text)
-            else:
-                repeated += 1
         self.next_generation()
-        return repeated
 
     def forget(self, document_id: int, vectors: dict[bytes, bytes] | None = None) -> None:
         """Remove a document; where a passage of it stood for others, one of those takes its place.

@@ -1,6 +1,8 @@
 """Searching a part of the documents, unlike passages, and the passages beside one."""
 
+import inspect
 import os
+import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -8,7 +10,8 @@ import pytest
 from index_samples import TEA, make_domain, pdf_of, put
 
 from base_models import Embedder
-from indexes import Filter, Index, IndexingError
+from indexes import Filter, Index, IndexingError, readers
+from indexes.filters import TYPES
 from indexes.search import Mode
 
 
@@ -89,6 +92,11 @@ def test_by_language_and_date(index: Index) -> None:
         p.document for p in index.search("tea", k=20, among=Filter(since=today - timedelta(days=2)))
     }
     assert index.search("tea", among=Filter(since=today + timedelta(days=1))) == []
+
+
+def test_every_type_that_a_reader_gives_can_be_chosen() -> None:
+    cases = re.findall(r'case "(\w+)"', inspect.getsource(readers._read))
+    assert {*TYPES} == {*cases, "plain"}
 
 
 def test_a_language_that_is_not_told_is_an_error() -> None:
