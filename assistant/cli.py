@@ -164,8 +164,7 @@ def main() -> None:
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", module="peft")
         os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the page's process
-        for library in ("bitsandbytes", "pypdf"):
-            logging.getLogger(library).setLevel(logging.ERROR)
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments, prog_name="lorewright", standalone_mode=True)

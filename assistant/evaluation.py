@@ -20,6 +20,7 @@ import psutil
 from assistant.assistant import Assistant
 from assistant.citations import cite
 from assistant.metrics import bleu4, bootstrap, exact_match, mean, ratio, rouge, token_f1
+from assistant.retrieval_evaluation import FIGURES, ranks_of
 from assistant.training import search_text
 from assistant.tuning import RESULT_FORMAT
 from domain import Question
@@ -249,18 +250,16 @@ def _trained(adapter: Path | None) -> dict[str, int]:
 
 def retrieval(questions: Sequence[Question], found: Sequence[Sequence[Passage]]) -> dict[str, Any]:
     """hit@1, hit@5 and MRR of the gold document by language, over the answerable questions, with intervals."""
-    ranks: dict[str, list[float]] = {}
-    for question, passages in zip(questions, found, strict=True):
-        if question.answerable and question.document:
-            hits = [rank for rank, p in enumerate(passages, start=1) if p.document == question.document]
-            for language in ("all", question.language or "?"):
-                ranks.setdefault(language, []).append(hits[0] if hits else np.inf)
+    asked = np.array([bool(question.answerable and question.document) for question in questions])
+    ranks = ranks_of(found, questions)
+    languages = np.array([question.language or "?" for question in questions])
+    parts = {"all": asked} | {language: asked & (languages == language) for language in dict.fromkeys(languages[asked])}
     return {
-        language: {
-            "questions": len(values),
-            "hit@1": bootstrap([rank <= 1 for rank in values], mean),
-            "hit@5": bootstrap([rank <= 5 for rank in values], mean),
-            "mrr": bootstrap([1 / rank for rank in values], mean),
+        part: {"questions": int(chosen.sum())}
+        | {
+            name: bootstrap(FIGURES[figure](ranks[chosen]).tolist(), mean)
+            for name, figure in (("hit@1", "hit@1"), ("hit@5", "hit@5"), ("mrr", "MRR"))
         }
-        for language, values in ranks.items()
+        for part, chosen in parts.items()
+        if chosen.any()
     }

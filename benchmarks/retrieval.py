@@ -31,15 +31,14 @@ import numpy as np
 import psutil
 import typer
 
+from assistant.metrics import bootstrap, mean
+from assistant.retrieval_evaluation import FIGURES, ranks_of
 from domain import Domain, create_domain, read_questions, write_text
 from indexes import Index, language_of
 from indexes.readers import read_document
 from indexes.search import Scores, fuse
 
 FORMAT = 1
-SAMPLES = 4000
-"""How often the bootstrap draws the questions anew."""
-
 WEIGHTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 PACKAGES = ("faiss-cpu", "numpy", "sentence-transformers", "torch", "transformers")
 
@@ -67,20 +66,11 @@ def measure(
         started = time.perf_counter()
         scores = index.candidates(texts)
         seconds = time.perf_counter() - started
-        documents = {
-            passage: index.passage(passage).document for passage in {int(id_) for row in scores for id_ in row.ids}
-        }
+        passages = {id_: index.passage(id_) for id_ in {int(id_) for row in scores for id_ in row.ids}}
         generation = index.generation
     languages = np.array([question.language or language_of(question.text) for question in asked])
     ranks = {
-        name: np.array(
-            [
-                next(
-                    (rank for rank, id_ in enumerate(ids, start=1) if documents[int(id_)] == question.document), np.inf
-                )
-                for ids, question in zip(ranking, asked, strict=True)
-            ]
-        )
+        name: ranks_of([[passages[int(id_)] for id_ in ids] for ids in ranking], asked)
         for name, ranking in rankings(scores).items()
     }
     results = []
@@ -88,8 +78,10 @@ def measure(
         own = {name: found[languages == language] for name, found in ranks.items()}
         better = max((own["dense"], own["full_text"]), key=lambda found: (1 / found).mean())
         for name, found in own.items():
-            low, high = above(found, better)
-            results.append({"ranking": name, "language": language} | figures(found) | {"above": [low, high]})
+            above = bootstrap((1 / found - 1 / better).tolist(), mean)
+            assert above
+            low_and_high = [round(100 * bound, 1) for bound in above[1:]]
+            results.append({"ranking": name, "language": language} | figures(found) | {"above": low_and_high})
     print_table(results)
     record = {
         "format": FORMAT,
@@ -194,20 +186,10 @@ def min_max(scores: np.ndarray) -> np.ndarray:
 
 def figures(ranks: np.ndarray) -> dict[str, Any]:
     """Percentages of hits, and MRR in percent, over questions with these ranks (infinite where nothing was found)."""
-    return {
-        "questions": len(ranks),
-        "hit_at_1": round(100 * float((ranks == 1).mean()), 1),
-        "hit_at_5": round(100 * float((ranks <= 5).mean()), 1),
-        "mrr": round(100 * float((1 / ranks).mean()), 1),
+    names = {"hit_at_1": "hit@1", "hit_at_5": "hit@5", "mrr": "MRR"}
+    return {"questions": len(ranks)} | {
+        name: round(100 * float(FIGURES[figure](ranks).mean()), 1) for name, figure in names.items()
     }
-
-
-def above(ranks: np.ndarray, others: np.ndarray) -> tuple[float, float]:
-    """95 % interval of how far the MRR (in percent) of these ranks is above that of others, by paired bootstrap."""
-    differences = 1 / ranks - 1 / others
-    drawn = np.random.default_rng(0).integers(0, len(differences), (SAMPLES, len(differences)))
-    low, high = np.percentile(differences[drawn].mean(axis=1), (2.5, 97.5))
-    return round(100 * float(low), 1), round(100 * float(high), 1)
 
 
 def print_table(results: list[dict[str, Any]]) -> None:

@@ -9,11 +9,14 @@ choices in FAISS these lists are the one that can also delete (HNSW cannot), so 
 before it is made anew.
 """
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+
+logger = logging.getLogger(__name__)
 
 FLAT_LIMIT = 100_000
 RECALL = 0.975
@@ -53,6 +56,9 @@ def build(ids: np.ndarray, read: Read, ask: Callable[[], Vectors]) -> tuple[Any,
         flat = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
         flat.add_with_ids(vectors, ids)
         return flat, 1.0
+    logger.warning(
+        "The vectors of %s passages are put into lists, once; for a million that takes over a minute.", f"{len(ids):,}"
+    )
     lists = int(4 * len(ids) ** 0.5)
     chosen = np.random.default_rng(0).choice(ids, min(len(ids), lists * _TRAINING_PER_LIST), replace=False)
     training = read(np.sort(chosen))

@@ -12,11 +12,8 @@ from indexes.readers.choosing import format_of
 from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted, Progress, no_progress
 from indexes.readers.limits import MAX_CHARACTERS, MAX_FILE_BYTES
 
-NOT_DOCUMENTS = re.compile(
-    r"\.(?:avi|avif|css|eot|gif|heic|ico|map|min\.js|mkv|mov|mp3|mp4|ogg|otf|partial|pyc|svg|tmp|ttf|wav|webm|woff2?)$",
-    re.IGNORECASE,
-)
-"""Names of what commonly lies beside documents and holds no text; these files are passed over in silence."""
+NOT_DOCUMENTS = re.compile(r"\.(?:css|eot|ico|map|min\.js|otf|partial|pyc|svg|tmp|ttf|woff2?)$", re.IGNORECASE)
+"""Names of what web pages and programs bring along; these files are passed over in silence."""
 
 __all__ = ["NOT_DOCUMENTS", "Block", "Extracted", "read_document", "why_not_read"]
 

@@ -176,11 +176,13 @@ def links_and_pipes() -> list[Awkward]:
 def not_documents() -> list[Awkward]:
     return [
         Awkward("drawing.svg", b"<svg><text>Tea</text></svg>"),
-        Awkward("song.mp3", b"ID3\x04" + bytes(100)),
-        Awkward(
-            "song.txt",
-            b"ID3\x04" + bytes(100),
-            refused="is a recording (MP3), and recordings are not heard; put what is said in it into a text file",
+        *(
+            Awkward(
+                name,
+                b"ID3\x04" + bytes(100),
+                refused="is a recording (MP3), and recordings are not heard; put what is said in it into a text file",
+            )
+            for name in ("song.mp3", "song.txt")
         ),
         Awkward(
             "program",

@@ -30,11 +30,12 @@ def clustered(count: int, seed: int = 0) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_the_lists_find_nearly_all_of_the_nearest(few: None) -> None:
+def test_the_lists_find_nearly_all_of_the_nearest(few: None, caplog: pytest.LogCaptureFixture) -> None:
     vectors, questions = clustered(5000), clustered(100, seed=1)
     ids = np.arange(5000) * 3 + 10
     index, recall = build(ids, lambda part: vectors[(part - 10) // 3], lambda: clustered(200, seed=2))
     assert is_approximate(index)
+    assert "The vectors of 5,000 passages are put into lists" in caplog.text
     assert recall >= 0.975
     assert np.array_equal(ids_in(index), ids)
     exact = np.argsort(-(questions @ vectors.T), axis=1)[:, :10] * 3 + 10

@@ -174,8 +174,8 @@ def test_pages_that_are_scans_are_reported_at_every_update(tea: Domain, minilm: 
     assert index.update().warnings == warnings
 
 
-def test_hidden_files_and_pictures_are_no_documents(tea: Domain, minilm: Embedder) -> None:
-    for name in (".DS_Store", ".git/config", "~$letter.docx", "photo.GIF", "style.css", "Thumbs.db"):
+def test_hidden_files_and_what_pages_bring_along_are_no_documents(tea: Domain, minilm: Embedder) -> None:
+    for name in (".DS_Store", ".git/config", "~$letter.docx", "app.min.JS", "style.css", "Thumbs.db"):
         put(tea, name, b"x")
     report = Index.open(tea, minilm).update()
     assert report.failed == []
