@@ -23,7 +23,7 @@ def read_csv(data: bytes) -> Extracted:
     filled = [row for row in rows if any(row)]
     builder = TextBuilder()
     is_header = len(filled) > 1 and are_names(filled[0])
-    add_table(builder, filled, header=True if is_header else None)
+    add_table(builder, filled, header=True if is_header else None, records=True)
     return builder.extracted()
 
 

@@ -38,6 +38,10 @@ class Block:
     """Offsets in the document where a block that is too long is best divided: list items, rows, lines of code."""
     header: str = ""
     """Of a table whose rows do not name their columns themselves: the header row, for passages that begin below it."""
+    records: bool = False
+    """Each item stands alone: a row with the names of its columns, a question with its answer, an object of a list.
+    ``cuts`` then are exactly where the second and every later record begins; inside a long one, a line is what is best
+    kept whole."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +79,20 @@ class TextBuilder:
             raise IndexingError(TOO_MUCH_TEXT)
         return start
 
-    def add_block(self, lines: list[str], headings: tuple[str, ...] = (), **place: Any) -> None:
-        """Append a block of one or more lines, if they hold anything; ``place`` is ``page=``, ``slide=``..."""
-        lines = [storable(line) for line in lines]
-        if not any(map(str.strip, lines)):
+    def add_block(self, items: list[str], headings: tuple[str, ...] = (), **others: Any) -> None:
+        """Append a block of one or more items, each of one or more lines, if they hold anything.
+
+        ``others`` are ``page=``, ``slide=``, ``records=``...
+        """
+        items = [storable(item) for item in items]
+        if not any(map(str.strip, items)):
             return
-        start = self.add("\n".join(lines))
+        start = self.add("\n".join(items))
         cuts, offset = [], start
-        for line in lines[:-1]:
-            offset += len(line) + 1
+        for item in items[:-1]:
+            offset += len(item) + 1
             cuts.append(offset)
-        self.blocks.append(Block(start, self.length, headings, cuts=tuple(cuts), **place))
+        self.blocks.append(Block(start, self.length, headings, cuts=tuple(cuts), **others))
 
     def extracted(self, warning: str = "", needs_ocr: bool = False) -> Extracted:
         """The whole document."""

@@ -53,7 +53,7 @@ def _read_lines(text: str) -> Extracted:
                 broken.append(str(number))
             else:
                 read += 1
-                builder.add_block(_record(value))
+                builder.add_block(["\n".join(_record(value))], records=True)
     if broken and not read:
         raise IndexingError(f"is damaged JSON Lines: not one of its {len(broken)} lines is JSON")
     more = f" and {len(broken) - _NAMED_LINES} more" if len(broken) > _NAMED_LINES else ""
@@ -80,13 +80,10 @@ def _add(builder: TextBuilder, value: Any, headings: tuple[str, ...]) -> None:
         raise IndexingError(f"is nested more than {MAX_NESTING} deep; flatten it")
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
         for item in value:
-            lines = _record(item)
-            if lines:
-                builder.add_block(lines, headings)
+            builder.add_block(["\n".join(_record(item))], headings, records=True)
         return
     if not isinstance(value, dict) or _special(value):
-        if lines := _record(value):
-            builder.add_block(lines, headings)
+        builder.add_block(["\n".join(_record(value))], headings, records=isinstance(value, dict))
         return
     inner = {key: below for key, below in value.items() if _holds_objects(below)}
     if lines := _record({key: below for key, below in value.items() if key not in inner}):

@@ -21,7 +21,7 @@ def add_sheet(builder: TextBuilder, name: str, rows: dict[int, list[str]]) -> No
             builder.add(title[0])
         if len(table) == 1 and (alone := _alone(table[0])):
             title = (alone,)  # the heading of what follows, or a remark by itself: it must be found in either case
-        add_table(builder, table, (name, *(title if len(table) > 1 else ())), sheet=name)
+        add_table(builder, table, (name, *(title if len(table) > 1 else ())), sheet=name, records=True)
         if len(table) > 1:
             title = ()
 

@@ -33,12 +33,19 @@ def add_table(
     headings: tuple[str, ...] = (),
     header: bool | None = None,
     caption: str = "",
+    records: bool = False,
     **place: Any,
 ) -> None:
-    """Append a table's caption and lines, see :func:`row_lines`, in blocks of at most :data:`BLOCK_ROWS`."""
-    lines = [caption] * bool(caption) + row_lines(rows, header)
-    for start in range(0, len(lines), BLOCK_ROWS):
-        builder.add_block(lines[start : start + BLOCK_ROWS], headings, **place)
+    """Append a table's caption and lines, see :func:`row_lines`, in blocks of at most :data:`BLOCK_ROWS`.
+
+    ``records`` says that the table is all that there is: rows that name their columns, or ask and answer, are then
+    records.
+    """
+    items, alone = _items(rows, header)
+    if caption:
+        items[:1] = ["\n".join([caption, *items[:1]])]
+    for start in range(0, len(items), BLOCK_ROWS):
+        builder.add_block(items[start : start + BLOCK_ROWS], headings, records=records and alone, **place)
 
 
 def row_lines(rows: Sequence[Sequence[str]], header: bool | None = None) -> list[str]:
@@ -48,44 +55,55 @@ def row_lines(rows: Sequence[Sequence[str]], header: bool | None = None) -> list
     alone; without one, cells are divided by ``|``. Rows above the header that fill a single cell are titles and stay
     lines of their own. ``header`` None decides by looking: see :func:`looks_like_header`.
     """
+    return [line for item in _items(rows, header)[0] for line in item.split("\n")]
+
+
+def _items(rows: Sequence[Sequence[str]], header: bool | None) -> tuple[list[str], bool]:
+    """What :func:`row_lines` says, titles together with the row below them; and whether each row makes sense alone."""
     filled = [row for row in rows if any(row)]
     titles = 0
     if any(_width(row) > 1 for row in filled):
         while _width(filled[titles]) == 1 and header is None:
             titles += 1
-    lines = ["".join(row) for row in filled[:titles]]
+    above = ["".join(row) for row in filled[:titles]]
     names, *body = filled[titles:] or [[]]
     if not body or not (looks_like_header(names, body) if header is None else header):
-        return lines + [" | ".join(cell for cell in _trimmed(row)) for row in filled[titles:]]
+        return above + [" | ".join(cell for cell in _trimmed(row)) for row in filled[titles:]], _are_questions(
+            [row[0] for row in filled]
+        )
+    items: list[str] = []
     length = 0
     for row in body:
         if _width(row) == 1 and row[0] and len(row) > 2:  # a title between the rows
-            lines.append(row[0])
+            above.append(row[0])
             continue
         named = [
             f"{names[column]}: {cell}" if column < len(names) and names[column] else cell
             for column, cell in enumerate(row)
             if cell
         ]
-        lines.append("; ".join(named))
-        length += len(lines[-1])
+        items.append("\n".join([*above, "; ".join(named)]))
+        above = []
+        length += len(items[-1])
         if length > MAX_CHARACTERS:
             raise IndexingError(TOO_MUCH_TEXT)
-    return lines
+    return items + above, True
 
 
 def looks_like_header(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
     """Whether a first row names columns: see :func:`are_names`.
 
     Two columns are as often a list of properties (``City | Paris``), in which the first row is like all others: there
-    one column must hold nothing but numbers below its name.
+    one column must hold nothing but numbers below its name, or the first one questions.
     """
     if not are_names(names) or len(body) < 1:
         return False
     below = [[row[column] for row in body if column < len(row) and row[column]] for column in range(len(names))]
     if any(name and _YEAR.fullmatch(name) and name in cells for name, cells in zip(names, below, strict=True)):
         return False
-    return len(_trimmed(names)) > 2 or any(len(cells) > 1 and all(map(_is_number, cells)) for cells in below)
+    if len(_trimmed(names)) > 2 or _are_questions(below[0]):
+        return True
+    return any(len(cells) > 1 and all(map(_is_number, cells)) for cells in below)
 
 
 def are_names(row: Sequence[str]) -> bool:
@@ -112,6 +130,11 @@ def _trimmed(row: Sequence[str]) -> list[str]:
 
 def _width(row: Sequence[str]) -> int:
     return sum(map(bool, row))
+
+
+def _are_questions(cells: Sequence[str]) -> bool:
+    """Whether at least half of them are."""
+    return 2 * sum(cell.endswith(("?", "？")) for cell in cells) >= max(1, len(cells))
 
 
 def _is_number(cell: str) -> bool:

@@ -1,6 +1,7 @@
 """Workbooks, CSV and JSON: every row and object makes sense alone, with values as people see them."""
 
 import json
+from itertools import pairwise
 
 import openpyxl
 import pytest
@@ -143,3 +144,52 @@ def test_json_nested_beyond_reason_is_refused(depth: int) -> None:
 def test_damaged_json_names_the_place() -> None:
     with pytest.raises(IndexingError, match=r"is damaged JSON \(.*line 2 column"):
         read("a.json", '{"a": 1,\n b}')
+
+
+def test_each_record_of_a_table_or_list_begins_at_a_cut() -> None:
+    rows = [("Tea", "Water", "Price"), ("Longjing", 80, 12), ("Puer", 100, 9)]
+    book = openpyxl.Workbook()
+    book.active.append(["Prices"])
+    for row in rows:
+        book.active.append(row)
+    csv = "Tea,Water,Price\nLongjing,80,12\nDark teas,,\nPuer,100,9\n"
+    assert records("a.xlsx", saved(book)) == ["Tea: Longjing; Water: 80; Price: 12", "Tea: Puer; Water: 100; Price: 9"]
+    assert records("a.csv", csv) == [
+        "Tea: Longjing; Water: 80; Price: 12",
+        "Dark teas\nTea: Puer; Water: 100; Price: 9",
+    ]
+    assert records("a.csv", "Tea,Note\n" + "".join(f"Tea {number},x\n" for number in range(250)))[-1] == (
+        "Tea: Tea 249; Note: x"
+    )
+    data = [{"tea": "Puer", "water": 100}, {"question": "Hot?", "answer": "Yes.\nVery."}]
+    expected = ["tea: Puer\nwater: 100", "Hot?\nYes.\nVery."]
+    assert records("a.json", json.dumps({"teas": data})) == expected
+    assert records("a.jsonl", "\n".join(map(json.dumps, data))) == expected
+
+
+def test_rows_of_questions_with_answers_are_records_in_a_sheet() -> None:
+    faq = [("What is tea?", "A plant."), ("How hot?", "80 degrees.")]
+    for header in ([], [("Question", "Answer")]):
+        book = openpyxl.Workbook()
+        for row in [*header, *faq]:
+            book.active.append(row)
+        assert records("a.xlsx", saved(book)) == [
+            "Question: What is tea?; Answer: A plant." if header else "What is tea? | A plant.",
+            "Question: How hot?; Answer: 80 degrees." if header else "How hot? | 80 degrees.",
+        ]
+
+
+def test_lists_of_properties_and_tables_amid_text_are_no_records() -> None:
+    table = "<table><tr><th>Tea<th>Water<th>Price<tr><td>Puer<td>100<td>9</table>"
+    for name, data in (("a.csv", "Place: Paris,\nCity,Paris\n"), ("a.json", '{"a": 1, "b": 2}'), ("a.html", table)):
+        assert not any(block.records for block in read(name, data).blocks)
+
+
+def records(name: str, data: bytes | str) -> list[str]:
+    document = read(name, data)
+    found = []
+    for block in document.blocks:
+        assert block.records
+        for start, end in pairwise([block.start, *block.cuts, block.end]):
+            found.append(document.text[start:end].removesuffix("\n"))
+    return found
