@@ -6,7 +6,8 @@ import itertools
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.encodings import decode
-from indexes.readers.tables import add_table, are_names, one_line
+from indexes.readers.header_rows import are_names
+from indexes.readers.tables import add_table, one_line
 
 DELIMITERS = ",;\t|"
 MAX_CELL_CHARACTERS = 10_000_000

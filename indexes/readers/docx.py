@@ -10,6 +10,7 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
+from indexes.readers.header_rows import Merge
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import (
     attribute,
@@ -131,7 +132,8 @@ class _Walk:
             self.end_list()
             return
         is_header = next(descendants(element, "tblHeader"), None) is not None
-        add_table(self.builder, _texts(grid, depth), self.headings, True if is_header else None)
+        rows, merges = _texts(grid, depth)
+        add_table(self.builder, rows, self.headings, True if is_header else None, merges=merges)
 
 
 class _Inline:
@@ -188,22 +190,28 @@ def _through(parent: etree._Element, wanted: str) -> list[etree._Element]:
     return found
 
 
-def _texts(grid: list[list[etree._Element]], depth: int) -> list[list[str]]:
+def _texts(grid: list[list[etree._Element]], depth: int) -> tuple[list[list[str]], list[Merge]]:
     """The table as texts: a cell over several columns once, one over several rows where it is short in each."""
     rows: list[list[str]] = []
-    above: dict[int, str] = {}
-    for cells in grid:
+    above: dict[int, tuple[str, Merge]] = {}
+    merges = []
+    for number, cells in enumerate(grid):
         row: list[str] = []
         for cell in cells:
+            column, span = len(row), _number(attribute(child(cell, "tcPr", "gridSpan"), "val", "1"), 64)
             merged = child(cell, "tcPr", "vMerge")
-            if merged is not None and attribute(merged, "val", "continue") == "continue":
-                text = repeated(above.get(len(row), ""))
+            if column in above and merged is not None and attribute(merged, "val", "continue") == "continue":
+                text, merge = above[column]
+                above[column] = text, merge._replace(bottom=number)
+                text = repeated(text)
             else:
                 text = _cell_text(cell, depth)
-                above[len(row)] = text
-            row += [text, *[""] * (_number(attribute(child(cell, "tcPr", "gridSpan"), "val", "1"), 64) - 1)]
+                merges += [above[column][1]] if column in above else []
+                above[column] = text, Merge(number, column, number, column + max(span, 1) - 1)
+            row += [text, *[""] * (span - 1)]
         rows.append(row)
-    return rows
+    merges += [merge for _, merge in above.values()]
+    return rows, [merge for merge in merges if merge.bottom > merge.top or merge.right > merge.left]
 
 
 def _cell_text(cell: etree._Element, depth: int) -> str:
@@ -218,7 +226,7 @@ def _cell_text(cell: etree._Element, depth: int) -> str:
             parts.append(inside.text)
             parts += [_cell_text(box, depth + 1) for box in inside.boxes]
         elif name_of(element) == "tbl":
-            parts += row_lines(_texts(_grid(element), depth + 1))
+            parts += row_lines(_texts(_grid(element), depth + 1)[0])
         elif name_of(element) in _TRANSPARENT:
             parts.append(_cell_text(element, depth + 1))
     return one_line(" ".join(parts))

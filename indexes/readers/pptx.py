@@ -4,6 +4,7 @@ Speaker notes follow the slide under the same title. Left out: hidden slides (a 
 slide numbers, charts and pictures.
 """
 
+import re
 import zipfile
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
+from indexes.readers.header_rows import Merge
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import Relationship, attribute, child, descendants, main_part, name_of, relationships
 from indexes.readers.tables import add_table, one_line, repeated
@@ -87,7 +89,8 @@ class _Slide:
                 self.shape(inner, depth + 1)
         elif name == "graphicFrame":
             for table in descendants(shape, "tbl"):
-                add_table(self.builder, _rows(table), self.headings, _has_header(table), slide=self.number)
+                header, merges = _has_header(table), list(_merges(table))
+                add_table(self.builder, _rows(table), self.headings, header, merges=merges, slide=self.number)
             for ids in descendants(shape, "relIds"):  # SmartArt keeps its texts in a part of its own
                 self.diagram(attribute(ids, "dm"))
         elif name in ("sp", "cxnSp") and _placeholder(shape)[0] not in _FURNITURE:
@@ -200,3 +203,11 @@ def _rows(table: etree._Element) -> list[list[str]]:
                 texts.append(one_line(" ".join(_paragraphs(cell))))
         rows.append(texts)
     return rows
+
+
+def _merges(table: etree._Element) -> Iterator[Merge]:
+    for top, row in enumerate(descendants(table, "tr")):
+        for left, cell in enumerate(descendants(row, "tc")):
+            height, width = (attribute(cell, name, "1") for name in ("rowSpan", "gridSpan"))
+            if (height, width) != ("1", "1") and re.fullmatch(r"[1-9]\d{0,3} [1-9]\d{0,3}", f"{height} {width}"):
+                yield Merge(top, left, top + int(height) - 1, left + int(width) - 1)

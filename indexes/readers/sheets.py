@@ -1,13 +1,16 @@
 """A sheet of a workbook as blocks: tables, divided by empty rows, and lines of text between them."""
 
+from collections.abc import Sequence
+
 from indexes.readers.document import TextBuilder
+from indexes.readers.header_rows import Merge
 from indexes.readers.tables import add_table
 
 TITLE_CHARACTERS = 80
 
 
-def add_sheet(builder: TextBuilder, name: str, rows: dict[int, list[str]]) -> None:
-    """Append a sheet; ``rows`` are texts by row number, in order, without empty rows.
+def add_sheet(builder: TextBuilder, name: str, rows: dict[int, list[str]], merges: Sequence[Merge] = ()) -> None:
+    """Append a sheet; ``rows`` are texts by row number, in order, without empty rows, ``merges`` count rows likewise.
 
     The name of the sheet is its outermost heading. A short line above a table, alone in its row, is the heading of it.
     """
@@ -15,13 +18,23 @@ def add_sheet(builder: TextBuilder, name: str, rows: dict[int, list[str]]) -> No
         return
     builder.add(name)
     title: tuple[str, ...] = ()
-    for table in _tables(rows):
+    by_row: dict[int, list[Merge]] = {}
+    for merge in merges:
+        by_row.setdefault(merge.top, []).append(merge)
+    for top, table in _tables(rows).items():
+        left = min(next((column for column, cell in enumerate(row) if cell), 0) for row in table)
+        inside = [merge for number in range(top, top + len(table)) for merge in by_row.get(number, ())]
+        for row in table:
+            del row[:left]
+        height = len(table)
         while len(table) > 1 and _alone(table[0]) and not all(map(_alone, table)):
             title = (_alone(table.pop(0)),)
             builder.add(title[0])
         if len(table) == 1 and (alone := _alone(table[0])):
             title = (alone,)  # the heading of what follows, or a remark by itself: it must be found in either case
-        add_table(builder, table, (name, *(title if len(table) > 1 else ())), sheet=name, records=True)
+        top += height - len(table)
+        placed = [Merge(m.top - top, m.left - left, m.bottom - top, m.right - left) for m in inside]
+        add_table(builder, table, (name, *(title if len(table) > 1 else ())), merges=placed, sheet=name, records=True)
         if len(table) > 1:
             title = ()
 
@@ -32,21 +45,13 @@ def _alone(row: list[str]) -> str:
     return texts[0] if len(texts) == 1 and len(texts[0]) <= TITLE_CHARACTERS else ""
 
 
-def _tables(rows: dict[int, list[str]]) -> list[list[list[str]]]:
-    tables: list[list[list[str]]] = []
-    before = None
+def _tables(rows: dict[int, list[str]]) -> dict[int, list[list[str]]]:
+    """What stands between empty rows, by the number of its first row."""
+    tables: dict[int, list[list[str]]] = {}
+    first = before = -1
     for number, row in rows.items():
-        if before is None or number > before + 1:
-            tables.append([])
-        tables[-1].append(row)
+        if number > before + 1 or not tables:
+            first = number
+        tables.setdefault(first, []).append(row)
         before = number
-    return _without_empty_columns(tables)
-
-
-def _without_empty_columns(tables: list[list[list[str]]]) -> list[list[list[str]]]:
-    """Tables that begin in a later column than the first."""
-    for table in tables:
-        first = min(next((column for column, cell in enumerate(row) if cell), 0) for row in table)
-        for row in table:
-            del row[:first]
     return tables

@@ -1,20 +1,17 @@
 """Tables of every format: a line a row, in which each cell is named by its column."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from indexes.errors import IndexingError
 from indexes.readers.document import TOO_MUCH_TEXT, TextBuilder
+from indexes.readers.header_rows import Merge, are_questions, looks_like_header, trimmed, with_one_header
 from indexes.readers.limits import MAX_CHARACTERS
 
 BLOCK_ROWS = 100
 """Rows of a long table that become one block; more would only make the splitter's work larger."""
 REPEATED_CHARACTERS = 40
 """A cell merged over several rows stands in each of them when it is as short as this, and else in the first."""
-
-_YEAR = re.compile(r"(?:19|20)\d\d")
-_SENTENCE = re.compile(r"[.?!。？！]$")
 
 
 def one_line(text: str) -> str:
@@ -33,17 +30,22 @@ def add_table(
     headings: tuple[str, ...] = (),
     header: bool | None = None,
     caption: str = "",
+    merges: Sequence[Merge] = (),
     records: bool = False,
     **place: Any,
 ) -> None:
     """Append a table's caption and lines, see :func:`row_lines`, in blocks of at most :data:`BLOCK_ROWS`.
 
-    ``records`` says that the table is all that there is: rows that name their columns, or ask and answer, are then
-    records.
+    ``merges`` of the rows show a header of several rows, which becomes one: see :func:`with_one_header`. ``records``
+    says that the table is all that there is: rows that name their columns, or ask and answer, are then records.
     """
+    above = [caption] * bool(caption)
+    if header is not False and (found := with_one_header(rows, merges, stated=bool(header))):
+        above += found[0]
+        rows, header = found[1], True
     items, alone = _items(rows, header)
-    if caption:
-        items[:1] = ["\n".join([caption, *items[:1]])]
+    if above:
+        items[:1] = ["\n".join([*above, *items[:1]])]
     for start in range(0, len(items), BLOCK_ROWS):
         builder.add_block(items[start : start + BLOCK_ROWS], headings, records=records and alone, **place)
 
@@ -68,7 +70,7 @@ def _items(rows: Sequence[Sequence[str]], header: bool | None) -> tuple[list[str
     above = ["".join(row) for row in filled[:titles]]
     names, *body = filled[titles:] or [[]]
     if not body or not (looks_like_header(names, body) if header is None else header):
-        return above + [" | ".join(cell for cell in _trimmed(row)) for row in filled[titles:]], _are_questions(
+        return above + [" | ".join(cell for cell in trimmed(row)) for row in filled[titles:]], are_questions(
             [row[0] for row in filled]
         )
     items: list[str] = []
@@ -90,52 +92,5 @@ def _items(rows: Sequence[Sequence[str]], header: bool | None) -> tuple[list[str
     return items + above, True
 
 
-def looks_like_header(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
-    """Whether a first row names columns: see :func:`are_names`.
-
-    Two columns are as often a list of properties (``City | Paris``), in which the first row is like all others: there
-    one column must hold nothing but numbers below its name, or the first one questions.
-    """
-    if not are_names(names) or len(body) < 1:
-        return False
-    below = [[row[column] for row in body if column < len(row) and row[column]] for column in range(len(names))]
-    if any(name and _YEAR.fullmatch(name) and name in cells for name, cells in zip(names, below, strict=True)):
-        return False
-    if len(_trimmed(names)) > 2 or _are_questions(below[0]):
-        return True
-    return any(len(cells) > 1 and all(map(_is_number, cells)) for cells in below)
-
-
-def are_names(row: Sequence[str]) -> bool:
-    """Short texts, all different, none empty but in the corner or at the end, no sentences or numbers but years."""
-    names = _trimmed(row)
-    used = [name for name in names if name]
-    return (
-        len(names) > 1
-        and all(names[1:])
-        and len(set(used)) == len(used)
-        and all(len(name) <= 60 and not _SENTENCE.search(name) for name in used)
-        and not any(_is_number(name) and not _YEAR.fullmatch(name) for name in used)
-        and not _YEAR.fullmatch(names[0])
-    )
-
-
-def _trimmed(row: Sequence[str]) -> list[str]:
-    """Without the empty cells at its end."""
-    cells = list(row)
-    while cells and not cells[-1]:
-        cells.pop()
-    return cells
-
-
 def _width(row: Sequence[str]) -> int:
     return sum(map(bool, row))
-
-
-def _are_questions(cells: Sequence[str]) -> bool:
-    """Whether at least half of them are."""
-    return 2 * sum(cell.endswith(("?", "？")) for cell in cells) >= max(1, len(cells))
-
-
-def _is_number(cell: str) -> bool:
-    return any(character.isdigit() for character in cell) and not any(character.isalpha() for character in cell)

@@ -13,6 +13,7 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import TOO_MUCH_TEXT, Extracted, TextBuilder
+from indexes.readers.header_rows import Merge
 from indexes.readers.limits import (
     BROKEN_ZIP,
     MAX_CHARACTERS,
@@ -64,7 +65,7 @@ def read_xlsx(data: bytes) -> Extracted:
                 hidden.append(name[:MAX_NAME])
             elif link and link.kind == "worksheet" and link.target not in read:
                 read.add(link.target)
-                add_sheet(builder, name, _rows(archive, link.target, cells))
+                add_sheet(builder, name, *_rows(archive, link.target, cells))
     except DamagedError as error:
         raise damaged("Excel workbook", error) from None
     return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden[:20])}" if hidden else "")
@@ -145,8 +146,10 @@ def _date_text(days: float, code: str, epoch: datetime) -> str:
     return date + moment.strftime(" %H:%M:%S" if moment.second else " %H:%M") if has_time else date
 
 
-def _rows(archive: zipfile.ZipFile, part: str, cells: _Cells) -> dict[int, list[str]]:
-    """Texts by row number, empty rows left out; what a merged cell covers is filled as :func:`tables.repeated` says."""
+def _rows(archive: zipfile.ZipFile, part: str, cells: _Cells) -> tuple[dict[int, list[str]], list[Merge]]:
+    """Texts by row number, empty rows left out, and merged cells; what one covers in the rows below its first is filled
+    as :func:`tables.repeated` says.
+    """
     rows: dict[int, list[str]] = {}
     merged: list[str] = []
     number = length = 0
@@ -178,9 +181,10 @@ def _rows(archive: zipfile.ZipFile, part: str, cells: _Cells) -> dict[int, list[
         raise DamagedError(f"{part} holds broken XML in line {error.lineno}") from None
     except BROKEN_ZIP:
         raise DamagedError(f"{part} cannot be unpacked") from None
-    for reference in merged[:_MAX_MERGED]:
-        _fill_down(rows, reference)
-    return dict(sorted(rows.items()))
+    merges = [merge for reference in merged[:_MAX_MERGED] if (merge := _merge(reference))]
+    for merge in merges:
+        _fill_down(rows, merge)
+    return dict(sorted(rows.items())), merges
 
 
 def _row(element: etree._Element, cells: _Cells) -> list[str]:
@@ -195,16 +199,19 @@ def _row(element: etree._Element, cells: _Cells) -> list[str]:
     return row
 
 
-def _fill_down(rows: dict[int, list[str]], reference: str) -> None:
-    match = re.fullmatch(r"([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})", reference)
-    if not match:
-        return
-    column, first, last = _column(match[1]), int(match[2]), int(match[3])
-    text = repeated(rows[first][column - 1]) if first in rows and column <= len(rows[first]) else ""
-    for number in range(first + 1, min(last, first + _MAX_MERGED_ROWS) + 1) if text else ():
+def _merge(reference: str) -> Merge | None:
+    """Of ``"B2:C3"``: rows as they are numbered, columns from 0."""
+    match = re.fullmatch(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})", reference)
+    return Merge(int(match[2]), _column(match[1]) - 1, int(match[4]), _column(match[3]) - 1) if match else None
+
+
+def _fill_down(rows: dict[int, list[str]], merge: Merge) -> None:
+    first, column = merge.top, merge.left
+    text = repeated(rows[first][column]) if first in rows and column < len(rows[first]) else ""
+    for number in range(first + 1, min(merge.bottom, first + _MAX_MERGED_ROWS) + 1) if text else ():
         if number in rows:
-            rows[number] += [""] * (column - len(rows[number]))
-            rows[number][column - 1] = rows[number][column - 1] or text
+            rows[number] += [""] * (column + 1 - len(rows[number]))
+            rows[number][column] = rows[number][column] or text
 
 
 def _column(reference: str) -> int:

@@ -80,6 +80,20 @@ def test_word_merged_cells_stand_once_in_a_row_and_nested_tables_are_kept() -> N
     ]
 
 
+def test_a_header_of_two_rows_becomes_one_in_word_and_on_slides() -> None:
+    document, deck = docx.Document(), pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[6])
+    frame = slide.shapes.add_table(3, 3, Inches(1), Inches(1), Inches(6), Inches(2))
+    for table in (document.add_table(rows=3, cols=3), frame.table):
+        for row, texts_of_row in enumerate([("Tea", "Water", ""), ("", "°C", "ml"), ("Puer", "100", "150")]):
+            for column, text in enumerate(texts_of_row):
+                table.cell(row, column).text = text
+        table.cell(0, 0).merge(table.cell(1, 0))
+        table.cell(0, 1).merge(table.cell(0, 2))
+    assert texts("a.docx", saved(document)) == ["Tea: Puer; Water °C: 100; Water ml: 150"]
+    assert texts("a.pptx", saved(deck)) == ["Tea: Puer; Water °C: 100; Water ml: 150"]
+
+
 def test_word_table_of_one_column_is_a_frame_around_its_contents() -> None:
     document = docx.Document()
     cell = document.add_table(rows=1, cols=1).cell(0, 0)

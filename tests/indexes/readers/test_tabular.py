@@ -18,6 +18,7 @@ from document_samples import (
 )
 
 from indexes import IndexingError
+from indexes.readers.header_rows import Merge, with_one_header
 from indexes.readers.tables import row_lines
 from indexes.readers.xlsx import number_text
 
@@ -47,6 +48,51 @@ def test_a_cell_merged_over_rows_stands_in_each_of_them() -> None:
         book.active.append(row)
     book.active.merge_cells("A2:A3")
     assert texts("a.xlsx", saved(book)) == ["类别: 绿茶; 名称: 龙井; °C: 80\n类别: 绿茶; 名称: 碧螺春; °C: 75"]
+
+
+def test_a_header_of_several_rows_becomes_one_by_its_merged_cells() -> None:
+    book = openpyxl.Workbook()
+    for row in (
+        ["Frames of 2024"],
+        ["SKU", "Frame", None, "Price"],
+        ["", "Material", "Weight kg", "Retail EUR", "Dealer EUR"],
+        ["AB-1001", "steel", 12.4, 499, 349],
+        ["AB-1002", "carbon", 8, 1999, 1450],
+        [],
+        [None, "Region", 2023, None, 2024],
+        [None, None, "Plan", "Actual", "Plan", "Actual"],
+        [None, "North", 1, 2, 3, 4],
+    ):
+        book.active.append(row)
+    for merged in ("A1:E1", "A2:A3", "B2:C2", "D2:E2", "C7:D7", "E7:F7"):
+        book.active.merge_cells(merged)
+    document = read("a.xlsx", saved(book))
+    assert document.text.split("\n\n") == [
+        "Sheet",
+        "Frames of 2024",
+        "SKU: AB-1001; Frame Material: steel; Frame Weight kg: 12.4; Price Retail EUR: 499; Price Dealer EUR: 349\n"
+        "SKU: AB-1002; Frame Material: carbon; Frame Weight kg: 8; Price Retail EUR: 1999; Price Dealer EUR: 1450",
+        "Region: North; 2023 Plan: 1; 2023 Actual: 2; 2024 Plan: 3; 2024 Actual: 4",
+    ]
+
+
+def test_merged_cells_tell_a_header_of_three_rows_from_data_that_are_merged() -> None:
+    three = [["Tea", "Water", "", ""], ["", "°C", "", "l"], ["", "low", "high", ""], ["Puer", "95", "100", "1"]]
+    merges = [Merge(0, 0, 2, 0), Merge(0, 1, 0, 3), Merge(1, 1, 1, 2), Merge(1, 3, 2, 3)]
+    assert with_one_header([["Teas"], *three], [Merge(m[0] + 1, m[1], m[2] + 1, m[3]) for m in merges]) == (
+        ["Teas"],
+        [["Tea", "Water °C low", "Water °C high", "Water l"], three[3]],
+    )
+    names = [["Name", "", "Age"], ["Ann", "Lee", "30"], ["Bob", "Ray", "40"]]  # first and last name below one
+    form = [["Applicant", "", "Referee", ""], ["Name", "Ann", "Name", "Bob"], ["Age", "30", "Age", "40"]]
+    for rows, above in (
+        (names, [Merge(0, 0, 0, 1)]),
+        (form, [Merge(0, 0, 0, 1), Merge(0, 2, 0, 3)]),
+        (three, [Merge(0, 0, 2, 0)]),
+        (three[:2], merges),
+        (three, [*merges, Merge(2, 1, 9999, 1)]),
+    ):
+        assert with_one_header(rows, above) is None
 
 
 @pytest.mark.parametrize(
