@@ -6,7 +6,7 @@ for faults in their styles. Left out: hidden sheets (a warning names them), char
 
 import re
 import zipfile
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import IO
 
 from lxml import etree
@@ -24,15 +24,11 @@ from indexes.readers.limits import (
     parse_xml,
     read_entry,
 )
+from indexes.readers.number_formats import formats_of, number_text
 from indexes.readers.ooxml import attribute, child, descendants, main_part, name_of, optional_part, relationships
 from indexes.readers.sheets import add_sheet
 from indexes.readers.tables import one_line, repeated
 
-_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
-_BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 18: "h:mm", 19: "h:mm", 20: "h:mm"}
-_BUILT_IN |= {21: "h:mm:ss", 22: "yyyy-mm-dd h:mm", 32: "h:mm", 33: "h:mm:ss", 45: "mm:ss", 46: "h:mm:ss", 47: "mm:ss"}
-_NOT_CODE = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]|_.|\*.')
-"""What is literal in a number format: quoted text, escapes, colours and conditions, padding."""
 MAX_NAME = 31
 """Characters of a sheet's name, as Excel has it."""
 _MAX_COLUMNS = 16_384
@@ -52,7 +48,7 @@ def read_xlsx(data: bytes) -> Extracted:
         links = relationships(archive, part)
         cells = _Cells(
             _strings(archive, {link.kind: link.target for link in links.values()}.get("sharedStrings")),
-            _formats(optional_part(archive, links, "styles")),
+            formats_of(optional_part(archive, links, "styles")),
             datetime(1904, 1, 1)
             if attribute(child(workbook, "workbookPr"), "date1904") in ("1", "true")
             else datetime(1899, 12, 30),
@@ -68,7 +64,14 @@ def read_xlsx(data: bytes) -> Extracted:
                 add_sheet(builder, name, *_rows(archive, link.target, cells))
     except DamagedError as error:
         raise damaged("Excel workbook", error) from None
-    return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden[:20])}" if hidden else "")
+    warnings = [f"has hidden sheets, which were left out: {', '.join(hidden[:20])}"] if hidden else []
+    if cells.unknown:
+        formulas = "1 formula" if cells.unknown == 1 else f"{cells.unknown} formulas"
+        warnings.append(
+            f"has {formulas} without a value, for the program that wrote it does not calculate; "
+            "open it in Excel, WPS or LibreOffice and save it there"
+        )
+    return builder.extracted("; ".join(warnings))
 
 
 class _Watched:
@@ -93,12 +96,16 @@ class _Cells:
         self.strings = strings
         self.formats = formats
         self.epoch = epoch
+        self.unknown = 0
+        """Formulas whose value was never computed."""
 
     def text(self, cell: etree._Element) -> str:
         kind = cell.get("t", "n")
         if kind == "inlineStr":
             return one_line(_string(cell))
         value = next((below.text or "" for below in cell if name_of(below) == "v"), "")
+        if not value and kind != "str" and child(cell, "f") is not None:
+            self.unknown += 1
         if kind == "s":
             return self.strings[int(value)] if value.isdecimal() and int(value) < len(self.strings) else ""
         if kind == "b":
@@ -108,42 +115,6 @@ class _Cells:
             known = style.isdecimal() and int(style) < len(self.formats)
             return number_text(value, self.formats[int(style)] if known else "", self.epoch)
         return "" if kind == "e" else one_line(value)
-
-
-def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30)) -> str:
-    """A number as its format shows it: a date as ISO 8601, a share in percent, else rounded to the format's decimals.
-
-    Without a format ten digits are kept: what lies beyond is how binary fractions come out (3.0000000004 is 3).
-    Thousands are not divided, so that a number is found as it is typed.
-    """
-    try:
-        number = float(value)
-    except ValueError:
-        return one_line(value)
-    first = _NOT_CODE.sub("", code).split(";")[0].lower()
-    if re.search("[ymdhs]", first) and "general" not in first:
-        return _date_text(number, first, epoch)
-    scale = 100 if "%" in first else 1
-    if abs(number) >= 1e15 or number != number:
-        return one_line(value)
-    if "0" in first and "e" not in first and "/" not in first:
-        decimals = len(re.match("[0#?]*", first.partition(".")[2])[0])  # type: ignore[index]
-        shown = f"{number * scale:.{min(decimals, 15)}f}"
-    else:
-        shown = str(int(number)) if number == int(number) else f"{number * scale:.10g}"
-    return shown + ("%" if scale == 100 else "")
-
-
-def _date_text(days: float, code: str, epoch: datetime) -> str:
-    try:
-        moment = epoch + timedelta(seconds=round(days * 86_400))
-    except OverflowError:
-        return f"{days:.10g}"
-    has_date, has_time = bool(re.search("[yd]", code)) or not re.search("[hs]", code), bool(re.search("[hs]", code))
-    if not has_date:
-        return moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
-    date = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
-    return date + moment.strftime(" %H:%M:%S" if moment.second else " %H:%M") if has_time else date
 
 
 def _rows(archive: zipfile.ZipFile, part: str, cells: _Cells) -> tuple[dict[int, list[str]], list[Merge]]:
@@ -234,23 +205,3 @@ def _strings(archive: zipfile.ZipFile, part: str | None) -> list[str]:
 def _string(item: etree._Element) -> str:
     """A text in one or more runs, without the phonetic guides of Japanese."""
     return "".join(text.text or "" for text in descendants(item, "t") if name_of(text.getparent()) != "rPh")
-
-
-def _formats(styles: etree._Element | None) -> list[str]:
-    """Number format of each cell style, in the order in which cells refer to them."""
-    custom = {}
-    for entry in _below(styles, "numFmts"):
-        custom[attribute(entry, "numFmtId")] = attribute(entry, "formatCode")
-    formats = []
-    for entry in _below(styles, "cellXfs"):
-        identity = attribute(entry, "numFmtId", "0")
-        number = int(identity) if identity.isdecimal() and len(identity) < 6 else 0
-        formats.append(
-            custom.get(identity) or _BUILT_IN.get(number) or ("yyyy-mm-dd" if number in _DATE_FORMATS else "")
-        )
-    return formats
-
-
-def _below(parent: etree._Element | None, name: str) -> list[etree._Element]:
-    element = child(parent, name)
-    return list(element) if element is not None else []

@@ -19,8 +19,8 @@ from document_samples import (
 
 from indexes import IndexingError
 from indexes.readers.header_rows import Merge, with_one_header
+from indexes.readers.number_formats import number_text
 from indexes.readers.tables import row_lines
-from indexes.readers.xlsx import number_text
 
 
 def test_workbook_rows_name_their_columns_under_sheet_and_title() -> None:
@@ -40,6 +40,19 @@ def test_workbook_formulas_are_read_by_their_last_values() -> None:
     assert texts("a.xlsx", computed_workbook()) == [
         "Item: Tea; Net: 10; Share: 12.5%\nItem: Cups; Net: 5.5; Share: 0.5\nItem: Total; Net: 15.5; Share: n/a"
     ]
+
+
+def test_formulas_that_were_never_computed_are_counted_with_what_to_do() -> None:
+    book = openpyxl.Workbook()
+    for row in (["Item", "Price", "Total"], ["Tea", 3, "=B2*2"], ["Milk", 4, "=B3*2"]):
+        book.active.append(row)
+    book.create_sheet("Lists").sheet_state = "hidden"
+    document = read("a.xlsx", saved(book))
+    assert document.warning == (
+        "has hidden sheets, which were left out: Lists; has 2 formulas without a value, for the program that wrote it "
+        "does not calculate; open it in Excel, WPS or LibreOffice and save it there"
+    )
+    assert read("a.xlsx", computed_workbook()).warning == ""
 
 
 def test_a_cell_merged_over_rows_stands_in_each_of_them() -> None:
@@ -108,6 +121,15 @@ def test_merged_cells_tell_a_header_of_three_rows_from_data_that_are_merged() ->
         ("0.75", "h:mm", "18:00"),
         ("45387", "[Red]0;[Blue]0", "45387"),
         ("-1e9", "yyyy-mm-dd", "-1000000000"),
+        ("nan", "yyyy-mm-dd", "nan"),
+        ("1.5208333", "[h]:mm", "36:30"),
+        ("1.5208333", "[Red][H]:mm:ss;@", "36:30:00"),
+        ("0.0208449", "[mm]:ss", "30:01"),
+        ("-0.5", "[h]:mm", "-12:00"),
+        ("1", "#%", "100%"),
+        ("1", "##.##%", "100%"),
+        ("0.125", "##.##%", "12.5%"),
+        ("45292", "aaaa", "2024-01-01"),
         ("nonsense", "0", "nonsense"),
     ],
 )
