@@ -10,10 +10,11 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
-from indexes.readers.header_rows import Merge
+from indexes.readers.docx_text import TRANSPARENT, Inline, Note, cell_text, grid_of, number_of, texts_of
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import (
     attribute,
+    below,
     child,
     descendants,
     main_part,
@@ -21,13 +22,11 @@ from indexes.readers.ooxml import (
     optional_part,
     relationships,
 )
-from indexes.readers.tables import add_table, one_line, repeated, row_lines
+from indexes.readers.tables import add_table, one_line
 
 _HEADING_STYLE = re.compile(r"(?:heading|标题|標題|見出し|제목)\s*([1-9])", re.IGNORECASE)
 _TITLE_STYLES = {"title", "标题", "標題", "文档标题"}
 _CONTENTS_STYLE = re.compile(r"(?:toc|目录|目錄)\s*\d", re.IGNORECASE)
-_TRANSPARENT = {"sdt", "sdtContent", "customXml", "smartTag", "ins", "moveTo", "body", "hyperlink", "fldSimple"}
-_SKIPPED = {"del", "moveFrom", "rPr", "pPr", "instrText", "delText", "rt", "delInstrText", "sdtPr"}
 _MAX_CHAIN = 20
 """Styles, each based on the next, that are followed; Word allows eleven."""
 _CONTENTS = 99
@@ -72,39 +71,41 @@ class _Walk:
     def container(self, parent: etree._Element, depth: int = 0) -> None:
         if depth > MAX_NESTING:
             raise IndexingError(f"has contents nested more than {MAX_NESTING} deep; simplify it")
-        for element in parent:
+        for element in below(parent):
             name = name_of(element)
             if name == "p":
                 self.paragraph(element, depth)
             elif name == "tbl":
                 self.table(element, depth)
-            elif name in _TRANSPARENT:
+            elif name in TRANSPARENT:
                 self.container(element, depth + 1)
 
     def paragraph(self, element: etree._Element, depth: int) -> None:
         level, is_item = self.style_of(element)
         if level == _CONTENTS:
             return
-        inside = _Inline()
+        inside = Inline()
         inside.read(element)
         text = one_line(inside.text) if level is not None else _lines(inside.text)
-        notes = [_note_text(self.notes.get(kind, {}).get(number)) for kind, number in inside.notes]
         if level is not None and text:
             self.end_list()
             self.titles = [*(above for above in self.titles if above[0] < level), (level, text)]
             self.builder.add(text)
         elif is_item and text:
-            indent = "  " * _number(attribute(child(element, "pPr", "numPr", "ilvl"), "val", "0"), 8)
+            indent = "  " * number_of(attribute(child(element, "pPr", "numPr", "ilvl"), "val", "0"), 8)
             self.items.append(f"{indent}- {one_line(text)}")
         elif text:
             self.end_list()
             self.builder.add_block(text.split("\n"), self.headings)
-        if any(notes):
-            self.end_list()
-            self.builder.add_block([note for note in notes if note], self.headings)
+        self.texts_of_notes(inside.notes)
         for box in inside.boxes:
             self.end_list()
             self.container(box, depth + 1)
+
+    def texts_of_notes(self, notes: list[Note]) -> None:
+        if texts := [text for kind, number in notes if (text := _note_text(self.notes.get(kind, {}).get(number)))]:
+            self.end_list()
+            self.builder.add_block(texts, self.headings)
 
     def style_of(self, element: etree._Element) -> tuple[int | None, bool]:
         """Heading level (0 is the title of the document), or None; and whether the paragraph is an item of a list."""
@@ -112,7 +113,7 @@ class _Walk:
         level, number = self.styles.get(attribute(child(properties, "pStyle"), "val"), (None, ""))
         own_level = attribute(child(properties, "outlineLvl"), "val")
         if own_level and level != _CONTENTS:
-            level = _number(own_level, 9) + 1 if _number(own_level, 9) < 9 else None
+            level = number_of(own_level, 9) + 1 if number_of(own_level, 9) < 9 else None
         number = attribute(child(properties, "numPr", "numId"), "val", number)
         return level, number not in ("", "0")
 
@@ -124,116 +125,22 @@ class _Walk:
     def table(self, element: etree._Element, depth: int) -> None:
         """Rows with named cells; a table of a single column is a frame around ordinary contents."""
         self.end_list()
-        grid = _grid(element)
-        if all(len(row) == 1 for row in grid):
+        grid = grid_of(element)
+        if all(len(row.cells) == 1 for row in grid):
             for row in grid:
-                for cell in row:
+                for cell in row.cells:
                     self.container(cell, depth + 1)
             self.end_list()
             return
         is_header = next(descendants(element, "tblHeader"), None) is not None
-        rows, merges = _texts(grid, depth)
+        notes: list[Note] = []
+        rows, merges = texts_of(grid, depth, notes)
         add_table(self.builder, rows, self.headings, True if is_header else None, merges=merges)
-
-
-class _Inline:
-    """What stands in a paragraph: its text, references to notes, and text boxes that are anchored in it."""
-
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.notes: list[tuple[str, str]] = []
-        self.boxes: list[etree._Element] = []
-
-    @property
-    def text(self) -> str:
-        return "".join(self.parts)
-
-    def read(self, parent: etree._Element) -> None:
-        for element in parent:
-            name = name_of(element)
-            if name == "t":
-                self.parts.append(element.text or "")
-            elif name == "tab":
-                self.parts.append(" ")
-            elif name in ("br", "cr"):
-                self.parts.append("\n")
-            elif name == "noBreakHyphen":
-                self.parts.append("-")
-            elif name in ("footnoteReference", "endnoteReference"):
-                self.notes.append((name.removesuffix("Reference"), attribute(element, "id")))
-            elif name == "txbxContent":
-                self.boxes.append(element)
-            elif name == "AlternateContent":  # the same twice, for newer and older programs
-                for choice in element[:1]:
-                    self.read(choice)
-            elif name and name not in _SKIPPED and not (name == "r" and _is_on(child(element, "rPr", "vanish"))):
-                self.read(element)
-
-
-def _grid(table: etree._Element) -> list[list[etree._Element]]:
-    """Cells by row, without deleted rows."""
-    rows: list[list[etree._Element]] = []
-    for row in _through(table, "tr"):
-        if child(row, "trPr", "del") is None:
-            rows.append(list(_through(row, "tc")))
-    return rows
-
-
-def _through(parent: etree._Element, wanted: str) -> list[etree._Element]:
-    """Children of a name, also those wrapped in content controls or tracked insertions."""
-    found = []
-    for element in parent:
-        if name_of(element) == wanted:
-            found.append(element)
-        elif name_of(element) in _TRANSPARENT:
-            found += _through(element, wanted)
-    return found
-
-
-def _texts(grid: list[list[etree._Element]], depth: int) -> tuple[list[list[str]], list[Merge]]:
-    """The table as texts: a cell over several columns once, one over several rows where it is short in each."""
-    rows: list[list[str]] = []
-    above: dict[int, tuple[str, Merge]] = {}
-    merges = []
-    for number, cells in enumerate(grid):
-        row: list[str] = []
-        for cell in cells:
-            column, span = len(row), _number(attribute(child(cell, "tcPr", "gridSpan"), "val", "1"), 64)
-            merged = child(cell, "tcPr", "vMerge")
-            if column in above and merged is not None and attribute(merged, "val", "continue") == "continue":
-                text, merge = above[column]
-                above[column] = text, merge._replace(bottom=number)
-                text = repeated(text)
-            else:
-                text = _cell_text(cell, depth)
-                merges += [above[column][1]] if column in above else []
-                above[column] = text, Merge(number, column, number, column + max(span, 1) - 1)
-            row += [text, *[""] * (span - 1)]
-        rows.append(row)
-    merges += [merge for _, merge in above.values()]
-    return rows, [merge for merge in merges if merge.bottom > merge.top or merge.right > merge.left]
-
-
-def _cell_text(cell: etree._Element, depth: int) -> str:
-    """Paragraphs and the rows of nested tables in one line."""
-    if depth > MAX_NESTING:
-        raise IndexingError(f"has tables nested more than {MAX_NESTING} deep; simplify it")
-    parts = []
-    for element in cell:
-        if name_of(element) == "p":
-            inside = _Inline()
-            inside.read(element)
-            parts.append(inside.text)
-            parts += [_cell_text(box, depth + 1) for box in inside.boxes]
-        elif name_of(element) == "tbl":
-            parts += row_lines(_texts(_grid(element), depth + 1)[0])
-        elif name_of(element) in _TRANSPARENT:
-            parts.append(_cell_text(element, depth + 1))
-    return one_line(" ".join(parts))
+        self.texts_of_notes(notes)
 
 
 def _note_text(note: etree._Element | None) -> str:
-    return _cell_text(note, 0) if note is not None else ""
+    return cell_text(note, 0, []) if note is not None else ""
 
 
 def _styles(root: etree._Element | None) -> dict[str, tuple[int | None, str]]:
@@ -267,16 +174,7 @@ def _level(style: etree._Element) -> int | None:
     if match := _HEADING_STYLE.fullmatch(name):
         return int(match[1])
     outline = attribute(child(style, "pPr", "outlineLvl"), "val")
-    return _number(outline, 9) + 1 if outline and _number(outline, 9) < 9 else None
-
-
-def _is_on(switch: etree._Element | None) -> bool:
-    return switch is not None and attribute(switch, "val", "1") not in ("0", "false", "off")
-
-
-def _number(text: str, most: int) -> int:
-    """A small number that a file states; 0 for nonsense."""
-    return min(int(text), most) if text.isascii() and text.isdigit() else 0
+    return number_of(outline, 9) + 1 if outline and number_of(outline, 9) < 9 else None
 
 
 def _lines(text: str) -> str:

@@ -5,6 +5,7 @@ are read as well.
 """
 
 import posixpath
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,6 +13,10 @@ from typing import NamedTuple
 from lxml import etree
 
 from indexes.readers.limits import DamagedError, parse_xml, read_entry
+
+_NUMBER = re.compile(r"[-+\u2212\u2013]?\d+(?:[.,/]\d+)?")
+_POWER = re.compile(rf"\^{_NUMBER.pattern}")
+_BASE = re.compile(r"[\w)\]}）］]$")
 
 
 class Relationship(NamedTuple):
@@ -43,6 +48,22 @@ def child(element: etree._Element | None, *path: str) -> etree._Element | None:
 
 def descendants(element: etree._Element, name: str) -> Iterator[etree._Element]:
     yield from element.iter(f"{{*}}{name}")
+
+
+def below(parent: etree._Element) -> Iterator[etree._Element]:
+    """The children; of what is there twice, for newer and for older programs, those of the first alternative."""
+    for element in parent:
+        if name_of(element) != "AlternateContent":
+            yield element
+        else:
+            for choice in element[:1]:
+                yield from below(choice)
+
+
+def raised(text: str, before: str) -> str:
+    """How a superscript is written behind ``before``: ``10`` and ``6`` are ``10^6``, ``1`` and ``st`` are ``1st``."""
+    is_power = _NUMBER.fullmatch(text) and _BASE.search(before) and not _POWER.fullmatch(before)
+    return f"^{text}" if is_power else text
 
 
 def main_part(archive: zipfile.ZipFile, usual: str) -> str:

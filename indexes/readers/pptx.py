@@ -6,7 +6,7 @@ slide numbers, charts and pictures.
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
@@ -14,7 +14,17 @@ from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.header_rows import Merge
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
-from indexes.readers.ooxml import Relationship, attribute, child, descendants, main_part, name_of, relationships
+from indexes.readers.ooxml import (
+    Relationship,
+    attribute,
+    below,
+    child,
+    descendants,
+    main_part,
+    name_of,
+    raised,
+    relationships,
+)
 from indexes.readers.tables import add_table, one_line, repeated
 
 _FURNITURE = {"dt", "ftr", "hdr", "sldNum", "sldImg"}
@@ -61,17 +71,17 @@ class _Slide:
         self.links = relationships(archive, part)
         self.layout = self.layout_positions()
         self.headings: tuple[str, ...] = ()
+        self.title: etree._Element | None = None
 
     def read(self, slide: etree._Element) -> None:
         tree = child(slide, "cSld", "spTree")
         shapes = _in_reading_order(tree, self.layout) if tree is not None else []
-        title = next((shape for shape in shapes if _placeholder(shape)[0] in _TITLES), None)
+        title = self.title = next((shape for shape in _inside(shapes) if _placeholder(shape)[0] in _TITLES), None)
         if title is not None and (text := one_line(" ".join(_paragraphs(title)))):
             self.headings = (text,)
             self.builder.add(text)
         for shape in shapes:
-            if shape is not title:
-                self.shape(shape)
+            self.shape(shape)
         for link in self.links_of("notesSlide"):
             for shape in self.related(link, "sp"):
                 if _placeholder(shape)[0] not in _FURNITURE:
@@ -84,16 +94,13 @@ class _Slide:
         if name == "grpSp":
             for inner in _in_reading_order(shape, self.layout):
                 self.shape(inner, depth + 1)
-        elif name == "AlternateContent":  # the same twice, for newer and older programs
-            for inner in shape[0] if len(shape) else []:
-                self.shape(inner, depth + 1)
         elif name == "graphicFrame":
             for table in descendants(shape, "tbl"):
                 header, merges = _has_header(table), list(_merges(table))
                 add_table(self.builder, _rows(table), self.headings, header, merges=merges, slide=self.number)
             for ids in descendants(shape, "relIds"):  # SmartArt keeps its texts in a part of its own
                 self.diagram(attribute(ids, "dm"))
-        elif name in ("sp", "cxnSp") and _placeholder(shape)[0] not in _FURNITURE:
+        elif shape is not self.title and name in ("sp", "cxnSp") and _placeholder(shape)[0] not in _FURNITURE:
             self.block(_paragraphs(shape))
 
     def diagram(self, identity: str) -> None:
@@ -133,8 +140,8 @@ class _Slide:
 def _in_reading_order(tree: etree._Element, layout: dict[str, Position]) -> list[etree._Element]:
     """Shapes from top to bottom, and from left to right where their tops are about level."""
     placed = []
-    for order, shape in enumerate(tree):
-        if name_of(shape) in ("sp", "cxnSp", "grpSp", "graphicFrame", "AlternateContent"):
+    for order, shape in enumerate(below(tree)):
+        if name_of(shape) in ("sp", "cxnSp", "grpSp", "graphicFrame"):
             kind, index = _placeholder(shape)
             place = layout.get(f"index {index}") or layout.get(f"type {kind}") or (0, 0)
             left, top = _own_position(shape) or place
@@ -147,6 +154,15 @@ def _in_reading_order(tree: etree._Element, layout: dict[str, Position]) -> list
         else:
             rows.append([item])
     return [item[3] for row in rows for item in sorted(row, key=lambda item: item[1:3])]
+
+
+def _inside(shapes: Iterable[etree._Element]) -> Iterator[etree._Element]:
+    """Shapes, and behind them those in groups among them."""
+    shapes = list(shapes)
+    yield from shapes
+    for group in shapes:
+        if name_of(group) == "grpSp":
+            yield from descendants(group, "sp")
 
 
 def _own_position(shape: etree._Element) -> Position | None:
@@ -178,9 +194,14 @@ def _paragraphs(shape: etree._Element) -> list[str]:
     return lines
 
 
-def _runs(paragraph: etree._Element) -> Iterator[str]:
+def _runs(paragraph: etree._Element) -> list[str]:
+    parts: list[str] = []
     for element in paragraph.iter("{*}t", "{*}br", "{*}tab"):
-        yield (element.text or "") if name_of(element) == "t" else " "
+        text = (element.text or "") if name_of(element) == "t" else " "
+        if re.fullmatch(r"[1-9]\d*%?", attribute(child(element.getparent(), "rPr"), "baseline")):
+            text = raised(text, parts[-1] if parts else "")
+        parts += [text] if text else []
+    return parts
 
 
 def _has_header(table: etree._Element) -> bool | None:

@@ -119,16 +119,58 @@ def test_word_text_boxes_are_read_once_and_contents_pages_not_at_all() -> None:
     assert texts("a.docx", saved(contents)) == ["Body."]
 
 
-def test_word_footnotes_follow_their_paragraph() -> None:
+def test_word_alternatives_around_paragraphs_and_in_cells_are_read_once() -> None:
+    mc = 'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    paragraphs = paragraph(run("Either way."))
+    alternate = (
+        f"<mc:AlternateContent {mc}><mc:Choice>{paragraphs}</mc:Choice><mc:Fallback>{paragraphs}</mc:Fallback>"
+        "</mc:AlternateContent>"
+    )
+    row = f"<w:tr><w:tc>{alternate}</w:tc><w:tc>{paragraph(run('b'))}</w:tc></w:tr>"
+    data = word(f"<w:sdt><w:sdtContent>{alternate}</w:sdtContent></w:sdt>", f"<w:tbl>{row}</w:tbl>")
+    assert texts("a.docx", data) == ["Either way.", "Either way. | b"]
+
+
+def test_word_rows_that_leave_columns_free_keep_their_cells_below_the_right_names() -> None:
+    rows = ["".join(f"<w:tc>{paragraph(run(cell))}</w:tc>" for cell in cells) for cells in ("TGC", "g38", "45")]
+    free = '<w:trPr><w:gridBefore w:val="1"/></w:trPr>'
+    table = "".join(f"<w:tr>{before}{row}</w:tr>" for before, row in zip(["", "", free], rows, strict=True))
+    assert texts("a.docx", word(f"<w:tbl>{table}</w:tbl>")) == ["T: g; G: 3; C: 8\nG: 4; C: 5"]
+
+
+def test_powers_are_told_from_digits_in_word_and_on_slides() -> None:
+    deck = pptx.Presentation()
+    frame = deck.slides.add_slide(deck.slide_layouts[6]).shapes.add_textbox(0, 0, Inches(9), Inches(1)).text_frame
+    line = docx.Document()
+    for text, is_raised in [("10", 0), ("6", 1), (" of (m)", 0), ("-", 1), ("1", 1), (", the 1", 0), ("st", 1)]:
+        run_of_slide = frame.paragraphs[0].add_run()
+        run_of_slide.text = text
+        run_of_slide.font._element.set("baseline", "30000" if is_raised else "0")
+    word_line = line.add_paragraph()
+    for text, is_raised in [("10", 0), ("6", 1), ("5", 1), (" of (m)", 0), ("-1", 1), (", the 1", 0), ("st", 1)]:
+        word_line.add_run(text).font.superscript = bool(is_raised)
+    assert texts("a.docx", saved(line)) == ["10^65 of (m)^-1, the 1st"]
+    assert texts("a.pptx", saved(deck)) == ["10^6 of (m)-1, the 1st"]
+
+
+def with_footnote(*body: str) -> bytes:
+    """A Word document with the footnote ``Proof.`` that the body refers to."""
     w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     relationship = (
         '<Relationship Id="n1" Target="footnotes.xml"'
         ' Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/footnotes"/></Relationships>'
     )
-    data = word(paragraph(run("Claim.") + '<w:r><w:footnoteReference w:id="2"/></w:r>'), paragraph(run("Next.")))
-    parts = unzipped(with_part(data, "word/_rels/document.xml.rels", "</Relationships>", relationship))
+    parts = unzipped(with_part(word(*body), "word/_rels/document.xml.rels", "</Relationships>", relationship))
     notes = f'<w:footnotes {w}><w:footnote w:id="2"><w:p><w:r><w:t>Proof.</w:t></w:r></w:p></w:footnote></w:footnotes>'
-    assert texts("a.docx", zipped({**parts, "word/footnotes.xml": notes})) == ["Claim.", "Proof.", "Next."]
+    return zipped({**parts, "word/footnotes.xml": notes})
+
+
+def test_word_footnotes_follow_their_paragraph_or_table() -> None:
+    claim = paragraph(run("Claim.") + '<w:r><w:footnoteReference w:id="2"/></w:r>')
+    table = f"<w:tbl><w:tr><w:tc>{claim}</w:tc><w:tc>{paragraph(run('b'))}</w:tc></w:tr></w:tbl>"
+    after = paragraph(run("Next."))
+    assert texts("a.docx", with_footnote(claim, after)) == ["Claim.", "Proof.", "Next."]
+    assert texts("a.docx", with_footnote(table, after)) == ["Claim. | b", "Proof.", "Next."]
 
 
 def test_slides_know_their_number_and_are_read_from_top_left_to_bottom_right() -> None:
@@ -155,6 +197,24 @@ def test_groups_on_slides_are_read_and_hidden_slides_are_named() -> None:
     document = read("a.pptx", saved(deck))
     assert texts("a.pptx", saved(deck)) == ["first", "second"]
     assert document.warning == "has hidden slides, which were left out: 2"
+
+
+def test_slides_with_alternatives_keep_their_order_and_a_title_in_a_group_is_the_title() -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[5])
+    slide.shapes.title.text = "Tea"
+    for text, top in (("first", 2), ("formula", 4), ("second", 3)):
+        slide.shapes.add_textbox(Inches(1), Inches(top), Inches(1), Inches(1)).text_frame.text = text
+    formula = slide.shapes[2]._element
+    alternate, choice = (
+        formula.makeelement(f"{{http://schemas.openxmlformats.org/markup-compatibility/2006}}{name}")
+        for name in ("AlternateContent", "Choice")
+    )
+    formula.addprevious(alternate)
+    alternate.append(choice)
+    choice.append(formula)
+    slide.shapes.add_group_shape()._element.append(slide.shapes.title._element)
+    assert blocks("a.pptx", saved(deck)) == [(("Tea",), "first"), (("Tea",), "second"), (("Tea",), "formula")]
 
 
 def test_open_document_text() -> None:
