@@ -82,24 +82,26 @@ def full_text_candidates(
     return list(found)
 
 
-def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> np.ndarray:
-    """Weights of these passages, float32 [len(ids)]; 0 where none of the words occurs."""
-    known = [word for word in asked if word.passages]
+def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> tuple[np.ndarray, float]:
+    """Weights of these passages, float32 [len(ids)], 0 where none of the words occurs; and the most there can be.
+
+    The most is what a passage would get that holds every word often, also those that no passage holds.
+    """
     scores = np.zeros(len(ids), np.float32)
-    if not known or not ids:
-        return scores
+    if not asked or not ids:
+        return scores, 0.0
     built = read_built_with(connection)
     total, mean_length = built["rows"], max(1, built["words"]) / max(1, built["rows"])
     rows = dict(
         connection.execute(f"SELECT rowid, words FROM full_text WHERE rowid IN ({','.join(map(str, ids))})").fetchall()
     )
-    weights = [math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5)) for word in known]
+    weights = [math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5)) for word in asked]
     for position, passage in enumerate(ids):
         length = K1 * (1 - B + B * (rows[passage].count(" ") + 1) / mean_length)
         row = spaced(rows[passage])
-        found = ((word.occurrences(row), weight) for word, weight in zip(known, weights, strict=True))
+        found = ((word.occurrences(row), weight) for word, weight in zip(asked, weights, strict=True))
         scores[position] = sum(weight * times * (K1 + 1) / (times + length) for times, weight in found)
-    return scores
+    return scores, (K1 + 1) * sum(weights)
 
 
 def spaced(row: str) -> str:

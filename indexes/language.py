@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-SEGMENTER_VERSION = 2
+SEGMENTER_VERSION = 3
 """Raised when :func:`indexed_words` gives others for the same text: an index of another version must be rebuilt."""
 
 CJK = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -28,14 +28,24 @@ _ENGLISH = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _CHINESE = re.compile(
-    "为什么|什么|怎么|怎样|如何|为何|哪些|哪个|哪种|哪里|哪|多少|是否|可以|应该|需要|请问|吗|呢|吧|么|的|了|是|在|我|你|您|它"
+    "(目的|标的|的士|的确|了解|明了|在线|现在|存在|实在|正在|所在|在于|是非|国是|我国|自我|吧台|酒吧|网吧|了结|利是)"
+    "|为什么|什么|怎么|怎样|如何|为何|哪些|哪个|哪种|哪里|哪|多少|是否|可以|应该|需要|请问|吗|呢|吧|么|的|了|是|在|我|你|您|它"
     "|為什麼|什麼|怎麼|怎樣|為何|哪裡|應該|請問|嗎|麼"
 )
-"""Words of asking and of grammar: they say nothing about what is asked for."""
+"""Words of asking and of grammar: they say nothing about what is asked for; the group holds words that look so."""
+_NAME = re.compile(r"[A-Z]{2,}|May|Will")
+"""What of English words of grammar is a name within a sentence: the IT department, WHO, in May."""
+_IDENTIFIER = re.compile(
+    r"(?<![a-z0-9])(?<!\d,)(?:--?(?=[a-z]))?[a-z0-9]+(?:[._/:@+-]+[a-z0-9]+)+(?![a-z0-9])|(?<![a-z0-9-])--[a-z0-9]+(?![a-z0-9])"
+)
+_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+"""Soft hyphens, spaces without width and marks of direction: they stand within words that they do not change."""
 
 _CLOSING = "\"'”’」』）)\\]】》"
 _SENTENCE_END = re.compile(
-    rf"(?P<western>[.!?…]+[{_CLOSING}]*\s+)|[。！？]+[{_CLOSING}]*\s*|[!?…]+(?=[{CJK}“「『])|\n\s*\n|\n(?=\u3000)"
+    rf"(?P<western>(?<![.!?…])[.!?…]++[{_CLOSING}]*+\s++)|[。！？]++[{_CLOSING}]*+\s*+"
+    rf"|(?<![!?…])[!?…]++(?=[{CJK}“「『])|\n\s*\n|\n(?=\u3000)"
 )
 _ABBREVIATION = re.compile(
     r"\b(?:e\.g|i\.e|et al|cf|vs|ca|approx|resp|Figs?|Eqs?|Sec|Ch|Nos?|Vol|pp|Dr|Mr|Mrs|Ms|Prof|St|[A-Z])\.\s+$"
@@ -75,13 +85,30 @@ def words_of(text: str) -> list[str]:
 
 
 def indexed_words(text: str, dictionary: "Dictionary | None" = None) -> list[str]:
-    """What full-text search knows of a text: its words without accents and English endings, then its terms.
+    """What full-text search knows of a text: its words without accents and English endings, then identifiers and terms.
 
     The last character of a run of Chinese is a word too: no pair begins with it, by which a single one is found. Terms
     are words of the user's own :class:`Dictionary`; each occurrence is one word more.
     """
     last = [match[0] for match in _LAST_OF_RUN.finditer(_normalised(text))]
-    return [*map(_stem, words_of(text)), *last, *(dictionary.terms_of(text) if dictionary else ())]
+    return [*map(_stem, words_of(text)), *last, *_whole_words(text, dictionary)]
+
+
+def _whole_words(text: str, dictionary: "Dictionary | None") -> list[str]:
+    """What stays whole beside its parts: versions, dates, codes and options with signs inside, and the user's terms.
+
+    ``"192.168.1.10"``, ``"--no-cache"``; parts alone would take another order of them for the same. Of ``"1,999"``
+    it is ``"1999"``.
+    """
+    normal = _normalised(text)
+    identifiers = [_as_one_word(match[0]) for match in _IDENTIFIER.finditer(normal) if _tells_itself(match[0])]
+    numbers = [match[0].replace(",", "") for match in _THOUSANDS.finditer(normal)]
+    return [*identifiers, *numbers, *(dictionary.terms_of(text) if dictionary else ())]
+
+
+def _tells_itself(identifier: str) -> bool:
+    """Whether signs within are part of a name: of "and/or" and "well-known" they are not."""
+    return identifier.startswith("--") or "_" in identifier or any(map(str.isdigit, identifier))
 
 
 class Dictionary:
@@ -143,8 +170,8 @@ def _as_one_word(entry: str) -> str:
 
 
 def _normalised(text: str) -> str:
-    """One form for each character (NFKC), lower case, Chinese lines that were only wrapped joined."""
-    return _WRAPPED_CJK.sub("", unicodedata.normalize("NFKC", text)).lower()
+    """One form for each character (NFKC), lower case, nothing invisible, wrapped lines of Chinese joined."""
+    return _WRAPPED_CJK.sub("", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))).lower()
 
 
 @lru_cache(maxsize=100_000)
@@ -183,8 +210,7 @@ def asked_words(question: str, dictionary: "Dictionary | None" = None) -> list[s
     where documents of two languages share an index, because there "the" is missing in half of all passages. In terms
     of the dictionary they count ("rate of return").
     """
-    terms = dictionary.terms_of(question) if dictionary else []
-    return list(dict.fromkeys([*map(_stem, words_of(_telling(question))), *terms]))
+    return list(dict.fromkeys([*map(_stem, words_of(_telling(question))), *_whole_words(question, dictionary)]))
 
 
 def shared_words(question: str, text: str) -> list[str]:
@@ -208,7 +234,13 @@ def shared_words(question: str, text: str) -> list[str]:
 
 def _telling(question: str) -> str:
     """A question without its words of asking and of grammar; itself where it has no others."""
-    telling = _CHINESE.sub(" ", _ENGLISH.sub(" ", unicodedata.normalize("NFKC", question)))
+    normal = unicodedata.normalize("NFKC", question)
+    shouted = not any(map(str.islower, normal))
+
+    def but_names(match: re.Match[str]) -> str:
+        return match[0] if match.start() and not shouted and _NAME.fullmatch(match[0]) else " "
+
+    telling = _CHINESE.sub(lambda match: match[1] or " ", _ENGLISH.sub(but_names, normal))
     return telling if _WORD.search(telling) else question
 
 

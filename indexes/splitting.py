@@ -3,7 +3,8 @@
 A passage never crosses a heading, a page, a slide or a sheet. Where a section is too long it is divided between
 blocks; a block that is too long by itself between its items or lines; those between sentences; and only a sentence that
 is too long by itself is cut, at a comma if it has one. The pieces are then packed greedily, and a small rest shares
-with its neighbour.
+with its neighbour. Records (rows that name their columns, questions with answers) are not packed: each is a passage, so
+that it is found by itself and its line is told.
 """
 
 import bisect
@@ -15,10 +16,12 @@ from itertools import groupby, pairwise
 from indexes.language import sentence_ends
 from indexes.readers import Block, Extracted
 
-SPLITTER_VERSION = 3
+SPLITTER_VERSION = 4
 """Raised when :func:`split` or a reader gives other passages for the same file: older indexes must be rebuilt."""
 
 Span = tuple[int, int]
+Atom = tuple[int, int, int]
+"""Start, end and number of tokens of what is not divided further."""
 TokenOffsets = Callable[[str], list[Span]]
 """Character spans of an embedder's tokens: ``Embedder.token_offsets``."""
 
@@ -27,6 +30,7 @@ TOKENIZED_AT_ONCE = 20_000
 
 _CLAUSE_END = re.compile(r"[，、；：]+|[,;:]\s+")
 _SPACE = re.compile(r"\s+")
+_LINE_END = re.compile(r"\n")
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,25 @@ def split(document: Extracted, token_offsets: TokenOffsets, passage_tokens: int,
         limit = max(1, min(passage_tokens, max_tokens - max(size for _, size in embedded.values()) - 1))
         atoms = [atom for block in blocks for atom in _Cutter(document.text, block, token_offsets, limit).atoms()]
         starts = [block.start for block in blocks]
-        for start, end in _packed(atoms, limit):
-            block = blocks[bisect.bisect_right(starts, start) - 1]
-            header = block.header if start > block.start else ""
-            title, text = embedded[header][0], document.text[start:end]
-            whole = f"{title}\n{text}" if title else text
-            pieces.append(Piece(start, end, titles[header], page, slide, sheet, whole))
+        for together in _apart(atoms, sorted({border for block in blocks for border in _borders(block)})):
+            for start, end in _packed(together, limit):
+                block = blocks[bisect.bisect_right(starts, start) - 1]
+                header = block.header if start > block.start else ""
+                title, text = embedded[header][0], document.text[start:end]
+                whole = f"{title}\n{text}" if title else text
+                pieces.append(Piece(start, end, titles[header], page, slide, sheet, whole))
     return pieces
+
+
+def _borders(block: Block) -> tuple[int, ...]:
+    """Where no passage goes on: a row with the names of its columns, or a question with its answer, stands alone."""
+    return (block.start, *block.cuts, block.end) if block.records else ()
+
+
+def _apart(atoms: list[Atom], borders: list[int]) -> Iterator[list[Atom]]:
+    """The atoms in groups that no border divides."""
+    for _, together in groupby(atoms, key=lambda atom: bisect.bisect_right(borders, atom[0])):
+        yield list(together)
 
 
 def _place(block: Block) -> tuple[tuple[str, ...], int | None, int | None, str]:
@@ -111,8 +127,8 @@ class _Cutter:
         """Tokens that begin in ``text[start:end]``."""
         return bisect.bisect_left(self.tokens, end) - bisect.bisect_left(self.tokens, start)
 
-    def atoms(self) -> Iterator[tuple[int, int, int]]:
-        """``(start, end, tokens)`` in order, without white space at the ends."""
+    def atoms(self) -> Iterator[Atom]:
+        """In order, without white space at the ends."""
         for start, end in self.divided(self.block.start, self.block.end, 0):
             stripped = self.text[start:end].strip()
             if stripped:
@@ -120,17 +136,23 @@ class _Cutter:
                 yield start, start + len(stripped), self.count(start, start + len(stripped))
 
     def divided(self, start: int, end: int, level: int) -> Iterator[Span]:
-        """``start:end`` itself if it is short enough, else its parts, divided at ever finer places."""
-        if self.count(start, end) <= self.limit:
+        """``start:end`` itself if it is short enough and no records, else its parts, divided at ever finer places."""
+        apart = level == 0 and self.block.records
+        if self.count(start, end) <= self.limit and not apart:
             yield start, end
             return
-        places = (self.items, self.sentences, self.clauses, self.words, self.any_token)[level]
+        places = (self.items, self.lines, self.sentences, self.clauses, self.words, self.any_token)[level]
         borders = [start, *(place for place in places(start, end) if start < place < end), end]
         for first, last in pairwise(borders):
-            yield from [(first, last)] if level == 4 else self.divided(first, last, level + 1)
+            yield from [(first, last)] if level == 5 else self.divided(first, last, level + 1)
 
     def items(self, start: int, end: int) -> Iterator[int]:
         yield from self.block.cuts
+
+    def lines(self, start: int, end: int) -> Iterator[int]:
+        """Of a record each line is a field; elsewhere a line may have been wrapped."""
+        if self.block.records:
+            yield from (match.end() for match in _LINE_END.finditer(self.text, start, end))
 
     def sentences(self, start: int, end: int) -> Iterator[int]:
         yield from sentence_ends(self.text, start, end)
@@ -146,9 +168,9 @@ class _Cutter:
         yield from self.tokens[first : bisect.bisect_left(self.tokens, end) : self.limit]
 
 
-def _packed(atoms: list[tuple[int, int, int]], limit: int) -> Iterator[Span]:
+def _packed(atoms: list[Atom], limit: int) -> Iterator[Span]:
     """Neighbouring atoms as long as they fit together; a last group of under a quarter takes some of the one before."""
-    groups: list[list[tuple[int, int, int]]] = []
+    groups: list[list[Atom]] = []
     size = 0
     for atom in atoms:
         if groups and size + atom[2] <= limit:

@@ -33,10 +33,14 @@ SMALL_ADDITION = 0.01
 ONE_BY_ONE = 5_000
 """A filter that leaves no more passages than these has their vectors read from SQLite and compared."""
 
+SAMPLE = 1_000
+"""Passages by which one tells what a cosine with a question is worth."""
+
 State = tuple[str, int]
 """Identity and generation of an index: equal where the passages are."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
+_NO_VECTORS: Vectors = np.empty((0, 0), np.float32)
 
 
 class VectorCache:
@@ -54,6 +58,7 @@ class VectorCache:
         self._added = self._removed = 0
         """Passages in memory that the file lacks, and in the file that are gone."""
         self._damaged = False
+        self._sample, self._sample_state = _NO_VECTORS, self._state
 
     def search(
         self, connection: sqlite3.Connection, queries: Vectors, count: int, among: np.ndarray | None = None
@@ -83,6 +88,16 @@ class VectorCache:
                 parameters.nprobe = self._index.nlist
                 _, ids = self._index.search(wanted, most, params=parameters)
         return [[int(passage) for passage in row if passage >= 0] for row in ids]
+
+    def sample(self, connection: sqlite3.Connection) -> Vectors:
+        """Vectors of :data:`SAMPLE` passages of the whole index, or all where there are fewer, evenly chosen."""
+        with self._lock:
+            self._synchronise(connection)
+            if self._sample_state != self._state:
+                step = max(1, len(self._ids) // SAMPLE)
+                self._sample = read_vectors(connection, self._ids[::step]) if len(self._ids) else _NO_VECTORS
+                self._sample_state = self._state
+            return self._sample
 
     def describe(self, connection: sqlite3.Connection) -> str:
         """How the passages are searched, for people."""

@@ -90,19 +90,11 @@ def test_debian_faq_in_one_language_can_be_asked_in_the_other(benchmark_module: 
     assert not (tmp_path / "made/documents/en").exists()
 
 
-def test_an_interval_is_above_zero_only_where_most_questions_gain(benchmark_module: ModuleType) -> None:
-    one, two = np.ones(50), np.full(50, 2.0)
-    assert benchmark_module.above(one, two) == (50.0, 50.0)
-    mixed = np.where(np.arange(50) % 2, one, two)
-    low, high = benchmark_module.above(mixed, mixed[::-1])
-    assert low < 0 < high
-
-
 def test_figures_are_those_of_the_definitions(benchmark_module: ModuleType) -> None:
     assert benchmark_module.figures(np.array([1, 2, 10, np.inf])) == {
         "questions": 4, "hit_at_1": 25.0, "hit_at_5": 50.0, "mrr": 40.0
     }  # fmt: skip
-    scores = [Scores(np.array([7, 8, 9]), np.array([0.9, 0.8, 0.1]), np.array([0.0, 5.0, 4.0]), False)]
+    scores = [Scores(np.array([7, 8, 9]), np.array([0.9, 0.8, 0.1]), np.array([0.0, 5.0, 4.0]), 0.5, 0.2, 2, 20.0)]
     ranked = {name: ranking[0].tolist() for name, ranking in benchmark_module.rankings(scores).items()}
     assert ranked["dense"] == [7, 8, 9]
     assert ranked["full_text"] == [8, 9]

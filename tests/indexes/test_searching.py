@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 import threading
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -101,16 +102,18 @@ def test_the_weight_of_meaning_is_the_domains(index: Index, tea: Domain, e5: Emb
     assert ranked(0.0)[: len(words)] == words
 
 
-def scores(dense: list[float], words: list[float], foreign: bool = False) -> Scores:
-    return Scores(np.arange(len(dense)), np.array(dense), np.array(words), foreign)
+def scores(dense: list[float], words: list[float], asked: int = 5) -> Scores:
+    """Of an index whose cosines with the question are 0.8 on average."""
+    return Scores(np.arange(len(dense)), np.array(dense), np.array(words), 0.8, 0.02, asked, 10.0 * asked)
 
 
 def test_fusion_goes_by_how_far_a_score_stands_out() -> None:
     both = scores([0.90, 0.80, 0.79, 0.78], [0.0, 30.0, 29.0, 28.0])
     assert np.argmax(fuse(both, 0.75)) == 0
     assert np.argmax(fuse(both, 0.25)) == 1
-    assert np.array_equal(fuse(scores([0.5, 0.5], [0, 0]), 0.5), [0.0, 0.0])
     assert fuse(scores([], []), 0.5).shape == (0,)
+    one = Scores(np.arange(2), np.array([0.5, 0.5]), np.zeros(2), 0.5, 0.0, 3, 0.0)
+    assert np.array_equal(fuse(one, 0.5), [0.0, 0.0])  # where all passages say the same
 
 
 def test_words_that_all_passages_share_do_not_outweigh_meaning() -> None:
@@ -118,15 +121,64 @@ def test_words_that_all_passages_share_do_not_outweigh_meaning() -> None:
     assert np.argmax(fuse(weak, 0.5)) == 0  # 1.4 stands out from 1.0, and is next to nothing all the same
 
 
-def test_names_that_a_foreign_question_shares_count_half() -> None:
-    dense, words = [0.90, 0.86, 0.80, 0.80, 0.80], [0.0, 9.0, 0.0, 0.0, 0.0]
-    assert np.argmax(fuse(scores(dense, words), 0.5)) == 1
-    assert np.argmax(fuse(scores(dense, words, foreign=True), 0.5)) == 0
+def test_the_vector_of_a_word_or_two_counts_less() -> None:
+    dense, words = [0.88, 0.82, 0.80], [0.0, 8.0, 0.0]
+    assert np.argmax(fuse(scores(dense, words, asked=5), 0.5)) == 0
+    assert np.argmax(fuse(scores(dense, words, asked=1), 0.5)) == 1
 
 
-def test_a_question_in_another_language_than_the_passages_is_noticed(index: Index) -> None:
-    asked = ["how should I store Pu'er tea cakes", "普洱茶饼怎么存放?", "how hot is water for green tea"]
-    assert [found.foreign for found in index.candidates(asked)] == [True, False, False]
+def test_a_long_book_does_not_bury_the_only_passage_with_the_word(tmp_path: Path, e5: Embedder) -> None:
+    book = "".join(
+        f"# 第{number}回\n\n这一日{who}来到江城的{place}，只见{what}。他想了许久，写下一封信，叫人送到码头去。\n\n"
+        for number, (who, place, what) in enumerate(
+            product(
+                ["冯九", "沈先生", "二姑娘", "掌柜"],
+                ["茶馆", "粮仓", "码头", "学堂", "药铺"],
+                ["灯火通明", "雨下个不停", "人来人往"],
+            ),
+            1,
+        )
+    )
+    domain = make_domain(
+        tmp_path / "office", {"江城旧事.md": book, "报销.txt": "报销时请附上发票。发票抬头须为杭州轮风科技有限公司。"}
+    )
+    with Index.open(domain, e5) as index:
+        index.update()
+        for k in (1, 20, 100):
+            assert index.search("发票抬头写什么", k=k)[0].document == "报销.txt"
+
+
+def test_a_code_alone_finds_its_passage_not_the_shortest_one(tmp_path: Path, e5: Embedder) -> None:
+    texts = {
+        "menu.txt": "Menu Login",
+        "main.txt": "package main",
+        "rental.txt": "The warehouse is rented, RA-5582, for",
+    }
+    texts["rental.txt"] += (
+        " five years; the monthly rent of 3,450 EUR is due on the third working day, and both sides may"
+    )
+    texts["rental.txt"] += " end the agreement with six months notice. The tenant keeps the yard free of snow and ice."
+    with Index.open(make_domain(tmp_path / "codes", TEA | texts), e5) as index:
+        index.update()
+        assert index.search("RA-5582", k=1)[0].document == "rental.txt"
+        assert index.search("3450", k=1, mode="full_text")[0].document == "rental.txt"
+
+
+@pytest.mark.parametrize("question", ["192.168.1.10", "v2.0.1", "--cache", "ERR_1234", "2024-12-03"])
+def test_the_parts_of_an_identifier_in_another_order_are_another_one(
+    tmp_path: Path, e5: Embedder, question: str
+) -> None:
+    texts = {
+        "a.txt": "The printer is 192.168.1.10.", "b.txt": "The gateway is 192.168.10.1.",
+        "c.txt": "Release v2.0.1 repairs the crash.", "d.txt": "Release v2.1.0 repairs the start.",
+        "e.txt": "The option --cache keeps files.", "f.txt": "The option --no-cache keeps none.",
+        "g.txt": "ERR_1234: the disk is full.", "h.txt": "ERR_4321: the password is wrong, code 1234.",
+        "i.txt": "The contract ends on 2024-12-03.", "j.txt": "The contract ends on 2024-03-12.",
+    }  # fmt: skip
+    with Index.open(make_domain(tmp_path / "names", TEA | texts), e5) as index:
+        index.update()
+        for mode in ("hybrid", "full_text"):
+            assert f" {question}" in " " + index.search(question, k=1, mode=mode)[0].text
 
 
 def test_several_questions_at_once_are_as_one_by_one(index: Index) -> None:
