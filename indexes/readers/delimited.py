@@ -3,6 +3,7 @@
 import csv
 import io
 import itertools
+import re
 from collections.abc import Iterable
 
 from indexes.errors import IndexingError
@@ -13,6 +14,8 @@ from indexes.readers.tables import add_table, one_line
 
 DELIMITERS = ",;\t|"
 MAX_CELL_CHARACTERS = 10_000_000
+_STATED = re.compile(r"\ufeff?sep=([^\w\s\"]|\t)\r?\n", re.IGNORECASE)
+"""The first line by which Excel is told the delimiter."""
 _SAMPLE = 20
 """Records by which the delimiter is told."""
 
@@ -20,9 +23,13 @@ _SAMPLE = 20
 def read_csv(data: bytes) -> Extracted:
     """A line a row, each cell behind the name of its column; the first row is a header if it looks like names."""
     text = decode(data)
+    stated = _STATED.match(text)
+    text = text[stated.end() :] if stated else text
     csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
-        rows = [list(map(one_line, row)) for row in csv.reader(_lines(text), _dialect(text))]
+        rows = [
+            list(map(one_line, row)) for row in csv.reader(_lines(text), _dialect(text, stated[1] if stated else ""))
+        ]
     except csv.Error as error:
         raise IndexingError(f"is a damaged table ({error}); save it as CSV again") from None
     filled = [row for row in rows if any(row)]
@@ -57,9 +64,9 @@ def _lines(text: str) -> Iterable[str]:
     return io.StringIO(text, newline="")
 
 
-def _dialect(text: str) -> type[csv.Dialect]:
+def _dialect(text: str, stated: str) -> type[csv.Dialect]:
     class Found(csv.excel):
-        delimiter = delimiter_of(text[:100_000]) or ","
+        delimiter = stated or delimiter_of(text[:100_000]) or ","
         skipinitialspace = True
 
     return Found

@@ -42,6 +42,16 @@ def test_workbook_formulas_are_read_by_their_last_values() -> None:
     ]
 
 
+def test_a_cell_merged_over_all_columns_is_a_title_between_the_rows() -> None:
+    book = openpyxl.Workbook()
+    for row in (["Tea", "°C", "Price"], ["Puer", 100, 9], ["Green"], ["Longjing", 80, 12], ["Biluochun"]):
+        book.active.append(row)
+    book.active.merge_cells("A3:C3")
+    assert texts("a.xlsx", saved(book)) == [
+        "Tea: Puer; °C: 100; Price: 9\nGreen\nTea: Longjing; °C: 80; Price: 12\nTea: Biluochun"
+    ]
+
+
 def test_formulas_that_were_never_computed_are_counted_with_what_to_do() -> None:
     book = openpyxl.Workbook()
     for row in (["Item", "Price", "Total"], ["Tea", 3, "=B2*2"], ["Milk", 4, "=B3*2"]):
@@ -160,6 +170,10 @@ def test_the_delimiter_is_told_by_whole_records_however_long_their_cells_are(cla
     assert texts("a.csv", f'name;note\n1;"{note}"\n2;"b ""quoted"""\n3;c\n') == [
         f'name: 1; note: {" ".join(note.split())}\nname: 2; note: b "quoted"\nname: 3; note: c'
     ]
+
+
+def test_a_line_that_states_the_delimiter_is_no_row() -> None:
+    assert texts("a.csv", "sep=;\r\nname;price;note\r\ntea;1,50;a,b\r\n") == ["name: tea; price: 1,50; note: a,b"]
 
 
 def test_commas_of_decimals_do_not_divide() -> None:
