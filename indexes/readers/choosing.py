@@ -86,8 +86,8 @@ _OFFICE = {
     ".epub": "EPUB book",
     **dict.fromkeys([".odt", ".ods", ".odp"], "OpenDocument file"),
 }
-_WRITTEN = re.compile(rb"[A-Z0-9]+")
-"""Magic that a sentence may begin with."""
+_WRITTEN = re.compile(rb"[\w &#!]+")
+"""Magic that a sentence may begin with; that of RTF and PostScript, which are text themselves, has other signs."""
 _PAGE = re.compile(
     r"\ufeff?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--(?:(?!-->).){0,4000}-->\s*)*<(?:!doctype\s+html|html)[\s>]",
     re.I | re.S,

@@ -9,8 +9,8 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _SENTENCE = re.compile(r"[.?!。？！]$")
 MAX_LEVELS = 3
 """Rows of a header."""
-_MAX_MERGES = 500
-"""Merged cells of a header that are looked at."""
+_MAX_MERGES, _MAX_WIDTH = 200, 1000
+"""Merged cells of a header that are looked at, and columns: overlapping ones would cost their product."""
 MAX_NAME = 60
 """Characters of a column's name, a row of the header."""
 
@@ -76,6 +76,8 @@ def with_one_header(
     if not groups or last >= min(top + MAX_LEVELS, len(rows) - 1):
         return None
     width = max(len(row) for row in rows[top : last + 1])
+    if width > _MAX_WIDTH:
+        return None
     levels = [[*row, *[""] * (width - len(row))] for row in rows[top : last + 1]]
     ungrouped = set(range(width)).difference(*(range(group.left, group.right + 1) for group in groups))
     loose = {(level, column) for level in range(1, len(levels)) for column in ungrouped if levels[level][column]}

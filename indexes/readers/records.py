@@ -62,8 +62,22 @@ def _read_lines(text: str) -> Extracted:
 
 
 def _parse(text: str) -> Any:
-    """Numbers stay as they are written. Raises ValueError; RecursionError is for the caller of all readers."""
-    return json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
+    """Numbers stay as they are written, and of a key that is there twice both values. Raises ValueError.
+
+    RecursionError is for the caller of all readers.
+    """
+    return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_with_all_values)
+
+
+def _with_all_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object; the values of a key that comes again are a list."""
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    values: dict[str, list[Any]] = {}
+    for key, value in pairs:
+        values.setdefault(key, []).append(value)
+    return {key: several[0] if len(several) == 1 else several for key, several in values.items()}
 
 
 def _is_json(text: str) -> bool:
@@ -130,7 +144,7 @@ def _special(value: dict[str, Any]) -> list[str] | None:
 
 
 def _turns(messages: Any) -> list[str]:
-    """``role: text`` of each message; empty when this is no conversation."""
+    """``role: text`` of each message, and the tools that it calls; empty when this is no conversation."""
     lines = []
     for message in messages if isinstance(messages, list) else []:
         if not isinstance(message, dict):
@@ -141,7 +155,19 @@ def _turns(messages: Any) -> list[str]:
             return []
         if text:
             lines.append(f"{role}: {text}")
+        lines += [f"{role}: {call}" for call in _calls(message)]
     return lines
+
+
+def _calls(message: dict[str, Any]) -> Iterator[str]:
+    """``get_weather({"city": "Paris"})`` for each tool that a message calls."""
+    calls = message.get("tool_calls")
+    for call in [*(calls if isinstance(calls, list) else []), message.get("function_call")]:
+        function = call.get("function", call) if isinstance(call, dict) else None
+        if isinstance(function, dict) and isinstance(function.get("name"), str):
+            arguments = function.get("arguments")
+            shown = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+            yield f"{function['name']}({shown})"
 
 
 def _text(value: Any) -> str:

@@ -26,7 +26,10 @@ def add_sheet(builder: TextBuilder, name: str, rows: dict[int, list[str]], merge
         inside = [merge for number in range(top, top + len(table)) for merge in by_row.get(number, ())]
         for row in table:
             del row[:left]
-        height = len(table)
+        height, width = len(table), max(map(len, table))
+        for merge in inside:  # so that a row of one cell over all columns is known for a title between the rows
+            row = table[merge.top - top]
+            row += [""] * (min(merge.right + 1 - left, width) - len(row))
         while len(table) > 1 and _alone(table[0]) and not all(map(_alone, table)):
             title = (_alone(table.pop(0)),)
             builder.add(title[0])

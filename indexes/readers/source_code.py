@@ -22,6 +22,9 @@ NAMES = frozenset({"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemf
 MAX_LINE = 300
 """Longer lines are not looked at: no definition is, and a minified program is a single line of megabytes."""
 
+MAX_BEGINNING = 200
+"""Characters above the first definition that are no block of their own."""
+
 _DEFINITION = re.compile(
     r"(?P<indent>[ \t]*)"
     r"(?:(?:export|default|public|private|protected|internal|static|abstract|final|sealed|async|pub|pub\([a-z]+\)|open"
@@ -51,7 +54,11 @@ class _Line(NamedTuple):
 
 
 def read_code(data: bytes) -> Extracted:
-    """Blocks are definitions at the top level and, in classes, one level below; ``cuts`` are the lines."""
+    """Blocks are definitions at the top level and, in classes, one level below; ``cuts`` are the lines.
+
+    What stands above the first definition (package, imports) belongs to it when it is short: two words alone would be
+    near to every short question.
+    """
     text = decode(data)
     lines = [_Line(*match.span()) for match in re.finditer(r"[^\n]+|(?<=\n)(?=\n)", text)]
     starts: list[tuple[int, tuple[str, ...]]] = [(0, ())]
@@ -74,6 +81,9 @@ def read_code(data: bytes) -> Extracted:
         if not is_inside:
             container = name if definition and not _FUNCTIONS.fullmatch(definition["word"]) else ""
             container_indent = indent
+    first = next((number for number, (_, headings) in enumerate(starts) if headings), 0)
+    if first and len(text[: lines[starts[first][0]].start].strip()) < MAX_BEGINNING:
+        starts[: first + 1] = [(0, starts[first][1])]
     return Extracted(text, _blocks(text, lines, starts))
 
 

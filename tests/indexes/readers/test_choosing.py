@@ -64,6 +64,8 @@ def test_utf16_pages_are_pages() -> None:
         (b"RIFF\x24\0\0\0WAVEfmt ", r"is a recording \(WAV\)"),
         (b"\0\0\0\x20ftypisom\0\0", r"is a film \(MP4\)"),
         (b"{\\rtf1\\ansi tea}", "save it as docx"),
+        (b"%!PS-Adobe-3.0\n", "is a PostScript document"),
+        (b"OggS\0\2\0\0", r"is a recording \(Ogg\)"),
         (b"MZ\x90\0\x03\0\0\0", r"is a program .*Windows"),
         (b"SQLite format 3\0", "is an SQLite database"),
         (b"From: <Saved by Blink>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related;\r\n", r"MHTML"),
@@ -80,6 +82,14 @@ def test_what_is_not_read_is_named_with_what_to_do(data: bytes, why: str) -> Non
     for name in ("a", "a.txt", "a.bin"):
         with pytest.raises(IndexingError, match=why):
             read(name, data)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["The ftyp box stands first.", "OggS is a capture pattern.", "fLaC: a marker", "The ftypmif1 brand", "AT&TFORM, 4"],
+)
+def test_text_that_begins_like_other_formats_is_text(text: str) -> None:
+    assert read("a.txt", text).text == text
 
 
 def test_a_password_on_an_archive_is_named() -> None:

@@ -5,7 +5,8 @@ from document_samples import CODE_SAMPLE, blocks, read, texts
 
 
 def test_python_definitions_with_what_stands_above_them() -> None:
-    found = blocks("shop.py", CODE_SAMPLE)
+    beginning = "# Where tea comes from and where it goes.\n" * 6  # too long for a part of the first definition
+    found = blocks("shop.py", beginning + CODE_SAMPLE)
     assert [headings for headings, _ in found] == [
         *[(), (), ()],
         ("sell",),
@@ -37,8 +38,18 @@ def test_python_definitions_with_what_stands_above_them() -> None:
 )
 def test_definitions_of_other_languages(name: str, source: str, headings: tuple[str, ...]) -> None:
     found = blocks(name, source)
-    assert [above for above, _ in found] == [(), headings]
+    assert [above for above, _ in found] == [headings]
     assert "\n".join(text for _, text in found).split() == source.split()
+
+
+def test_a_short_beginning_goes_with_the_first_definition_and_none_without_one() -> None:
+    found = blocks("shop.py", CODE_SAMPLE)
+    assert [headings for headings, _ in found[:2]] == [("sell",), ("Shop",)]
+    assert found[0][1].startswith("#!/usr/bin/env python\n")
+    assert found[0][1].endswith(
+        'LIMIT = 3\n\n\n# Sells tea.\n@cached\ndef sell(tea):\n    """Take the money."""\n    return tea'
+    )
+    assert blocks("a.py", "import os\n\nprint(1)\n") == [((), "import os"), ((), "print(1)")]
 
 
 def test_code_is_known_by_suffix_name_or_first_line() -> None:

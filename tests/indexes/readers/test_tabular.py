@@ -42,6 +42,16 @@ def test_workbook_formulas_are_read_by_their_last_values() -> None:
     ]
 
 
+def test_a_cell_merged_over_all_columns_is_a_title_between_the_rows() -> None:
+    book = openpyxl.Workbook()
+    for row in (["Tea", "°C", "Price"], ["Puer", 100, 9], ["Green"], ["Longjing", 80, 12], ["Biluochun"]):
+        book.active.append(row)
+    book.active.merge_cells("A3:C3")
+    assert texts("a.xlsx", saved(book)) == [
+        "Tea: Puer; °C: 100; Price: 9\nGreen\nTea: Longjing; °C: 80; Price: 12\nTea: Biluochun"
+    ]
+
+
 def test_formulas_that_were_never_computed_are_counted_with_what_to_do() -> None:
     book = openpyxl.Workbook()
     for row in (["Item", "Price", "Total"], ["Tea", 3, "=B2*2"], ["Milk", 4, "=B3*2"]):
@@ -154,6 +164,31 @@ def test_csv_of_any_delimiter_and_encoding(delimiter: str, encoding: str) -> Non
     assert len(document.blocks[0].cuts) == 1
 
 
+@pytest.mark.parametrize("clause", ["with; a comma", "with, two, commas", "with | bars"])
+def test_the_delimiter_is_told_by_whole_records_however_long_their_cells_are(clause: str) -> None:
+    note = "\n".join(f"line {number}, {clause}" for number in range(40))
+    assert texts("a.csv", f'name;note\n1;"{note}"\n2;"b ""quoted"""\n3;c\n') == [
+        f'name: 1; note: {" ".join(note.split())}\nname: 2; note: b "quoted"\nname: 3; note: c'
+    ]
+
+
+def test_a_line_that_states_the_delimiter_is_no_row() -> None:
+    assert texts("a.csv", "sep=;\r\nname;price;note\r\ntea;1,50;a,b\r\n") == ["name: tea; price: 1,50; note: a,b"]
+
+
+def test_commas_of_decimals_do_not_divide() -> None:
+    rows = "".join(f"Tea {number};{number},50/{number},75\n" for number in range(20))
+    assert texts("a.csv", "name;prices\n" + rows)[0].startswith("name: Tea 0; prices: 0,50/0,75\n")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_only_line_ends_divide_the_rows_of_csv(end: str) -> None:
+    source = end.join(["id,name,note", "1,Ann,first\u2028second", "2,Bob,x\x0by\x85z", '3,Cyd,"a', 'b"', ""])
+    assert texts("a.csv", source) == [
+        "id: 1; name: Ann; note: first second\nid: 2; name: Bob; note: x y z\nid: 3; name: Cyd; note: a b"
+    ]
+
+
 def test_csv_without_a_header_keeps_every_row() -> None:
     assert texts("a.csv", "What is tea?,A plant.\nHow hot?,80 degrees.\n") == [
         "What is tea? | A plant.\nHow hot? | 80 degrees."
@@ -200,6 +235,24 @@ def test_instructions_and_lists_of_answers_are_questions_with_answers() -> None:
         {"q": "Hot?", "a": ["Yes", "80"], "source": "x"},
     ]
     assert texts("a.json", json.dumps(data)) == ["Translate\ntea\n茶", "Hot?\nYes\n80\nsource: x"]
+
+
+def test_json_keeps_all_values_of_a_key_that_comes_again() -> None:
+    assert texts("a.json", '{"a": "first", "b": 1, "a": "second"}') == ["a: first, second\nb: 1"]
+    assert texts("a.json", '[{"a": {"b": 1}, "a": {"b": 2}}]') == ["a.1.b: 1\na.2.b: 2"]
+
+
+def test_conversations_keep_the_tools_that_are_called() -> None:
+    call = {"type": "function", "function": {"name": "weather", "arguments": '{"city": "杭州"}'}}
+    messages = [
+        {"role": "user", "content": "Rain?"},
+        {"role": "assistant", "content": None, "tool_calls": [call, {"name": "clock", "arguments": {"zone": "东八"}}]},
+        {"role": "assistant", "content": "One moment.", "function_call": {"name": "wait"}},
+    ]
+    assert texts("a.json", json.dumps({"messages": messages})) == [
+        'user: Rain?\nassistant: weather({"city": "杭州"})\nassistant: clock({"zone": "东八"})\n'
+        "assistant: One moment.\nassistant: wait({})"
+    ]
 
 
 @pytest.mark.parametrize("depth", [200, 100_000])
