@@ -12,7 +12,8 @@ import pypdfium2.raw as raw
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
-from indexes.readers.lines import paragraphs
+from indexes.readers.layout import page_lines, what_follows
+from indexes.readers.lines import After, paragraphs
 from indexes.readers.ocr import MAX_PIXELS, Engine, find_engine
 from indexes.readers.outline import Start, title_starts, titles_by_page
 from indexes.readers.running_lines import running_lines
@@ -54,35 +55,38 @@ def _read(pdf: pdfium.PdfDocument, progress: Progress) -> Extracted:
         raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
     titles = titles_by_page(pdf)
     pages: list[list[str]] = []
+    following: list[list[After]] = []
     starts: list[list[Start]] = []
     damaged: list[int] = []
     characters = 0
     for index in range(len(pdf)):
         progress(index + 1, len(pdf))
         try:
-            lines, begun = _lines(pdf, index, titles.get(index, []))
+            lines, after, begun = _lines(pdf, index, titles.get(index, []))
         except pdfium.PdfiumError:
             damaged.append(index + 1)
-            lines, begun = [], [(0, path, False) for path, _ in titles.get(index, [])]
+            lines, after, begun = [], [], [(0, path, False) for path, _ in titles.get(index, [])]
         characters += sum(map(len, lines))
         if characters > MAX_CHARACTERS:
             raise IndexingError(f"holds more than {MAX_CHARACTERS:,} characters; divide it")
         pages.append(lines)
+        following.append(after)
         starts.append(begun)
-    return _Pages(pdf, progress, damaged).extracted(pages, starts)
+    return _Pages(pdf, progress, damaged).extracted(pages, following, starts)
 
 
 def _lines(
     pdf: pdfium.PdfDocument, index: int, titles: list[tuple[tuple[str, ...], float | None]]
-) -> tuple[list[str], list[Start]]:
-    """The lines of a page, and where in them its bookmarks begin."""
+) -> tuple[list[str], list[After], list[Start]]:
+    """The lines of a page, what follows each, and where in them its bookmarks begin."""
     page = pdf[index]
     try:
         textpage = page.get_textpage()
         # U+FFFE stands for a hyphen at the end of a line and the break after it
         text = textpage.get_text_range(errors="replace").replace("\ufffe", "-\n").replace("\0", "")
-        lines = [line.strip() for line in text.splitlines()]
-        return lines, title_starts(textpage, text, titles) if titles else []
+        lines = page_lines(textpage, text)
+        starts = title_starts(textpage, text, titles) if titles else []
+        return [line.text for line in lines], what_follows(lines), starts
     finally:
         page.close()
 
@@ -99,30 +103,34 @@ class _Pages:
         self.builder = TextBuilder()
         self.path: tuple[str, ...] = ()
 
-    def extracted(self, pages: list[list[str]], starts: list[list[Start]]) -> Extracted:
-        for index, (lines, running, begun) in enumerate(zip(pages, running_lines(pages), starts, strict=True)):
+    def extracted(self, pages: list[list[str]], following: list[list[After]], starts: list[list[Start]]) -> Extracted:
+        running_by_page = running_lines(pages)
+        for index, (lines, after, begun) in enumerate(zip(pages, following, starts, strict=True)):
+            running = running_by_page[index]
             kept = [line if number not in running else "" for number, line in enumerate(lines)]
             text = "".join(kept)
             if index + 1 in self.damaged:
-                kept = []
+                kept, after = [], []
             elif _is_noise(text) or (not text and self.shows_something(index)):
                 kept = self.seen_by_ocr(index)
+                after = [After.PARAGRAPH] * len(kept)
                 begun = [(0, path, False) for _, path, _ in begun]
             elif not text:
                 kept = lines
-            self.add_page(index + 1, kept, begun)
+            self.add_page(index + 1, kept, after, begun)
         warning = self.warning()
         if not self.builder.blocks and warning:
             raise IndexingError(warning)
         return self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
 
-    def add_page(self, number: int, lines: list[str], starts: list[Start]) -> None:
+    def add_page(self, number: int, lines: list[str], after: list[After], starts: list[Start]) -> None:
         """Blocks of the page, divided where bookmarks begin; a line that is a title itself is no block."""
         done = 0
         for line, path, is_title in [*starts, (len(lines), (), False)]:
-            for paragraph in paragraphs(lines[done : max(done, line)]):
-                self.builder.add_block([paragraph], self.path, page=number)
-            done = max(done, line)
+            until = max(done, line)
+            for paragraph in paragraphs(lines[done:until], after[done:until]):
+                self.builder.add_block(paragraph, self.path, page=number)
+            done = until
             if path:
                 self.path = path
             if is_title:
@@ -139,7 +147,7 @@ class _Pages:
             page.close()
 
     def seen_by_ocr(self, index: int) -> list[str]:
-        """Lines of a page without a text layer, paragraphs divided by empty ones; none when they cannot be read."""
+        """Paragraphs of a page without a text layer; none when they cannot be read."""
         if not self.scanned and not self.engine:
             self.engine = find_engine()
         if self.engine:
@@ -154,7 +162,7 @@ class _Pages:
             finally:
                 page.close()
             if found:
-                return [line for paragraph in found for line in (paragraph, "")]
+                return found
         self.scanned.append(index + 1)
         return []
 
