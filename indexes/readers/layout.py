@@ -96,7 +96,7 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> Line:
     base, size, turned = (sorted(values)[1] for values in zip(*fonts, strict=True))
     if (
         last - first != spans[-1][1]
-        or size <= 0
+        or not 0 < size < math.inf
         or any(abs(other - base) > size or t != turned for other, _, t in fonts)
     ):
         return Line(text)

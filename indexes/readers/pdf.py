@@ -14,6 +14,7 @@ from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
 from indexes.readers.layout import page_lines, what_follows
 from indexes.readers.lines import After, paragraphs
+from indexes.readers.numbered import under_titles
 from indexes.readers.ocr import MAX_PIXELS, Engine, find_engine
 from indexes.readers.outline import Start, title_starts, titles_by_page
 from indexes.readers.running_lines import running_lines
@@ -27,7 +28,7 @@ _MANY_OBJECTS = 100
 
 
 def read_pdf(data: bytes, progress: Progress = no_progress) -> Extracted:
-    """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows.
+    """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows, or numbered titles.
 
     Lines broken by the layout are joined again; headers, footers and page numbers are left out.
     """
@@ -121,7 +122,8 @@ class _Pages:
         warning = self.warning()
         if not self.builder.blocks and warning:
             raise IndexingError(warning)
-        return self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
+        document = self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
+        return document if any(starts) else under_titles(document)
 
     def add_page(self, number: int, lines: list[str], after: list[After], starts: list[Start]) -> None:
         """Blocks of the page, divided where bookmarks begin; a line that is a title itself is no block."""
