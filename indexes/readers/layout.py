@@ -37,7 +37,7 @@ _STARTS_CJK = re.compile(f"[{CJK}]")
 
 
 @dataclass(frozen=True)
-class Line:
+class _Line:
     """A line of text, and where it stands, in points along and across the direction of reading."""
 
     text: str
@@ -70,8 +70,22 @@ class Line:
         return min(2 * self.letter, end - start) if _STARTS_CJK.match(self.text) else end - start
 
 
-def page_lines(textpage: pdfium.PdfTextPage, text: str) -> list[Line]:
+@dataclass(frozen=True)
+class PageText:
+    """The lines of a page, what follows each, and the sizes of their letters, 0 where unknown."""
+
+    lines: list[str]
+    after: list[After]
+    sizes: list[float]
+
+
+def page_text(textpage: pdfium.PdfTextPage, text: str) -> PageText:
     """The lines of a page; ``text`` is pdfium's, with "-\\n" for a hyphen at the end of a line. Rows have ``" | "``."""
+    lines = _page_lines(textpage, text)
+    return PageText([line.text for line in lines], _what_follows(lines), [round(line.size, 1) for line in lines])
+
+
+def _page_lines(textpage: pdfium.PdfTextPage, text: str) -> list[_Line]:
     pieces = text.splitlines(keepends=True)
     # "-\n" was one character in pdfium's text, U+FFFE; an emoji two
     lengths = [_units(piece) - piece.endswith("-\n") for piece in pieces]
@@ -85,11 +99,11 @@ def _units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
-def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> Line:
+def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> _Line:
     text = piece.strip()
     spans = [(match[0], _units(piece[: match.start()]), _units(match[0])) for match in _WORD.finditer(piece)]
     if not spans:
-        return Line(text)
+        return _Line(text)
     first = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset)
     last = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset + spans[-1][1])
     fonts = [_font(textpage, first + spans[number][1]) for number in (0, len(spans) // 2, -1)]
@@ -99,7 +113,7 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> Line:
         or not 0 < size < math.inf
         or any(abs(other - base) > size or t != turned for other, _, t in fonts)
     ):
-        return Line(text)
+        return _Line(text)
     letters = [
         (_place(textpage, first + begin, turned), _place(textpage, first + begin + length - 1, turned))
         for _, begin, length in spans
@@ -108,7 +122,7 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> Line:
     if letters[0][0] > letters[-1][1]:  # written from right to left
         places = [(-end, -start) for start, end in places]
     width = letters[0][0][1] - letters[0][0][0]
-    return Line(text, [word for word, _, _ in spans], places, base, size, turned, width)
+    return _Line(text, [word for word, _, _ in spans], places, base, size, turned, width)
 
 
 def _font(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, int]:
@@ -131,13 +145,13 @@ def _place(textpage: pdfium.PdfTextPage, index: int, turned: int) -> tuple[float
     return ((box.left, box.right), (-box.top, -box.bottom), (-box.right, -box.left), (box.bottom, box.top))[turned]
 
 
-def _gaps(line: Line, ems: float) -> list[int]:
+def _gaps(line: _Line, ems: float) -> list[int]:
     """The numbers of the words before which there is so wide a gap."""
     pairs = enumerate(pairwise(line.places), 1)
     return [number for number, ((_, end), (start, _)) in pairs if start - end >= ems * line.size]
 
 
-def _with_cells(lines: list[Line], gaps: list[list[int]], number: int) -> Line:
+def _with_cells(lines: list[_Line], gaps: list[list[int]], number: int) -> _Line:
     """A line whose gaps are very wide, or some of whose cells stand over or under those of a neighbour, is a row."""
     line, at = lines[number], gaps[number]
     if not at:
@@ -151,7 +165,7 @@ def _with_cells(lines: list[Line], gaps: list[list[int]], number: int) -> Line:
     return line if is_label or not at else replace(line, text=_CELL.join(texts), is_row=True)
 
 
-def _cells(line: Line, gaps: list[int]) -> list[tuple[float, float]]:
+def _cells(line: _Line, gaps: list[int]) -> list[tuple[float, float]]:
     """Where the cells after the first begin and end."""
     ranges = pairwise([*gaps, len(line.words)])
     return [(line.places[first][0], line.places[last - 1][1]) for first, last in ranges]
@@ -174,7 +188,7 @@ class _Page:
     """The furthest that two of its lines reach, where there are so many that a single one sticks out; else infinity."""
 
     @classmethod
-    def of(cls, lines: list[Line]) -> "_Page":
+    def of(cls, lines: list[_Line]) -> "_Page":
         letters: Counter[float] = Counter()
         for line in lines:
             letters[line.size] += len(line.text)
@@ -184,7 +198,7 @@ class _Page:
         return cls(body, next(agreed, math.inf) if len(ends) >= _MANY else math.inf)
 
 
-def what_follows(lines: list[Line]) -> list[After]:
+def _what_follows(lines: list[_Line]) -> list[After]:
     """For each line what follows it, as far as the places of the lines tell."""
     columns = [0]
     for line, below in pairwise(lines):
@@ -199,14 +213,14 @@ def what_follows(lines: list[Line]) -> list[After]:
     return [*found, After.PARAGRAPH] if lines else []
 
 
-def _begins_column(line: Line, below: Line) -> bool:
+def _begins_column(line: _Line, below: _Line) -> bool:
     """Whether the next line stands further up, or otherwise not under this one."""
     if not line.words or not below.words or line.turned != below.turned:
         return True
     return below.base > line.base + 0.5 * line.size
 
 
-def _after(line: Line, below: Line, column: list[Line], page: _Page, is_whole: bool) -> After:
+def _after(line: _Line, below: _Line, column: list[_Line], page: _Page, is_whole: bool) -> After:
     """What follows a line; ``column`` are those around it, and ``is_whole`` says that it begins a paragraph."""
     if not line.words or not below.words:
         return After.UNKNOWN
@@ -239,11 +253,11 @@ def _after(line: Line, below: Line, column: list[Line], page: _Page, is_whole: b
     return After.MORE
 
 
-def _alike(line: Line, other: Line) -> bool:
+def _alike(line: _Line, other: _Line) -> bool:
     return bool(other.words) and line.size < _LARGER * other.size and other.size < _LARGER * line.size
 
 
-def _pitch(column: list[Line], line: Line) -> float:
+def _pitch(column: list[_Line], line: _Line) -> float:
     """From a line to the next: the smallest that occurs nearby, twice if there are several."""
     found = sorted(
         above.base - below.base

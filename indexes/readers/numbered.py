@@ -12,6 +12,8 @@ _LONGEST, _LONGEST_CJK = 70, 30
 """Characters of a title, without its number."""
 _STEP = 2
 """From a number to the next: authors leave one out when they delete a section."""
+_MOST_OPEN = 20
+"""Lists inside each other."""
 _ARTICLE = 3
 _ARABIC_LEVEL = 6
 
@@ -154,6 +156,7 @@ def _runs(numbered: list[_Numbered]) -> list[list[_Numbered]]:
         runs = counting.setdefault((entry.level, entry.key), [])
         if entry.number == 1 or (not runs and entry.level <= _ARTICLE):
             runs.append([entry])
+            del runs[:-_MOST_OPEN]
             found.append(runs[-1])
             continue
         steps = [(entry.number - run[-1].number, -number) for number, run in enumerate(runs)]

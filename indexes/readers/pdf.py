@@ -5,6 +5,7 @@ annotations and form fields, attachments, and pictures on a page that has text o
 """
 
 import re
+from dataclasses import replace
 from itertools import islice
 
 import pypdfium2 as pdfium
@@ -12,7 +13,8 @@ import pypdfium2.raw as raw
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
-from indexes.readers.layout import page_lines, what_follows
+from indexes.readers.large_print import titles_by_size
+from indexes.readers.layout import PageText, page_text
 from indexes.readers.lines import After, paragraphs
 from indexes.readers.numbered import under_titles
 from indexes.readers.ocr import MAX_PIXELS, Engine, find_engine
@@ -55,39 +57,35 @@ def _read(pdf: pdfium.PdfDocument, progress: Progress) -> Extracted:
     if len(pdf) > MAX_PAGES:
         raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
     titles = titles_by_page(pdf)
-    pages: list[list[str]] = []
-    following: list[list[After]] = []
+    pages: list[PageText] = []
     starts: list[list[Start]] = []
     damaged: list[int] = []
     characters = 0
     for index in range(len(pdf)):
         progress(index + 1, len(pdf))
         try:
-            lines, after, begun = _lines(pdf, index, titles.get(index, []))
+            page, begun = _lines(pdf, index, titles.get(index, []))
         except pdfium.PdfiumError:
             damaged.append(index + 1)
-            lines, after, begun = [], [], [(0, path, False) for path, _ in titles.get(index, [])]
-        characters += sum(map(len, lines))
+            page, begun = PageText([], [], []), [(0, path, False) for path, _ in titles.get(index, [])]
+        characters += sum(map(len, page.lines))
         if characters > MAX_CHARACTERS:
             raise IndexingError(f"holds more than {MAX_CHARACTERS:,} characters; divide it")
-        pages.append(lines)
-        following.append(after)
+        pages.append(page)
         starts.append(begun)
-    return _Pages(pdf, progress, damaged).extracted(pages, following, starts)
+    return _Pages(pdf, progress, damaged).extracted(pages, starts)
 
 
 def _lines(
     pdf: pdfium.PdfDocument, index: int, titles: list[tuple[tuple[str, ...], float | None]]
-) -> tuple[list[str], list[After], list[Start]]:
-    """The lines of a page, what follows each, and where in them its bookmarks begin."""
+) -> tuple[PageText, list[Start]]:
+    """The lines of a page, and where in them its bookmarks begin."""
     page = pdf[index]
     try:
         textpage = page.get_textpage()
         # U+FFFE stands for a hyphen at the end of a line and the break after it
         text = textpage.get_text_range(errors="replace").replace("\ufffe", "-\n").replace("\0", "")
-        lines = page_lines(textpage, text)
-        starts = title_starts(textpage, text, titles) if titles else []
-        return [line.text for line in lines], what_follows(lines), starts
+        return page_text(textpage, text), title_starts(textpage, text, titles) if titles else []
     finally:
         page.close()
 
@@ -104,11 +102,16 @@ class _Pages:
         self.builder = TextBuilder()
         self.path: tuple[str, ...] = ()
 
-    def extracted(self, pages: list[list[str]], following: list[list[After]], starts: list[list[Start]]) -> Extracted:
-        running_by_page = running_lines(pages)
-        for index, (lines, after, begun) in enumerate(zip(pages, following, starts, strict=True)):
-            running = running_by_page[index]
-            kept = [line if number not in running else "" for number, line in enumerate(lines)]
+    def extracted(self, pages: list[PageText], starts: list[list[Start]]) -> Extracted:
+        has_bookmarks = any(starts)
+        without = [
+            [line if number not in running else "" for number, line in enumerate(page.lines)]
+            for page, running in zip(pages, running_lines([page.lines for page in pages]), strict=True)
+        ]
+        if not has_bookmarks:
+            starts = titles_by_size([replace(page, lines=lines) for page, lines in zip(pages, without, strict=True)])
+        for index, (page, kept, begun) in enumerate(zip(pages, without, starts, strict=True)):
+            after = page.after
             text = "".join(kept)
             if index + 1 in self.damaged:
                 kept, after = [], []
@@ -117,13 +120,13 @@ class _Pages:
                 after = [After.PARAGRAPH] * len(kept)
                 begun = [(0, path, False) for _, path, _ in begun]
             elif not text:
-                kept = lines
+                kept = page.lines
             self.add_page(index + 1, kept, after, begun)
         warning = self.warning()
         if not self.builder.blocks and warning:
             raise IndexingError(warning)
         document = self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
-        return document if any(starts) else under_titles(document)
+        return document if has_bookmarks else under_titles(document)
 
     def add_page(self, number: int, lines: list[str], after: list[After], starts: list[Start]) -> None:
         """Blocks of the page, divided where bookmarks begin; a line that is a title itself is no block."""

@@ -1,8 +1,9 @@
 """Where the lines of a PDF stand: titles, rows and short lines are kept apart, the lines of a paragraph are joined."""
 
 import pytest
-from document_samples import texts
 from index_samples import placed_pdf_of
+
+from indexes.readers import read_document
 
 Placed = tuple[float, float, float, str]
 
@@ -18,7 +19,8 @@ def row(top: float, *cells: str, size: float = 10) -> list[Placed]:
 
 
 def read(*pages: list[Placed], turned: int = 0) -> list[str]:
-    return texts("a.pdf", placed_pdf_of(*pages, turned=turned))
+    """The parts of the text, titles among them."""
+    return read_document("a.pdf", placed_pdf_of(*pages, turned=turned)).text.split("\n\n")
 
 
 ENGLISH = ["Charge the battery only between five and forty degrees", "Celsius. It takes about four hours."]
