@@ -30,7 +30,7 @@ _SHORT = 4.0
 _FEWEST = 3
 """Lines that make a column, of which a sentence may go on in the next."""
 
-_WORD = re.compile(r"\S+")
+_WORD_OR_SPACE = re.compile(r"\S+|\s+")
 _LABEL = re.compile(r"\d{1,2}(?:\.\d{1,2})*[.)]?|[a-zA-Z][.)]|[（(]?\w{1,3}[)）、]|[^\w\s]")
 _BULLET = re.compile(r"[•●▪◦‣■□◆➢]")
 _STARTS_CJK = re.compile(f"[{CJK}]")
@@ -101,7 +101,9 @@ def _units(text: str) -> int:
 
 def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> _Line:
     text = piece.strip()
-    spans = [(match[0], _units(piece[: match.start()]), _units(match[0])) for match in _WORD.finditer(piece)]
+    parts = [(match[0], _units(match[0])) for match in _WORD_OR_SPACE.finditer(piece)]
+    begins = accumulate((length for _, length in parts), initial=0)
+    spans = [(part, begin, length) for (part, length), begin in zip(parts, begins, strict=False) if not part.isspace()]
     if not spans:
         return _Line(text)
     first = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset)
