@@ -148,9 +148,16 @@ def _place(textpage: pdfium.PdfTextPage, index: int, turned: int) -> tuple[float
 
 
 def _gaps(line: _Line, ems: float) -> list[int]:
-    """The numbers of the words before which there is so wide a gap."""
-    pairs = enumerate(pairwise(line.places), 1)
-    return [number for number, ((_, end), (start, _)) in pairs if start - end >= ems * line.size]
+    """The numbers of the words before which there is so wide a gap; none in a line that is stretched to its margins."""
+    gaps = [start - end for (_, end), (start, _) in pairwise(line.places)]
+    widths = [end - start for start, end in line.places]
+    if len(gaps) > 1 and _differ(widths, 0.5 * line.size) and not _differ(gaps, 0.1 * line.size):
+        return []
+    return [number for number, gap in enumerate(gaps, 1) if gap >= ems * line.size]
+
+
+def _differ(lengths: list[float], least: float) -> bool:
+    return max(lengths) - min(lengths) > least
 
 
 def _with_cells(lines: list[_Line], gaps: list[list[int]], number: int) -> _Line:

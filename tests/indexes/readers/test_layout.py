@@ -90,6 +90,16 @@ def test_cells_close_to_each_other_are_known_by_standing_under_each_other() -> N
     assert read(page[:2]) == ["Seat clamp 6 Nm"]
 
 
+def test_a_line_that_is_stretched_to_its_margins_is_no_row() -> None:
+    page: list[Placed] = []
+    for top, words in ((780, ["moderate", "temperatures", "and", "on"]), (766, ["nonflammable", "surfaces", "only"])):
+        left = 50.0
+        for word in words:
+            page.append((left, top, 10, word))
+            left += 5 * len(word) + (250 - 5 * sum(map(len, words))) / (len(words) - 1)
+    assert read(page) == ["moderate temperatures and on nonflammable surfaces only"]
+
+
 def test_the_number_of_a_title_is_no_cell() -> None:
     page = [(50, 780, 14, "1.2"), (110, 780, 14, "Storing the battery"), *lines(*ENGLISH, top=755)]
     assert read(page) == ["1.2 Storing the battery", PROSE[0]]
