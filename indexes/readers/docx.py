@@ -12,6 +12,7 @@ from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.docx_text import TRANSPARENT, Inline, Note, cell_text, grid_of, number_of, texts_of
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
+from indexes.readers.numbered import under_titles
 from indexes.readers.ooxml import (
     attribute,
     below,
@@ -34,7 +35,7 @@ _CONTENTS = 99
 
 
 def read_docx(data: bytes) -> Extracted:
-    """Paragraphs, lists as one block each with a line an item, tables; headings by style or outline level."""
+    """Paragraphs, lists as one block each with a line an item, tables; titles by style, outline level or number."""
     try:
         archive = open_zip(data)
         part = main_part(archive, "word/document.xml")
@@ -44,7 +45,8 @@ def read_docx(data: bytes) -> Extracted:
         walk = _Walk(archive, part)
         walk.container(body)
         walk.end_list()
-        return walk.builder.extracted()
+        has_headings = any(level for level, _ in walk.titles)
+        return walk.builder.extracted() if has_headings else under_titles(walk.builder.extracted())
     except DamagedError as error:
         raise damaged("Word document", error) from None
 

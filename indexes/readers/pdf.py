@@ -5,6 +5,7 @@ annotations and form fields, attachments, and pictures on a page that has text o
 """
 
 import re
+from dataclasses import replace
 from itertools import islice
 
 import pypdfium2 as pdfium
@@ -12,7 +13,10 @@ import pypdfium2.raw as raw
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
-from indexes.readers.lines import paragraphs
+from indexes.readers.large_print import titles_by_size
+from indexes.readers.layout import PageText, page_text
+from indexes.readers.lines import After, paragraphs
+from indexes.readers.numbered import under_titles
 from indexes.readers.ocr import MAX_PIXELS, Engine, find_engine
 from indexes.readers.outline import Start, title_starts, titles_by_page
 from indexes.readers.running_lines import running_lines
@@ -26,7 +30,7 @@ _MANY_OBJECTS = 100
 
 
 def read_pdf(data: bytes, progress: Progress = no_progress) -> Extracted:
-    """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows.
+    """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows, or numbered titles.
 
     Lines broken by the layout are joined again; headers, footers and page numbers are left out.
     """
@@ -53,36 +57,35 @@ def _read(pdf: pdfium.PdfDocument, progress: Progress) -> Extracted:
     if len(pdf) > MAX_PAGES:
         raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
     titles = titles_by_page(pdf)
-    pages: list[list[str]] = []
+    pages: list[PageText] = []
     starts: list[list[Start]] = []
     damaged: list[int] = []
     characters = 0
     for index in range(len(pdf)):
         progress(index + 1, len(pdf))
         try:
-            lines, begun = _lines(pdf, index, titles.get(index, []))
+            page, begun = _lines(pdf, index, titles.get(index, []))
         except pdfium.PdfiumError:
             damaged.append(index + 1)
-            lines, begun = [], [(0, path, False) for path, _ in titles.get(index, [])]
-        characters += sum(map(len, lines))
+            page, begun = PageText([], [], []), [(0, path, False) for path, _ in titles.get(index, [])]
+        characters += sum(map(len, page.lines))
         if characters > MAX_CHARACTERS:
             raise IndexingError(f"holds more than {MAX_CHARACTERS:,} characters; divide it")
-        pages.append(lines)
+        pages.append(page)
         starts.append(begun)
     return _Pages(pdf, progress, damaged).extracted(pages, starts)
 
 
 def _lines(
     pdf: pdfium.PdfDocument, index: int, titles: list[tuple[tuple[str, ...], float | None]]
-) -> tuple[list[str], list[Start]]:
+) -> tuple[PageText, list[Start]]:
     """The lines of a page, and where in them its bookmarks begin."""
     page = pdf[index]
     try:
         textpage = page.get_textpage()
         # U+FFFE stands for a hyphen at the end of a line and the break after it
         text = textpage.get_text_range(errors="replace").replace("\ufffe", "-\n").replace("\0", "")
-        lines = [line.strip() for line in text.splitlines()]
-        return lines, title_starts(textpage, text, titles) if titles else []
+        return page_text(textpage, text), title_starts(textpage, text, titles) if titles else []
     finally:
         page.close()
 
@@ -99,30 +102,40 @@ class _Pages:
         self.builder = TextBuilder()
         self.path: tuple[str, ...] = ()
 
-    def extracted(self, pages: list[list[str]], starts: list[list[Start]]) -> Extracted:
-        for index, (lines, running, begun) in enumerate(zip(pages, running_lines(pages), starts, strict=True)):
-            kept = [line if number not in running else "" for number, line in enumerate(lines)]
+    def extracted(self, pages: list[PageText], starts: list[list[Start]]) -> Extracted:
+        has_bookmarks = any(starts)
+        without = [
+            [line if number not in running else "" for number, line in enumerate(page.lines)]
+            for page, running in zip(pages, running_lines([page.lines for page in pages]), strict=True)
+        ]
+        if not has_bookmarks:
+            starts = titles_by_size([replace(page, lines=lines) for page, lines in zip(pages, without, strict=True)])
+        for index, (page, kept, begun) in enumerate(zip(pages, without, starts, strict=True)):
+            after = page.after
             text = "".join(kept)
             if index + 1 in self.damaged:
-                kept = []
+                kept, after = [], []
             elif _is_noise(text) or (not text and self.shows_something(index)):
                 kept = self.seen_by_ocr(index)
+                after = [After.PARAGRAPH] * len(kept)
                 begun = [(0, path, False) for _, path, _ in begun]
             elif not text:
-                kept = lines
-            self.add_page(index + 1, kept, begun)
+                kept = page.lines
+            self.add_page(index + 1, kept, after, begun)
         warning = self.warning()
         if not self.builder.blocks and warning:
             raise IndexingError(warning)
-        return self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
+        document = self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
+        return document if has_bookmarks else under_titles(document)
 
-    def add_page(self, number: int, lines: list[str], starts: list[Start]) -> None:
+    def add_page(self, number: int, lines: list[str], after: list[After], starts: list[Start]) -> None:
         """Blocks of the page, divided where bookmarks begin; a line that is a title itself is no block."""
         done = 0
         for line, path, is_title in [*starts, (len(lines), (), False)]:
-            for paragraph in paragraphs(lines[done : max(done, line)]):
-                self.builder.add_block([paragraph], self.path, page=number)
-            done = max(done, line)
+            until = max(done, line)
+            for paragraph in paragraphs(lines[done:until], after[done:until]):
+                self.builder.add_block(paragraph, self.path, page=number)
+            done = until
             if path:
                 self.path = path
             if is_title:
@@ -139,7 +152,7 @@ class _Pages:
             page.close()
 
     def seen_by_ocr(self, index: int) -> list[str]:
-        """Lines of a page without a text layer, paragraphs divided by empty ones; none when they cannot be read."""
+        """Paragraphs of a page without a text layer; none when they cannot be read."""
         if not self.scanned and not self.engine:
             self.engine = find_engine()
         if self.engine:
@@ -154,7 +167,7 @@ class _Pages:
             finally:
                 page.close()
             if found:
-                return [line for paragraph in found for line in (paragraph, "")]
+                return found
         self.scanned.append(index + 1)
         return []
 

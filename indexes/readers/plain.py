@@ -1,10 +1,11 @@
-"""Plain text: paragraphs between empty lines, under the chapter headings of books."""
+"""Plain text: paragraphs between empty lines, under the chapter headings of books and under numbered titles."""
 
 import re
 from collections.abc import Iterator
 
 from indexes.readers.document import Block, Extracted
 from indexes.readers.encodings import decode
+from indexes.readers.numbered import under_titles
 
 _PARAGRAPH = re.compile(r"\S[^\n]*(?:\n[ \t\u3000]*\S[^\n]*)*")
 _NUMBER = "[0-9零〇一二两三四五六七八九十百千兩]{1,9}"
@@ -58,7 +59,7 @@ def divide_plain(text: str) -> Extracted:
                 rf"\n[ \t\u3000]*{_ANSWER.pattern}", text[start:end], re.IGNORECASE
             )
         blocks.append(block)
-    return Extracted(text, blocks)
+    return under_titles(Extracted(text, blocks))
 
 
 def _parts(text: str) -> Iterator[tuple[int, int, int | None]]:

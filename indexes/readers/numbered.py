@@ -1,0 +1,181 @@
+"""Numbered titles of documents that mark none: 第一章, 第一条, 一、 and （一）, and in any language 1. and 1.2."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from indexes.language import CJK
+from indexes.readers.document import Block, Extracted
+
+_LONGEST, _LONGEST_CJK = 70, 30
+"""Characters of a title, without its number."""
+_STEP = 2
+"""From a number to the next: authors leave one out when they delete a section."""
+_MOST_OPEN = 20
+"""Lists inside each other."""
+_ARTICLE = 3
+_ARABIC_LEVEL = 6
+
+_DIGITS = "零〇一二两兩三四五六七八九"
+_N = rf"([0-9]{{1,3}}|[{_DIGITS}十百千]{{1,7}})"
+_CHINESE = [
+    re.compile(rf"第{_N}()(?:部分|[编編篇卷部])(?=[\s:：、]|$)"),
+    re.compile(rf"第{_N}()[章回](?=[\s:：、]|$)"),
+    re.compile(rf"第{_N}()[节節](?=[\s:：、]|$)"),
+    re.compile(rf"第{_N}()[条條](?=[\s:：、]|$)"),
+    re.compile(rf"([{_DIGITS}十百]{{1,5}})([、])(?=\s*\S)"),
+    re.compile(rf"[（(]([{_DIGITS}十百]{{1,5}})([）)])(?=\s*\S)"),
+]
+"""By level, the outermost first; the groups are the number, and a mark after it."""
+_ARABIC = re.compile(r"((?:[1-9][0-9]?\.){0,4})([1-9][0-9]?)([.、．]?)(?:[ \t\u3000]+|(?<=[.、．])(?=[^\s\d]))")
+_NO_TITLE = re.compile(r"[。！？；;!?]|[.,:，…]$|\.\s|[\t]|\s{3}|(?:\.{3}|…|·{3})\s*\d+$|\b(?:19|20)\d\d$")
+"""Ends of sentences, cells side by side, the page numbers of a table of contents, the dates of versions."""
+_CJK_CHARACTER = re.compile(f"[{CJK}]")
+
+
+@dataclass
+class _Numbered:
+    """A line that begins with a number; those of one key are numbered together."""
+
+    line: int
+    level: int
+    key: str
+    number: int
+    is_title: bool
+
+
+def under_titles(document: Extracted) -> Extracted:
+    """The document with its blocks under the numbered titles among them; numbered articles begin blocks of their own.
+
+    A title is a short line of its own that ends no sentence, in order with at least one other, and with text under it.
+    """
+    lines = list(_lines(document))
+    texts = [document.text[start:end] for _, start, end in lines]
+    per_block = [0] * len(document.blocks)
+    for index, _, _ in lines:
+        per_block[index] += 1
+    titles, articles = _titles(texts, [per_block[index] == 1 for index, _, _ in lines])
+    if not titles and not articles:
+        return document
+    blocks: list[Block] = []
+    path: list[tuple[int, str]] = []
+    above: tuple[str, ...] = ()
+    for index, inside in groupby(enumerate(lines), key=lambda item: item[1][0]):
+        block = document.blocks[index]
+        if block.headings != above:
+            above, path = block.headings, []
+        goes_on = False
+        for number, (_, start, end) in inside:
+            if (level := titles.get(number)) is not None:
+                path = [*(outer for outer in path if outer[0] < level), (level, " ".join(texts[number].split()))]
+                goes_on = False
+                continue
+            if goes_on and number not in articles:
+                start = blocks.pop().start
+            cuts = tuple(cut for cut in block.cuts if start < cut < end)
+            headings = block.headings + tuple(title for _, title in path)
+            blocks.append(replace(block, start=start, end=end, headings=headings, cuts=cuts))
+            goes_on = True
+    return replace(document, blocks=blocks)
+
+
+def _lines(document: Extracted) -> Iterator[tuple[int, int, int]]:
+    """The number of the block of each line that is not empty, and where the line begins and ends."""
+    for index, block in enumerate(document.blocks):
+        for match in re.finditer(r"\S(?:[^\n]*\S)?", document.text[block.start : block.end]):
+            yield index, block.start + match.start(), block.start + match.end()
+
+
+def _titles(lines: list[str], alone: list[bool]) -> tuple[dict[int, int], set[int]]:
+    """The levels of the lines that are titles, and the lines that begin an article; ``alone`` are blocks of a line."""
+    numbered = {}
+    for number, line in enumerate(lines):
+        if found := _chinese(number, line) or (_arabic(number, line) if alone[number] else None):
+            numbered[number] = found
+    titles: dict[int, int] = {}
+    articles: set[int] = set()
+    for run in sorted(_runs(list(numbered.values())), key=lambda run: -run[0].level):
+        level = run[0].level
+
+        def has_text(entry: _Numbered, level: int = level) -> bool:
+            below = entry.line + 1
+            if below not in numbered:
+                return below < len(lines)
+            return numbered[below].level > level and (below in titles or not numbered[below].is_title)
+
+        with_text = [entry for entry in run if entry.is_title and has_text(entry)]
+        if len(with_text) >= 2 and 2 * len(with_text) >= len(run):
+            titles.update(
+                {entry.line: level for entry in run if entry.is_title and _is_above(entry, numbered, len(lines))}
+            )
+        elif level == _ARTICLE and len(run) >= 2:
+            articles.update(entry.line for entry in run)
+    return titles, articles
+
+
+def _is_above(entry: _Numbered, numbered: dict[int, _Numbered], lines: int) -> bool:
+    """Whether something stands under a title that is not the next of its kind or of an outer one."""
+    below = entry.line + 1
+    return below < lines and (below not in numbered or numbered[below].level > entry.level)
+
+
+def _chinese(line: int, text: str) -> _Numbered | None:
+    for level, pattern in enumerate(_CHINESE):
+        if match := pattern.match(text):
+            rest = text[match.end() :]
+            return _Numbered(
+                line, level, match[2], _value(match[1]), _is_title(rest) or (level < _ARTICLE and not rest)
+            )
+    return None
+
+
+def _arabic(line: int, text: str) -> _Numbered | None:
+    match = _ARABIC.match(text)
+    if not match:
+        return None
+    rest = text[match.end() :]
+    is_title = _is_title(rest) and (rest[0].isupper() or _CJK_CHARACTER.match(rest[0]) is not None)
+    level = _ARABIC_LEVEL + match[1].count(".")
+    return _Numbered(line, level, match[1] + match[3], int(match[2]), is_title)
+
+
+def _is_title(rest: str) -> bool:
+    longest = _LONGEST_CJK if _CJK_CHARACTER.search(rest) else _LONGEST
+    return 0 < len(rest.strip()) <= longest and not _NO_TITLE.search(rest.strip()) and any(map(str.isalpha, rest))
+
+
+def _runs(numbered: list[_Numbered]) -> list[list[_Numbered]]:
+    """Lines of the same kind that count from one; another that counts from one in between is a list inside.
+
+    What is numbered with 第 may begin with any number, as in an extract.
+    """
+    found: list[list[_Numbered]] = []
+    counting: dict[tuple[int, str], list[list[_Numbered]]] = {}
+    for entry in numbered:
+        runs = counting.setdefault((entry.level, entry.key), [])
+        if entry.number == 1 or (not runs and entry.level <= _ARTICLE):
+            runs.append([entry])
+            del runs[:-_MOST_OPEN]
+            found.append(runs[-1])
+            continue
+        steps = [(entry.number - run[-1].number, -number) for number, run in enumerate(runs)]
+        step, number = min((pair for pair in steps if 0 < pair[0] <= _STEP), default=(0, 0))
+        if step:
+            del runs[1 - number :]
+            runs[-1].append(entry)
+    return found
+
+
+def _value(number: str) -> int:
+    """Of 12, 十二 or 一百零五."""
+    if number.isascii():
+        return int(number)
+    total, digit = 0, 0
+    for character in number:
+        if character in "十百千":
+            total += max(1, digit) * {"十": 10, "百": 100, "千": 1000}[character]
+            digit = 0
+        else:
+            digit = 10 * digit + (0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8, 9)[_DIGITS.index(character)]
+    return total + digit
