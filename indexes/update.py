@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from indexes.errors import IndexingError, UnopenedError
 from indexes.ingest import Divided, Tools, divide, embed_and_store, prepare
 from indexes.readers.ocr import find_engine
+from indexes.readers.opening import open_document
 from indexes.reading import Reader, ReadFile, Request
 from indexes.scanning import Found, scan
 from indexes.storage import Storage, transaction
@@ -177,7 +178,7 @@ class _Update:
         def requests() -> Iterator[Request]:
             for path in to_read:
                 asked_ns[path] = time.time_ns()
-                yield Request(self.documents / path, path)
+                yield Request(self.documents, path)
 
         def tell(request: Request, page: int, pages: int) -> None:
             size = to_read[request.name].st_size
@@ -231,9 +232,9 @@ class _Update:
         """The SHA-256 of a file's content, empty where it cannot be read, and the time to store with it."""
         mtime_ns = settled(status.st_mtime_ns)
         try:
-            with (self.documents / path).open("rb") as file:
+            with open_document(self.documents, path) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest(), mtime_ns
-        except OSError:
+        except (OSError, IndexingError):
             return "", mtime_ns  # whoever reads it next says why
 
     def fail(self, path: str, error: IndexingError) -> None:

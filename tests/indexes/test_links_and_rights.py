@@ -1,0 +1,66 @@
+"""What leads out of the documents folder is never read, and what this user may not look at is not forgotten."""
+
+from pathlib import Path
+
+import pytest
+from index_samples import make_domain, put
+from index_worker import embedder
+
+from domain import Domain
+from indexes import Index
+
+
+@pytest.fixture
+def domain(tmp_path: Path) -> Domain:
+    return make_domain(
+        tmp_path / "tea", {"a.txt": "Tea on top.", "sub/z.txt": "Tea inside.", "sub/deep/y.txt": "Deep."}
+    )
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "z.txt").write_text("A swordfish outside.", encoding="utf-8")
+    return folder
+
+
+def test_a_folder_replaced_by_a_link_after_it_was_listed_is_not_read(domain: Domain, outside: Path) -> None:
+    sub = domain.documents / "sub"
+
+    def swap(_done: int, _total: int, _document: str) -> None:
+        if not sub.is_symlink():
+            sub.rename(domain.path / "away")
+            sub.symlink_to(outside, target_is_directory=True)
+
+    for number in range(5):  # so that some are read ahead and others after the swap
+        put(domain, f"a{number}.txt", f"Text {number}.")
+    index = Index.open(domain, embedder())
+    report = index.update(progress=swap)
+    assert "sub/z.txt" not in report.added
+    assert all("swordfish" not in passage.text for passage in index.search("swordfish", 10, "full_text"))
+
+
+def test_a_moved_file_is_not_looked_for_behind_a_link(
+    domain: Domain, outside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is replaced between listing and looking: what lies outside must not pass for the file that moved."""
+    from indexes.scanning import Found, scan
+
+    put(domain, "known.txt", "A swordfish outside.")
+    index = Index.open(domain, embedder())
+    index.update()
+    (domain.documents / "known.txt").unlink()
+    put(domain, "sub/z.txt", "A swordfish at home!")  # as long as that outside
+
+    def scan_and_swap(documents: Path) -> Found:
+        found = scan(documents)
+        (documents / "sub").rename(domain.path / "away")
+        (documents / "sub").symlink_to(outside, target_is_directory=True)
+        return found
+
+    monkeypatch.setattr("indexes.update.scan", scan_and_swap)
+    put(domain, "sub/new.txt", "A swordfish at home!")
+    (outside / "new.txt").write_text("A swordfish outside.", encoding="utf-8")
+    assert index.update().moved == []
+    assert index.search("swordfish", 10, "full_text") == []
