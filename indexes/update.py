@@ -129,10 +129,10 @@ class _Update:
         return replace(self.report, passages=passages, repeated=repeated)
 
     def gone(self, found: Found) -> list[str]:
-        """Stored documents that are not there any more; of a folder that cannot be looked into nothing is known."""
+        """Stored documents that are not there any more; of what cannot be looked at nothing is known."""
         gone = []
         for path in sorted(set(self.known) - set(found.files)):
-            if any(path.startswith(f"{folder}/") for folder in found.unlisted):
+            if any(f"{path}/".startswith(f"{place}/") for place in found.unlisted):
                 self.report.unchanged.append(path)
             else:
                 gone.append(path)

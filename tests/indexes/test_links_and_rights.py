@@ -1,10 +1,13 @@
 """What leads out of the documents folder is never read, and what this user may not look at is not forgotten."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from index_samples import make_domain, put
 from index_worker import embedder
+from workers import without_rights
 
 from domain import Domain
 from indexes import Index
@@ -64,3 +67,31 @@ def test_a_moved_file_is_not_looked_for_behind_a_link(
     (outside / "new.txt").write_text("A swordfish outside.", encoding="utf-8")
     assert index.update().moved == []
     assert index.search("swordfish", 10, "full_text") == []
+
+
+UPDATE = """
+import sys
+from index_worker import embedder
+from indexes import Index
+index = Index.open(sys.argv[1], embedder())
+report = index.update()
+print(report.deleted, report.failed, index.documents())
+"""
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
+def test_a_folder_that_may_not_be_entered_keeps_its_documents(
+    domain: Domain, absent: Callable[[str], NoReturn], mode: int
+) -> None:
+    index = Index.open(domain, embedder())
+    index.update()
+    (domain.documents / "sub").chmod(mode)
+    try:
+        said = without_rights(UPDATE, domain.path, absent=absent)
+    finally:
+        (domain.documents / "sub").chmod(0o755)
+    assert said.startswith("[] [('sub")
+    assert said.endswith("['a.txt', 'sub/deep/y.txt', 'sub/z.txt']\n")
+    assert "Permission denied" in said
+    (domain.documents / "sub" / "z.txt").unlink()  # now that it is seen to be gone, it is forgotten
+    assert index.update().deleted == ["sub/z.txt"]
