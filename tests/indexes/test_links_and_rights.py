@@ -1,13 +1,12 @@
 """What leads out of the documents folder is never read, and what this user may not look at is not forgotten."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 from index_samples import make_domain, put
 from index_worker import embedder
-from workers import without_rights
 
 from domain import Domain
 from indexes import Index
@@ -81,17 +80,52 @@ print(report.deleted, report.failed, index.documents())
 
 @pytest.mark.parametrize("mode", [0o000, 0o444, 0o111])
 def test_a_folder_that_may_not_be_entered_keeps_its_documents(
-    domain: Domain, absent: Callable[[str], NoReturn], mode: int
+    domain: Domain, without_rights: Callable[..., "subprocess.Popen[str]"], mode: int
 ) -> None:
     index = Index.open(domain, embedder())
     index.update()
     (domain.documents / "sub").chmod(mode)
     try:
-        said = without_rights(UPDATE, domain.path, absent=absent)
+        said, errors = without_rights(UPDATE, domain.path).communicate(timeout=120)
     finally:
         (domain.documents / "sub").chmod(0o755)
-    assert said.startswith("[] [('sub")
+    assert said.startswith("[] [('sub"), errors
     assert said.endswith("['a.txt', 'sub/deep/y.txt', 'sub/z.txt']\n")
     assert "Permission denied" in said
     (domain.documents / "sub" / "z.txt").unlink()  # now that it is seen to be gone, it is forgotten
     assert index.update().deleted == ["sub/z.txt"]
+
+
+SEARCH = """
+import sys
+from index_worker import embedder
+from indexes import Index
+index = Index.open(sys.argv[1], embedder())
+print([passage.text for mode in ("full_text", "dense") for passage in index.search("tea", 9, mode)])
+"""
+KILLED_AFTER_A_COMMIT = """
+import os, sys
+import indexes.writing
+from index_worker import embedder
+from indexes import GivenText, Index
+indexes.writing.Writer.erase_traces = lambda self: os.kill(os.getpid(), 9)
+Index.open(sys.argv[1], embedder()).add([GivenText("note", "Tea of a note.")])
+"""
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_an_index_that_may_not_be_written_is_searched(
+    domain: Domain, without_rights: Callable[..., "subprocess.Popen[str]"], killed: bool
+) -> None:
+    """Also where a process that was killed left a log beside it, with the last that it stored."""
+    Index.open(domain, embedder()).update()
+    if killed:
+        without_rights(KILLED_AFTER_A_COMMIT, domain.path).communicate(timeout=120)
+        assert (domain.index / "passages.sqlite-wal").stat().st_size
+    domain.index.chmod(0o555)
+    try:
+        said, errors = without_rights(SEARCH, domain.path).communicate(timeout=120)
+    finally:
+        domain.index.chmod(0o755)
+    assert said.count("Tea inside.") == 2, errors
+    assert said.count("Tea of a note.") == 2 * killed

@@ -1,15 +1,13 @@
-"""Starting, asking and killing the processes of index_worker.py, and others for whom the rights of files count."""
+"""Starting, asking and killing the processes of index_worker.py."""
 
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 
 class Worker:
@@ -50,25 +48,3 @@ class Worker:
     def kill(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-
-def bound_by_rights(code: str, *arguments: object, absent: Callable[[str], NoReturn]) -> list[str]:
-    """The command that runs Python code as a user for whom the rights of files count, as they do not for root."""
-    if not hasattr(os, "geteuid"):
-        absent("rights of files are POSIX")
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    if os.geteuid() == 0:
-        if not shutil.which("setpriv"):
-            absent("tests that run as root need setpriv (util-linux)")
-        command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
-    return command
-
-
-def without_rights(code: str, *arguments: object, absent: Callable[[str], NoReturn]) -> str:
-    """What Python code prints that runs so."""
-    here = str(Path(__file__).parent)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])}
-    command = bound_by_rights(code, *arguments, absent=absent)
-    process = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-    assert process.returncode == 0, process.stderr[-2000:]
-    return process.stdout
