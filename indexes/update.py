@@ -18,6 +18,7 @@ from indexes.errors import IndexingError, UnopenedError
 from indexes.ingest import Divided, Tools, divide, embed_and_store, prepare
 from indexes.readers.ocr import find_engine
 from indexes.readers.opening import open_document
+from indexes.readers.source_code import NAMES
 from indexes.reading import Reader, ReadFile, Request
 from indexes.scanning import Found, scan
 from indexes.storage import Storage, transaction
@@ -145,10 +146,10 @@ class _Update:
             by_size.setdefault(self.known[path].size, []).append(path)
         for path, status in sorted(found.files.items()):
             candidates = by_size.get(status.st_size, [])
-            if path in self.known or not any(_suffix(old) == _suffix(path) for old in candidates):
+            if path in self.known or not any(_kind(old) == _kind(path) for old in candidates):
                 continue
             sha256, mtime_ns = self.look_at(path, status)
-            same = [old for old in candidates if self.known[old].sha256 == sha256 and _suffix(old) == _suffix(path)]
+            same = [old for old in candidates if self.known[old].sha256 == sha256 and _kind(old) == _kind(path)]
             if same:
                 old = same[0]
                 candidates.remove(old)
@@ -274,6 +275,7 @@ def bounded(ns: int) -> int:
     return max(-(2**63), min(ns, 2**63 - 1))
 
 
-def _suffix(path: str) -> str:
-    """What a reader goes by beside the content: a file that gets another one is read again."""
-    return PurePosixPath(path).suffix.lower()
+def _kind(path: str) -> str:
+    """What a reader goes by beside the content (``choosing.py``): a file that gets another one is read again."""
+    name = PurePosixPath(path).name.lower()
+    return name if name in NAMES else PurePosixPath(name).suffix
