@@ -3,7 +3,7 @@
 A file whose size and time are as they were is not opened; one whose content is the same by SHA-256 is not read, also
 where it lies under another name. A passage whose text was embedded before is not embedded again. Many documents are
 embedded together, because that is faster, and then stored one transaction each. An update that is interrupted keeps
-the documents that it stored, and the next one goes on from there.
+the documents that it stored and most of what it embedded of others, and the next one goes on from there.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ Progress = Callable[[int, int, str], None]
 """Told the bytes of documents done, those to do in all, and the document that is at work."""
 
 GROUP_PASSAGES = 128
-"""Passages embedded together at least; an interruption costs no more than one such group."""
+"""Passages embedded together at least; what is embedded beyond ``ingest.SLICE`` is kept before it is stored."""
 
 SETTLED_NS = 2_000_000_000
 """A file changed this shortly before it was read might change again within one tick of the file system's clock."""
@@ -103,6 +103,7 @@ class _Update:
     def run(self, found: Found, command: str) -> UpdateReport:
         stored = self.connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
         if not stored and not found.files and not found.failed:
+            self.erase()
             raise IndexingError(f"{self.documents} holds no documents; put files into it (txt, md, pdf, docx...).")
         prepare(self.connection, self.tools, command)
         self.report.failed.extend(found.failed)
@@ -111,8 +112,13 @@ class _Update:
         to_read = {path: status for path, status in sorted(found.files.items()) if not self.is_unchanged(path, status)}
         self.forget(found, gone, self.tools.forgotten if to_read else None)
         self.read(to_read)
-        self.writer.erase_traces()
+        self.erase()
         return self.finished()
+
+    def erase(self) -> None:
+        """Leave nothing in the files of what is not in the folder any more."""
+        self.writer.erase_unstored()
+        self.writer.erase_traces()
 
     def finished(self) -> UpdateReport:
         warnings = "SELECT path, warning FROM documents WHERE warning != '' AND given = 0 ORDER BY path"
