@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from assistant.errors import AssistantError
-from domain import Domain, whole_folder
+from domain import Domain, reading_database, whole_folder
 
 _LEFT_OUT = (".lock", ".partial", ".checkpoint", "-wal", "-shm", "-journal", ".faiss", "rebuilding.sqlite")
 """Of our own files; whatever the user calls documents is copied as it is."""
@@ -58,6 +58,5 @@ def _files(domain: Domain) -> Iterator[Path]:
 
 
 def _copy_database(file: Path, copy: Path) -> None:
-    uri = f"{file.absolute().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(uri, uri=True)) as source, closing(sqlite3.connect(copy)) as target:
+    with reading_database(file) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)

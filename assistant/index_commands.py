@@ -71,7 +71,7 @@ def _print_report(domain: Path, report: "UpdateReport") -> None:
     for document, other in report.duplicates:
         typer.echo(plain(f"the same file as {other}: {document}"), err=True)
     for document, reason in report.warnings:
-        typer.echo(plain(f"partly read: {document}: {reason}"), err=True)
+        typer.echo(plain(f"read, but: {document}: {reason}"), err=True)
     for document, reason in report.failed:
         typer.echo(plain(f"not read: {document}: {reason}"), err=True)
 

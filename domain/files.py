@@ -79,10 +79,11 @@ def _partial(path: Path) -> Path:
 
 
 def _flush(path: Path) -> None:
-    """fsync a file or folder; Windows cannot open folders and needs no flush of theirs."""
-    if path.is_dir() and os.name == "nt":
+    """fsync a file or folder. Windows flushes only what may be written: no folder, and no file marked as read-only."""
+    windows = os.name == "nt"
+    if windows and (path.is_dir() or not os.access(path, os.W_OK)):
         return
-    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    descriptor = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

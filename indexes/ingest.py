@@ -14,10 +14,13 @@ from indexes.quality import checked
 from indexes.readers import Extracted
 from indexes.splitting import Piece, split
 from indexes.storage import BuiltWith, read_built_with, save_built_with, transaction
-from indexes.writing import Record, Writer, stored_vectors
+from indexes.writing import Record, Writer, forget_unstored, keep_unstored, stored_vectors, unstored_vectors
 
 if TYPE_CHECKING:
     from base_models import Embedder
+
+SLICE = 256
+"""Passages embedded at a time, about ten seconds of work on two cores: an interruption costs no more."""
 
 
 @dataclass(frozen=True)
@@ -57,26 +60,34 @@ def divide(record: Record, document: Extracted, tools: Tools) -> Divided:
 def embed_and_store(
     connection: sqlite3.Connection, group: Sequence[Divided], tools: Tools, advance: Callable[[float], object]
 ) -> None:
-    """One call of the embedder for all passages whose text was never embedded; then one transaction a document.
+    """Embed all passages whose text was never embedded; then store the documents, one transaction each.
 
     A document of the same path that is stored is replaced. ``advance`` is told which share of the texts is embedded.
+    Vectors of files are kept from slice to slice, so that an interrupted book is not begun again; a program can give
+    its texts in parts.
     """
+    given = any(divided.record.given for divided in group)
     texts = {embedding_key(piece.embedded): piece.embedded for divided in group for piece in divided.pieces}
     vectors = stored_vectors(connection, texts)
     vectors |= {key: tools.forgotten[key] for key in texts if key in tools.forgotten}
     if tools.old:
         vectors |= stored_vectors(tools.old, texts.keys() - vectors.keys())
+    vectors |= unstored_vectors(connection, tools.built_with.fingerprint, texts.keys() - vectors.keys())
     new = [key for key in texts if key not in vectors]
-    if new:
-        done = 0
+    done = 0
 
-        def count(newly: int) -> None:
-            nonlocal done
-            done += newly
-            advance(done / len(new))
+    def count(newly: int) -> None:
+        nonlocal done
+        done += newly
+        advance(done / len(new))
 
-        rows = tools.embedder().encode_passages([texts[key] for key in new], count)
-        vectors |= {key: row.tobytes() for key, row in zip(new, np.asarray(rows, np.float32), strict=True)}
+    for start in range(0, len(new), SLICE):
+        part = new[start : start + SLICE]
+        rows = tools.embedder().encode_passages([texts[key] for key in part], count)
+        embedded = {key: row.tobytes() for key, row in zip(part, np.asarray(rows, np.float32), strict=True)}
+        vectors |= embedded
+        if start + SLICE < len(new) and not given:
+            keep_unstored(connection, tools.built_with.fingerprint, embedded)
     writer = Writer(connection, tools.dictionary)
     for divided in group:
         rows_of_document = [vectors[embedding_key(piece.embedded)] for piece in divided.pieces]
@@ -87,6 +98,7 @@ def embed_and_store(
             if stored:
                 writer.forget(stored[0], tools.forgotten)
             writer.store(divided.record, divided.document, divided.pieces, rows_of_document)
+    forget_unstored(connection, texts)
 
 
 def difference(stored: dict[str, object], now: BuiltWith) -> str:

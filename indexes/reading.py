@@ -36,9 +36,10 @@ PageProgress = Callable[["Request", int, int], None]
 class Request(NamedTuple):
     """A document to read."""
 
-    path: Path
+    folder: Path
+    """The documents folder; nothing outside of it is read."""
     name: str
-    """By which the format may be chosen, and the path under ``documents/`` by which it is known."""
+    """The path under it, by which the document is known and its format may be chosen."""
     known_sha256: str = ""
     """Of the content that is stored already: a file that still holds it is not read further."""
 
@@ -82,12 +83,12 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def read(self, path: Path, name: str) -> ReadFile:
+    def read(self, folder: Path, name: str) -> ReadFile:
         """Read one document.
 
         Raises :class:`IndexingError` with the end of a sentence that begins with the file's name.
         """
-        ((_, result),) = self.read_all([Request(path, name)])
+        ((_, result),) = self.read_all([Request(folder, name)])
         if isinstance(result, IndexingError):
             raise result
         return result
@@ -117,7 +118,7 @@ class Reader:
     def _send(self, request: Request) -> None:
         assert self._child
         assert self._child.stdin
-        line = {"path": str(request.path.absolute()), "name": request.name, "known_sha256": request.known_sha256}
+        line = {"folder": str(request.folder.absolute()), "name": request.name, "known_sha256": request.known_sha256}
         with contextlib.suppress(OSError):  # it has crashed: then the answer is missing, which is told there
             self._child.stdin.write(json.dumps(line).encode() + b"\n")
             self._child.stdin.flush()

@@ -18,7 +18,7 @@ class Found:
     failed: list[tuple[str, str]] = field(default_factory=list)
     """What cannot be a document, each with the end of a sentence that says why."""
     unlisted: list[str] = field(default_factory=list)
-    """Subfolders that could not be looked into: nothing is known of their documents."""
+    """Files and subfolders that could not be looked at: nothing is known of the documents that may be there."""
 
 
 def scan(documents: Path) -> Found:
@@ -38,7 +38,7 @@ def scan(documents: Path) -> Found:
 
     for folder, subfolders, names in os.walk(root, onerror=note_unlisted):
         subfolders[:] = [name for name in subfolders if not _is_hidden(name) and not _is_of_a_page(name, names)]
-        for name in [*names, *(name for name in subfolders if Path(folder, name).is_symlink())]:
+        for name in [*names, *(name for name in subfolders if _is_link(Path(folder, name)))]:
             if not _is_hidden(name) and not NOT_DOCUMENTS.search(name):
                 _look_at(Path(folder, name), root, found)
     return found
@@ -51,15 +51,19 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
         found.failed.append((shown, "has a name that is not valid UTF-8; rename it"))
         return
     try:
-        if path.is_symlink():
+        status = path.lstat()
+    except OSError as error:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            found.unlisted.append(name)
+        found.failed.append((name, f"cannot be read: {error.strerror}"))
+        return
+    if stat.S_ISLNK(status.st_mode):
+        try:
             if not path.resolve(strict=True).is_relative_to(root):
                 found.failed.append((name, "is a link that leads out of the documents folder; copy the file instead"))
-            return
-        status = path.stat()
-    except (OSError, RuntimeError) as error:
-        found.failed.append((name, _why_not_found(path, error)))
-        return
-    if not stat.S_ISREG(status.st_mode):
+        except (OSError, RuntimeError) as error:
+            found.failed.append((name, _why_not_followed(error)))
+    elif not stat.S_ISREG(status.st_mode):
         found.failed.append((name, "is not a regular file"))
     elif why := why_not_read(name, status.st_size):
         found.failed.append((name, why))
@@ -67,11 +71,19 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
         found.files[name] = status
 
 
-def _why_not_found(path: Path, error: OSError | RuntimeError) -> str:
-    """The end of a sentence about a file that cannot be looked at."""
+def _is_link(path: Path) -> bool:
+    """Whether a subfolder is a link; where that may not be looked at, the walk says that it cannot be listed."""
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
+
+
+def _why_not_followed(error: OSError | RuntimeError) -> str:
+    """The end of a sentence about a link."""
     if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:  # Python 3.11 and 3.12 raise the first
         return "is a link that leads in a circle; remove it"
-    if isinstance(error, FileNotFoundError) and path.is_symlink():
+    if isinstance(error, FileNotFoundError):
         return "is a link to what is not there; remove it, or copy the file here"
     return f"cannot be read: {error.strerror}"
 

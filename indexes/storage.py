@@ -15,11 +15,12 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from domain import reading_database
 from indexes.errors import IndexingError
 from indexes.filters import has_metadata
 from indexes.migrations import FORMATS, migrate
@@ -107,20 +108,14 @@ class Storage:
 
     @contextmanager
     def _connected(self, create: bool = False) -> Iterator[sqlite3.Connection]:
-        mode = "rwc" if create else "rw"
-        if (
-            not create
-            and not os.access(self.path.parent, os.W_OK)
-            and not self.path.with_name(f"{self.path.name}-wal").exists()
-        ):
-            mode = "ro&immutable=1"  # on a medium that cannot be written nobody writes, and no lock can be made
-        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_SECONDS)
-        try:
+        uri = f"{self.path.absolute().as_uri()}?mode=rwc"
+        with (
+            closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=WAIT_SECONDS))
+            if create
+            else reading_database(self.path, WAIT_SECONDS)
+        ) as connection:
             connection.create_function("has_metadata", 2, has_metadata, deterministic=True)
             yield connection
-        finally:
-            connection.close()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -133,6 +128,8 @@ class Storage:
                 advice = "free some space and run the command again; what was finished is kept"
             elif "locked" in reason:
                 advice = "another process is writing to it; try again when it has ended"
+            elif "another user wrote" in reason:
+                advice = "try again"
             elif "readonly" in reason or "unable to open" in reason:
                 advice = "check that the folder exists and that you may write to it"
             elif _is_damage(error):

@@ -3,7 +3,7 @@
 A file whose size and time are as they were is not opened; one whose content is the same by SHA-256 is not read, also
 where it lies under another name. A passage whose text was embedded before is not embedded again. Many documents are
 embedded together, because that is faster, and then stored one transaction each. An update that is interrupted keeps
-the documents that it stored, and the next one goes on from there.
+the documents that it stored and most of what it embedded of others, and the next one goes on from there.
 """
 
 import hashlib
@@ -17,6 +17,8 @@ from pathlib import Path, PurePosixPath
 from indexes.errors import IndexingError, UnopenedError
 from indexes.ingest import Divided, Tools, divide, embed_and_store, prepare
 from indexes.readers.ocr import find_engine
+from indexes.readers.opening import open_document
+from indexes.readers.source_code import NAMES
 from indexes.reading import Reader, ReadFile, Request
 from indexes.scanning import Found, scan
 from indexes.storage import Storage, transaction
@@ -26,7 +28,7 @@ Progress = Callable[[int, int, str], None]
 """Told the bytes of documents done, those to do in all, and the document that is at work."""
 
 GROUP_PASSAGES = 128
-"""Passages embedded together at least; an interruption costs no more than one such group."""
+"""Passages embedded together at least; what is embedded beyond ``ingest.SLICE`` is kept before it is stored."""
 
 SETTLED_NS = 2_000_000_000
 """A file changed this shortly before it was read might change again within one tick of the file system's clock."""
@@ -101,6 +103,7 @@ class _Update:
     def run(self, found: Found, command: str) -> UpdateReport:
         stored = self.connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
         if not stored and not found.files and not found.failed:
+            self.erase()
             raise IndexingError(f"{self.documents} holds no documents; put files into it (txt, md, pdf, docx...).")
         prepare(self.connection, self.tools, command)
         self.report.failed.extend(found.failed)
@@ -109,8 +112,13 @@ class _Update:
         to_read = {path: status for path, status in sorted(found.files.items()) if not self.is_unchanged(path, status)}
         self.forget(found, gone, self.tools.forgotten if to_read else None)
         self.read(to_read)
-        self.writer.erase_traces()
+        self.erase()
         return self.finished()
+
+    def erase(self) -> None:
+        """Leave nothing in the files of what is not in the folder any more."""
+        self.writer.erase_unstored()
+        self.writer.erase_traces()
 
     def finished(self) -> UpdateReport:
         warnings = "SELECT path, warning FROM documents WHERE warning != '' AND given = 0 ORDER BY path"
@@ -128,10 +136,10 @@ class _Update:
         return replace(self.report, passages=passages, repeated=repeated)
 
     def gone(self, found: Found) -> list[str]:
-        """Stored documents that are not there any more; of a folder that cannot be looked into nothing is known."""
+        """Stored documents that are not there any more; of what cannot be looked at nothing is known."""
         gone = []
         for path in sorted(set(self.known) - set(found.files)):
-            if any(path.startswith(f"{folder}/") for folder in found.unlisted):
+            if any(f"{path}/".startswith(f"{place}/") for place in found.unlisted):
                 self.report.unchanged.append(path)
             else:
                 gone.append(path)
@@ -144,10 +152,10 @@ class _Update:
             by_size.setdefault(self.known[path].size, []).append(path)
         for path, status in sorted(found.files.items()):
             candidates = by_size.get(status.st_size, [])
-            if path in self.known or not any(_suffix(old) == _suffix(path) for old in candidates):
+            if path in self.known or not any(_kind(old) == _kind(path) for old in candidates):
                 continue
             sha256, mtime_ns = self.look_at(path, status)
-            same = [old for old in candidates if self.known[old].sha256 == sha256 and _suffix(old) == _suffix(path)]
+            same = [old for old in candidates if self.known[old].sha256 == sha256 and _kind(old) == _kind(path)]
             if same:
                 old = same[0]
                 candidates.remove(old)
@@ -177,7 +185,7 @@ class _Update:
         def requests() -> Iterator[Request]:
             for path in to_read:
                 asked_ns[path] = time.time_ns()
-                yield Request(self.documents / path, path)
+                yield Request(self.documents, path)
 
         def tell(request: Request, page: int, pages: int) -> None:
             size = to_read[request.name].st_size
@@ -231,9 +239,9 @@ class _Update:
         """The SHA-256 of a file's content, empty where it cannot be read, and the time to store with it."""
         mtime_ns = settled(status.st_mtime_ns)
         try:
-            with (self.documents / path).open("rb") as file:
+            with open_document(self.documents, path) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest(), mtime_ns
-        except OSError:
+        except (OSError, IndexingError):
             return "", mtime_ns  # whoever reads it next says why
 
     def fail(self, path: str, error: IndexingError) -> None:
@@ -273,6 +281,7 @@ def bounded(ns: int) -> int:
     return max(-(2**63), min(ns, 2**63 - 1))
 
 
-def _suffix(path: str) -> str:
-    """What a reader goes by beside the content: a file that gets another one is read again."""
-    return PurePosixPath(path).suffix.lower()
+def _kind(path: str) -> str:
+    """What a reader goes by beside the content (``choosing.py``): a file that gets another one is read again."""
+    name = PurePosixPath(path).name.lower()
+    return name if name in NAMES else PurePosixPath(name).suffix

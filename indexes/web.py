@@ -210,6 +210,8 @@ def _save(url: httpx.URL, documents: Path, suffix: str, data: bytes) -> Path:
     stem = f"{words}-{hashlib.sha256(str(url).encode()).hexdigest()[:8]}"
     # Windows keeps con, nul and their like for devices, whatever follows the first dot; a stem has a hash before it.
     folder = documents / "web" / re.sub(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", r"\1_", host)
+    if not folder.resolve().is_relative_to(documents.resolve()):
+        raise IndexingError(f"{folder} leads out of the documents folder by a link; remove the link")
     with whole_file(folder / f"{stem}{suffix}") as partial:
         partial.write_bytes(data)
     for other in _KNOWN - {suffix}:

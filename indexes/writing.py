@@ -130,6 +130,15 @@ class Writer:
                 with transaction(self.connection):
                     save_built_with(self.connection, {"traces": False})
 
+    def erase_unstored(self) -> None:
+        """Forget vectors that an interrupted update kept and none needed since: their text may be gone."""
+        if _has_unstored(self.connection):
+            with transaction(self.connection):
+                left = self.connection.execute("SELECT count(*) FROM unstored").fetchone()[0]
+                self.connection.execute("DROP TABLE unstored")
+                if left:
+                    save_built_with(self.connection, {"traces": True})
+
     def _make_searchable(self, passage: int, headings: str, text: str) -> None:
         titles = json.loads(headings)
         words = indexed_words("\n\n".join([*titles, text]), self.dictionary)
@@ -152,3 +161,39 @@ def stored_vectors(connection: sqlite3.Connection, keys: Iterable[bytes]) -> dic
         if row:
             found[key] = row[0]
     return found
+
+
+_UNSTORED = """
+    CREATE TABLE IF NOT EXISTS unstored (
+        key BLOB NOT NULL, fingerprint TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (key, fingerprint)
+    )
+"""
+"""Vectors of documents that are being embedded. The table is there from the first of them to the end of an update that
+ends well; no search reads it, so it belongs to no format of ``migrations.py``."""
+
+
+def keep_unstored(connection: sqlite3.Connection, fingerprint: str, vectors: dict[bytes, bytes]) -> None:
+    """Keep vectors, by embedding key, for an update that goes on where this one is interrupted."""
+    with transaction(connection):
+        connection.execute(_UNSTORED)
+        rows = [(key, fingerprint, vector) for key, vector in vectors.items()]
+        connection.executemany("INSERT OR REPLACE INTO unstored VALUES (?, ?, ?)", rows)
+
+
+def unstored_vectors(connection: sqlite3.Connection, fingerprint: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    """By embedding key, the vectors that an interrupted update kept, of the embedder with this fingerprint."""
+    if not _has_unstored(connection):
+        return {}
+    sql = "SELECT key, vector FROM unstored WHERE key = ? AND fingerprint = ?"
+    return {key: vector for one in keys for key, vector in connection.execute(sql, (one, fingerprint))}
+
+
+def forget_unstored(connection: sqlite3.Connection, keys: Iterable[bytes]) -> None:
+    """Remove the vectors of documents that are stored by now."""
+    if _has_unstored(connection):
+        with transaction(connection):
+            connection.executemany("DELETE FROM unstored WHERE key = ?", [(key,) for key in keys])
+
+
+def _has_unstored(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'unstored'").fetchone() is not None

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -28,6 +30,25 @@ def absent() -> Absent:
         pytest.skip(reason)
 
     return say
+
+
+@pytest.fixture(scope="session")
+def without_rights(absent: Absent) -> Callable[..., "subprocess.Popen[str]"]:
+    """Start Python code, with arguments, as a user whom the rights of files bind, as they do not bind root."""
+
+    def start(code: str, *arguments: object) -> "subprocess.Popen[str]":
+        if os.name != "posix":
+            absent("rights of files are POSIX")
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        if os.geteuid() == 0:
+            if not shutil.which("setpriv"):
+                absent("tests that run as root need setpriv (util-linux)")
+            command = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", *command]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        pipes = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE)
+        return subprocess.Popen(command, **pipes, text=True, env=environment)
+
+    return start
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import json
 import os
 import queue
 import signal
-import stat
 import sys
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import BinaryIO
 from indexes.errors import IndexingError, UnopenedError
 from indexes.readers import read_document, why_not_read
 from indexes.readers.limits import MAX_FILE_BYTES
+from indexes.readers.opening import open_document
 
 PROGRESS_SECONDS = 0.1
 """Progress is told no more often."""
@@ -84,7 +84,7 @@ def _write(answers: BinaryIO, line: bytes) -> None:
 
 def _read(request: dict[str, str], answers: BinaryIO) -> dict[str, object]:
     """What :class:`indexes.reading.ReadFile` holds."""
-    data, mtime_ns = _content(Path(request["path"]), request["name"])
+    data, mtime_ns = _content(Path(request["folder"]), request["name"])
     sha256 = hashlib.sha256(data).hexdigest()
     read: dict[str, object] = {"size": len(data), "mtime_ns": mtime_ns, "sha256": sha256, "document": None}
     if sha256 == request["known_sha256"]:
@@ -105,23 +105,14 @@ def _read(request: dict[str, str], answers: BinaryIO) -> dict[str, object]:
     return read
 
 
-def _content(path: Path, name: str) -> tuple[bytes, int]:
+def _content(folder: Path, name: str) -> tuple[bytes, int]:
     """The bytes of a file and its time, both of the file that was opened, whatever its name means by now."""
-    flags = os.O_RDONLY
-    for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # not every system has each
-        flags |= getattr(os, flag, 0)
     try:
-        descriptor = os.open(path, flags)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise IndexingError("is not a regular file")
+        with open_document(folder, name) as file:
+            status = os.fstat(file.fileno())
             if why := why_not_read(name, status.st_size):
                 raise IndexingError(why)
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_FILE_BYTES + 1)
-        finally:
-            os.close(descriptor)
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UnopenedError(f"cannot be read: {error.strerror}") from None
     if why := why_not_read(name, len(data)):  # it has grown since

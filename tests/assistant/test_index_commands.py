@@ -68,6 +68,13 @@ def test_a_search_of_a_part(indexed: Path) -> None:
     assert wrong.err == "lorewright: 'fr' is not a language that passages are told by; use zh or en.\n"
 
 
+def test_an_empty_document_is_not_said_to_be_read_in_part(indexed: Path) -> None:
+    (indexed / "documents" / "empty.txt").touch()
+    assert "\nread, but: empty.txt: holds no text\n" in lorewright("index", indexed).err
+    (indexed / "documents" / "empty.txt").unlink()
+    assert lorewright("index", indexed).status == 0
+
+
 def test_a_moved_file_is_told(indexed: Path) -> None:
     before = lorewright("search", indexed, "普洱", "--k", 1).out
     (indexed / "documents" / "zh" / "puer.md").rename(indexed / "documents" / "zh" / "storage.md")

@@ -14,7 +14,7 @@ from index_samples import TEA, make_domain, pdf_of, put
 
 from base_models import Embedder
 from domain import Domain, set_setting
-from indexes import Index, IndexingError, UpdateReport
+from indexes import Filter, Index, IndexingError, UpdateReport
 from indexes.scanning import Found, scan
 
 
@@ -300,6 +300,18 @@ def test_what_was_embedded_is_not_embedded_again_wherever_it_goes(tea: Domain, m
     assert report.passages == 5
     assert len(counting.embedded) == 1
     assert report.changed == ["zh/longjing.md"]
+
+
+def test_a_file_whose_new_name_tells_another_type_is_read_again(tea: Domain, minilm: Embedder) -> None:
+    makefile, notes = put(tea, "Makefile", "all:\n\techo tea\n"), put(tea, "plan", "all: drink more tea\n")
+    index = Index.open(tea, minilm)
+    index.update()
+    makefile.rename(tea.documents / "notes")
+    notes.rename(tea.documents / "Dockerfile")
+    (tea.documents / "en/green.md").rename(tea.documents / "en/new.md")
+    assert index.update().moved == [("en/green.md", "en/new.md")]
+    code = index.search("tea", k=10, mode="full_text", among=Filter(types=("code",)))
+    assert [passage.document for passage in code] == ["Dockerfile"]
 
 
 @pytest.mark.parametrize("seconds", [1e10, -1e10])

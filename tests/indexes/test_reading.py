@@ -27,7 +27,7 @@ posix = pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals as POSIX h
 def put(folder: Path, name: str, content: str | bytes) -> Request:
     path = folder / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return Request(path, name)
+    return Request(folder, name)
 
 
 def long_page(folder: Path) -> Request:
@@ -52,17 +52,16 @@ def test_what_comes_back_is_what_the_reader_makes_of_the_file(tmp_path: Path) ->
     }
     with Reader() as reader:
         for name, data in files.items():
-            path = put(tmp_path, name, data).path
-            read = reader.read(path, name)
+            read = reader.read(*put(tmp_path, name, data)[:2])
             assert read.document == read_document(name, data)
             assert (read.size, read.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-            assert read.mtime_ns == path.stat().st_mtime_ns
+            assert read.mtime_ns == (tmp_path / name).stat().st_mtime_ns
 
 
 def test_documents_come_in_order_and_one_that_fails_stops_no_other(tmp_path: Path) -> None:
     requests = [put(tmp_path, f"{n}.txt", f"Text {n}.") for n in range(20)]
     requests[7] = put(tmp_path, "7.pdf", b"%PDF-1.7 broken")
-    requests[9] = Request(tmp_path / "absent.txt", "absent.txt")
+    requests[9] = Request(tmp_path, "absent.txt")
     with Reader() as reader:
         results = list(reader.read_all(requests))
         assert len(children()) == 1
@@ -89,12 +88,12 @@ def test_the_next_document_is_read_while_the_caller_works_on_one(tmp_path: Path)
 
 
 def test_content_that_is_known_is_not_read_again(tmp_path: Path) -> None:
-    path = put(tmp_path, "a.txt", "Same.").path
+    put(tmp_path, "a.txt", "Same.")
     known = hashlib.sha256(b"Same.").hexdigest()
     with Reader() as reader:
-        ((_, same),) = reader.read_all([Request(path, "a.txt", known)])
-        path.write_bytes(b"Other.")
-        ((_, other),) = reader.read_all([Request(path, "a.txt", known)])
+        ((_, same),) = reader.read_all([Request(tmp_path, "a.txt", known)])
+        put(tmp_path, "a.txt", "Other.")
+        ((_, other),) = reader.read_all([Request(tmp_path, "a.txt", known)])
     assert isinstance(same, ReadFile)
     assert isinstance(other, ReadFile)
     assert (same.sha256, same.document) == (known, None)
@@ -103,13 +102,13 @@ def test_content_that_is_known_is_not_read_again(tmp_path: Path) -> None:
 
 @posix
 def test_links_pipes_and_folders_are_not_read(tmp_path: Path) -> None:
-    secret = put(tmp_path, "secret.txt", "Swordfish.").path
-    (tmp_path / "link.txt").symlink_to(secret)
+    put(tmp_path, "secret.txt", "Swordfish.")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "secret.txt")
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "folder.txt").mkdir()
     names = ["link.txt", "pipe.txt", "folder.txt"]
     with Reader() as reader:
-        results = [why(result) for _, result in reader.read_all(Request(tmp_path / name, name) for name in names)]
+        results = [why(result) for _, result in reader.read_all(Request(tmp_path, name) for name in names)]
     assert results[0].startswith("cannot be read: ")
     assert results[1] == results[2] == "is not a regular file"
 
@@ -118,7 +117,7 @@ def test_a_file_beyond_the_limit_is_refused_without_reading_it(tmp_path: Path) -
     with (tmp_path / "sparse.txt").open("wb") as file:
         file.truncate(8_000_000_000)  # twice the memory that the process may use
     with Reader() as reader, pytest.raises(IndexingError, match="is larger than"):
-        reader.read(tmp_path / "sparse.txt", "sparse.txt")
+        reader.read(tmp_path, "sparse.txt")
 
 
 def test_a_document_that_takes_too_long_is_left_out_and_the_next_is_read(tmp_path: Path) -> None:
@@ -173,7 +172,7 @@ def test_what_a_library_prints_does_not_disturb_the_answers(tmp_path: Path) -> N
         child.read_document = noisy
         child.main()
     """
-    line = json.dumps({"path": str(request.path), "name": "a.txt", "known_sha256": ""}) + "\n"
+    line = json.dumps({"folder": str(request.folder), "name": "a.txt", "known_sha256": ""}) + "\n"
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(noisy), "4000000000"],
         **dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.PIPE),
@@ -195,7 +194,7 @@ def start_a_parent(document: Request) -> tuple["subprocess.Popen[bytes]", psutil
         from pathlib import Path
         from indexes.reading import Reader, Request
         with Reader(keep_stderr=True) as reader:
-            for _ in reader.read_all([Request(Path({str(document.path)!r}), "long.html")]):
+            for _ in reader.read_all([Request(Path({str(document.folder)!r}), "long.html")]):
                 print("finished")
     """
     parent = subprocess.Popen(

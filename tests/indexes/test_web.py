@@ -463,6 +463,18 @@ def test_an_answer_that_is_no_page_is_refused_with_the_reason(site, fetch):
     assert refused(fetch, f"http://127.0.0.1:{port}/").startswith("no connection could be made (")
 
 
+@pytest.mark.parametrize("place", ["web", "web/127.0.0.1"])
+def test_a_link_that_leads_out_of_the_folder_is_not_written_through(site, tmp_path, place):
+    outside, documents = tmp_path / "outside", tmp_path / "documents"
+    outside.mkdir()
+    (documents / place).parent.mkdir(parents=True)
+    (documents / place).symlink_to(outside, target_is_directory=True)
+    fetch = partial(fetch_page, documents=documents, allow_private=True)
+    said = refused(fetch, site.put("/tea", WATER))
+    assert said == f"{documents / 'web' / '127.0.0.1'} leads out of the documents folder by a link; remove the link"
+    assert list(outside.iterdir()) == []
+
+
 def test_a_page_that_fails_leaves_the_file_of_an_earlier_fetch(site, fetch):
     path = fetch(site.put("/tea", WATER))
     assert "status 500" in refused(fetch, site.put("/tea", "oops", 500))
