@@ -204,10 +204,12 @@ class Index:
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
             yield connection, vectors
-            if vectors is not None and not self._vectors.is_saved():
-                # while an update is at work the cache is left alone, it will be written at its end
-                with suppress(IndexingError), only_writer(self._writer_lock, wait=0):
-                    self._vectors.save(connection)
+        if vectors is not None and not self._vectors.is_saved():
+            # while an update is at work the cache is left alone, it will be written at its end; what this search saw
+            # is not what is there now, if documents were deleted or all was made anew meanwhile
+            with suppress(IndexingError), only_writer(self._writer_lock, wait=0), self._storage.reading() as now:
+                self._check(read_built_with(now))
+                self._vectors.save(now)
 
     def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
         """What speaks for each question's passages, one or more that were found for it, as the answer."""
