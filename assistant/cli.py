@@ -5,7 +5,6 @@ Each command is a function: its parameters are the arguments, its docstring is t
 to import is imported inside the commands, so that ``lorewright --help`` answers at once.
 """
 
-import logging
 import os
 import sys
 import warnings
@@ -54,6 +53,9 @@ def new(
     from base_models import CATALOGUE, fingerprint
 
     chosen = {key: name for key, name in (("base_model", base_model), ("embedder", embedder)) if name}
+    for folder in domain.resolve().parents:
+        if (folder / "domain.toml").is_file():
+            raise DomainError(f"{domain} lies inside the domain {folder}; name a folder outside of it.")
     for name in set(chosen.values()) - set(CATALOGUE):
         fingerprint(name)  # says what is wrong with a name or folder that is no model
     made = create_domain(domain, **chosen, adapter="")
@@ -164,7 +166,6 @@ def main() -> None:
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", module="peft")
         os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the page's process
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments, prog_name="lorewright", standalone_mode=True)

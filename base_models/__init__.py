@@ -4,6 +4,7 @@ Every other room loads models through here. Nothing here knows of documents, pro
 The names that need torch are imported at their first use, so that ``fingerprint`` and the catalogue stay cheap.
 """
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 # Read when torch is loaded: its idle threads would keep the cores that compiled_products.py needs for its own.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+# bitsandbytes, which peft loads, recommends a package to everybody who loads a model; nothing here needs it.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 _LAZY = {
     "Classified": "classifier",

@@ -84,11 +84,9 @@ def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
 
     ``device`` "auto" takes cuda, then mps, then cpu. Nothing is looked up in the network except by the fetch.
     """
-    import torch
     from sentence_transformers import SentenceTransformer
 
-    from base_models.hardware import choose_device, choose_dtype
-    from base_models.loading import no_bar
+    from base_models.loading import of_sentence_transformers
 
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))
@@ -102,15 +100,7 @@ def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
             find(str(name_or_path))
         if not (folder / "modules.json").is_file():
             raise ModelError(f"{folder} has no modules.json, so it is not an embedder of sentence-transformers.")
-    device = choose_device(device)
-    dtype = choose_dtype("auto", device) if device == "cpu" else torch.float32
-    with no_bar():
-        model = SentenceTransformer(
-            str(folder),
-            device=device,
-            local_files_only=True,
-            model_kwargs={"dtype": dtype, "use_safetensors": True},
-        )
+    model = of_sentence_transformers(SentenceTransformer, folder, device)
     model[0].register_forward_hook(_tokens_in_float32)
     return Embedder(str(name_or_path), fingerprint(name_or_path), model.eval())
 

@@ -6,11 +6,11 @@ The CUDA and MPS branches were written with care but could not be run on the mac
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import MethodType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -27,6 +27,7 @@ from base_models.messages import chat_format_hash
 from base_models.pieces import multiplies_bfloat16, multiply_in_float32
 
 Quantization = Literal["nf4", "int8"]
+Model = TypeVar("Model")
 ONLY_HERE: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """For everything that transformers reads; without the second it would ask at the terminal."""
 
@@ -97,6 +98,14 @@ def load(
 def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a chat model, fetched first if need be, without the model."""
     return _tokenizer(_chat_folder(name_or_path))
+
+
+def of_sentence_transformers(kind: Callable[..., Model], folder: Path, device: str) -> Model:
+    """A ``SentenceTransformer`` or ``CrossEncoder`` in memory, in what is fastest on a processor, else in float32."""
+    device = choose_device(device)
+    dtype = choose_dtype("auto", device) if device == "cpu" else torch.float32
+    with no_bar():
+        return kind(str(folder), device=device, model_kwargs={"dtype": dtype, "use_safetensors": True}, **ONLY_HERE)
 
 
 def _chat_folder(name_or_path: str | Path) -> Path:

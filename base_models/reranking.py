@@ -38,11 +38,9 @@ class Reranker:
 
 def load_reranker(folder: str | Path, device: str = "auto") -> Reranker:
     """Load a cross-encoder with one output from a folder; ``device`` "auto" takes cuda, then mps, then cpu."""
-    import torch
     from sentence_transformers import CrossEncoder
 
-    from base_models.hardware import choose_device, choose_dtype
-    from base_models.loading import no_bar
+    from base_models.loading import of_sentence_transformers
 
     path = Path(folder).expanduser()
     if not (path / "config.json").is_file() or not list(path.glob("*.safetensors")):
@@ -50,16 +48,7 @@ def load_reranker(folder: str | Path, device: str = "auto") -> Reranker:
             f"{folder} is not the folder of a reranker: it has no config.json or no .safetensors file; "
             "save a cross-encoder there, or leave retrieval.reranker empty in domain.toml."
         )
-    device = choose_device(device)
-    dtype = choose_dtype("auto", device) if device == "cpu" else torch.float32
-    with no_bar():
-        model = CrossEncoder(
-            str(path),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"dtype": dtype, "use_safetensors": True},
-        )
+    model = of_sentence_transformers(CrossEncoder, path, device)
     if model.num_labels != 1:
         raise ModelError(f"{folder} gives {model.num_labels} figures for a passage, but a reranker gives one.")
     return Reranker(str(folder), model)

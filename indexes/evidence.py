@@ -50,7 +50,12 @@ def evidence(
     sentences: Mapping[str, Vectors],
     dictionary: Dictionary,
 ) -> Evidence:
-    """``vector`` [d] is the question's; ``sentences`` holds those of the sentences, [n, d] by passage text."""
+    """``vector`` [d] is the question's; ``sentences`` holds those of the sentences, [n, d] by passage text.
+
+    Where there are no passages nothing speaks for them: all figures are 0.
+    """
+    if not passages:
+        return Evidence(0.0, 0.0, 0.0)
     near = np.sort(np.concatenate([sentences[passage.text] for passage in passages]) @ vector)[-SENTENCES:]
     return Evidence(
         dense=max(passage.dense_score for passage in passages),

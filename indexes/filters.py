@@ -9,27 +9,21 @@ from typing import Any
 
 from domain import is_text
 from indexes.errors import IndexingError
+from indexes.readers.choosing import TEXT_FORMATS
 
 TYPES = (
-    *(
-        "code",
-        "csv",
-        "docx",
-        "epub",
-        "html",
-        "json",
-        "jsonl",
-        "mail",
-        "markdown",
-        "odt",
-        "pdf",
-        "picture",
-        "plain",
-        "pptx",
-    ),
-    "xlsx",
+    *("code", "csv", "docx", "epub", "html", "json", "jsonl", "mail", "markdown", "odt", "pdf", "picture", "plain"),
+    *("pptx", "xlsx"),
 )
 """What ``read_document`` may say that a document is."""
+
+_SUFFIXES = {
+    **TEXT_FORMATS,
+    **dict.fromkeys([".txt", ".text"], "plain"),
+    **dict.fromkeys([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"], "picture"),
+    ".eml": "mail",
+}
+"""Suffixes by which people name a type."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +36,10 @@ class Filter:
     folder: str = ""
     """A folder under ``documents/``, with all below it."""
     types: tuple[str, ...] = ()
-    """What documents were read as, any of these: ``pdf``, ``docx``, ``markdown``, ``plain``, ``html``, ``code``..."""
+    """What documents were read as, any of these: ``pdf``, ``docx``, ``markdown``, ``plain``, ``html``, ``code``...
+
+    The suffix of such a file means its type too: ``md``, ``.txt``, ``JPG``.
+    """
     since: date | None = None
     """Documents last changed on this day (of this machine's clock) or later."""
     until: date | None = None
@@ -50,14 +47,17 @@ class Filter:
     language: str = ""
     """Language of the passage: ``zh`` or ``en``."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Values that a given text's metadata must have; files of the folder have none."""
+    """Values that a given text's metadata must have; files have none. Types count: 1 is neither ``True`` nor 1.0."""
 
     def __post_init__(self) -> None:
         if self.language not in ("", "zh", "en"):
             raise IndexingError(f"{self.language!r} is not a language that passages are told by; use zh or en.")
-        if isinstance(self.types, str) or (unknown := {*self.types} - {*TYPES}):
-            wrong = self.types if isinstance(self.types, str) else sorted(unknown)[0]
-            raise IndexingError(f"{wrong!r} is not a tuple of types of documents; there are: {', '.join(TYPES)}.")
+        if isinstance(self.types, str) or not all(isinstance(name, str) for name in self.types):
+            raise IndexingError(f"the types of a filter are {self.types!r}; give a tuple, such as ('pdf', 'docx').")
+        object.__setattr__(self, "types", tuple(_type(name) for name in self.types))
+        for name in ("since", "until"):
+            if not isinstance(day := getattr(self, name), date | None):
+                raise IndexingError(f"{name} of a filter is {day!r}; give a date, such as date(2026, 1, 31).")
         if not is_text(self.folder):
             raise IndexingError("the folder of a filter is not valid text: it holds half a character.")
         try:
@@ -92,10 +92,31 @@ class Filter:
         return " AND ".join(conditions), parameters
 
 
+def chosen_part(among: Filter | None) -> Filter:
+    """What an argument ``among`` means; raises :class:`IndexingError` for what is no filter."""
+    if not isinstance(among, Filter | None):
+        raise IndexingError(f"among is {among!r}; give a filter, such as among=Filter(language='en').")
+    return among or Filter()
+
+
 def has_metadata(stored: str, wanted: str) -> bool:
     """The SQL function: whether metadata (JSON) have all of some values (JSON)."""
     held = json.loads(stored)
-    return all(key in held and held[key] == value for key, value in json.loads(wanted).items())
+    return all(key in held and _exactly(held[key]) == _exactly(value) for key, value in json.loads(wanted).items())
+
+
+def _exactly(value: Any) -> str:
+    """Equal for values of the same type; to Python ``True`` equals 1."""
+    return json.dumps(value, sort_keys=True)
+
+
+def _type(name: str) -> str:
+    """The type of documents that a name or a suffix means, in any case, with or without a dot."""
+    plain = name.strip().lower().removeprefix(".")
+    found = plain if plain in TYPES else _SUFFIXES.get(f".{plain}")
+    if not found:
+        raise IndexingError(f'there is no type of documents "{name}"; the types are: {", ".join(TYPES)}.')
+    return found
 
 
 def _under_documents(folder: str) -> str:

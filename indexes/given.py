@@ -59,7 +59,8 @@ def read_given(connection: sqlite3.Connection, ids: Sequence[str] | None = None)
     if ids is None:
         rows = connection.execute(f"{columns} ORDER BY id").fetchall()
     else:
-        rows = [row for id_ in ids for row in connection.execute(f"{columns} AND path = ?", (id_,))]
+        valid = [id_ for id_ in ids if isinstance(id_, str) and is_text(id_)]
+        rows = [row for id_ in valid for row in connection.execute(f"{columns} AND path = ?", (id_,))]
     return [GivenText(id_, text, json.loads(metadata)) for id_, text, metadata in rows]
 
 

@@ -14,7 +14,7 @@ from domain import Domain, is_text
 from indexes.approximate import FLAT_LIMIT
 from indexes.errors import IndexingError
 from indexes.evidence import Evidence, SentenceVectors, evidence
-from indexes.filters import Filter
+from indexes.filters import Filter, chosen_part
 from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import difference, prepare
 from indexes.language import shared_words
@@ -124,7 +124,7 @@ class Index:
     def same(self, passages: Sequence[Passage], among: Filter | None = None) -> dict[int, list[Passage]]:
         """By the id of each passage all that say the same, itself among them, of documents that a filter leaves."""
         with self._storage.reading() as connection:
-            return groups(connection, [passage.id for passage in passages], among or Filter())
+            return groups(connection, [passage.id for passage in passages], chosen_part(among))
 
     def search(
         self,
@@ -169,8 +169,11 @@ class Index:
         self, vector: Sequence[float], k: int, among: Filter | None = None, diversity: float = 0.0
     ) -> list[Passage]:
         """The ``k`` passages that are nearest to a vector of the embedder."""
-        query = np.array([vector], np.float32)
         dimension = self._models.embedder().dimension
+        try:
+            query = np.array([vector], np.float32)
+        except (TypeError, ValueError):  # no numbers
+            query = np.empty(0, np.float32)
         if query.shape != (1, dimension) or not np.isfinite(query).all() or not query.any():
             raise IndexingError(f"a vector of this index has {dimension} finite numbers, not all of them zero.")
         how = self._how(k, "dense", among, diversity, False)
@@ -188,12 +191,12 @@ class Index:
         """How to search; raises :class:`IndexingError` for figures out of range."""
         if not (isinstance(k, int) and 1 <= k <= MOST_PASSAGES):
             raise IndexingError(f"k is {k}, but a search asks for 1 to {MOST_PASSAGES:,} passages.")
-        if not 0 <= diversity <= 1:
+        if not (isinstance(diversity, int | float) and 0 <= diversity <= 1):
             raise IndexingError(f"diversity is {diversity}, but lies between 0 and 1.")
         weight = self.domain.settings.retrieval.dense_weight
         reranker = self._models.reranker() if rerank else None
         scores = reranker.scores if reranker else None
-        return Search(k, mode, weight, among or Filter(), diversity, self._models.dictionary(), scores)
+        return Search(k, mode, weight, chosen_part(among), diversity, self._models.dictionary(), scores)
 
     @contextmanager
     def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:
@@ -204,10 +207,12 @@ class Index:
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
             yield connection, vectors
-            if vectors is not None and not self._vectors.is_saved():
-                # while an update is at work the cache is left alone, it will be written at its end
-                with suppress(IndexingError), only_writer(self._writer_lock, wait=0):
-                    self._vectors.save(connection)
+        if vectors is not None and not self._vectors.is_saved():
+            # while an update is at work the cache is left alone, it will be written at its end; what this search saw
+            # is not what is there now, if documents were deleted or all was made anew meanwhile
+            with suppress(IndexingError), only_writer(self._writer_lock, wait=0), self._storage.reading() as now:
+                self._check(read_built_with(now))
+                self._vectors.save(now)
 
     def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
         """What speaks for each question's passages, one or more that were found for it, as the answer."""
@@ -259,7 +264,7 @@ class Index:
         """The text of a file as it was read, or a given text; passages' ``start`` and ``end`` count its characters."""
         with self._storage.reading() as connection:
             sql = "SELECT text FROM documents WHERE path = ? AND given = ?"
-            row = connection.execute(sql, (document, given)).fetchone()
+            row = connection.execute(sql, (document, given)).fetchone() if is_text(document) else None
         if row is None:
             raise IndexingError(f"{document} is not in the index, or not any more.")
         return row[0]
@@ -274,7 +279,8 @@ class Index:
     def meta(self, key: str) -> Any:
         """What :meth:`set_meta` stored under ``key``, or None; a rebuild forgets it."""
         with self._storage.reading() as connection:
-            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+            sql = "SELECT value FROM meta WHERE key = ?"
+            row = connection.execute(sql, (key,)).fetchone() if is_text(key) else None
         return json.loads(row[0]) if row else None
 
     def set_meta(self, key: str, value: Any) -> None:

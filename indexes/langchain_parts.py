@@ -29,19 +29,19 @@ from pydantic import ConfigDict
 
 from domain import Domain, create_domain
 from indexes.errors import IndexingError
-from indexes.filters import Filter
+from indexes.filters import Filter, chosen_part
 from indexes.given import GivenText
 from indexes.index import MOST_PASSAGES, Index
 from indexes.language import CJK
 from indexes.passages import Passage
-from indexes.search import Mode
+from indexes.search import WEAK_WORDS, Mode
 
 if TYPE_CHECKING:
     from base_models import Embedder
 
 
 class PassageStore(VectorStore):
-    """A domain's index as a vector store; the folder is made where there is none.
+    """A domain's index as a vector store; :meth:`from_texts` makes the domain where there is none.
 
     ``embedding`` replaces the embedder that domain.toml names: a LangChain ``Embeddings`` or one of
     ``base_models.load_embedder``. Every method takes ``among`` (a :class:`Filter`); ``filter`` is a mapping of metadata
@@ -51,8 +51,6 @@ class PassageStore(VectorStore):
     def __init__(
         self, domain: str | Path | Domain, embedding: "Embeddings | Embedder | None" = None, mode: Mode = "hybrid"
     ) -> None:
-        if not isinstance(domain, Domain):
-            domain = Domain.open(domain) if Path(domain).is_dir() else create_domain(domain)
         given: Any = EmbedderOfLangChain(embedding) if isinstance(embedding, Embeddings) else embedding
         self.index = Index.open(domain, given)
         self.mode: Mode = mode
@@ -69,9 +67,11 @@ class PassageStore(VectorStore):
         domain: str | Path | Domain = "",
         **kwargs: Any,
     ) -> Self:
-        """A store in the folder ``domain``, which must be named, with these texts added."""
+        """A store in the folder ``domain``, which must be named and is made where there is none, with these texts."""
         if not domain:
             raise ValueError("name the folder that keeps the texts: from_texts(..., domain='my-domain')")
+        if not isinstance(domain, Domain) and not Path(domain).exists():
+            domain = create_domain(domain)
         store = cls(domain, embedding, **kwargs)
         store.add_texts(texts, metadatas, ids=ids)
         return store
@@ -96,7 +96,10 @@ class PassageStore(VectorStore):
         return chosen
 
     def delete(self, ids: list[str] | None = None, **_ignored: Any) -> bool:
-        """Remove these texts, or all that were added where ``ids`` is None; files of the folder stay."""
+        """Remove these texts, or all that were added where ``ids`` is None; files of the folder stay.
+
+        True also where there was no such text: LangChain's indexing takes False for a failure.
+        """
         if self.index.exists():
             self.index.delete(ids)
         return True
@@ -115,8 +118,15 @@ class PassageStore(VectorStore):
     def _similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Relevance is the cosine of query and passage, 0 where it is negative."""
-        return [(document, max(0.0, passage.dense_score)) for document, passage in self._found(query, k, **kwargs)]
+        """Relevance is the cosine of query and passage, 0 where it is negative.
+
+        In the mode "full_text", which knows no cosine, it is b / (b + 5) of BM25 b: 0 where no word is shared, about
+        a half for one rare word, and never 1.
+        """
+        found = self._found(query, k, **kwargs)
+        if self.mode == "full_text":
+            return [(document, _of_bm25(passage.full_text_score)) for document, passage in found]
+        return [(document, max(0.0, passage.dense_score)) for document, passage in found]
 
     def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
         return [document for document, _ in self._found(embedding, k, **kwargs)]
@@ -144,7 +154,7 @@ class PassageStore(VectorStore):
         """The ``k`` best documents, each with its best passage: more passages are looked at where some share one."""
         if not self.index.exists():
             return []
-        part = among or Filter()
+        part = chosen_part(among)
         if filter:
             part = replace(part, metadata={**part.metadata, **filter})
         wanted = k
@@ -170,6 +180,11 @@ class PassageStore(VectorStore):
             for member, passage in best
             if not member.given or member.document in given  # it may be deleted by now
         ]
+
+
+def _of_bm25(score: float) -> float:
+    """0 to 1, higher where BM25 is."""
+    return max(0.0, score) / (max(0.0, score) + WEAK_WORDS)
 
 
 class PassageRetriever(BaseRetriever):

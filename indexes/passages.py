@@ -9,6 +9,9 @@ from indexes.errors import IndexingError
 from indexes.filters import Filter
 from indexes.language import sentences_of
 
+_ALL = 2**63 - 1
+"""The most that SQLite can be asked for."""
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -102,6 +105,8 @@ def read_passage(connection: sqlite3.Connection, passage_id: int) -> Passage:
 
 def read_neighbours(connection: sqlite3.Connection, passage_id: int, before: int, after: int) -> list[Passage]:
     """A passage between those that stand before and after it in its document, in the order of the text."""
+    if before < 0 or after < 0:
+        raise IndexingError(f"{min(before, after)} passages before or after another are asked for; that is below zero.")
     read_passage(connection, passage_id)
     here = "SELECT document_id, start FROM passages WHERE id = ?"
     ids = [passage_id]
@@ -109,7 +114,7 @@ def read_neighbours(connection: sqlite3.Connection, passage_id: int, before: int
         rows = connection.execute(
             f"SELECT p.id FROM passages p JOIN ({here}) h ON p.document_id = h.document_id "
             f"WHERE p.start {sign} h.start ORDER BY p.start {order} LIMIT ?",
-            (passage_id, count),
+            (passage_id, min(count, _ALL)),
         )
         near = [row[0] for row in rows]
         ids = [*reversed(near), *ids] if sign == "<" else [*ids, *near]

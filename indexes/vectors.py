@@ -55,8 +55,10 @@ class VectorCache:
         self._index: Any = None
         self._ids = np.empty(0, np.int64)
         self._recall = 1.0
+        self._trailer = b""
+        """Of the file as it was read or written here; one with another trailer holds what somebody else put there."""
         self._added = self._removed = 0
-        """Passages in memory that the file lacks, and in the file that are gone."""
+        """Passages in memory that that file lacks, and in it that are gone."""
         self._damaged = False
         self._sample, self._sample_state = _NO_VECTORS, self._state
 
@@ -113,10 +115,11 @@ class VectorCache:
     def save(self, connection: sqlite3.Connection) -> None:
         """Write the file unless it is up to date; only who holds the update lock may call this.
 
-        Where it cannot be written, on a full disk for example, nothing is lost: searches go on from SQLite.
+        ``connection`` must see the present state: an older one has vectors of what is deleted by now. Where the file
+        cannot be written, on a full disk for example, nothing is lost: searches go on from SQLite.
         """
         with self._lock:
-            if not self._damaged and self._state_of_file() == _state(connection):
+            if not self._damaged and _state_in(self._trailer_of_file()) == _state(connection):
                 return
             self._synchronise(connection)
             if self.is_saved():
@@ -124,24 +127,29 @@ class VectorCache:
             with suppress(OSError):
                 if self._index is None:
                     self.path.unlink(missing_ok=True)
+                    self._file_is(b"")
                     return
                 data = faiss_module().serialize_index(self._index)
                 identity, generation = self._state
                 head = _TRAILER.pack(_MAGIC, identity.encode(), generation, self._recall, bytes(32))[:-32]
                 digest = hashlib.sha256(data)
                 digest.update(head)
+                trailer = head + digest.digest()
                 with whole_file(self.path) as partial, partial.open("wb") as file:
                     file.write(data)
-                    file.write(head + digest.digest())
-                self._added, self._removed, self._damaged = 0, 0, False
+                    file.write(trailer)
+                self._file_is(trailer)
 
     def is_saved(self) -> bool:
         """Whether the file holds what was searched last or came after it, but for a few additions."""
-        identity, generation = self._state_of_file()
+        trailer = self._trailer_of_file()
+        identity, generation = _state_in(trailer)
         if self._damaged or identity != self._state[0]:
             return False
+        if generation >= self._state[1]:
+            return True
         # what was removed must also leave the file: its vectors tell about the text
-        return generation >= self._state[1] or (not self._removed and self._added <= SMALL_ADDITION * len(self._ids))
+        return trailer == self._trailer and not self._removed and self._added <= SMALL_ADDITION * len(self._ids)
 
     def _synchronise(self, connection: sqlite3.Connection) -> None:
         state = _state(connection)
@@ -153,7 +161,8 @@ class VectorCache:
         wanted = np.fromiter((row[0] for row in rows), np.int64)
         gone = np.setdiff1d(self._ids, wanted, assume_unique=True)
         new = np.setdiff1d(wanted, self._ids, assume_unique=True)
-        if self._index is None or outgrown(self._index, len(wanted)):
+        # one of which nothing stays may be another embedder's, with vectors of another length
+        if self._index is None or len(gone) == len(self._ids) or outgrown(self._index, len(wanted)):
             self._index, self._recall = build(
                 wanted, lambda ids: read_vectors(connection, ids), lambda: self._ask(connection)
             )
@@ -171,25 +180,40 @@ class VectorCache:
     def _load(self, identity: str) -> None:
         """Take the index in the file; none where it is missing, damaged or another index's."""
         self._index, self._ids, self._recall = None, np.empty(0, np.int64), 1.0
-        self._added, self._removed, self._damaged = 0, 0, False
-        if self._state_of_file()[0] != identity:
+        self._file_is(b"")
+        if _state_in(self._trailer_of_file())[0] != identity:
             return
-        content = np.fromfile(self.path, np.uint8)
+        try:
+            content = np.fromfile(self.path, np.uint8)
+        except OSError:  # another process emptied the index just now
+            return
+        self._file_is(content[-_TRAILER.size :].tobytes())
         self._damaged = hashlib.sha256(content[:-32].data).digest() != content[-32:].tobytes()
         if not self._damaged:
             self._index = faiss_module().deserialize_index(content[: -_TRAILER.size])
-            self._recall = _TRAILER.unpack(content[-_TRAILER.size :].tobytes())[3]
+            self._recall = _TRAILER.unpack(self._trailer)[3]
             self._ids = ids_in(self._index)
 
-    def _state_of_file(self) -> State:
-        """What the trailer says; ``("", -1)`` where there is none."""
+    def _file_is(self, trailer: bytes) -> None:
+        """The file has this trailer (none: empty) and holds what is in memory."""
+        self._trailer, self._added, self._removed, self._damaged = trailer, 0, 0, False
+
+    def _trailer_of_file(self) -> bytes:
+        """The last bytes of the file as it is now; empty where there is none."""
         try:
             with self.path.open("rb") as file:
                 file.seek(-_TRAILER.size, os.SEEK_END)
-                magic, identity, generation, _, _ = _TRAILER.unpack(file.read())
-        except (OSError, struct.error):
-            return "", -1
-        return (identity.decode("ascii", "replace"), generation) if magic == _MAGIC else ("", -1)
+                return file.read()
+        except OSError:
+            return b""
+
+
+def _state_in(trailer: bytes) -> State:
+    """What a file with this trailer was made of; ``("", -1)`` where it is no trailer."""
+    if len(trailer) != _TRAILER.size or not trailer.startswith(_MAGIC):
+        return "", -1
+    _, identity, generation, _, _ = _TRAILER.unpack(trailer)
+    return identity.decode("ascii", "replace"), generation
 
 
 def read_vectors(connection: sqlite3.Connection, ids: np.ndarray) -> Vectors:

@@ -35,6 +35,14 @@ def test_an_existing_domain_is_not_made_again(shop):
     assert (shop / "domain.toml").read_bytes() == before
 
 
+def test_a_domain_is_not_made_inside_another_one(shop):
+    for inside in (shop / "documents" / "foo", shop / "documents" / "a" / ".." / "foo"):
+        ended = lorewright("new", inside)
+        assert ended.status == 1
+        assert ended.err == f"lorewright: {inside} lies inside the domain {shop}; name a folder outside of it.\n"
+    assert list((shop / "documents").rglob("domain.toml")) == []
+
+
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest_one(shop):
     (shop / "domain.toml").write_text('# mine\nembeder = "x"\n', encoding="utf-8")
     ended = lorewright("index", shop)

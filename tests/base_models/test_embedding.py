@@ -1,5 +1,7 @@
 """The embedders as a user of the index meets them: real models, real sentences."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -159,3 +161,10 @@ def test_what_is_no_embedder_is_explained(tmp_path: Path) -> None:
         load_embedder(tmp_path)
     with pytest.raises(ModelError, match=r"no model 'e5-smal'.*multilingual-e5-small"):
         load_embedder("e5-smal")
+
+
+def test_a_program_that_loads_an_embedder_is_told_nothing(real_model: Callable[[str], Path]) -> None:
+    real_model("all-minilm-l6-v2")
+    program = "import base_models; print(base_models.load_embedder('all-minilm-l6-v2').dimension)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == ("384\n", "")

@@ -150,7 +150,7 @@ def test_the_file_of_the_lists_is_read_again_and_not_written_for_one_passage_mor
 def test_the_store_of_langchain_is_exact_while_it_is_small(tmp_path: Path) -> None:
     from langchain_core.embeddings import DeterministicFakeEmbedding
 
-    store = PassageStore(tmp_path / "s", DeterministicFakeEmbedding(size=EMBEDDING_SIZE))
+    store = PassageStore(make_domain(tmp_path / "s", {}), DeterministicFakeEmbedding(size=EMBEDDING_SIZE))
     store.add_texts([f"text {n}" for n in range(50)])
     with sqlite3.connect(store.index.domain.index / "passages.sqlite") as connection:
         assert store.index._vectors.describe(connection) == "exact: every vector is compared"

@@ -99,11 +99,22 @@ def test_every_type_that_a_reader_gives_can_be_chosen() -> None:
     assert {*TYPES} == {*cases, "plain"}
 
 
-def test_a_language_that_is_not_told_is_an_error() -> None:
+def test_types_are_named_as_people_write_suffixes() -> None:
+    written = ("PDF", ".md", "Txt", " .JPG", "htm", "py", "eml", "tsv")
+    assert Filter(types=written).types == ("pdf", "markdown", "plain", "picture", "html", "code", "mail", "csv")
+    assert Filter(types=TYPES).types == TYPES
+
+
+def test_what_no_filter_can_be_is_an_error() -> None:
     with pytest.raises(IndexingError, match="'German' is not a language that passages are told by; use zh or en"):
         Filter(language="German")
-    with pytest.raises(IndexingError, match="'TXT' is not a tuple of types of documents; there are: code, csv"):
-        Filter(types=("TXT",))
+    with pytest.raises(IndexingError, match='there is no type of documents "rtf"; the types are: code, csv'):
+        Filter(types=("pdf", "rtf"))
+    for types in ("pdf", (1,)):
+        with pytest.raises(IndexingError, match=r"give a tuple, such as \('pdf', 'docx'\)"):
+            Filter(types=types)  # type: ignore[arg-type]
+    with pytest.raises(IndexingError, match=r"since of a filter is '2020-01-01'; give a date, such as date\(2026"):
+        Filter(since="2020-01-01")  # type: ignore[arg-type]
     with pytest.raises(IndexingError, match="the metadata of a filter are not JSON"):
         Filter(metadata={"day": float("nan")})
     with pytest.raises(IndexingError, match="holds half a character"):
@@ -131,5 +142,23 @@ def test_neighbours_are_those_of_the_document_in_order(index: Index) -> None:
         "Use water of 80 degrees. Boiling water makes it bitter.",
     ]
     assert index.neighbours(water.id, 0, 5) == [around[1]]
+    assert index.neighbours(water.id, 10**30, 10**30) == around
     with pytest.raises(IndexingError, match="Passage 1 is not in the index"):
         index.neighbours(1)
+    with pytest.raises(IndexingError, match="-1 passages before or after"):
+        index.neighbours(water.id, -1)
+
+
+def test_arguments_that_mean_nothing_are_said_and_what_is_not_there_is_empty(index: Index) -> None:
+    for search in (index.search, lambda query, among: index.same(index.search(query), among)):
+        with pytest.raises(IndexingError, match=r"among is \{'language': 'en'\}; give a filter, such as among=Filter"):
+            search("tea", among={"language": "en"})
+    with pytest.raises(IndexingError, match="diversity is high, but lies between 0 and 1"):
+        index.search("tea", diversity="high")  # type: ignore[arg-type]
+    with pytest.raises(IndexingError, match="a vector of this index has 384 finite numbers"):
+        index.search_by_vector("tea", 1)
+    with pytest.raises(IndexingError, match="is not in the index"):
+        index.text("\ud800")
+    assert index.meta("\ud800") is None
+    assert index.given(["\ud800"]) == []
+    assert index.evidence(["tea"], [[]])[0].figures() == (0.0, 0.0, 0.0)

@@ -70,6 +70,14 @@ def test_metadata_that_can_be_kept_are_found(index: Index, metadata: dict) -> No
     assert [passage.document for passage in found] == ["a"]
 
 
+def test_metadata_of_another_type_are_other_metadata(index: Index) -> None:
+    values = {"one": 1, "true": True, "float": 1.0, "text": "1", "list": [1], "true list": [True], "none": None}
+    index.add([GivenText(name, f"A kettle of {name}.", {"v": value}) for name, value in values.items()])
+    for name, value in values.items():
+        found = index.search("kettle", k=9, among=Filter(metadata={"v": value}))
+        assert [passage.document for passage in found] == [name]
+
+
 def test_metadata_that_are_no_json_are_refused_and_harm_nobody(index: Index) -> None:
     index.add([GivenText("good", "A kettle.", {"n": 1})])
     with pytest.raises(IndexingError, match="the metadata of the text 'bad' is not JSON"):
@@ -98,7 +106,7 @@ def test_a_file_and_a_text_of_one_name_are_two_documents(index: Index) -> None:
 
 
 def test_tenants_do_not_see_each_others_texts(tmp_path: Path) -> None:
-    store = PassageStore(tmp_path / "store", DeterministicFakeEmbedding(size=16))
+    store = PassageStore(make_domain(tmp_path / "store", {}), DeterministicFakeEmbedding(size=16))
     for user in ("bob", "alice"):
         store.add_texts(["The kettle is red."], [{"user": user}], ids=[user])
     for user in ("bob", "alice"):
@@ -114,7 +122,7 @@ def test_tenants_do_not_see_each_others_texts(tmp_path: Path) -> None:
 
 
 def test_one_very_long_text_does_not_hide_the_others(tmp_path: Path) -> None:
-    store = PassageStore(tmp_path / "store", DeterministicFakeEmbedding(size=16))
+    store = PassageStore(make_domain(tmp_path / "store", {}), DeterministicFakeEmbedding(size=16))
     long = "\n\n".join(f"Part {n}. " + "kettle water tea " * 80 for n in range(300))
     store.add_texts([long, "A short one."], ids=["long", "short"])
     assert {document.id for document in store.similarity_search("kettle", k=3)} == {"long", "short"}

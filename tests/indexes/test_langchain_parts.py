@@ -11,6 +11,7 @@ from langchain_core.indexing import InMemoryRecordManager, index
 from langchain_tests.integration_tests import RetrieversIntegrationTests, VectorStoreIntegrationTests
 
 from base_models import Embedder
+from domain import DomainError
 from indexes import Filter, Index, IndexingError
 from indexes.langchain_parts import PassageRetriever, PassageStore
 
@@ -20,7 +21,7 @@ class TestPassageStore(VectorStoreIntegrationTests):
 
     @pytest.fixture
     def vectorstore(self, tmp_path: Path) -> PassageStore:
-        return PassageStore(tmp_path / "store", self.get_embeddings())
+        return PassageStore(make_domain(tmp_path / "store", {}), self.get_embeddings())
 
 
 class TestPassageStoreWithARealEmbedder(VectorStoreIntegrationTests):
@@ -138,6 +139,30 @@ def test_from_texts_makes_the_domain_and_needs_its_folder(tmp_path: Path) -> Non
     assert PassageStore(tmp_path / "new", embeddings).get_by_ids(["2"])[0].page_content == "bar"
     with pytest.raises(ValueError, match="name the folder"):
         PassageStore.from_texts(["foo"], embeddings)
+
+
+def test_a_store_of_no_domain_is_refused_and_none_is_made(tmp_path: Path) -> None:
+    with pytest.raises(DomainError, match="is not a folder; make a new domain with: lorewright new"):
+        PassageStore(tmp_path / "nope", VectorStoreIntegrationTests.get_embeddings())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_relevance_by_words_alone_tells_shared_words_from_none(tmp_path: Path) -> None:
+    store = PassageStore(make_domain(tmp_path / "tea", {}), VectorStoreIntegrationTests.get_embeddings(), "full_text")
+    store.add_texts(["Oolong is half oxidised.", "Oolong and green tea.", "Kettles are red."], ids=["a", "b", "c"])
+    relevance = {d.id: score for d, score in store.similarity_search_with_relevance_scores("half oolong", k=3)}
+    assert 1 > relevance["a"] > relevance["b"] > 0
+    threshold = {"score_threshold": (relevance["a"] + relevance["b"]) / 2}
+    retriever = store.as_retriever(search_type="similarity_score_threshold", search_kwargs=threshold)
+    assert [document.id for document in retriever.invoke("half oolong")] == ["a"]
+
+
+def test_what_is_not_there_is_left_out_and_deleted_without_complaint(store: PassageStore) -> None:
+    store.add_texts(["The kettle is red."], ids=["kettle"])
+    assert [document.id for document in store.get_by_ids(["\ud800", "kettle", "nope"])] == ["kettle"]
+    assert store.delete(["\ud800", "nope"])
+    with pytest.raises(IndexingError, match=r"among is \{'language': 'en'\}; give a filter"):
+        store.similarity_search("kettle", among={"language": "en"}, filter={"a": 1})
 
 
 def test_other_embeddings_are_refused_by_an_index_of_these(tmp_path: Path, minilm: Embedder) -> None:

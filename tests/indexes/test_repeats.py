@@ -1,4 +1,4 @@
-"""What is said twice is kept once, with all its places; what differs in one word that matters is kept twice."""
+"""What is said twice is kept once, with all its places; what differs in one word or sign is kept twice."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from index_samples import check_tables, make_domain, put
 from base_models import Embedder
 from domain import Domain
 from indexes import Index
-from indexes.duplicates import saying_of
+from indexes.duplicates import folded, saying_of
 
 RULE = "Rinse the pot with hot water before the leaves go in, and pour the first infusion away after ten seconds."
 ANNA = "Anna's own way: rinse the pot twice."
@@ -95,9 +95,12 @@ def test_a_document_that_repeats_itself(tmp_path: Path, minilm: Embedder) -> Non
     ("text", "other", "same"),
     [
         ("Use 80 degrees.", "Use  80\ndegrees", True),
-        ("Ｕｓｅ 80 degrees", "use 80 DEGREES,", True),
+        ("Ｕｓｅ 80 degrees， not 90", "use 80 degrees, not 90", True),
         ("龙井宜用八十度的水", "龙井宜用八十\n度的水。", True),
-        ("“龙井”，宜用八十度的水", "龙井 宜用八十度的水", True),
+        ("龙井，宜用八十度的水", "龙井, 宜用八十度的水", True),
+        ("“Green” tea isn’t oxidised", '"Green" tea isn\'t oxidised', True),
+        ("Rinse it. Then pour 80 grams in", "RINSE IT. THEN POUR 80 grams IN", True),
+        ("Yes, it is. It is not.", "yes, it is. it is not", True),
         ("Use 80 degrees.", "Use 90 degrees.", False),
         ("Use 80 degrees.", "Use -80 degrees.", False),
         ("x <= 5", "x >= 5", False),
@@ -109,8 +112,28 @@ def test_a_document_that_repeats_itself(tmp_path: Path, minilm: Embedder) -> Non
         ("☃", "∑∫", False),
         ("मीठा", "मोठा", False),
         ("龙井宜用八十度的水", "龙井宜用九十度的水", False),
+        ("依照第二、十条", "依照第二十条", False),
+        ("三 十五", "三十 五", False),
+        ("每次加盐.5克", "每次加盐5克", False),
+        ("他是“专家”", "他是专家", False),
+        ("Let's eat, Grandma", "Let's eat Grandma", False),
+        ("A screen of 15” costs much", "A screen of 15’ costs much", False),
+        ('A 5" pipe fits', "A 5 pipe fits", False),
+        ("Alcohol in Maßen", "Alcohol in Massen", False),
+        ("The laser has 5 mW", "The laser has 5 MW", False),
+        ("THE LASER OF THE SHOP HAS 5 MW", "the laser of the shop has 5 mw", False),
+        ("He wants the Polish one", "He wants the polish one", False),
+        ("WHO", "who", False),
+        ("我们用的是IT系统", "我们用的是it系统", False),
+        ("On the 5.", "On the 5", False),
     ],
 )
 def test_what_counts_as_the_same(text: str, other: str, same: bool) -> None:
     assert (saying_of("[]", text) == saying_of("[]", other)) is same
     assert saying_of("[]", text) != saying_of('["A title"]', text)
+
+
+def test_a_long_run_of_signs_is_folded_in_one_pass() -> None:
+    """At the square of its length each of these would take minutes."""
+    for sign in (".", ",", '"', "。", " ", "A", "a ", "A b", "十", "十 "):
+        assert folded(sign * 400_000 + "a-").endswith("a-")
