@@ -34,10 +34,13 @@ from indexes.given import GivenText
 from indexes.index import MOST_PASSAGES, Index
 from indexes.language import CJK
 from indexes.passages import Passage
-from indexes.search import WEAK_WORDS, Mode
+from indexes.search import Mode
 
 if TYPE_CHECKING:
     from base_models import Embedder
+
+HALF_RELEVANT = 5.0
+"""BM25 that is a relevance of one half: about what one rare word in common gives."""
 
 
 class PassageStore(VectorStore):
@@ -184,7 +187,7 @@ class PassageStore(VectorStore):
 
 def _of_bm25(score: float) -> float:
     """0 to 1, higher where BM25 is."""
-    return max(0.0, score) / (max(0.0, score) + WEAK_WORDS)
+    return max(0.0, score) / (max(0.0, score) + HALF_RELEVANT)
 
 
 class PassageRetriever(BaseRetriever):
