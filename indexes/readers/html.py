@@ -59,6 +59,10 @@ class _Walk:
         self.titles = titles
         self.inline: list[str] = []
 
+    @property
+    def headings(self) -> tuple[str, ...]:
+        return tuple(title for _, title in self.titles if title)
+
     def container(self, parent: Tag) -> None:
         for child in parent.children:
             if isinstance(child, Tag):
@@ -72,7 +76,7 @@ class _Walk:
             level, title = int(element.name[1]), _one_line(element.get_text())
             self.titles = [*(above for above in self.titles if above[0] < level), (level, title)]
             if title:
-                self.builder.add(title)
+                self.builder.add_title(*self.headings)
         elif element.name == "pre":
             self.end_paragraph()
             self.block(element.get_text().strip("\n").rstrip().split("\n"))
@@ -101,12 +105,11 @@ class _Walk:
         rows = _own_rows(element)
         has_header = bool(rows) and all(cell.name == "th" for cell in _cells(rows[0])) and len(rows) > 1
         has_header = has_header or (bool(rows) and rows[0].parent is not None and rows[0].parent.name == "thead")
-        headings = tuple(title for _, title in self.titles if title)
-        add_table(self.builder, _texts(rows), headings, True if has_header else None, caption)
+        add_table(self.builder, _texts(rows), self.headings, True if has_header else None, caption)
 
     def block(self, lines: list[str]) -> None:
         if any(line.strip() for line in lines):
-            self.builder.add_block(lines, tuple(title for _, title in self.titles if title))
+            self.builder.add_block(lines, self.headings)
 
 
 def _items(element: Tag, indent: str = "") -> Iterator[str]:

@@ -31,7 +31,7 @@ def read_mail(data: bytes) -> Extracted:
     subject = _head(message, "Subject")
     headings = (subject,) if subject else ()
     if subject:
-        builder.add(subject)
+        builder.add_title(subject)
     builder.add_block([f"{name}: {value}" for name in _SHOWN if (value := _head(message, name))], headings)
     left_out = []
     for part in _parts(message):

@@ -34,8 +34,9 @@ def _add(builder: TextBuilder, parent: "etree._Element | list[etree._Element]", 
         if name == "h":
             stated = attribute(element, "outline-level")
             level = int(stated) if stated in set("123456789") else 1
-            titles[:] = [*(above for above in titles if above[0] < level), (level, _text(element))]
-            builder.add(_text(element))
+            if text := _text(element):
+                titles[:] = [*(above for above in titles if above[0] < level), (level, text)]
+                builder.add_title(*(title for _, title in titles))
         elif name == "p":
             builder.add_block([_text(element)], headings)
         elif name == "list":

@@ -149,7 +149,7 @@ def test_pdf_is_known_by_its_content_not_its_name() -> None:
 
 
 def test_empty_documents_are_kept_with_a_warning() -> None:
-    assert read_document("a.md", b"# Only a title\n").warning == "holds no text"
+    assert read_document("a.md", b"---\ntitle: Only this\n---\n").warning == "holds no text"
     assert read_document("a.txt", b"").warning == "holds no text"
 
 
