@@ -77,7 +77,7 @@ def test_html_keeps_what_a_reader_sees() -> None:
 </pre></body></html>"""
     document = read("a.html", page)
     assert blocks(document) == [
-        (("Tea shop",), "Open from nine to five."),
+        (("Tea shop",), "Open from nine\nto five."),
         (("Tea shop", "茶"), "龙井茶很好喝。"),
         (("Tea shop", "茶"), "第二段 & more"),
         (("Tea shop", "茶"), "tail"),
