@@ -11,6 +11,7 @@ from indexes.readers.encodings import decode
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _YAML = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(?:[\"'\w-]+[ \t]*:(?:\s|\Z)|\Z)")
 """How front matter begins: comments, then a key, or nothing at all. A page may also begin with a rule."""
+_COMMENTS = re.compile(r"(?:\s*<!--.*?(?:-->|\Z))+\s*", re.DOTALL)
 _INLINE = MarkdownIt("commonmark")
 _TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
 
@@ -39,15 +40,17 @@ def read_markdown(data: bytes) -> Extracted:
             path = [*(above for above in path if above[0] < level), (level, title_text)]
             if title_text:
                 titles += _block(text, offsets, tokens, position, tuple(title for _, title in path if title))
-        elif not token.content.lstrip().startswith("<!--"):
+        else:
             blocks += _block(text, offsets, tokens, position, tuple(title for _, title in path if title))
     return Extracted(text, with_lone_titles(blocks, titles))
 
 
 def _block(text: str, offsets: list[int], tokens: list[Token], position: int, headings: tuple[str, ...]) -> list[Block]:
-    """The block that opens at ``position``; none when it is empty."""
+    """The block that opens at ``position``, without comments before it; none when it is empty."""
     first, last = tokens[position].map or (0, 0)
     start, end = offsets[first], offsets[min(last, len(offsets) - 1)]
+    if tokens[position].type == "html_block" and (comments := _COMMENTS.match(text, start, end)):
+        start = comments.end()
     end -= len(text[start:end]) - len(text[start:end].rstrip())
     if end <= start:
         return []

@@ -58,6 +58,19 @@ def test_markdown_front_matter_gives_the_title_and_is_no_text() -> None:
     assert blocks(document) == [(("泡茶",), "Water."), (("泡茶", "Time"), "Two minutes.")]
 
 
+def test_markdown_loses_comments_and_nothing_else() -> None:
+    source = (
+        "```xml\n<!-- pom -->\n<project/>\n```\n\n<!-- a --> <!-- b --> Important.\n\n    <!-- indented -->\n\n"
+        "<!-- all of it\n\n-->\n\n<div>\n<!-- inside -->\n</div>\n\n<!-- open\n"
+    )
+    assert [text for _, text in blocks(read("a.md", source))] == [
+        "```xml\n<!-- pom -->\n<project/>\n```",
+        "Important.",
+        "    <!-- indented -->",
+        "<div>\n<!-- inside -->\n</div>",
+    ]
+
+
 def test_markdown_text_is_the_file_itself_with_unix_line_ends() -> None:
     document = read_document("a.md", "\ufeff# T\r\n\r\nOne\r\ntwo\r\n".encode())
     assert document.text == "# T\n\nOne\ntwo\n"
