@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Any
 
 from indexes.errors import IndexingError
@@ -64,10 +65,11 @@ class TextBuilder:
 
     parts: list[str] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
+    titles: list[Block] = field(default_factory=list)
     length: int = 0
 
     def add(self, text: str) -> int:
-        """Append a line or paragraph that is no block of its own, such as a heading; return where it starts."""
+        """Append a line or paragraph that is no block of its own, such as a book's title; return where it starts."""
         text = storable(text)
         if self.parts:
             self.parts.append("\n\n")
@@ -78,6 +80,11 @@ class TextBuilder:
         if self.length > MAX_CHARACTERS:
             raise IndexingError(TOO_MUCH_TEXT)
         return start
+
+    def add_title(self, *path: str, **place: Any) -> None:
+        """Append a heading, the last of ``path``, below the others; ``place`` is ``slide=``..."""
+        start = self.add(path[-1])
+        self.titles.append(Block(start, self.length, path, **place))
 
     def add_block(self, items: list[str], headings: tuple[str, ...] = (), **others: Any) -> None:
         """Append a block of one or more items, each of one or more lines, if they hold anything.
@@ -96,7 +103,26 @@ class TextBuilder:
 
     def extracted(self, warning: str = "", needs_ocr: bool = False) -> Extracted:
         """The whole document."""
-        return Extracted("".join(self.parts), self.blocks, warning, needs_ocr=needs_ocr)
+        blocks = with_lone_titles(self.blocks, self.titles)
+        return Extracted("".join(self.parts), blocks, warning, needs_ocr=needs_ocr)
+
+
+def with_lone_titles(blocks: list[Block], titles: list[Block]) -> list[Block]:
+    """The blocks, and among them each title below which nothing stands: what only a heading says must be found.
+
+    Of a title, ``headings`` are those above it and, last, itself.
+    """
+    starts = {title.start for title in titles}
+    rows = sorted([*blocks, *titles], key=lambda row: row.start)
+    kept: list[Block] = []
+    for row, following in zip_longest(rows, rows[1:]):
+        if row.start not in starts:
+            kept.append(row)
+            continue
+        above = following.headings[: -1 if following.start in starts else None] if following else ()
+        if above[: len(row.headings)] != row.headings:
+            kept.append(replace(row, headings=row.headings[:-1]))
+    return kept
 
 
 def storable(text: str) -> str:

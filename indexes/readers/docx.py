@@ -92,7 +92,7 @@ class _Walk:
         if level is not None and text:
             self.end_list()
             self.titles = [*(above for above in self.titles if above[0] < level), (level, text)]
-            self.builder.add(text)
+            self.builder.add_title(*self.headings)
         elif is_item and text:
             indent = "  " * number_of(attribute(child(element, "pPr", "numPr", "ilvl"), "val", "0"), 8)
             self.items.append(f"{indent}- {one_line(text)}")

@@ -66,13 +66,13 @@ def _decode(data: bytes, declared: str | None) -> str:
             return _strictly(data, encoding) or data.decode(encoding, errors="replace")
     if b"\0" in data[:4096]:
         return _wide(data)
-    for likely in ("utf-8", _superset(declared)):
+    for likely in ("utf-8", superset(declared)):
         if likely and (text := _strictly(data, likely)) is not None:
             return text
     return _damaged_utf8(data) or _guess(data)
 
 
-def _superset(declared: str | None) -> str | None:
+def superset(declared: str | None) -> str | None:
     """Files that call themselves GB2312 or GBK often hold characters of GB18030, which contains both."""
     return "gb18030" if declared and declared.lower() in {"gb2312", "gbk", "gb_2312-80", "x-gbk"} else declared
 

@@ -12,19 +12,13 @@ from indexes.language import CJK
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.encodings import decode
 from indexes.readers.tables import add_table, repeated
+from indexes.readers.visible import BLOCKS, HEADINGS, LINE_BREAK, only_visible
 
-_DROPPED = frozenset(["script", "style", "nav", "noscript", "template", "svg", "head", "button", "select", "iframe"])
-_NAVIGATION_ROLES = ("navigation", "doc-toc")
-_NAVIGATION_CLASSES = frozenset(["toc", "navheader", "navfooter", "breadcrumb", "breadcrumbs"])
-_HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 _NESTED = ("ul", "ol", "dl")
 _MAX_COLUMNS = 1000
 _FRAMED = ("p", "div", "ul", "ol", "pre", "blockquote")
-_CONTAINERS = re.compile(
-    "address|article|aside|blockquote|body|caption|center|dd|details|div|dt|fieldset|figcaption|figure|footer|form|header"
-    "|hr|html|legend|li|main|p|section|summary|tbody|td|tfoot|th|thead|tr"
-)
-_CJK_WRAP = re.compile(rf"(?<=[{CJK}])\s*\n\s*(?=[{CJK}])")
+_ITEM_MARKS = {"li": "- ", "dt": "", "dd": "  "}
+_CJK_WRAP = re.compile(rf"(?<=[{CJK}])[^\S{LINE_BREAK}]*\n[^\S{LINE_BREAK}]*(?=[{CJK}])")
 
 
 def read_html(data: bytes) -> Extracted:
@@ -42,11 +36,10 @@ def append_html(builder: TextBuilder, data: bytes, above: tuple[str, ...] = (), 
         soup = BeautifulSoup(source, "lxml")
     if not title and not above and soup.title:
         title = _one_line(soup.title.get_text())
-    for element in [element for element in soup.descendants if isinstance(element, Tag) and _is_dropped(element)]:
-        element.decompose()
+    only_visible(soup)
     titles = [(level - len(above), text) for level, text in enumerate(above)]
     walk = _Walk(builder, titles if soup.find("h1") else [*titles, (0, title)])
-    mains = soup.find_all("main")
+    mains = [main for main in soup.find_all("main") if main.get_text(strip=True)]
     walk.container(mains[0] if len(mains) == 1 else soup.body or soup)
     walk.end_paragraph()
 
@@ -59,6 +52,10 @@ class _Walk:
         self.titles = titles
         self.inline: list[str] = []
 
+    @property
+    def headings(self) -> tuple[str, ...]:
+        return tuple(title for _, title in self.titles if title)
+
     def container(self, parent: Tag) -> None:
         for child in parent.children:
             if isinstance(child, Tag):
@@ -67,86 +64,85 @@ class _Walk:
                 self.inline.append(str(child))
 
     def element(self, element: Tag) -> None:
-        if element.name in _HEADINGS:
+        if element.name in HEADINGS:
             self.end_paragraph()
-            level, title = int(element.name[1]), _one_line(element.get_text())
+            level, title = int(element.name[1]), _text(element)
             self.titles = [*(above for above in self.titles if above[0] < level), (level, title)]
             if title:
-                self.builder.add(title)
+                self.builder.add_title(*self.headings)
         elif element.name == "pre":
             self.end_paragraph()
-            self.block(element.get_text().strip("\n").rstrip().split("\n"))
+            self.block(element.get_text().replace(LINE_BREAK, "\n").strip("\n").rstrip().split("\n"))
         elif element.name == "table" and not _is_layout(element):
             self.end_paragraph()
             self.table(element)
-        elif element.name in _NESTED and not element.find([*_HEADINGS, "article", "section"]):
+        elif element.name in _NESTED and not element.find([*HEADINGS, "article", "section"]):
             self.end_paragraph()
             self.block(list(_items(element)))
-        elif element.name in (*_NESTED, "table") or _CONTAINERS.fullmatch(element.name):
+        elif BLOCKS.fullmatch(element.name):
             self.end_paragraph()
             self.container(element)
             self.end_paragraph()
-        elif element.name == "br":
-            self.inline.append("\n")
         else:
             self.container(element)
 
     def end_paragraph(self) -> None:
-        text = _one_line("".join(self.inline))
+        lines = [_one_line(line) for line in _CJK_WRAP.sub("", "".join(self.inline)).split(LINE_BREAK)]
         self.inline.clear()
-        self.block([text])
+        self.block([line for line in lines if line])
 
     def table(self, element: Tag) -> None:
-        caption = " ".join(_one_line(caption.get_text()) for caption in element.find_all("caption", recursive=False))
+        caption = " ".join(_text(caption) for caption in element.find_all("caption", recursive=False))
         rows = _own_rows(element)
         has_header = bool(rows) and all(cell.name == "th" for cell in _cells(rows[0])) and len(rows) > 1
         has_header = has_header or (bool(rows) and rows[0].parent is not None and rows[0].parent.name == "thead")
-        headings = tuple(title for _, title in self.titles if title)
-        add_table(self.builder, _texts(rows), headings, True if has_header else None, caption)
+        add_table(self.builder, _texts(rows), self.headings, True if has_header else None, caption)
 
     def block(self, lines: list[str]) -> None:
         if any(line.strip() for line in lines):
-            self.builder.add_block(lines, tuple(title for _, title in self.titles if title))
+            self.builder.add_block(lines, self.headings)
 
 
-def _items(element: Tag, indent: str = "") -> Iterator[str]:
+def _items(parent: Tag, indent: str = "", mark: str = "") -> Iterator[str]:
     """A line an item: ``- text``, nested lists indented; a definition list as its terms, definitions indented."""
-    for item in _tags(element):
-        if item.name not in ("li", "dt", "dd", "div", *_NESTED):
+    inline: list[str] = []
+    for piece in [*_pieces(parent, (*_ITEM_MARKS, *_NESTED)), None]:
+        if isinstance(piece, str):
+            inline.append(piece)
             continue
-        if item.name in ("div", *_NESTED):  # groups of a definition list; a list in a list without an item around it
-            yield from _items(item, indent if item.name == "div" else indent + "  ")
-            continue
-        nested = list(_outermost_lists(item))
-        for child in nested:
-            child.extract()
-        mark = {"li": "- ", "dt": "", "dd": "  "}[item.name]
-        if text := _one_line(item.get_text(" ") if item.find(["p", "div", "pre", "br"]) else item.get_text()):
+        if text := _one_line("".join(inline)):
             yield indent + mark + text
-        for child in nested:
-            yield from _items(child, indent + "  ")
+            mark = " " * len(mark)  # what follows a list inside of an item
+        inline.clear()
+        if piece is not None:
+            is_item = piece.name in _ITEM_MARKS
+            yield from _items(piece, indent if is_item else indent + "  ", _ITEM_MARKS.get(piece.name, ""))
 
 
-def _outermost_lists(parent: Tag) -> Iterator[Tag]:
-    """Lists inside an item, but not those inside of them."""
-    for child in _tags(parent):
-        if child.name in _NESTED:
-            yield child
-        else:
-            yield from _outermost_lists(child)
+def _pieces(parent: Tag, whole: tuple[str, ...] = ()) -> Iterator[str | Tag]:
+    """What stands in an element, in order: its strings, apart where a block begins or ends, and the ``whole`` ones."""
+    for child in parent.children:
+        if isinstance(child, Tag):
+            if child.name in whole:
+                yield child
+                continue
+            apart = " " if BLOCKS.fullmatch(child.name) else ""
+            yield apart
+            yield from _pieces(child, whole)
+            yield apart
+        elif _is_text(child):
+            yield str(child)
 
 
-def _is_dropped(element: Tag) -> bool:
-    """Whether it is no text for readers. A CSS selector says the same, but takes most of the time of a large page."""
-    if element.name in _DROPPED or element.get("role") in _NAVIGATION_ROLES or element.has_attr("hidden"):
-        return True
-    return not _NAVIGATION_CLASSES.isdisjoint(element.get_attribute_list("class"))
+def _text(element: Tag) -> str:
+    """What an element says, in one line."""
+    return _one_line("".join(map(str, _pieces(element))))
 
 
 def _is_layout(table: Tag) -> bool:
     """Whether a table only arranges a page: it says so, has one column, or its cells hold what does not fit a line."""
     inside = {element.name for element in table.descendants if isinstance(element, Tag)}
-    if table.get("role") in ("presentation", "none") or inside & {*_HEADINGS, "article", "section"}:
+    if table.get("role") in ("presentation", "none") or inside & {*HEADINGS, "article", "section"}:
         return True
     rows = _own_rows(table)
     if all(len(_cells(row)) < 2 for row in rows):
@@ -190,7 +186,7 @@ def _texts(rows: list[Tag]) -> list[list[str]]:
                 line.append(text)
             if cell is None:
                 break
-            text, column = _one_line(cell.get_text(" ")), len(line)
+            text, column = _text(cell), len(line)
             width = _span(cell, "colspan", 64)
             if column + width > _MAX_COLUMNS:
                 break

@@ -13,7 +13,7 @@ from email.message import Message
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
-from indexes.readers.encodings import decode
+from indexes.readers.encodings import decode, superset
 from indexes.readers.html import append_html
 from indexes.readers.tables import one_line
 
@@ -31,7 +31,7 @@ def read_mail(data: bytes) -> Extracted:
     subject = _head(message, "Subject")
     headings = (subject,) if subject else ()
     if subject:
-        builder.add(subject)
+        builder.add_title(subject)
     builder.add_block([f"{name}: {value}" for name in _SHOWN if (value := _head(message, name))], headings)
     left_out = []
     for part in _parts(message):
@@ -45,23 +45,26 @@ def read_mail(data: bytes) -> Extracted:
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """What holds content, in order; of the forms of one text the plain one, else the last, which is the richest."""
+    """What holds content, in order; of the forms of one text the plain one, else the last, which is the richest.
+
+    A plain one may be blank, and the last be an entry for a calendar.
+    """
     if not message.is_multipart():
         yield message
         return
     inner = [part for part in message.get_payload() if isinstance(part, Message)]
     if message.get_content_type() == "multipart/alternative":
-        inner = [part for part in inner if part.get_content_type() == "text/plain"][:1] or inner[-1:]
+        plain = [part for part in inner if part.get_content_type() == "text/plain" and (_text(part) or "").strip()]
+        rich = [part for part in inner if part.is_multipart() or part.get_content_type() == "text/html"]
+        inner = plain[:1] or rich[-1:] or inner[-1:]
     for part in inner:
         yield from _parts(part)
 
 
 def _add(builder: TextBuilder, part: Message, headings: tuple[str, ...]) -> bool:
     """Append a text; False where it is in an encoding that is not recognised."""
-    content = part.get_payload(decode=True)
-    try:
-        text = decode(content if isinstance(content, bytes) else b"", part.get_content_charset())
-    except IndexingError:
+    text = _text(part)
+    if text is None:
         return False
     if part.get_content_subtype() == "html":
         append_html(builder, text.encode(), headings)
@@ -69,6 +72,14 @@ def _add(builder: TextBuilder, part: Message, headings: tuple[str, ...]) -> bool
         for paragraph in re.split(r"\n\s*\n", text):
             builder.add_block(paragraph.strip("\n").split("\n"), headings)
     return True
+
+
+def _text(part: Message) -> str | None:
+    content = part.get_payload(decode=True)
+    try:
+        return decode(content if isinstance(content, bytes) else b"", part.get_content_charset())
+    except IndexingError:
+        return None
 
 
 def _head(message: Message, name: str) -> str:
@@ -83,5 +94,5 @@ def _readable(text: str) -> str:
     """What ``=?gbk?B?...?=`` stands for."""
     text = text[:_MAX_HEAD]
     with suppress(MessageError, LookupError, ValueError):  # then it stays as it is written
-        text = str(make_header(decode_header(text)))
+        text = str(make_header([(words, superset(charset)) for words, charset in decode_header(text)]))
     return one_line(text)

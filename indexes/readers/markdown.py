@@ -5,12 +5,13 @@ import re
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from indexes.readers.document import Block, Extracted
+from indexes.readers.document import Block, Extracted, with_lone_titles
 from indexes.readers.encodings import decode
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _YAML = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(?:[\"'\w-]+[ \t]*:(?:\s|\Z)|\Z)")
 """How front matter begins: comments, then a key, or nothing at all. A page may also begin with a rule."""
+_COMMENTS = re.compile(r"(?:\s*<!--.*?(?:-->|\Z))+\s*", re.DOTALL)
 _INLINE = MarkdownIt("commonmark")
 _TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
 
@@ -19,32 +20,37 @@ def read_markdown(data: bytes) -> Extracted:
     """Blocks under their headings; a list, table or listing is one block, to be cut between items or lines at need."""
     text = decode(data)
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
-    titles: list[tuple[int, str]] = []
+    path: list[tuple[int, str]] = []
     body_line = 0
     if (front := _FRONT_MATTER.match(text)) and _YAML.match(front[1] or ""):
         body_line = front[0].count("\n")
         if title := _TITLE.search(front[0]):
-            titles = [(0, title[2])]
+            path = [(0, title[2])]
     line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
     tokens = parser.parse(text[line_starts[body_line] :] if body_line < len(line_starts) else "")
     offsets = [*line_starts[body_line:], len(text)]
     blocks: list[Block] = []
+    titles: list[Block] = []
     for position, token in enumerate(tokens):
         if token.level or not token.map or token.type == "hr":
             continue
         if token.type == "heading_open":
             level = int(token.tag[1])
             title_text = _plain_title(tokens[position + 1].content)
-            titles = [*(title for title in titles if title[0] < level), (level, title_text)]
-        elif not token.content.lstrip().startswith("<!--"):
-            blocks += _block(text, offsets, tokens, position, tuple(title for _, title in titles if title))
-    return Extracted(text, blocks)
+            path = [*(above for above in path if above[0] < level), (level, title_text)]
+            if title_text:
+                titles += _block(text, offsets, tokens, position, tuple(title for _, title in path if title))
+        else:
+            blocks += _block(text, offsets, tokens, position, tuple(title for _, title in path if title))
+    return Extracted(text, with_lone_titles(blocks, titles))
 
 
 def _block(text: str, offsets: list[int], tokens: list[Token], position: int, headings: tuple[str, ...]) -> list[Block]:
-    """The block that opens at ``position``; none when it is empty."""
+    """The block that opens at ``position``, without comments before it; none when it is empty."""
     first, last = tokens[position].map or (0, 0)
     start, end = offsets[first], offsets[min(last, len(offsets) - 1)]
+    if tokens[position].type == "html_block" and (comments := _COMMENTS.match(text, start, end)):
+        start = comments.end()
     end -= len(text[start:end]) - len(text[start:end].rstrip())
     if end <= start:
         return []

@@ -8,9 +8,18 @@ from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.limits import DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import attribute, child, name_of
-from indexes.readers.tables import add_table, one_line
+from indexes.readers.tables import add_table, one_line, row_lines
 
-_SKIPPED = {"tracked-changes", "annotation", "sequence-decls", "table-of-content", "forms", "note-citation"}
+_SKIPPED = {
+    "tracked-changes",
+    "annotation",
+    "sequence-decls",
+    "table-of-content",
+    "forms",
+    "note-citation",
+    "ruby-text",
+}
+_MAX_REPEATED = 64
 
 
 def read_odt(data: bytes) -> Extracted:
@@ -34,21 +43,38 @@ def _add(builder: TextBuilder, parent: "etree._Element | list[etree._Element]", 
         if name == "h":
             stated = attribute(element, "outline-level")
             level = int(stated) if stated in set("123456789") else 1
-            titles[:] = [*(above for above in titles if above[0] < level), (level, _text(element))]
-            builder.add(_text(element))
+            if text := _text(element):
+                titles[:] = [*(above for above in titles if above[0] < level), (level, text)]
+                builder.add_title(*(title for _, title in titles))
         elif name == "p":
             builder.add_block([_text(element)], headings)
-        elif name == "list":
+        elif name == "list" and next(element.iter("{*}h"), None) is None:  # Word numbers headings as lists
             builder.add_block(list(_items(element)), headings)
         elif name == "table":
-            cells = ([_text(cell) for cell in row if name_of(cell)] for row in element.iter("{*}table-row"))
-            add_table(builder, list(cells), headings)
+            add_table(builder, list(_rows(element)), headings)
         elif name not in _SKIPPED:
             _add(builder, element, titles)
 
 
+def _rows(table: etree._Element) -> Iterator[list[str]]:
+    """The cells of a table, not those of tables inside."""
+    for part in table:
+        if name_of(part) == "table-row":
+            row: list[str] = []
+            for cell in part.iterchildren("{*}table-cell", "{*}covered-table-cell"):
+                stated = attribute(cell, "number-columns-repeated", "1")
+                row += [_text(cell)] * (
+                    min(int(stated), _MAX_REPEATED) if stated.isdecimal() and len(stated) < 9 else 1
+                )
+            yield row
+        elif name_of(part) in ("table-header-rows", "table-rows", "table-row-group"):
+            yield from _rows(part)
+
+
 def _text(element: etree._Element) -> str:
     """What an element says, in one line."""
+    if name_of(element) == "table":
+        return f" {' '.join(row_lines(list(_rows(element))))} "
     parts = [element.text or ""]
     for inner in element:
         apart = " " if name_of(inner) in ("s", "tab", "line-break", "p", "note") else ""

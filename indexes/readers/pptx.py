@@ -79,7 +79,7 @@ class _Slide:
         title = self.title = next((shape for shape in _inside(shapes) if _placeholder(shape)[0] in _TITLES), None)
         if title is not None and (text := one_line(" ".join(_paragraphs(title)))):
             self.headings = (text,)
-            self.builder.add(text)
+            self.builder.add_title(text, slide=self.number)
         for shape in shapes:
             self.shape(shape)
         for link in self.links_of("notesSlide"):

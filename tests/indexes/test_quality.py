@@ -17,7 +17,23 @@ def shifted(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", [ENGLISH, CHINESE, "naïve café – “quoted” … 5 €", "Ã is a letter", "x = [1, 2]\n" * 9, ""]
+    "text",
+    [
+        ENGLISH,
+        CHINESE,
+        "naïve café – “quoted” … 5 €",
+        "Ã is a letter",
+        "x = [1, 2]\n" * 9,
+        "",
+        "The café’s menu",
+        "Il est passé…",
+        "« Une soirée d’été\u00a0»",
+        "„Gruß“, „Spaß“, „Fuß“",
+        "‘Le thé’…",
+        "CAFÉ™",
+        "Why does my page show Ã© where é should be?",
+        "KX-4417 BRTZ 12 mm\nTR-88-PLVNGD QRT BTRX\n" * 20,
+    ],
 )
 def test_sound_text(text: str) -> None:
     assert not is_garbled(text)
@@ -33,6 +49,9 @@ def test_sound_text(text: str) -> None:
         CHINESE.encode().decode("cp1252", "replace"),
         "茶叶".encode().decode("cp1252", "ignore"),
         "锟斤拷锟斤拷 tea",
+        "Le café est fermé, l’été à la plage".encode().decode("cp1252", "replace"),
+        "“Quoted” – it’s".encode().decode("cp1252", "replace"),
+        "Привет".encode().decode("latin-1"),
     ],
 )
 def test_garbled_text(text: str) -> None:

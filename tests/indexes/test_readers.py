@@ -58,6 +58,19 @@ def test_markdown_front_matter_gives_the_title_and_is_no_text() -> None:
     assert blocks(document) == [(("泡茶",), "Water."), (("泡茶", "Time"), "Two minutes.")]
 
 
+def test_markdown_loses_comments_and_nothing_else() -> None:
+    source = (
+        "```xml\n<!-- pom -->\n<project/>\n```\n\n<!-- a --> <!-- b --> Important.\n\n    <!-- indented -->\n\n"
+        "<!-- all of it\n\n-->\n\n<div>\n<!-- inside -->\n</div>\n\n<!-- open\n"
+    )
+    assert [text for _, text in blocks(read("a.md", source))] == [
+        "```xml\n<!-- pom -->\n<project/>\n```",
+        "Important.",
+        "    <!-- indented -->",
+        "<div>\n<!-- inside -->\n</div>",
+    ]
+
+
 def test_markdown_text_is_the_file_itself_with_unix_line_ends() -> None:
     document = read_document("a.md", "\ufeff# T\r\n\r\nOne\r\ntwo\r\n".encode())
     assert document.text == "# T\n\nOne\ntwo\n"
@@ -77,7 +90,7 @@ def test_html_keeps_what_a_reader_sees() -> None:
 </pre></body></html>"""
     document = read("a.html", page)
     assert blocks(document) == [
-        (("Tea shop",), "Open from nine to five."),
+        (("Tea shop",), "Open from nine\nto five."),
         (("Tea shop", "茶"), "龙井茶很好喝。"),
         (("Tea shop", "茶"), "第二段 & more"),
         (("Tea shop", "茶"), "tail"),
@@ -149,7 +162,7 @@ def test_pdf_is_known_by_its_content_not_its_name() -> None:
 
 
 def test_empty_documents_are_kept_with_a_warning() -> None:
-    assert read_document("a.md", b"# Only a title\n").warning == "holds no text"
+    assert read_document("a.md", b"---\ntitle: Only this\n---\n").warning == "holds no text"
     assert read_document("a.txt", b"").warning == "holds no text"
 
 

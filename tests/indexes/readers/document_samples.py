@@ -181,27 +181,31 @@ def mail_sample() -> bytes:
     return message.as_bytes()
 
 
-def open_document_sample() -> bytes:
+def open_document_with(text: str) -> bytes:
+    """An OpenDocument text whose body is the given XML."""
     namespaces = " ".join(
         f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
         for name in ("office", "text", "table", "draw")
     )
-    content = f"""<office:document-content {namespaces}><office:body><office:text>
-    <text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>
+    return zipped(
+        {
+            "mimetype": "application/vnd.oasis.opendocument.text",
+            "META-INF/manifest.xml": "<manifest/>",
+            "content.xml": f"<office:document-content {namespaces}><office:body><office:text>{text}</office:text>"
+            "</office:body></office:document-content>",
+        }
+    )
+
+
+def open_document_sample() -> bytes:
+    return open_document_with("""<text:tracked-changes><text:p>deleted</text:p></text:tracked-changes>
     <text:h text:outline-level="1">绿茶</text:h><text:p>Use<text:s/>water of 80 <text:span>degrees</text:span>.</text:p>
     <text:list><text:list-item><text:p>one</text:p></text:list-item><text:list-item><text:p>two</text:p></text:list-item>
     </text:list><table:table><table:table-row><table:table-cell><text:p>Tea</text:p></table:table-cell><table:table-cell>
     <text:p>°C</text:p></table:table-cell><table:table-cell><text:p>Price</text:p></table:table-cell></table:table-row>
     <table:table-row><table:table-cell><text:p>Longjing</text:p></table:table-cell><table:table-cell>
-    <text:p>80</text:p></table:table-cell><table:table-cell><text:p>12</text:p></table:table-cell></table:table-row></table:table>
-    </office:text></office:body></office:document-content>"""
-    return zipped(
-        {
-            "mimetype": "application/vnd.oasis.opendocument.text",
-            "META-INF/manifest.xml": "<manifest/>",
-            "content.xml": content,
-        }
-    )
+    <text:p>80</text:p></table:table-cell><table:table-cell><text:p>12</text:p></table:table-cell></table:table-row>
+    </table:table>""")
 
 
 JSON_SAMPLE = json.dumps(

@@ -7,6 +7,7 @@ from document_samples import (
     blocks,
     deck_sample,
     open_document_sample,
+    open_document_with,
     read,
     saved,
     texts,
@@ -223,6 +224,42 @@ def test_open_document_text() -> None:
         (("绿茶",), "- one\n- two"),
         (("绿茶",), "Tea: Longjing; °C: 80; Price: 12"),
     ]
+
+
+def cell(text: str, attributes: str = "") -> str:
+    return f"<table:table-cell {attributes}><text:p>{text}</text:p></table:table-cell>"
+
+
+def row(*cells: str) -> str:
+    return f"<table:table-row>{''.join(cells)}</table:table-row>"
+
+
+def test_open_document_tables_inside_of_cells_are_read_once() -> None:
+    inner = f"<text:p>x</text:p><table:table>{row(cell('in1'), cell('in2'))}</table:table>"
+    header = f"<table:table-header-rows>{row(cell('A'), cell('B'), cell('C'))}</table:table-header-rows>"
+    outer = row(cell("1"), f"<table:table-cell>{inner}</table:table-cell>", cell("3"))
+    data = open_document_with(f"<table:table>{header}{outer}</table:table>")
+    assert texts("a.odt", data) == ["A: 1; B: x in1 | in2; C: 3"]
+
+
+def test_open_document_cells_that_are_repeated_keep_the_others_in_their_columns() -> None:
+    repeated = 'table:number-columns-repeated="{}"'
+    rows = [
+        row(cell("Tea"), cell("Grams"), cell("Celsius")),
+        row(cell("green"), cell("80", repeated.format(2))),
+        row(cell("", repeated.format(2)), cell("95"), cell("", repeated.format(16384))),
+    ]
+    data = open_document_with(f"<table:table>{''.join(rows)}</table:table>")
+    assert texts("a.odt", data) == ["Tea: green; Grams: 80; Celsius: 80\nCelsius: 95"]
+
+
+def test_open_document_headings_in_numbered_lists_and_readings_of_characters() -> None:
+    data = open_document_with(
+        '<text:list><text:list-item><text:h text:outline-level="1">Brewing</text:h></text:list-item></text:list>'
+        "<text:p><text:ruby><text:ruby-base>漢字</text:ruby-base><text:ruby-text>かんじ</text:ruby-text></text:ruby>だ"
+        "</text:p>"
+    )
+    assert blocks("a.odt", data) == [(("Brewing",), "漢字だ")]
 
 
 @pytest.mark.parametrize(("name", "data"), [("a.docx", word_sample()), ("a.pptx", deck_sample())])
