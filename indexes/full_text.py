@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexes.filters import Filter
-from indexes.language import is_beginning
+from indexes.language import is_beginning, is_whole
 from indexes.storage import read_built_with
 
 POSTINGS = 30_000
@@ -22,6 +22,8 @@ POSTINGS = 30_000
 
 K1 = 1.2
 B = 0.75
+WHOLE = 2.0
+"""An identifier counts so much beside its parts, which in another order are another one: 192.168.1.10."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,10 @@ def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequen
     rows = dict(
         connection.execute(f"SELECT rowid, words FROM full_text WHERE rowid IN ({','.join(map(str, ids))})").fetchall()
     )
-    weights = [math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5)) for word in asked]
+    weights = [
+        (WHOLE if is_whole(word.word) else 1) * math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5))
+        for word in asked
+    ]
     for position, passage in enumerate(ids):
         length = K1 * (1 - B + B * (rows[passage].count(" ") + 1) / mean_length)
         row = spaced(rows[passage])

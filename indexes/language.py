@@ -38,6 +38,7 @@ _NAME = re.compile(r"[A-Z]{2,}|May|Will")
 _IDENTIFIER = re.compile(
     r"(?<![a-z0-9])(?<!\d,)(?:--?(?=[a-z]))?[a-z0-9]+(?:[._/:@+-]+[a-z0-9]+)+(?![a-z0-9])|(?<![a-z0-9-])--[a-z0-9]+(?![a-z0-9])"
 )
+_SIGN = re.compile("x2[0-9a-f]|x3a|x40|x5f")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 """Soft hyphens, spaces without width and marks of direction: they stand within words that they do not change."""
@@ -242,6 +243,11 @@ def _telling(question: str) -> str:
 
     telling = _CHINESE.sub(lambda match: match[1] or " ", _ENGLISH.sub(but_names, normal))
     return telling if _WORD.search(telling) else question
+
+
+def is_whole(word: str) -> bool:
+    """Whether a word is an identifier or a term with signs or spaces inside, whose parts are words too."""
+    return bool(_SIGN.search(word))
 
 
 def is_beginning(word: str) -> bool:
