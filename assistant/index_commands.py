@@ -76,6 +76,9 @@ def _print_report(domain: Path, report: "UpdateReport") -> None:
         typer.echo(plain(f"not read: {document}: {reason}"), err=True)
 
 
+SOME = 10
+"""How many documents are named as examples."""
+
 Day = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents changed on this day or later.")
 ]
@@ -106,14 +109,27 @@ def search(
 
     if not query.strip():
         raise DomainError("the question is empty.")
+    if since and until and since > until:
+        raise DomainError(f"--since {since:%Y-%m-%d} lies after --until {until:%Y-%m-%d}, so nothing can be found.")
     days = (since.date() if since else None, until.date() if until else None)
     among = Filter(folder, tuple(type or ()), *days, language)
     with Index.open(domain) as opened:
         found = opened.search(query, k, mode, among, diversity)
         for number, passage in enumerate(found, start=1):
             typer.echo(_shown(number, passage, opened, query, neighbours))
-    if not found:
-        typer.echo("Nothing was found; see which documents are in the index with: " + opened.domain.command("index"))
+        if not found:
+            typer.echo(_nothing_found(opened.documents(), folder))
+
+
+def _nothing_found(documents: list[str], folder: str) -> str:
+    """What to try next: a folder that holds documents, or words of those that are in the index."""
+    if folder:
+        folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
+        return plain(
+            f"Nothing was found in the folder {folder}; folders with documents: {', '.join(folders) or 'none'}."
+        )
+    some = ", ".join(documents[:SOME]) + (", ..." if len(documents) > SOME else "")
+    return plain(f"Nothing was found. In the index are {len(documents)} documents: {some or 'none'}.")
 
 
 def _shown(number: int, passage: "Passage", index: "Index", query: str, neighbours: int) -> str:

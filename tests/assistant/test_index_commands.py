@@ -61,7 +61,13 @@ def test_a_search_of_a_part(indexed: Path) -> None:
     assert "[1] zh/puer.md" in lorewright("search", indexed, "green tea", "--folder", "zh").out
     assert "[1] zh/puer.md" in lorewright("search", indexed, "green tea", "--language", "zh").out
     nothing = lorewright("search", indexed, "green tea", "--until", "2001-01-01").out
-    assert nothing == f"Nothing was found; see which documents are in the index with: lorewright index {indexed}\n"
+    assert nothing.startswith("Nothing was found. In the index are ")
+    assert "zh/puer.md" in nothing
+    nothing = lorewright("search", indexed, "green tea", "--folder", "ZH").out
+    assert nothing.startswith("Nothing was found in the folder ZH; folders with documents: ")
+    assert "zh" in nothing.partition(": ")[2]
+    wrong = lorewright("search", indexed, "green tea", "--since", "2026-02-01", "--until", "2026-01-01")
+    assert wrong.err == "lorewright: --since 2026-02-01 lies after --until 2026-01-01, so nothing can be found.\n"
     assert "[1]" in lorewright("search", indexed, "green tea", "--since", "2001-01-01", "--type", "markdown").out
     assert "three grams" in lorewright("search", indexed, "80 degrees", "--k", 1, "--neighbours", 1).out
     wrong = lorewright("search", indexed, "green tea", "--language", "fr")
