@@ -94,7 +94,7 @@ def search(
     ] = "hybrid",
     folder: Annotated[str, typer.Option(help="Only documents in this folder under documents/.")] = "",
     type: Annotated[
-        list[str] | None, typer.Option(help="Only documents of this type (pdf, docx, ...); repeatable.")
+        list[str] | None, typer.Option(help="Only documents of this type (pdf, docx, md, png, ...); repeatable.")
     ] = None,
     since: Day = None,
     until: Annotated[

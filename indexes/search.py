@@ -29,11 +29,10 @@ CANDIDATES = 50
 FEW_WORDS = 1.5
 """Of how many words a request must be more for its vector to tell most of it: see :func:`fuse`."""
 BM25_SCALE = 15.0
-HELD_SCALE = 2.5
+HELD_SCALE = 1.5
 """What BM25, and the share of it that a request could have at most, weigh against a standard deviation of cosines.
 
-Together with :data:`FEW_WORDS` chosen among some hundred sets of three on the FAQs of Debian in two languages, the
-sample's training questions, and single words, names and numbers of a small company's files; near sets did as well.
+Together with :data:`FEW_WORDS` chosen among some hundred triples (docs/design.md); near ones did as well.
 """
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
