@@ -151,6 +151,8 @@ class Reader:
             answer = json.loads(line.decode("utf-8", "surrogatepass"))
             if "page" in answer:
                 self.progress(request, answer["page"], answer["pages"])
+            elif answer.get("exhausted"):  # who knows what still holds the memory
+                raise IndexingError(answer["error"])
             elif "error" in answer:
                 return (UnopenedError if answer.get("unopened") else IndexingError)(answer["error"])
             else:

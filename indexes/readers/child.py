@@ -34,7 +34,8 @@ def main() -> None:
     threading.Thread(target=_take, args=(requests, waiting), daemon=True).start()
     _write(answers, _encoded({"ready": True}))
     while True:
-        _write(answers, _answer(waiting.get(), answers) or _encoded({"error": _too_little_memory(memory_bytes)}))
+        answer = _answer(waiting.get(), answers)
+        _write(answers, answer or _encoded({"error": _too_little_memory(memory_bytes), "exhausted": True}))
 
 
 def _answer(request: dict[str, str], answers: BinaryIO) -> bytes | None:
