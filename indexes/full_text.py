@@ -101,10 +101,11 @@ def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequen
         (WHOLE if is_whole(word.word) else 1) * math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5))
         for word in asked
     ]
+    known = [(word, weight) for word, weight in zip(asked, weights, strict=True) if word.passages]
     for position, passage in enumerate(ids):
         length = K1 * (1 - B + B * (rows[passage].count(" ") + 1) / mean_length)
         row = spaced(rows[passage])
-        found = ((word.occurrences(row), weight) for word, weight in zip(asked, weights, strict=True))
+        found = ((word.occurrences(row), weight) for word, weight in known)
         scores[position] = sum(weight * times * (K1 + 1) / (times + length) for times, weight in found)
     return scores, (K1 + 1) * sum(weights)
 
