@@ -11,6 +11,7 @@ from bs4.element import CData, NavigableString, PageElement, PreformattedString,
 from indexes.language import CJK
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.encodings import decode
+from indexes.readers.header_rows import Merge
 from indexes.readers.tables import add_table, repeated
 from indexes.readers.visible import BLOCKS, HEADINGS, LINE_BREAK, only_visible
 
@@ -96,7 +97,8 @@ class _Walk:
         rows = _own_rows(element)
         has_header = bool(rows) and all(cell.name == "th" for cell in _cells(rows[0])) and len(rows) > 1
         has_header = has_header or (bool(rows) and rows[0].parent is not None and rows[0].parent.name == "thead")
-        add_table(self.builder, _texts(rows), self.headings, True if has_header else None, caption)
+        texts, merges = _texts(rows)
+        add_table(self.builder, texts, self.headings, True if has_header else None, caption, merges)
 
     def block(self, lines: list[str]) -> None:
         if any(line.strip() for line in lines):
@@ -173,11 +175,12 @@ def _tags(parent: Tag) -> list[Tag]:
     return [child for child in parent.children if isinstance(child, Tag)]
 
 
-def _texts(rows: list[Tag]) -> list[list[str]]:
+def _texts(rows: list[Tag]) -> tuple[list[list[str]], list[Merge]]:
     """The cells as texts: one over several columns once, one over several rows where it is short in each."""
     texts: list[list[str]] = []
+    merges: list[Merge] = []
     below: dict[int, tuple[int, str]] = {}  # column: rows still to come, and the text that they repeat
-    for row in rows:
+    for number, row in enumerate(rows):
         line: list[str] = []
         for cell in [*_cells(row), None]:
             while len(line) < _MAX_COLUMNS and below.get(len(line), (0, ""))[0]:
@@ -187,14 +190,16 @@ def _texts(rows: list[Tag]) -> list[list[str]]:
             if cell is None:
                 break
             text, column = _text(cell), len(line)
-            width = _span(cell, "colspan", 64)
+            width, height = _span(cell, "colspan", 64), _span(cell, "rowspan", 1000)
             if column + width > _MAX_COLUMNS:
                 break
             for offset in range(width):
-                below[column + offset] = (_span(cell, "rowspan", 1000) - 1, "" if offset else repeated(text))
+                below[column + offset] = (height - 1, "" if offset else repeated(text))
+            if width > 1 or height > 1:
+                merges.append(Merge(number, column, number + height - 1, column + width - 1))
             line += [text, *[""] * (width - 1)]
         texts.append(line)
-    return texts
+    return texts, merges
 
 
 def _span(cell: Tag, name: str, most: int) -> int:

@@ -98,3 +98,12 @@ def test_the_menu_of_a_site_is_no_text_but_the_header_of_an_article_is() -> None
         assert (("Tea",), "Text.") in blocks("a.html", f"{header}<p>Text.</p>")
     said = "<header>Open from nine to five on all days. <a href='/login'>Login</a></header>"
     assert texts("a.html", said) == ["Open from nine to five on all days. Login"]
+
+
+def test_a_header_of_two_rows_names_the_columns_of_a_page_too() -> None:
+    page = """<table><thead><tr><th rowspan=2>SKU<th colspan=2>Frame<tr><th>Material<th>Weight kg</thead>
+        <tr><td>AB-1<td>steel<td>12.4<tr><td>AB-2<td>bamboo<td>9.1</table>"""
+    assert texts("a.html", page) == [
+        "SKU: AB-1; Frame Material: steel; Frame Weight kg: 12.4\n"
+        "SKU: AB-2; Frame Material: bamboo; Frame Weight kg: 9.1"
+    ]
