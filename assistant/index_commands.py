@@ -39,16 +39,17 @@ def index(
 
     if allow_private and not url:
         raise DomainError("--allow-private says which pages --url may fetch; give it a --url.")
-    opened, not_fetched = Domain.open(domain), False
+    opened, not_fetched = Domain.open(domain), []
     for address in url or []:
         try:
             typer.echo(f"{address} is now {fetch_page(address, opened.documents, allow_private)}")
         except IndexingError as error:
-            typer.echo(error, err=True)
-            not_fetched = True
+            not_fetched.append(str(error))
     with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
         report = update_index(opened, rebuild, bars.update)
     _print_report(domain, report)
+    for why in not_fetched:  # last, where it is seen
+        typer.echo(why, err=True)
     if report.failed or not_fetched:
         raise typer.Exit(3)
 
