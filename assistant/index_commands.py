@@ -45,11 +45,13 @@ def index(
             typer.echo(f"{address} is now {fetch_page(address, opened.documents, allow_private)}")
         except IndexingError as error:
             not_fetched.append(str(error))
-    with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
-        report = update_index(opened, rebuild, bars.update)
-    _print_report(domain, report)
-    for why in not_fetched:  # last, where it is seen
-        typer.echo(why, err=True)
+    try:
+        with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
+            report = update_index(opened, rebuild, bars.update)
+        _print_report(domain, report)
+    finally:
+        for why in not_fetched:  # last, where it is seen
+            typer.echo(why, err=True)
     if report.failed or not_fetched:
         raise typer.Exit(3)
 

@@ -58,7 +58,7 @@ def test_a_page_that_cannot_be_had_is_told_and_the_rest_is_indexed(wiki, shop):
     ended = lorewright("index", shop, "--url", f"{wiki}/green.html", "--url", "file:///etc/passwd")
     assert ended.status == 3
     assert ended.out == f"{shop}: 1 added, 0 changed, 0 deleted, 0 unchanged; 1 passages.\n"
-    assert ended.err.startswith(
+    assert ended.err.endswith(
         f"{wiki}/green.html was not fetched: its host is at 127.0.0.1, which is no address of the public internet; "
         "--allow-private permits addresses of the local network that you give yourself.\n"
         "file:///etc/passwd was not fetched: an address of a page must begin with http:// or https://.\n"
