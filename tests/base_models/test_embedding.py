@@ -134,11 +134,11 @@ def test_several_threads_take_turns(e5: Embedder) -> None:
 def test_bfloat16_and_float32_give_the_same_vectors(e5: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from base_models import hardware
+    from base_models import loading
 
     used = next(e5._model.parameters()).dtype
     other = torch.float32 if used == torch.bfloat16 else torch.bfloat16
-    monkeypatch.setattr(hardware, "choose_dtype", lambda asked, device: other)
+    monkeypatch.setattr(loading, "choose_dtype", lambda asked, device: other)
     embedder = load_embedder("multilingual-e5-small", device="cpu")
     assert next(embedder._model.parameters()).dtype == other
     vectors = embedder.encode_passages(PASSAGES)
