@@ -101,10 +101,10 @@ def shapes() -> list[Awkward]:
         Awkward("עברית.txt", "קומקום התה נשמר במרתף מאחורי הדלת השלישית".encode(), "קומקום", "line 1"),
         Awkward("control.txt", b"\x1b[31mred\x1b[0m " + english("thermometer").encode(), "thermometer", "line 1"),
         Awkward("semicolons-gbk.csv", "茶;产地;价格\n毛峰;黄山;12\n滇红;云南;9\n".encode("gbk"), "黄山", "line 1"),
-        Awkward("ragged.csv", b"tea,place,price\nlapsang\nsencha,Uji,9,extra,more\n,,\n", "sencha Uji", "line 1"),
+        Awkward("ragged.csv", b"tea,place,price\nlapsang\nsencha,Uji,9,extra,more\n,,\n", "sencha Uji", "line 2"),
         Awkward("open-quote.csv", b'tea,price\n"matcha,9\nhojicha,7\n', "hojicha", "line 1"),
         Awkward(
-            *("broken-line.jsonl", b'{"tea": "genmaicha"}\n{"tea": \n{"tea": "kukicha"}\n', "kukicha", "line 1"),
+            *("broken-line.jsonl", b'{"tea": "genmaicha"}\n{"tea": \n{"tea": "kukicha"}\n', "kukicha", "line 3"),
             warning="has lines that are not JSON and were left out: 2",
         ),
         Awkward("deep.json", deep.encode(), refused=TOO_DEEP),
