@@ -83,7 +83,7 @@ class Index:
         keeps the documents that are finished, and the next call goes on. Documents that cannot be read are named in
         the report. Raises :class:`IndexingError` when there are no documents, or when another process is updating.
         """
-        report_progress = progress or _silent
+        report_progress = progress or (lambda done, total, document: None)
         with only_writer(self._writer_lock):
             if rebuild:
                 report = rebuild_index(self._storage, self.domain.documents, self._models.tools(), report_progress)
@@ -297,7 +297,3 @@ class Index:
     def _own_questions(self, connection: sqlite3.Connection) -> Vectors:
         """Vectors of some sentences of the passages, embedded as questions."""
         return self._models.embedder().encode_queries(some_sentences(connection))
-
-
-def _silent(_done: int, _total: int, _document: str) -> None:
-    """Progress that nobody wants to see."""

@@ -1,4 +1,4 @@
-"""The index as parts of LangChain: a ``VectorStore``, a ``BaseRetriever`` and ``Embeddings``.
+"""The index as parts of LangChain: a ``VectorStore`` and a ``BaseRetriever``; ``langchain_embeddings.py`` has embedders.
 
 .. code-block:: python
 
@@ -11,15 +11,12 @@ returned whole with its own metadata. Of a file its passages are returned, with 
 methods are LangChain's own, which run these in a thread.
 """
 
-import hashlib
-import re
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -32,7 +29,7 @@ from indexes.errors import IndexingError
 from indexes.filters import Filter, chosen_part
 from indexes.given import GivenText
 from indexes.index import MOST_PASSAGES, Index
-from indexes.language import CJK
+from indexes.langchain_embeddings import EmbedderOfLangChain, PassageEmbeddings
 from indexes.passages import Passage
 from indexes.search import Mode
 
@@ -229,19 +226,6 @@ class PassageRetriever(BaseRetriever):
             return passage.text
 
 
-class PassageEmbeddings(Embeddings):
-    """The embedder of an index as LangChain knows one."""
-
-    def __init__(self, index: Index) -> None:
-        self.index = index
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return self.index.embedder.encode_passages(texts).tolist()
-
-    def embed_query(self, text: str) -> list[float]:
-        return self.index.embedder.encode_queries([text])[0].tolist()
-
-
 def _of_file(member: Passage, found: Passage) -> Document:
     """A passage of a file, with the scores of the one that was found and says the same."""
     scores = {key: getattr(found, key) for key in ("score", "dense_score", "full_text_score")}
@@ -268,36 +252,3 @@ def _of_passage(passage: Passage, text: str) -> Document:
 
 def _of_given(given: GivenText) -> Document:
     return Document(id=given.id, page_content=given.text, metadata=dict(given.metadata))
-
-
-class EmbedderOfLangChain:
-    """LangChain's ``Embeddings`` as :class:`Index` takes an embedder; vectors are brought to length 1."""
-
-    max_tokens = 1_000_000
-    """Nothing tells how many tokens such a model reads: domain.toml's passage_tokens decides alone."""
-
-    def __init__(self, embeddings: Embeddings) -> None:
-        self._embeddings = embeddings
-        self.name = type(embeddings).__name__
-        probe = self.encode_queries(["Lorewright 知识"])
-        self.dimension = probe.shape[1]
-        self.fingerprint = hashlib.sha256(f"{self.name} {np.round(probe, 3).tolist()}".encode()).hexdigest()
-
-    def encode_passages(self, texts: Sequence[str], progress: Callable[[int], object] | None = None) -> np.ndarray:
-        vectors = _of_length_1(self._embeddings.embed_documents(list(texts)))
-        if progress:
-            progress(len(texts))
-        return vectors
-
-    def encode_queries(self, texts: Sequence[str]) -> np.ndarray:
-        return _of_length_1([self._embeddings.embed_query(text) for text in texts])
-
-    def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """About as many as most tokenizers make: a Chinese character, four letters or a punctuation mark each."""
-        return [match.span() for match in re.finditer(rf"[{CJK}]|[^\W{CJK}]{{1,4}}|[^\w\s]", text)]
-
-
-def _of_length_1(rows: list[list[float]]) -> np.ndarray:
-    vectors = np.array(rows, np.float32)
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return vectors / np.where(lengths > 0, lengths, 1)

@@ -16,7 +16,7 @@ from typing import Any
 
 import indexes.update
 from indexes import GivenText, Index, IndexingError
-from indexes.langchain_parts import EmbedderOfLangChain
+from indexes.langchain_embeddings import EmbedderOfLangChain
 
 
 def embedder() -> Any:

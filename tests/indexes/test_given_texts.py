@@ -10,7 +10,8 @@ from index_samples import TEA, check_tables, make_domain, put
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from indexes import Filter, GivenText, Index, IndexingError
-from indexes.langchain_parts import EmbedderOfLangChain, PassageStore
+from indexes.langchain_embeddings import EmbedderOfLangChain
+from indexes.langchain_parts import PassageStore
 
 
 def embedder() -> Any:

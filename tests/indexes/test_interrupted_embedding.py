@@ -16,7 +16,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 import indexes.ingest
 from domain import Domain
 from indexes import Index, IndexingError
-from indexes.langchain_parts import EmbedderOfLangChain
+from indexes.langchain_embeddings import EmbedderOfLangChain
 
 SLICE = 4
 BOOK = "\n\n".join(f"# Chapter {number}\n\nSentence {number} of the book." for number in range(10))

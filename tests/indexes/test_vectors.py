@@ -9,7 +9,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from domain import Domain
 from indexes import GivenText, Index
-from indexes.langchain_parts import EmbedderOfLangChain
+from indexes.langchain_embeddings import EmbedderOfLangChain
 
 
 def embedder(size: int = 16) -> Any:
