@@ -1,4 +1,4 @@
-"""The index as parts of LangChain: a ``VectorStore`` and a ``BaseRetriever``; ``langchain_embeddings.py`` has embedders.
+"""The index as a LangChain ``VectorStore`` and ``BaseRetriever``; ``langchain_embeddings.py`` has the embedders.
 
 .. code-block:: python
 
