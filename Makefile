@@ -46,7 +46,7 @@ test: models lint
 test-slow: models
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
-# Damaged documents by the thousand: a reader must end with a text or a sentence (12 formats, a minute each).
+# Damaged documents by the thousand: a reader must end with a text or a sentence (16 readers, a minute each).
 FUZZ_SECONDS ?= 60
 fuzz: install
 	$(BIN)/python tests/fuzz_readers.py --seconds $(FUZZ_SECONDS)

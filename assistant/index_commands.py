@@ -80,7 +80,7 @@ def _print_report(domain: Path, report: "UpdateReport") -> None:
 
 
 SOME = 10
-"""How many documents are named as examples."""
+"""How many documents or folders are named as examples."""
 
 Day = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents changed on this day or later.")
@@ -128,11 +128,12 @@ def _nothing_found(documents: list[str], folder: str) -> str:
     """What to try next: a folder that holds documents, or words of those that are in the index."""
     if folder:
         folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
-        return plain(
-            f"Nothing was found in the folder {folder}; folders with documents: {', '.join(folders) or 'none'}."
-        )
-    some = ", ".join(documents[:SOME]) + (", ..." if len(documents) > SOME else "")
-    return plain(f"Nothing was found. In the index are {len(documents)} documents: {some or 'none'}.")
+        return plain(f"Nothing was found in the folder {folder}; folders with documents: {_some(folders)}.")
+    return plain(f"Nothing was found. In the index are {len(documents)} documents: {_some(documents)}.")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:SOME]) + (", ..." if len(names) > SOME else "") or "none"
 
 
 def _shown(number: int, passage: "Passage", index: "Index", query: str, neighbours: int) -> str:

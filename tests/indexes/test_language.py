@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from indexes import language_of
 from indexes.full_text import AskedWord, look_up
-from indexes.language import Dictionary, asked_words, indexed_words, words_of
+from indexes.language import Dictionary, asked_words, indexed_words, sentences_of, words_of
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,51 @@ def test_what_is_indexed_has_no_accents_and_no_english_endings() -> None:
 def test_words_of_asking_are_not_searched() -> None:
     assert asked_words("What is the rank of LoRA?") == ["rank", "lora"]
     assert asked_words("龙井应该怎么泡?") == ["龙井", "泡"]
+
+
+@pytest.mark.parametrize(
+    ("question", "word"),
+    [
+        ("What did the IT department do?", "it"),
+        ("which museums opened in May", "mai"),
+        ("的士多少钱", "的士"),
+        ("旅行的目的是什么", "目的"),
+        ("在线支付怎么用", "在线"),
+    ],
+)
+def test_names_that_look_like_words_of_grammar_are_searched(question: str, word: str) -> None:
+    assert word in asked_words(question)
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("May a cat sleep here?", ["cat", "sleep", "here"]),
+        ("IS IT OLD?", ["old"]),
+        ("项目的负责人是谁", ["项目", "负责", "责人", "谁"]),
+        ("数据保存在哪里", ["数据", "据保", "保存"]),
+        ("订单的确认时间", ["订单", "确认", "认时", "时间"]),
+        ("中国是否加入", ["中国", "加入"]),
+        ("为了解决问题", ["为", "解决", "决问", "问题"]),
+    ],
+)
+def test_words_of_grammar_are_cut_where_they_meet_others(question: str, words: list[str]) -> None:
+    assert asked_words(question) == words
+
+
+def test_identifiers_are_words_beside_their_parts_and_thousands_have_no_commas() -> None:
+    assert indexed_words("v2.0.1")[:4] == ["v2", "0", "1", "v2x2e0x2e1"]
+    assert "x2dx2dnox2dcache" in asked_words("what is --no-cache")
+    assert indexed_words("1,999.00 and/or well-known") == ["1", "999", "00", "and", "or", "well", "known", "1999"]
+
+
+def test_invisible_characters_cut_no_word() -> None:
+    assert indexed_words("inter\u00adnational \u200bmap\ufeff") == indexed_words("international map")
+
+
+def test_sentences_of_a_line_of_dots_take_no_longer_than_its_length() -> None:
+    """Tried from each dot anew this would take hours."""
+    assert sentences_of("Contents" + "." * 400_000 + "12") == ["Contents" + "." * 400_000 + "12"]
 
 
 def test_a_question_of_nothing_else_keeps_its_words() -> None:

@@ -140,3 +140,14 @@ def test_a_title_path_that_is_too_long_leaves_room_for_text() -> None:
 def test_a_megabyte_without_a_line_break_is_split_in_seconds(name: str) -> None:
     document = read_document(name, ("茶" * 250_000 + "," + "x y " * 100_000).encode())
     assert len(split(document, word_offsets, 200, 500)) > 2000
+
+
+def test_each_row_and_record_is_a_passage_and_a_long_one_is_divided_at_its_fields() -> None:
+    assert texts("name,city\nAnna,Kiel\nBob,Bonn\n", 300, "a.csv") == [
+        "name: Anna; city: Kiel",
+        "name: Bob; city: Bonn",
+    ]
+    records = '[{"question": "Open?", "answer": "Yes."}, {"question": "Far?", "answer": "No."}]'
+    assert texts(records, 300, "a.json") == ["Open?\nYes.", "Far?\nNo."]
+    long = '[{"a": "one two three four", "b": "five six seven"}, {"a": "eight"}]'
+    assert texts(long, 8, "a.json") == ["a: one two three four", "b: five six seven", "a: eight"]
