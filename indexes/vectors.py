@@ -92,7 +92,7 @@ class VectorCache:
         return [[int(passage) for passage in row if passage >= 0] for row in ids]
 
     def sample(self, connection: sqlite3.Connection) -> Vectors:
-        """Vectors of :data:`SAMPLE` passages of the whole index or some more, evenly chosen; all where there are fewer."""
+        """Vectors of :data:`SAMPLE` passages of the whole index or more, evenly chosen; all where there are fewer."""
         with self._lock:
             self._synchronise(connection)
             if self._sample_state != self._state:
