@@ -8,6 +8,10 @@ BIN = $(VENV)/bin
 SAMPLE = demo/peft-handbook
 PEER = .venv-peer
 DEBIAN = demo/debian
+DOC = $(DEBIAN)/usr/share/doc
+BOOKS = $(DEBIAN)/usr/share/debian-reference $(DOC)/debian/FAQ \
+	$(DOC)/installation-guide-amd64/en $(DOC)/installation-guide-amd64/zh_CN \
+	$(DOC)/debian-handbook/html/en-US $(DOC)/debian-handbook/html/zh-CN
 TORCH_INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 
 .PHONY: run demo install test test-slow fuzz lint bench clean models
@@ -64,10 +68,11 @@ bench: models $(SAMPLE)/domain.toml $(PEER)/installed $(DEBIAN)/downloaded
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py measure $(SAMPLE) --out benchmarks/results/retrieval.json
 	rm -rf demo/faq-en demo/faq-zh
 	for language in en zh; do HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval.py debian-faq \
-	    $(DEBIAN)/usr/share/doc/debian/FAQ demo/faq-$$language --language $$language --asked $$language; done
+	    $(DOC)/debian/FAQ demo/faq-$$language --language $$language --asked $$language; done
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/retrieval_peer.py $(SAMPLE) demo/faq-en demo/faq-zh --peer-python $(PEER)/bin/python
-	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/indexing.py $(DEBIAN)/usr/share/doc demo/indexing --peer-python $(PEER)/bin/python
-	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/index_scale.py $(DEBIAN)/usr/share/doc demo/index_scale
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/ranking_trials.py $(SAMPLE) demo/faq-en demo/faq-zh
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/indexing.py $(DOC) demo/indexing --peer-python $(PEER)/bin/python
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/index_scale.py demo/index_scale $(BOOKS)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/chatglm.py
 
@@ -80,7 +85,8 @@ $(PEER)/installed:
 
 $(DEBIAN)/downloaded:
 	mkdir -p $(DEBIAN)
-	cd $(DEBIAN) && apt-get download debian-faq debian-faq-zh-cn debian-reference-en debian-reference-zh-cn
+	cd $(DEBIAN) && apt-get download debian-faq debian-faq-zh-cn debian-reference-en debian-reference-zh-cn \
+	    debian-handbook installation-guide-amd64
 	cd $(DEBIAN) && for package in *.deb; do dpkg-deb -x $$package .; done
 	touch $@
 

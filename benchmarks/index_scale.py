@@ -1,20 +1,25 @@
 """How the index grows: time of a search, recall, memory and disk at 10,000, 100,000 and 1,000,000 passages.
 
-    python benchmarks/index_scale.py FOLDER WORK
+    python benchmarks/index_scale.py WORK FOLDER...
 
-FOLDER holds real documents, for example what Debian packages as debian-faq, debian-reference and manpages-zh
-(`apt-get download`, `dpkg-deb -x`). They are read, divided and embedded by the default embedder once, into WORK. Each
-passage of the measured index is the first half of one real passage and the second half of another, and its vector that
-of the first with small noise (0.1 of its length): independent random vectors would have no neighbours to find. They are
-stored by the same code that stores documents, a hundred a document. What is not measured is embedding a question.
+The folders hold real documents, such as Debian's handbook and reference in two languages (`make bench` fetches them).
+They should have more passages than a million vectors have lists, about 4,000. They are read, divided and embedded by
+the default embedder once, into WORK. Each passage of the measured index is the first half of one real passage and the
+second half of another, and its vector that of the first with small noise (0.1 of its length): independent random
+vectors would have no neighbours to find. They are stored by the same code that stores documents, a hundred a document.
+What is not measured is embedding a question.
 
-Questions are sentences of real passages. Recall is against exact search over all vectors.
+Questions are sentences of real passages. Recall is against exact search over all vectors. Each size is measured in a
+process of its own, so that its memory is that of the index and of nothing else. `--sizes 1000000` measures one row of
+the results again and leaves the others.
 """
 
 import json
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import psutil
@@ -39,36 +44,43 @@ A_DOCUMENT = 100
 Vectors = np.ndarray
 
 
-def real_passages(folder: Path, work: Path) -> tuple[list[str], Vectors, list[str], Vectors]:
-    """Texts and vectors of the passages of real documents, and of questions; kept in ``work``."""
+def embed(work: Path, folders: list[Path]) -> int:
+    """Embed the passages of real documents, and questions, into ``work``; says how many passages there are."""
     texts_file, vectors_file = work / "passages.json", work / "vectors.npz"
     if not vectors_file.exists():
         embedder = load_embedder(Settings().embedder)
-        texts = list(dict.fromkeys(_texts(folder, embedder)))
+        texts = list(dict.fromkeys(_texts(folders, embedder)))
         chance = np.random.default_rng(1)
         questions: list[str] = []
         while len(questions) < QUESTIONS:
             sentences = [s.strip() for s in sentences_of(texts[chance.integers(len(texts))]) if 8 <= len(s) <= 120]
             questions += sentences[:1]
-        typer.echo(f"embedding {len(texts)} passages of {folder}")
+        typer.echo(f"embedding {len(texts)} passages")
         vectors, asked = embedder.encode_passages(texts), embedder.encode_queries(questions)
         write_text(texts_file, json.dumps({"texts": texts, "questions": questions}, ensure_ascii=False))
         np.savez(vectors_file, vectors=vectors, asked=asked)
-    stored = json.loads(texts_file.read_text(encoding="utf-8"))
-    arrays = np.load(vectors_file)
+    return len(embedded(work)[0])
+
+
+def embedded(work: Path) -> tuple[list[str], Vectors, list[str], Vectors]:
+    """Texts and vectors of the passages, and of the questions."""
+    stored = json.loads((work / "passages.json").read_text(encoding="utf-8"))
+    arrays = np.load(work / "vectors.npz")
     return stored["texts"], arrays["vectors"], stored["questions"], arrays["asked"]
 
 
-def _texts(folder: Path, embedder: Embedder) -> Any:
-    for file in sorted(folder.rglob("*")):
+def _texts(folders: list[Path], embedder: Embedder) -> Any:
+    for file in sorted(file for folder in folders for file in folder.rglob("*")):
         if file.is_file() and not file.is_symlink() and file.suffix in (".html", ".txt", ".md"):
             document = read_document(file.name, file.read_bytes())
             for piece in split(document, embedder.token_offsets, 200, embedder.max_tokens):
                 yield document.text[piece.start : piece.end]
 
 
-def grow(index: Index, size: int, texts: list[str], vectors: Vectors) -> float:
-    """Bring the index to ``size`` passages; returns the passages stored in a second."""
+def grow(work: Path, size: int) -> dict[str, Any]:
+    """Bring the index to ``size`` passages, its cache of vectors too; says how fast, where something was missing."""
+    texts, vectors, *_ = embedded(work)
+    index = open_index(work)
     chance = np.random.default_rng(0)
     started, stored = time.perf_counter(), 0
     with index._storage.writing() as connection:
@@ -88,7 +100,15 @@ def grow(index: Index, size: int, texts: list[str], vectors: Vectors) -> float:
                 record = Record(f"{number:06}.txt", False, len(document.text), 0, 0, 0, f"{number:064}")
                 writer.store(record, document, pieces, [row.tobytes() for row in rows])
             stored += A_DOCUMENT
-    return stored / (time.perf_counter() - started)
+    grown = time.perf_counter()
+    with index._storage.reading() as connection:
+        index._vectors.save(connection)
+    if not stored:
+        return {}
+    return {
+        "stored a second, without embedding": round(stored / (grown - started)),
+        "cache of vectors made (s)": round(time.perf_counter() - grown, 1),
+    }
 
 
 def _mixed(first: str, second: str) -> str:
@@ -118,12 +138,15 @@ class Questions:
         return np.stack([self.known[text] for text in texts])
 
 
-def measure(index: Index, questions: list[str], asked: Vectors, own: float) -> dict[str, Any]:
+def measure(work: Path) -> dict[str, Any]:
     """Times in milliseconds a question, recall, and sizes."""
+    _, _, questions, asked = embedded(work)
+    index = open_index(work)
+    own = psutil.Process().memory_info().rss / 2**20
     started = time.perf_counter()
     index.search(questions[0])
     first = time.perf_counter() - started
-    figures: dict[str, Any] = {"first search, cache loaded or made (s)": round(first, 2)}
+    figures: dict[str, Any] = {"first search, cache loaded (s)": round(first, 2)}
     found: dict[str, list[list[int]]] = {}
     for mode in ("dense", "full_text", "hybrid"):
         times = []
@@ -134,6 +157,7 @@ def measure(index: Index, questions: list[str], asked: Vectors, own: float) -> d
             times.append(1000 * (time.perf_counter() - started))
             found[mode].append([passage.id for passage in passages])
         figures[mode] = {f"p{p} (ms)": round(float(np.percentile(times, p)), 1) for p in (50, 95)}
+    figures["memory of the process, above that before (MB)"] = round(psutil.Process().memory_info().rss / 2**20 - own)
     with index._storage.reading() as connection:
         exact = _exact(connection, asked)
         figures["vectors are searched"] = index._vectors.describe(connection)
@@ -147,9 +171,7 @@ def measure(index: Index, questions: list[str], asked: Vectors, own: float) -> d
         same = [a[:1] == b[:1] for a, b in zip(found[mode], unpruned, strict=False)]
         figures[mode]["first as without pruning"] = round(float(np.mean(same)), 3)
     indexes.full_text.POSTINGS = POSTINGS
-    folder = index.domain.index
-    figures["memory of the process, above that before (MB)"] = round(psutil.Process().memory_info().rss / 2**20 - own)
-    figures["files (MB)"] = {f.name: round(f.stat().st_size / 2**20, 1) for f in sorted(folder.iterdir())}
+    figures["files (MB)"] = {f.name: round(f.stat().st_size / 2**20, 1) for f in sorted(index.domain.index.iterdir())}
     return figures
 
 
@@ -174,29 +196,32 @@ def _overlap(found: list[list[int]], wanted: list[list[int]]) -> float:
     return round(float(np.mean([len({*a} & {*b}) / max(1, len(b)) for a, b in zip(found, wanted, strict=True)])), 4)
 
 
+def open_index(work: Path) -> Index:
+    """The index in ``work``; one that was interrupted, or is smaller than asked, grows on from what it has."""
+    _, vectors, questions, asked = embedded(work)
+    place = work / "domain"
+    domain = Domain.open(place) if place.exists() else create_domain(place)
+    return Index.open(domain, Questions(questions, asked, vectors.shape[1]))
+
+
 def main(
-    folder: Path,
     work: Path,
-    sizes: Annotated[str, typer.Option(help="Numbers of passages, divided by commas.")] = "10000,100000,1000000",
+    folders: list[Path],
+    sizes: str = "10000,100000,1000000",
     out: Path = Path("benchmarks/results/index_scale.json"),
 ) -> None:
     work.mkdir(parents=True, exist_ok=True)
-    texts, vectors, questions, asked = real_passages(folder, work)
     results = json.loads(out.read_text(encoding="utf-8"))["results"] if out.exists() else {}
-    own = psutil.Process().memory_info().rss / 2**20
-    folder_of_index = work / "domain"  # a run that was interrupted goes on with what it has stored
-    domain = Domain.open(folder_of_index) if folder_of_index.exists() else create_domain(folder_of_index)
-    for size in map(int, sizes.split(",")):
-        with Index.open(domain, Questions(questions, asked, vectors.shape[1])) as index:
-            rate = grow(index, size, texts, vectors)
-            results[str(size)] = {"stored a second, without embedding": round(rate)} | measure(
-                index, questions, asked, own
-            )
-        typer.echo(json.dumps({size: results[str(size)]}, indent=2))
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as processes:
+        passages = processes.submit(embed, work, folders).result()
+        for size in sizes.split(","):
+            grown = processes.submit(grow, work, int(size)).result()
+            results[size] = results.get(size, {}) | grown | processes.submit(measure, work).result()
+            typer.echo(json.dumps({size: results[size]}, indent=2))
     record = {
         "format": 1,
         "benchmark": "index_scale",
-        "real_passages": len(texts),
+        "real_passages": passages,
         "hardware": hardware(),
         "results": results,
     }
