@@ -4,8 +4,9 @@
 
 RecursiveCharacterTextSplitter and HuggingFaceEmbeddings as they are by default, and the FAISS store of
 langchain-community. INPUT holds ``documents`` (name to text), ``model`` (a folder), ``threads``, ``questions`` and
-``repeats``; OUTPUT gets the seconds of each repeat (splitting, embedding, storing), the number of chunks, and for each
-question the names of the documents of the chunks found, the best first.
+``repeats``; OUTPUT gets the seconds of each repeat (splitting, embedding, storing), the number of chunks, how many of
+their characters the model reads before it cuts them off, and for each question the names of the documents of the chunks
+found, the best first.
 """
 
 import json
@@ -19,6 +20,7 @@ from langchain_community.vectorstores import FAISS
 from langchain_core.documents import Document
 from langchain_huggingface import HuggingFaceEmbeddings
 from langchain_text_splitters import RecursiveCharacterTextSplitter
+from sentence_transformers import SentenceTransformer
 
 PACKAGES = (
     "langchain-community",
@@ -42,9 +44,17 @@ def main() -> None:
         store = FAISS.from_documents(chunks, embeddings)
         seconds.append(time.perf_counter() - started)
     found = [[chunk.metadata["name"] for chunk in store.similarity_search(asked, 50)] for asked in given["questions"]]
+    model = SentenceTransformer(given["model"], device="cpu")
+    read = model.tokenizer(
+        [chunk.page_content for chunk in chunks],
+        truncation=True,
+        max_length=model.max_seq_length,
+        return_offsets_mapping=True,
+    )["offset_mapping"]
     result = {
         "seconds": seconds,
         "chunks": len(chunks),
+        "characters_read": sum(max(end for _, end in offsets) for offsets in read),
         "found": found,
         "versions": {package: version(package) for package in PACKAGES},
     }
