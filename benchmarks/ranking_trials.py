@@ -20,7 +20,7 @@ from assistant.metrics import bootstrap, mean
 from assistant.retrieval_evaluation import FIGURES
 from domain import Domain, read_questions, write_text
 from indexes import Index
-from indexes.full_text import bm25, look_up
+from indexes.full_text import look_up, weigh
 from indexes.language import asked_words, sentences_of
 from indexes.search import Scores, fuse
 from indexes.vectors import read_vectors
@@ -49,7 +49,7 @@ class Collection:
             self.documents = np.array(paths)
             self.passages = read_vectors(connection, np.array(ids))
             words = [look_up(connection, asked_words(text, index._models.dictionary())) for text in questions]
-            weighed = [bm25(connection, asked_of, list(ids)) for asked_of in words]
+            self.weighed = [weigh(connection, asked_of, list(ids)) for asked_of in words]
             sentences = [
                 (number, sentence.strip())
                 for number, text in enumerate(texts)
@@ -62,8 +62,7 @@ class Collection:
             self.sentences_asked = embedder.encode_queries([sentence for _, sentence in sentences])
             self.questions = embedder.encode_queries(questions)
             self.questions_as_passages = embedder.encode_passages(questions)
-        self.full_text = np.stack([scores for scores, _ in weighed])
-        self.most = [most for _, most in weighed]
+        self.full_text = np.stack([weighed.bm25 for weighed in self.weighed])
         self.words = [len(asked_of) for asked_of in words]
 
     def fused(self, cosines: Matrix) -> Matrix:
@@ -71,8 +70,8 @@ class Collection:
         ids = np.arange(cosines.shape[1])
         return np.stack(
             [
-                fuse(Scores(ids, row, words, float(row.mean()), float(row.std()), count, most), self.dense_weight)
-                for row, words, count, most in zip(cosines, self.full_text, self.words, self.most, strict=True)
+                fuse(Scores(ids, row, weighed, float(row.mean()), float(row.std()), count), self.dense_weight)
+                for row, weighed, count in zip(cosines, self.weighed, self.words, strict=True)
             ]
         )
 

@@ -153,12 +153,12 @@ def rankings(scores: list[Scores]) -> Rankings:
     """Every way of ranking that is compared."""
     ways: Rankings = {
         "dense": [order(row, row.dense) for row in scores],
-        "full_text": [order(row, np.where(row.full_text > 0, row.full_text, -np.inf)) for row in scores],
+        "full_text": [order(row, np.where(row.full_text.bm25 > 0, row.full_text.bm25, -np.inf)) for row in scores],
         "reciprocal rank fusion": [order(row, reciprocal_ranks(row)) for row in scores],
     }
     for weight in WEIGHTS:
         ways[f"hybrid {weight}"] = [order(row, fuse(row, weight)) for row in scores]
-    ways["min-max 0.5"] = [order(row, min_max(row.dense) + min_max(row.full_text)) for row in scores]
+    ways["min-max 0.5"] = [order(row, min_max(row.dense) + min_max(row.full_text.bm25)) for row in scores]
     return ways
 
 
@@ -171,7 +171,7 @@ def order(row: Scores, total: np.ndarray) -> np.ndarray:
 def reciprocal_ranks(row: Scores) -> np.ndarray:
     """Cormack et al. 2009: the sum over both ways of 1 / (60 + rank), for the first 50 of each."""
     total = np.zeros(len(row.ids))
-    for scores in (row.dense, row.full_text):
+    for scores in (row.dense, row.full_text.bm25):
         ranks = np.empty(len(scores))
         ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
         total += np.where((ranks <= 50) & (scores > 0), 1 / (60 + ranks), 0)

@@ -84,30 +84,41 @@ def full_text_candidates(
     return list(found)
 
 
-def bm25(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> tuple[np.ndarray, float]:
-    """Weights of these passages, float32 [len(ids)], 0 where none of the words occurs; and the most there can be.
+@dataclass(frozen=True)
+class Weighed:
+    """Some passages by the asked words; arrays are float32, one number a passage."""
 
-    The most is what a passage would get that holds every word often, also those that no passage holds.
-    """
-    scores = np.zeros(len(ids), np.float32)
+    bm25: np.ndarray
+    """0 where none of the words occurs."""
+    rare: np.ndarray
+    """1 where all of them occur and no other passage has any, 0 where none does; how often does not matter."""
+    most: float
+    """What BM25 would give a passage that holds every word often, also those that no passage holds."""
+
+
+def weigh(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> Weighed:
+    """Weigh the passages with these ids."""
+    scores, held = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.float32)
     if not asked or not ids:
-        return scores, 0.0
+        return Weighed(scores, held, 0.0)
     built = read_built_with(connection)
     total, mean_length = built["rows"], max(1, built["words"]) / max(1, built["rows"])
     rows = dict(
         connection.execute(f"SELECT rowid, words FROM full_text WHERE rowid IN ({','.join(map(str, ids))})").fetchall()
     )
-    weights = [
-        (WHOLE if is_whole(word.word) else 1) * math.log(1 + (total - word.passages + 0.5) / (word.passages + 0.5))
-        for word in asked
-    ]
+
+    def inverse_frequency(passages: int) -> float:
+        return math.log(1 + (total - passages + 0.5) / (passages + 0.5))
+
+    weights = [(WHOLE if is_whole(word.word) else 1) * inverse_frequency(word.passages) for word in asked]
     known = [(word, weight) for word, weight in zip(asked, weights, strict=True) if word.passages]
     for position, passage in enumerate(ids):
         length = K1 * (1 - B + B * (rows[passage].count(" ") + 1) / mean_length)
         row = spaced(rows[passage])
-        found = ((word.occurrences(row), weight) for word, weight in known)
+        found = [(times, weight) for word, weight in known if (times := word.occurrences(row))]
         scores[position] = sum(weight * times * (K1 + 1) / (times + length) for times, weight in found)
-    return scores, (K1 + 1) * sum(weights)
+        held[position] = sum(weight for _, weight in found)
+    return Weighed(scores, np.minimum(held / (len(asked) * inverse_frequency(1)), 1), (K1 + 1) * sum(weights))
 
 
 def spaced(row: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from indexes.filters import Filter
-from indexes.full_text import AskedWord, bm25, full_text_candidates, look_up
+from indexes.full_text import AskedWord, Weighed, full_text_candidates, look_up, weigh
 from indexes.language import Dictionary, asked_words
 from indexes.passages import Passage, read_passages
 from indexes.vectors import VectorCache, read_vectors
@@ -30,9 +30,10 @@ FEW_WORDS = 1.5
 """Of how many words a request must be more for its vector to tell most of it: see :func:`fuse`."""
 BM25_SCALE = 15.0
 HELD_SCALE = 1.5
-"""What BM25, and the share of it that a request could have at most, weigh against a standard deviation of cosines.
-
-Together with :data:`FEW_WORDS` chosen among some hundred triples (docs/design.md); near ones did as well.
+RARE_SCALE = 4.0
+"""What BM25, the share of it that a request could have at most, and rare words of a short request weigh against a
+standard deviation of cosines. Chosen with :data:`FEW_WORDS` among some hundreds (docs/design.md); near ones did as
+well.
 """
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
@@ -60,14 +61,12 @@ class Scores:
 
     ids: np.ndarray
     dense: np.ndarray
-    full_text: np.ndarray
+    full_text: Weighed
     mean: float
     deviation: float
     """Of the cosines of the question with passages of the whole index, good or bad."""
     words: int
     """How many words were asked."""
-    most: float
-    """About what BM25 gives a passage that holds all of them."""
 
 
 def search(
@@ -79,11 +78,11 @@ def search(
         if how.mode == "hybrid":
             total = fuse(scores, how.dense_weight)
         else:
-            total = scores.dense if how.mode == "dense" else scores.full_text
+            total = scores.dense if how.mode == "dense" else scores.full_text.bm25
         order = np.lexsort((scores.ids, -total))
         if not (how.rerank or how.diversity):
             order = order[: how.k]
-        figures = np.stack([total, scores.dense, scores.full_text])[:, order].T.tolist()
+        figures = np.stack([total, scores.dense, scores.full_text.bm25])[:, order].T.tolist()
         passages = {
             passage.id: replace(passage, score=score, dense_score=dense, full_text_score=full_text)
             for passage, (score, dense, full_text) in zip(
@@ -120,12 +119,12 @@ def candidates(
         dense = np.zeros(len(ids), np.float32)
         if vectors is not None and len(ids):
             dense = read_vectors(connection, ids) @ vectors[position]
-        words, most = bm25(connection, asked, ids.tolist())
+        weighed = weigh(connection, asked, ids.tolist())
         mean = deviation = 0.0
         if vectors is not None and len(ids) and how.mode == "hybrid":
             cosines = cache.sample(connection) @ vectors[position]
             mean, deviation = float(cosines.mean()), float(cosines.std())
-        results.append(Scores(ids, dense, words, mean, deviation, len(asked), most))
+        results.append(Scores(ids, dense, weighed, mean, deviation, len(asked)))
     return results
 
 
@@ -139,7 +138,7 @@ def _best_by_words(
         found = full_text_candidates(connection, asked, count, among)
         if len(found) <= count:
             return found
-    weights, _ = bm25(connection, asked, found)
+    weights = weigh(connection, asked, found).bm25
     order = np.lexsort((np.array(found), -weights))[:count]
     return [found[i] for i in order if weights[i] > 0]
 
@@ -149,17 +148,18 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
 
     Cosines count in standard deviations from the mean of the whole index. (From that of the candidates it was wrong:
     where they are fifty passages of one book, all alike, noise between them outweighed the only passage with the word.)
-    The vector of a word or two, a code or a name is vague, so cosines count n / (n + :data:`FEW_WORDS`) for n words.
     BM25 counts for itself, since rare words tell more, and as a share of what the request could have at most, since a
-    passage that holds all of it is likely the one.
+    passage that holds all of it is likely the one. The vector of a word or two, a number, code or name is vague, so
+    of n words cosines count only n / (n + :data:`FEW_WORDS`); the rest goes to passages that hold what few others do.
     """
+    vague = FEW_WORDS / (max(scores.words, 1) + FEW_WORDS)
     meaning = np.zeros(len(scores.ids))
     if scores.deviation > 1e-4:  # else all passages say the same
         meaning = (scores.dense - scores.mean) / scores.deviation
-    held = np.minimum(scores.full_text / scores.most, 1.0) if scores.most else 0.0
-    words = scores.full_text / BM25_SCALE + HELD_SCALE * held
-    count = max(scores.words, 1)
-    return 2 * (dense_weight * count / (count + FEW_WORDS) * meaning + (1 - dense_weight) * words)
+    weighed = scores.full_text
+    held = np.minimum(weighed.bm25 / weighed.most, 1.0) if weighed.most else 0.0
+    words = weighed.bm25 / BM25_SCALE + HELD_SCALE * held + RARE_SCALE * vague * weighed.rare
+    return 2 * (dense_weight * (1 - vague) * meaning + (1 - dense_weight) * words)
 
 
 def diverse(relevance: np.ndarray, vectors: Vectors, k: int, diversity: float) -> list[int]:

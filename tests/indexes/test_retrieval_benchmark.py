@@ -11,6 +11,7 @@ from index_samples import TEA, make_domain
 from typer.testing import CliRunner
 
 from indexes import Index
+from indexes.full_text import Weighed
 from indexes.search import Scores
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "retrieval.py"
@@ -94,7 +95,8 @@ def test_figures_are_those_of_the_definitions(benchmark_module: ModuleType) -> N
     assert benchmark_module.figures(np.array([1, 2, 10, np.inf])) == {
         "questions": 4, "hit_at_1": 25.0, "hit_at_5": 50.0, "mrr": 40.0
     }  # fmt: skip
-    scores = [Scores(np.array([7, 8, 9]), np.array([0.9, 0.8, 0.1]), np.array([0.0, 5.0, 4.0]), 0.5, 0.2, 2, 20.0)]
+    weighed = Weighed(np.array([0.0, 5.0, 4.0]), np.array([0.0, 0.5, 0.5]), 20.0)
+    scores = [Scores(np.array([7, 8, 9]), np.array([0.9, 0.8, 0.1]), weighed, 0.5, 0.2, 2)]
     ranked = {name: ranking[0].tolist() for name, ranking in benchmark_module.rankings(scores).items()}
     assert ranked["dense"] == [7, 8, 9]
     assert ranked["full_text"] == [8, 9]
