@@ -119,16 +119,19 @@ def search(
     with Index.open(domain) as opened:
         found = opened.search(query, k, mode, among, diversity)
         for number, passage in enumerate(found, start=1):
-            typer.echo(_shown(number, passage, opened, query, neighbours))
+            typer.echo(_shown(number, passage, opened, query, mode, neighbours))
         if not found:
-            typer.echo(_nothing_found(opened.documents(), folder))
+            typer.echo(_nothing_found(opened.documents(), folder, bool(among)))
 
 
-def _nothing_found(documents: list[str], folder: str) -> str:
-    """What to try next: a folder that holds documents, or words of those that are in the index."""
-    if folder:
-        folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
+def _nothing_found(documents: list[str], folder: str, filtered: bool) -> str:
+    """What to try next: a folder that holds documents, wider filters, or words of those that are in the index."""
+    folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
+    inside = folder.replace("\\", "/").removeprefix("./").removeprefix("documents/").strip("/")
+    if inside and not any(name == inside or name.startswith(f"{inside}/") for name in folders):
         return plain(f"Nothing was found in the folder {folder}; folders with documents: {_some(folders)}.")
+    if filtered:
+        return f"Nothing was found among what the filters leave of {len(documents)} documents; try without one of them."
     return plain(f"Nothing was found. In the index are {len(documents)} documents: {_some(documents)}.")
 
 
@@ -136,17 +139,27 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:SOME]) + (", ..." if len(names) > SOME else "") or "none"
 
 
-def _shown(number: int, passage: "Passage", index: "Index", query: str, neighbours: int) -> str:
+def _shown(number: int, passage: "Passage", index: "Index", query: str, mode: str, neighbours: int) -> str:
     shared = index.shared_words(query, passage)
-    words = f"words {passage.full_text_score:.2f}: {', '.join(shared)}" if shared else "no word in common"
-    reranked = f", reranker {passage.rerank_score:.3f}" if passage.rerank_score is not None else ""
+    why = []
+    if mode != "full_text":
+        why.append(f"meaning {passage.dense_score:.3f}")
+    if mode != "dense":
+        why.append(f"words {passage.full_text_score:.2f}: {', '.join(shared)}" if shared else "no word in common")
+    if passage.rerank_score is not None:
+        why.append(f"reranker {passage.rerank_score:.3f}")
     lines = [
         plain(f"[{number}] {passage.document}, {passage.place}"),
-        f"    score {passage.score:.3f}{reranked}; meaning {passage.dense_score:.3f}; {words}",
+        f"    score {passage.score:.3f}; {'; '.join(why)}",
         *(plain(f"    the same is said in {place}") for place in passage.also),
     ]
-    around = index.neighbours(passage.id, neighbours, neighbours) if neighbours else [passage]
-    return "\n".join([*lines, *(plain(near.text, lines=True) for near in around), ""])
+    for near in index.neighbours(passage.id, neighbours, neighbours) if neighbours else [passage]:
+        if near.id != passage.id:
+            lines.append(plain(f"  {'before' if near.start < passage.start else 'after'}, {near.place}:"))
+        elif neighbours:
+            lines.append(plain(f"  found, {near.place}:"))
+        lines.append(plain(near.text, lines=True))
+    return "\n".join([*lines, ""])
 
 
 @app.command()

@@ -28,6 +28,7 @@ _ENGLISH = [
 _SENTENCE_END = re.compile(r"[.!?;,。！？；，]$")
 _QUESTION = re.compile(r"(?:Q|Question|问|問|问题|問題)[ \t]*\d*[ \t]*[:：.、]", re.IGNORECASE)
 _ANSWER = re.compile(r"(?:A|Answer|答|答案|回答)[ \t]*\d*[ \t]*[:：.、]", re.IGNORECASE)
+_ANSWER_LINE = re.compile(rf"\n[ \t\u3000]*{_ANSWER.pattern}", re.IGNORECASE)
 _ITEM = re.compile(
     r"^[ \t\u3000]*(?:[-*+•·]|\d{1,3}[.)、]|[（(]?[0-9一二三四五六七八九十]{1,3}[)）、])[ \t\u3000]*\S", re.MULTILINE
 )
@@ -49,16 +50,16 @@ def divide_plain(text: str) -> Extracted:
             titles = [*(above for above in titles if above[0] < level), (level, title)]
             asked = False
             continue
-        block = Block(start, end, tuple(title for _, title in titles), cuts=_cuts(text, start, end))
+        headings = tuple(title for _, title in titles)
+        asks = bool(_QUESTION.match(text, start))
+        answers = asks and bool(_ANSWER_LINE.search(text, start, end))
         if asked and _ANSWER.match(text, start):
-            question = blocks.pop()
-            block = Block(question.start, end, block.headings, cuts=(*question.cuts, start, *block.cuts))
-            asked = False
+            blocks.append(Block(blocks.pop().start, end, headings, records=True))
+        elif answers:
+            blocks.append(Block(start, end, headings, cuts=_questions(text, start, end), records=True))
         else:
-            asked = bool(_QUESTION.match(text, start)) and not re.search(
-                rf"\n[ \t\u3000]*{_ANSWER.pattern}", text[start:end], re.IGNORECASE
-            )
-        blocks.append(block)
+            blocks.append(Block(start, end, headings, cuts=_items(text, start, end)))
+        asked = asks and not answers
     return under_titles(Extracted(text, blocks))
 
 
@@ -102,10 +103,12 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
     return start + len(part) - len(part.lstrip()), end - len(part) + len(part.rstrip())
 
 
-def _cuts(text: str, start: int, end: int) -> tuple[int, ...]:
-    """The items of a list, and the questions of a run of questions and answers without empty lines."""
-    cuts = [match.start() for match in _ITEM.finditer(text, start, end)]
-    if _QUESTION.match(text, start):
-        lines = [start + match.end() for match in re.finditer("\n", text[start:end])]
-        cuts += [line for line in lines if _QUESTION.match(text, line)]
-    return tuple(sorted({cut for cut in cuts if start < cut < end}))
+def _items(text: str, start: int, end: int) -> tuple[int, ...]:
+    """The items of a list, but the first."""
+    return tuple(match.start() for match in _ITEM.finditer(text, start, end) if match.start() > start)
+
+
+def _questions(text: str, start: int, end: int) -> tuple[int, ...]:
+    """The questions of a run of questions and answers without empty lines, but the first."""
+    lines = [start + match.end() for match in re.finditer("\n", text[start:end])]
+    return tuple(line for line in lines if _QUESTION.match(text, line))

@@ -55,21 +55,24 @@ def test_a_search_in_chinese_puts_its_pairs_together(indexed: Path) -> None:
     shown = lorewright("search", indexed, "普洱茶饼怎么存放?", "--k", 1, "--mode", "full_text").out
     assert shown.startswith("[1] zh/puer.md, 普洱 › 储存\n")
     assert ": 普洱茶饼" in shown
+    assert "meaning" not in shown
+    assert "word" not in lorewright("search", indexed, "普洱茶饼怎么存放?", "--k", 1, "--mode", "dense").out
 
 
 def test_a_search_of_a_part(indexed: Path) -> None:
     assert "[1] zh/puer.md" in lorewright("search", indexed, "green tea", "--folder", "zh").out
     assert "[1] zh/puer.md" in lorewright("search", indexed, "green tea", "--language", "zh").out
     nothing = lorewright("search", indexed, "green tea", "--until", "2001-01-01").out
-    assert nothing.startswith("Nothing was found. In the index are ")
-    assert "zh/puer.md" in nothing
+    assert nothing.startswith("Nothing was found among what the filters leave of ")
     nothing = lorewright("search", indexed, "green tea", "--folder", "ZH").out
     assert nothing.startswith("Nothing was found in the folder ZH; folders with documents: ")
     assert "zh" in nothing.partition(": ")[2]
     wrong = lorewright("search", indexed, "green tea", "--since", "2026-02-01", "--until", "2026-01-01")
     assert wrong.err == "lorewright: --since 2026-02-01 lies after --until 2026-01-01, so nothing can be found.\n"
     assert "[1]" in lorewright("search", indexed, "green tea", "--since", "2001-01-01", "--type", "markdown").out
-    assert "three grams" in lorewright("search", indexed, "80 degrees", "--k", 1, "--neighbours", 1).out
+    around = lorewright("search", indexed, "80 degrees", "--k", 1, "--neighbours", 1).out
+    assert "\n  found, Green tea › Water:\nUse water of 80 degrees" in around
+    assert "three grams" in around.partition("\n  after, ")[2]
     wrong = lorewright("search", indexed, "green tea", "--language", "fr")
     assert wrong.err == "lorewright: 'fr' is not a language that passages are told by; use zh or en.\n"
 
