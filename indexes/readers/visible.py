@@ -15,7 +15,9 @@ LINE_BREAK = "\u2028"
 
 _DROPPED = frozenset(["script", "style", "nav", "noscript", "template", "svg", "head", "select", "iframe", "rt", "rp"])
 _NAVIGATION_ROLES = ("navigation", "doc-toc")
-_NAVIGATION_CLASSES = frozenset(["toc", "navheader", "navfooter", "breadcrumb", "breadcrumbs"])
+_NAVIGATION_CLASSES = frozenset(
+    ["toc", "navheader", "navfooter", "docnav", "navbar", "pagination", "breadcrumb", "breadcrumbs"]
+)
 _NOT_SHOWN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
 _OPENING = ("aria-controls", "href", "data-target", "data-bs-target", "onclick")
 """Attributes that name a part of the page which a click opens."""

@@ -55,6 +55,12 @@ def test_all_that_stands_in_a_list_is_read_in_order() -> None:
     assert texts("a.html", "<ul><li>salt<b>y</b> <p>x</p></ul>") == ["- salty x"]
 
 
+@pytest.mark.parametrize("name", ["docnav", "navbar", "pagination", "breadcrumb"])
+def test_links_that_lead_through_a_book_are_no_text(name: str) -> None:
+    page = f'<p>All.</p><ul class="{name}"><li><a href="a.html">Prev</a><li><a href="b.html">Next</a></ul>'
+    assert texts("a.html", page) == ["All."]
+
+
 @pytest.mark.parametrize(
     "page", ["<body><main></main><p>All.</p>", "<body class=toc><p>All.</p>", "<html hidden><body hidden><p>All.</p>"]
 )
