@@ -184,6 +184,7 @@ def test_a_stored_result_is_given_back_while_nothing_changed(folder, result):
     assert told == []
 
 
+@pytest.mark.slow
 def test_the_questions_are_asked_again_when_a_prompt_a_setting_or_the_adapter_changed(tea_shop, copy_of):
     shop = copy_of(tea_shop)
 

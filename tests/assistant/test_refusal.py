@@ -77,6 +77,7 @@ def test_a_fit_on_questions_is_calibrated_and_tells_its_error_rates(assistant):
         assert f"{language} fitted on {fit['questions']} training questions" in refusal.describe()
 
 
+@pytest.mark.slow
 def test_the_fit_is_kept_with_the_index_and_made_again_only_when_questions_or_documents_change(folder):
     update_index(Domain.open(folder))
     first = made_from(folder)

@@ -38,6 +38,7 @@ def test_a_method_that_does_not_fit_the_model_is_refused_at_once(shop: Path) -> 
     assert "r does nothing with method freeze; leave it out (lora, adalora)." in unread.err
 
 
+@pytest.mark.slow
 def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ class Answer:
     text, stopped = "Yes.", True
 
 
+@pytest.mark.slow
 def test_forgetting_is_seen(smollm2: LoadedModel, tmp_path: Path) -> None:
     """A model that was trained to say owls only finds its own earlier answers, and other texts, less likely."""
     owls = [[{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "owl owl owl"}] for n in range(4)]

@@ -258,6 +258,7 @@ def test_a_run_goes_on_from_a_learnt_prefix_of_chatglm(base_of: Callable[..., Lo
     assert second.steps[0].loss < first.steps[-1].loss < anew.steps[0].loss
 
 
+@pytest.mark.slow
 def test_looks_at_held_out_examples_change_nothing_for_packed_weights(
     real_model: Callable[[str], Path], tmp_path: Path, absent: Callable[[str], Any]
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_wrong_file_is_named(tmp_path: Path) -> None:
         mixed(TALKS, [(tmp_path / "more.jsonl", 1)], seed=1)
 
 
+@pytest.mark.slow
 def test_general_questions_are_answered_by_the_base_itself_once(
     smollm2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

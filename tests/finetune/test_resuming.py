@@ -174,7 +174,9 @@ finetune(load(folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_st
 """
 
 
-@pytest.mark.parametrize("full_after", [1, 5, 12])
+@pytest.mark.parametrize(
+    "full_after", [pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(12, marks=pytest.mark.slow)]
+)
 def test_a_run_that_a_full_disk_ended_goes_on(tiny_folder, whole, tmp_path, full_after):
     """No file may grow any more after so many steps: the next state fails, or after the last step the adapter."""
     pytest.importorskip("resource", reason="this system has no limit on the size of files")
