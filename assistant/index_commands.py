@@ -11,7 +11,7 @@ from assistant.tuning_commands import DomainFolder
 from domain import Domain, DomainError
 
 if TYPE_CHECKING:
-    from indexes import Index, Passage, UpdateReport
+    from indexes import Filter, Index, Passage, UpdateReport
 
 app = typer.Typer()
 
@@ -121,16 +121,15 @@ def search(
         for number, passage in enumerate(found, start=1):
             typer.echo(_shown(number, passage, opened, query, mode, neighbours))
         if not found:
-            typer.echo(_nothing_found(opened.documents(), folder, bool(among)))
+            typer.echo(_nothing_found(opened.documents(), among))
 
 
-def _nothing_found(documents: list[str], folder: str, filtered: bool) -> str:
+def _nothing_found(documents: list[str], among: "Filter") -> str:
     """What to try next: a folder that holds documents, wider filters, or words of those that are in the index."""
-    folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
-    inside = folder.replace("\\", "/").removeprefix("./").removeprefix("documents/").strip("/")
-    if inside and not any(name == inside or name.startswith(f"{inside}/") for name in folders):
-        return plain(f"Nothing was found in the folder {folder}; folders with documents: {_some(folders)}.")
-    if filtered:
+    if not (among.types or among.since or among.until or among.language) and among.folder:
+        folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
+        return plain(f"Nothing was found in the folder {among.folder}; folders with documents: {_some(folders)}.")
+    if among:
         return f"Nothing was found among what the filters leave of {len(documents)} documents; try without one of them."
     return plain(f"Nothing was found. In the index are {len(documents)} documents: {_some(documents)}.")
 

@@ -79,8 +79,8 @@ def _texts(folders: list[Path], embedder: Embedder) -> Any:
 
 def grow(work: Path, size: int) -> dict[str, Any]:
     """Bring the index to ``size`` passages, its cache of vectors too; says how fast, where something was missing."""
-    texts, vectors, *_ = embedded(work)
-    index = open_index(work)
+    texts, vectors, questions, asked = embedded(work)
+    index = open_index(work, questions, asked)
     chance = np.random.default_rng(0)
     started, stored = time.perf_counter(), 0
     with index._storage.writing() as connection:
@@ -141,7 +141,7 @@ class Questions:
 def measure(work: Path) -> dict[str, Any]:
     """Times in milliseconds a question, recall, and sizes."""
     _, _, questions, asked = embedded(work)
-    index = open_index(work)
+    index = open_index(work, questions, asked)
     own = psutil.Process().memory_info().rss / 2**20
     started = time.perf_counter()
     index.search(questions[0])
@@ -196,12 +196,11 @@ def _overlap(found: list[list[int]], wanted: list[list[int]]) -> float:
     return round(float(np.mean([len({*a} & {*b}) / max(1, len(b)) for a, b in zip(found, wanted, strict=True)])), 4)
 
 
-def open_index(work: Path) -> Index:
+def open_index(work: Path, questions: list[str], asked: Vectors) -> Index:
     """The index in ``work``; one that was interrupted, or is smaller than asked, grows on from what it has."""
-    _, vectors, questions, asked = embedded(work)
     place = work / "domain"
     domain = Domain.open(place) if place.exists() else create_domain(place)
-    return Index.open(domain, Questions(questions, asked, vectors.shape[1]))
+    return Index.open(domain, Questions(questions, asked, asked.shape[1]))
 
 
 def main(

@@ -150,7 +150,8 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
     where they are fifty passages of one book, all alike, noise between them outweighed the only passage with the word.)
     BM25 counts for itself, since rare words tell more, and as a share of what the request could have at most, since a
     passage that holds all of it is likely the one. The vector of a word or two, a number, code or name is vague, so
-    of n words cosines count only n / (n + :data:`FEW_WORDS`); the rest goes to passages that hold what few others do.
+    of n words cosines count only n / (n + :data:`FEW_WORDS`); the rest goes to passages that hold what few others do,
+    as far as both ways of searching have a say: with one alone, the order is that of its own score.
     """
     vague = FEW_WORDS / (max(scores.words, 1) + FEW_WORDS)
     meaning = np.zeros(len(scores.ids))
@@ -158,8 +159,9 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
         meaning = (scores.dense - scores.mean) / scores.deviation
     weighed = scores.full_text
     held = np.minimum(weighed.bm25 / weighed.most, 1.0) if weighed.most else 0.0
-    words = weighed.bm25 / BM25_SCALE + HELD_SCALE * held + RARE_SCALE * vague * weighed.rare
-    return 2 * (dense_weight * (1 - vague) * meaning + (1 - dense_weight) * words)
+    words = weighed.bm25 / BM25_SCALE + HELD_SCALE * held
+    rare = 2 * dense_weight * (1 - dense_weight) * RARE_SCALE * vague * weighed.rare
+    return 2 * (dense_weight * (1 - vague) * meaning + (1 - dense_weight) * words + rare)
 
 
 def diverse(relevance: np.ndarray, vectors: Vectors, k: int, diversity: float) -> list[int]:

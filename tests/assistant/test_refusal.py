@@ -164,8 +164,6 @@ def test_questions_that_were_written_after_indexing_are_fitted_when_they_are_use
 @pytest.mark.parametrize("embedder", ["multilingual-e5-small", "all-minilm-l6-v2"])
 def test_the_thresholds_of_the_sample_are_those_of_a_new_fit(embedder, real_model, monkeypatch):
     real_model(embedder)
-    # the defaults were fitted in float32; where bfloat16 is faster the embedder would run in that, and fit others
-    monkeypatch.setattr("base_models.hardware._fastest_cpu_dtype", lambda: "float32")
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     fitted = importlib.import_module("refusal_defaults").fit(embedder)
     for language, default in default_fits(embedder).items():
