@@ -4,16 +4,25 @@ import ast
 import math
 import operator
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Annotated
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import BaseTool, tool
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.prebuilt import InjectedState
 
+from assistant.answering import Asked, Finished, Found, find, finish
+from assistant.answers import answer_message
+from assistant.chain import asked_in
 from assistant.chat_model import LocalChatModel
 from assistant.prompts import Prompts
+from assistant.refusal import Refusal
 from indexes import Index
+
+ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 
 OPERATORS: dict[type, Callable] = {
     ast.Add: operator.add,
@@ -33,61 +42,89 @@ SIGNS = {"×": "*", "÷": "/", "^": "**", "% of": "/ 100 *"}
 LONGEST_EXPRESSION = 200
 
 
-def build_agent(llm: LocalChatModel, index: Index, prompts: Prompts) -> CompiledStateGraph:
+def build_agent(llm: LocalChatModel, index: Index, prompts: Prompts, refusal: Refusal) -> CompiledStateGraph:
     """LangChain's agent loop over the local model with two tools; invoke it with ``{"messages": [...]}``.
 
-    The base model chooses the tools, for adapters are trained to answer; the adapter of ``llm`` writes the answer.
+    The base model chooses the tools, for adapters are trained to answer; the adapter of ``llm`` writes the answer. What
+    was found is answered, refused and cited as in the answering chain (``answering.py``): the last message is one that
+    :func:`assistant.answers.read_answer` reads, unless only the calculator was used.
     """
     chooser = llm.model_copy(update={"adapter": None})
-    return create_agent(chooser, [search_tool(index), calculator], middleware=[ChooseThenAnswer(llm, prompts)])
+    tools = [search_tool(index, refusal), calculator]
+    return create_agent(chooser, tools, middleware=[ChooseThenAnswer(llm, index, prompts)])
 
 
 class ChooseThenAnswer(AgentMiddleware):
     """Before a tool has answered, the model is told to call one; after that, to answer, and no tools are shown to it.
 
     A model of 0.5B parameters that is told both at once calls the same tool until the recursion limit (measured, see
-    docs/design.md). The answer is asked for with the prompt of the answering chain, which adapters are trained on.
+    docs/design.md).
     """
 
-    def __init__(self, speaker: LocalChatModel, prompts: Prompts):
+    def __init__(self, speaker: LocalChatModel, index: Index, prompts: Prompts):
         super().__init__()
         self.speaker = speaker
+        self.index = index
         self.prompts = prompts
 
     def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], ModelResponse]) -> ModelResponse:
-        return handler(self._prepared(request))
+        prepared, found = self._prepared(request)
+        if found and found.outcome == "refused":
+            return ModelResponse(result=[self._refusal(found)])
+        response = handler(prepared)
+        return self._cited(response, found) if found else response
 
     async def awrap_model_call(
         self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[ModelResponse]]
     ) -> ModelResponse:
-        return await handler(self._prepared(request))
+        prepared, found = self._prepared(request)
+        if found and found.outcome == "refused":
+            return ModelResponse(result=[self._refusal(found)])
+        response = await handler(prepared)
+        return self._cited(response, found) if found else response
 
-    def _prepared(self, request: ModelRequest) -> ModelRequest:
-        asked = max(number for number, message in enumerate(request.messages) if message.type == "human")
-        question = request.messages[asked].text
-        language = self.prompts.language(question)
-        found = [message.text for message in request.messages[asked:] if message.type == "tool"]
-        if not found:
-            return request.override(system_message=SystemMessage(self.prompts.text("agent", language)))
-        text = self.prompts.text("grounded", language, passages="\n\n".join(found), question=question)
-        return request.override(
-            model=self.speaker,
-            system_message=SystemMessage(self.prompts.text("system", language)),
-            messages=[HumanMessage(text)],
-            tools=[],
-        )
+    def _prepared(self, request: ModelRequest) -> tuple[ModelRequest, Found | None]:
+        """What to ask the model next, and what it answers from, once the documents were searched."""
+        last = max(number for number, message in enumerate(request.messages) if message.type == "human")
+        asked = asked_in(request.messages[: last + 1])
+        results = [message for message in request.messages[last:] if isinstance(message, ToolMessage)]
+        if not results:
+            text = self.prompts.text("agent", self.prompts.language(asked.question))
+            return request.override(system_message=SystemMessage(text)), None
+        searches = [message.artifact for message in results if message.artifact is not None]
+        found = searches[-1] if searches else None
+        if found:
+            asked = found.asked
+        calculated = [message.text for message in results if message.artifact is None]
+        messages = self.prompts.answering(asked, found.shown if found else [], calculated)
+        system, *others = [ROLES[message["role"]](message["content"]) for message in messages]
+        return request.override(model=self.speaker, system_message=system, messages=others, tools=[]), found
+
+    def _refusal(self, found: Found) -> AIMessage:
+        return answer_message(found, Finished(self.prompts.refusal(self.prompts.language(found.asked.question))), None)
+
+    def _cited(self, response: ModelResponse, found: Found) -> ModelResponse:
+        """The answer with its citations, in place of the bare one."""
+        *before, said = response.result
+        message = answer_message(found, finish(self.index, found, said.text), self.speaker.adapter)
+        message.usage_metadata = said.usage_metadata if isinstance(said, AIMessage) else None
+        return ModelResponse(result=[*before, message])
 
 
-def search_tool(index: Index, k: int = 3) -> BaseTool:
-    """A tool that finds passages in the user's documents."""
+def search_tool(index: Index, refusal: Refusal) -> BaseTool:
+    """A tool that finds passages in the user's documents, as the answering chain does.
 
-    @tool
-    def search_documents(query: str) -> str:
+    What the model reads is the text; the artifact of the tool's message is the :class:`assistant.answering.Found`.
+    """
+
+    @tool(response_format="content_and_artifact")
+    def search_documents(query: str, messages: Annotated[list, InjectedState("messages")]) -> tuple[str, Found]:
         """Search the user's documents and return the passages that fit best, each with the place it stands in."""
-        passages = index.search(query, k=k)
-        if not passages:
-            return "Nothing was found."
-        return "\n\n".join(f"[{n}] {p.document}, {p.place}\n{p.text}" for n, p in enumerate(passages, start=1))
+        last = max((number for number, message in enumerate(messages) if message.type == "human"), default=None)
+        before = asked_in(messages[: last + 1]) if last is not None else Asked(query)
+        (found,) = find(index, refusal, [replace(before, question=query)])
+        listed = "\n\n".join(f"[{n}] {p.document}, {p.place}\n{p.text}" for n, p in enumerate(found.shown, start=1))
+        return listed or "Nothing was found.", replace(found, asked=before)
 
     return search_documents
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.graph.state import CompiledStateGraph
 
 from assistant.agent import build_agent
@@ -95,11 +95,16 @@ class Assistant:
     @cached_property
     def agent(self) -> CompiledStateGraph:
         """An agent that decides itself when to search the index or to calculate (LangChain's ``create_agent``)."""
-        return build_agent(self.llm, self.index, self.prompts)
+        return build_agent(self.llm, self.index, self.prompts, self.refusal)
 
-    def ask(self, question: str, conversation: str | None = None, adapter: str = DEFAULT) -> Answer:
-        """Answer one question; with a conversation's name, as its next turn."""
-        for piece in self.stream(question, conversation, adapter):
+    def ask(
+        self, question: str, conversation: str | None = None, adapter: str = DEFAULT, answer_anyway: bool = False
+    ) -> Answer:
+        """Answer one question; with a conversation's name, as its next turn.
+
+        ``answer_anyway`` asks the model also where the evidence says to refuse; that answer is marked as unsure.
+        """
+        for piece in self.stream(question, conversation, adapter, answer_anyway=answer_anyway):
             if isinstance(piece, Answer):
                 return piece
         raise AssistantError("the answer was stopped before it began.")
@@ -110,9 +115,11 @@ class Assistant:
         conversation: str | None = None,
         adapter: str = DEFAULT,
         stop: threading.Event | None = None,
+        answer_anyway: bool = False,
     ) -> Iterator[str | Answer]:
         """Answer as pieces of text while they are decoded, and at last the whole :class:`Answer`.
 
+        With ``answer_anyway`` a refusal of the same question, if it is the conversation's last turn, is replaced.
         The last one replaces the pieces: its citations have been checked. When ``stop`` is set, or the iterator is
         closed, the model stops at its next token; what it had said then is remembered as the answer.
         """
@@ -120,11 +127,12 @@ class Assistant:
             raise AssistantError("the question is empty.")
         if not is_text(question):
             raise AssistantError("the question is not valid text; is the terminal set to UTF-8?")
-        request = Request(self.adapter_folder(adapter), stop or threading.Event())
+        request = Request(self.adapter_folder(adapter), stop or threading.Event(), answer_anyway)
         chain = self.remembering_chain if conversation else self.chain
         if conversation:
             self.conversations.touch(conversation, question)
-        state: State = {"messages": [HumanMessage(question, id=uuid.uuid4().hex)]}  # type: ignore[typeddict-item]
+        replaced = self._refused_turn(conversation, question) if conversation and answer_anyway else []
+        state: State = {"messages": [*replaced, HumanMessage(question, id=uuid.uuid4().hex)]}  # type: ignore[typeddict-item]
         events: Iterator[Any] = chain.stream(
             state,
             {"configurable": {"thread_id": conversation}} if conversation else None,
@@ -138,7 +146,7 @@ class Assistant:
                     message, metadata = event
                     if isinstance(message, AIMessageChunk) and metadata["langgraph_node"] == "answer" and message.text:
                         yield message.text
-                elif mode == "updates" and (event.keys() & {"answer", "refuse"}):
+                elif mode == "updates" and (event.keys() & {"talk", "answer", "refuse"}):
                     (update,) = event.values()
                     yield read_answer(update["messages"][-1])
         finally:
@@ -146,10 +154,20 @@ class Assistant:
             for _ in events:
                 pass  # lets the graph write the turn down
 
+    def _refused_turn(self, conversation: str, question: str) -> list[BaseMessage]:
+        """What takes the last turn out of a conversation, where it is a refusal of this very question."""
+        messages = self._messages(conversation)[-2:]
+        if len(messages) < 2 or messages[0].text != question or not isinstance(messages[1], AIMessage):
+            return []
+        return [RemoveMessage(str(m.id)) for m in messages] if read_answer(messages[1]).refused else []
+
+    def _messages(self, conversation: str) -> list[BaseMessage]:
+        state = self.remembering_chain.get_state({"configurable": {"thread_id": conversation}})
+        return list(state.values.get("messages", []))
+
     def history(self, conversation: str) -> list[str | Answer]:
         """What was said in a conversation, questions as text and answers as :class:`Answer`, the oldest first."""
-        state = self.remembering_chain.get_state({"configurable": {"thread_id": conversation}})
-        messages: list[BaseMessage] = state.values.get("messages", [])
+        messages = self._messages(conversation)
         return [read_answer(m) if isinstance(m, AIMessage) else str(m.text) for m in messages]
 
     def close(self) -> None:

@@ -1,15 +1,18 @@
 """The answering chain, as a LangGraph graph (which is an ordinary LangChain Runnable).
 
-    condense ──> retrieve ──> answer          the model answers from the passages, with citations
-                    └───────> refuse          the passages do not carry an answer: the model is not asked
+    retrieve ──> answer          the model answers from the passages, with citations
+       │  └────> refuse          the passages do not answer the question: the model is not asked
+    small_talk                   a greeting, thanks, a question about the assistant itself: no search, no model
 
-State is the list of messages. Each answer is an ``AIMessage`` whose ``additional_kwargs["lorewright"]`` holds what
-:class:`assistant.answers.Answer` shows: passages, citations, whether it was refused, and which adapter spoke.
+Each node calls ``answering.py``, the one path of a question. State is the list of messages. Each answer is an
+``AIMessage`` whose ``additional_kwargs["lorewright"]`` holds what :class:`assistant.answers.Answer` shows: passages,
+citations, the outcome, and which adapter answered.
 """
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,15 +24,24 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from assistant.answers import answer_message
+from assistant.answering import Asked, Finished, Found, Language, find, finish, recent
+from assistant.answers import KEY, answer_message, outcome_of, small_talk_message
 from assistant.chat_model import LocalChatModel
-from assistant.citations import WRITTEN, cite
+from assistant.citations import WRITTEN
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
-from indexes import Index, Passage
+from assistant.small_talk import reply, small_talk
+from indexes import Index
 
-HISTORY_MESSAGES = 6
-"""How many earlier messages the model is shown; passages of earlier turns are not repeated."""
+
+@dataclass(frozen=True)
+class Parts:
+    """What the nodes work with."""
+
+    llm: LocalChatModel
+    index: Index
+    prompts: Prompts
+    refusal: Refusal
 
 
 @dataclass(frozen=True)
@@ -40,13 +52,14 @@ class Request:
     """The adapter that answers; None is the base model."""
     stop: threading.Event = field(default_factory=threading.Event)
     """When set, the answer ends at the next token."""
+    answer_anyway: bool = False
+    """Answer also where the evidence says to refuse; the answer is marked as unsure."""
 
 
 class State(MessagesState):
     """The conversation, and what the nodes hand to one another (never written to the memory file)."""
 
-    question: Annotated[str, UntrackedValue]
-    passages: Annotated[list[Passage], UntrackedValue]
+    found: Annotated[Found, UntrackedValue]
 
 
 def answering_chain(
@@ -58,73 +71,102 @@ def answering_chain(
 ) -> CompiledStateGraph[State, Request, State, State]:
     """Compile the chain. Invoke it with ``{"messages": [("user", question)]}``; with a checkpointer it remembers the
     conversation named by ``config["configurable"]["thread_id"]``."""
-    settings = prompts.domain.settings
-
-    def request_of(runtime: Runtime[Request]) -> Request:
-        return runtime.context or Request(llm.adapter)
-
-    def condense(state: State, runtime: Runtime[Request]) -> dict:
-        """Make a follow-up question complete, so that it can be searched for."""
-        question, history = split_history(state["messages"])
-        if not history:
-            return {"question": question}
-        language = prompts.language(question)
-        said = "\n".join(f"{message['role']}: {message['content']}" for message in history)
-        asked = prompts.text("condense", language, history=said, question=question)
-        # The base model rewrites: an adapter has learnt to answer.
-        rewriter = llm.model_copy(update={"adapter": None, "max_tokens": 80})
-        rewritten = _say(rewriter, [{"role": "user", "content": asked}], request_of(runtime).stop).text.strip()
-        # A small model sometimes answers instead of rewriting; the words of the question itself must not get lost.
-        return {"question": f"{rewritten.splitlines()[0]} {question}" if rewritten else question}
-
-    def retrieve(state: State) -> dict:
-        return {"passages": index.search(state["question"], k=settings.retrieval.k)}
-
-    def carried(state: State) -> Literal["answer", "refuse"]:
-        """Whether the passages carry an answer, by the threshold fitted for the question's language."""
-        if settings.answer.refuse and refusal.refuses(state["question"], state["passages"]):
-            return "refuse"
-        return "answer" if state["passages"] else "refuse"
-
-    def answer(state: State, runtime: Runtime[Request]) -> dict:
-        question, history = split_history(state["messages"])
-        request = request_of(runtime)
-        speaker = llm.model_copy(update={"adapter": request.adapter})
-        whole = _say(speaker, prompts.answering(question, state["passages"], history), request.stop)
-        refused = prompts.is_refusal(whole.text) and not request.stop.is_set()
-        language = prompts.language(question)
-        text, citations = (prompts.refusal(language), []) if refused else cite(whole.text, state["passages"])
-        message = answer_message(text, state["passages"], citations, refused, request.adapter)
-        message.usage_metadata = whole.usage_metadata
-        return {"messages": [message]}
-
-    def refuse(state: State) -> dict:
-        language = prompts.language(state["messages"][-1].text)
-        return {"messages": [answer_message(prompts.refusal(language), state["passages"], [], True, None)]}
-
+    parts = Parts(llm, index, prompts, refusal)
     graph = StateGraph(State, context_schema=Request)
-    for node in (condense, retrieve, answer, refuse):
-        graph.add_node(node.__name__, node)
-    graph.add_edge(START, "condense")
-    graph.add_edge("condense", "retrieve")
+    for node in (talk, retrieve, answer, refuse):
+        graph.add_node(node.__name__, partial(node, parts))
+    graph.add_conditional_edges(START, is_question)
     graph.add_conditional_edges("retrieve", carried)
-    graph.add_edge("answer", END)
-    graph.add_edge("refuse", END)
+    for node in (talk, answer, refuse):
+        graph.add_edge(node.__name__, END)
     return graph.compile(checkpointer=checkpointer)
 
 
-def split_history(messages: Sequence[BaseMessage]) -> tuple[str, list[dict[str, str]]]:
-    """The last question, and the answered turns before it as plain messages without citations, the latest few only."""
+def is_question(state: State) -> Literal["talk", "retrieve"]:
+    """Whether the last message is searched for."""
+    talk = small_talk(state["messages"][-1].text)
+    return "talk" if talk and not _asks_again(talk.intent, state["messages"]) else "retrieve"
+
+
+def talk(parts: Parts, state: State) -> dict:
+    """Reply to small talk."""
+    message = state["messages"][-1].text
+    found = small_talk(message)
+    assert found is not None
+    return {"messages": [small_talk_message(reply(found, message, parts.prompts, parts.index))]}
+
+
+def retrieve(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
+    """Search, and decide whether to answer."""
+    (found,) = find(parts.index, parts.refusal, [asked_in(state["messages"])])
+    if found.outcome == "refused" and found.passages and _request(parts, runtime).answer_anyway:
+        found = replace(found, outcome="unsure")
+    return {"found": found}
+
+
+def carried(state: State) -> Literal["answer", "refuse"]:
+    """Whether the model is asked."""
+    return "refuse" if state["found"].outcome == "refused" else "answer"
+
+
+def answer(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
+    """Let the model answer from what it is shown."""
+    found, request = state["found"], _request(parts, runtime)
+    llm = parts.llm.model_copy(update={"adapter": request.adapter})
+    whole = _streamed(llm, parts.prompts.answering(found.asked, found.shown), request.stop)
+    if parts.prompts.is_refusal(whole.text) and not request.stop.is_set():
+        return refuse(parts, {**state, "found": replace(found, outcome="refused")})
+    message = answer_message(found, finish(parts.index, found, whole.text), request.adapter)
+    message.usage_metadata = whole.usage_metadata
+    return {"messages": [message]}
+
+
+def refuse(parts: Parts, state: State) -> dict:
+    """Say that the documents do not hold the answer."""
+    found = state["found"]
+    text = parts.prompts.refusal(found.asked.language or parts.prompts.language(found.asked.question))
+    return {"messages": [answer_message(found, Finished(text), None)]}
+
+
+def asked_in(messages: Sequence[BaseMessage]) -> Asked:
+    """The last question of a conversation, with the answered questions before it; small talk is left out.
+
+    "And in English, please" asks the question before it once more, in the other language.
+    """
     *earlier, last = messages
-    turns: list[dict[str, str]] = []
+    turns: list[tuple[str, str]] = []
     for asked, said in pairwise(earlier):
-        if asked.type == "human" and isinstance(said, AIMessage):
-            answer = WRITTEN.sub("", said.text)
-            turns += [{"role": "user", "content": asked.text}, {"role": "assistant", "content": answer}]
-    return last.text, turns[-HISTORY_MESSAGES:]
+        answered = asked.type == "human" and isinstance(said, AIMessage) and not said.tool_calls
+        if answered and outcome_of(said.additional_kwargs.get(KEY, {"refused": False})) != "small_talk":
+            turns.append((_question(asked.text, turns)[0], WRITTEN.sub("", said.text)))
+    question, language = _question(last.text, turns)
+    while language and turns and turns[-1][0] == question:
+        turns.pop()
+    history = [
+        {"role": role, "content": text}
+        for turn in turns
+        for role, text in zip(("user", "assistant"), turn, strict=True)
+    ]
+    return Asked(question, recent(history), language)
 
 
-def _say(llm: LocalChatModel, messages: Sequence[dict[str, str]], stop: threading.Event) -> AIMessageChunk:
+def _question(message: str, turns: Sequence[tuple[str, str]]) -> tuple[str, Language]:
+    """What a message asks, given the turns before it, and the language that it wants."""
+    talk = small_talk(message)
+    return (turns[-1][0], talk.language) if talk and talk.intent == "language" and turns else (message, "")
+
+
+def _asks_again(intent: str, messages: Sequence[BaseMessage]) -> bool:
+    """Whether a message asks for the answer before it in another language."""
+    answered = (m.additional_kwargs[KEY] for m in messages if isinstance(m, AIMessage) and KEY in m.additional_kwargs)
+    return intent == "language" and any(outcome_of(kept) != "small_talk" for kept in answered)
+
+
+def _request(parts: Parts, runtime: Runtime[Request]) -> Request:
+    return runtime.context or Request(parts.llm.adapter)
+
+
+def _streamed(llm: LocalChatModel, messages: Sequence[dict[str, str]], stop: threading.Event) -> AIMessageChunk:
     """What the model says to these messages, up to the token at which ``stop`` is set."""
     whole = AIMessageChunk(content="")
     if not stop.is_set():

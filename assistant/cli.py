@@ -83,19 +83,26 @@ def models() -> None:
 
 
 app.add_typer(index_commands.app)  # index, search, export
-app.add_typer(tuning_commands.app)  # finetune, adopt, merge, evaluate
+app.add_typer(tuning_commands.app)  # finetune, use, adopt, merge, evaluate
 app.add_typer(data_commands.app, name="data")
 app.add_typer(classifier_commands.app, name="classifier")
 
 
 @app.command()
-def ask(domain: DomainFolder, question: str, adapter: Adapter = None) -> None:
+def ask(
+    domain: DomainFolder,
+    question: str,
+    adapter: Adapter = None,
+    answer_anyway: Annotated[
+        bool, typer.Option("--answer-anyway", help="Answer also where the documents seem not to hold the answer.")
+    ] = False,
+) -> None:
     """Answer one question, with citations."""
     from assistant.assistant import DEFAULT, Assistant
     from assistant.terminal import speak
 
     name = adapter_name(adapter)
-    if not speak(Assistant.open(domain), question, None, DEFAULT if name is None else name):
+    if not speak(Assistant.open(domain), question, None, DEFAULT if name is None else name, answer_anyway):
         raise typer.Exit(130)
 
 
@@ -105,14 +112,20 @@ def chat(
     conversation: Annotated[str, typer.Option(help="Name of the conversation to go on with.")] = "terminal",
     adapter: Adapter = None,
 ) -> None:
-    """Talk in the terminal. An empty line or Ctrl-D ends it, and the conversation is kept."""
+    """Talk in the terminal. An empty line or Ctrl-D ends it, and the conversation is kept.
+
+    After a refusal, ! has the same question answered all the same.
+    """
     from assistant.assistant import DEFAULT, Assistant
     from assistant.terminal import read_line, speak
 
     assistant = Assistant.open(domain)
     name = adapter_name(adapter)
-    while question := read_line("? "):
-        speak(assistant, question, conversation, DEFAULT if name is None else name)
+    question = ""
+    while typed := read_line("? "):
+        again = typed == "!" and question != ""
+        question = question if again else typed
+        speak(assistant, question, conversation, DEFAULT if name is None else name, again, "!")
 
 
 @app.command()

@@ -4,29 +4,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from assistant.tables import ERRORS
 from domain import whole_file
 
 COLOURS = {"base": "#9aa5b1", "tuned": "#2f6f4f"}
+OUTCOMES = {"right": "#2f6f4f", "wrong": "#c0504d", "refused": "#c9ced6"}
 RISES = {"held_out": "gold answers", "general_prompts": "general\nquestions", "general_text": "general\ntext"}
 
 
 def plot_evaluation(result: dict[str, Any], path: Path) -> None:
-    """Draw token F1 in the four cells, the errors with the index, and what tuning did to the loss; whole or not at
-    all."""
+    """Draw right, wrong and refused in each cell, false refusals against false answers, and what tuning did to the
+    loss; whole or not at all."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 4), layout="constrained")
-    answers, errors, losses = figure.subplots(1, 3, width_ratios=(2, 4, 3))
-    table = result["table"]
-    who = [name for name in COLOURS if f"{name}, with index" in table]
-    cells = ("without index", "with index")
-    for name in who:
-        _bars(answers, who, name, [table[f"{name}, {cell}"]["all"]["token_f1"] for cell in cells], cells)
-        _bars(errors, who, name, [table[f"{name}, with index"]["all"][key] for key in ERRORS], list(ERRORS.values()))
-    answers.set(title=f"Token F1, {result['questions']} questions", ylim=(0, None))
-    errors.set(title="Errors and citations, with index", ylim=(0, 1))
-    answers.legend()
+    figure = Figure(figsize=(15, 4), layout="constrained")
+    outcomes, trade_off, losses = figure.subplots(1, 3, width_ratios=(5, 3, 3))
+    _outcomes(outcomes, result["table"])
+    outcomes.set(title=f"The answerable of {result['questions']} questions", ylim=(0, 1))
+    _trade_off(trade_off, result)
     if "rise" in result["likelihood"]:
         _bars(losses, ["tuned"], "tuned", [result["likelihood"]["rise"][key] for key in RISES], list(RISES.values()))
         losses.axhline(0, color="black", linewidth=0.8)
@@ -35,6 +29,44 @@ def plot_evaluation(result: dict[str, Any], path: Path) -> None:
         losses.set_axis_off()
     with whole_file(path) as partial:
         figure.savefig(partial, dpi=120, format="png")
+
+
+def _outcomes(axes: Any, table: dict[str, Any]) -> None:
+    """A bar a cell: right, wrong and refused, one above the other; the interval is that of right."""
+    cells = [name for name, row in table.items() if row["all"]["right"]]
+    bottom = [0.0] * len(cells)
+    for key, colour in OUTCOMES.items():
+        heights = [table[cell]["all"][key][0] for cell in cells]
+        axes.bar(range(len(cells)), heights, 0.7, bottom=bottom, color=colour, label=key)
+        bottom = [low + height for low, height in zip(bottom, heights, strict=True)]
+    for place, cell in enumerate(cells):
+        value, low, high = table[cell]["all"]["right"]
+        axes.errorbar(place, value, [[value - low], [high - value]], color="black", capsize=3)
+    axes.set_xticks(range(len(cells)), [cell.replace(", ", "\n") for cell in cells], fontsize=8)
+    axes.legend(fontsize=8)
+
+
+def _trade_off(axes: Any, result: dict[str, Any]) -> None:
+    """The curve of all thresholds, and where the chosen level stands on it."""
+    curve = result["trade_off"]
+    if not curve:
+        axes.set_axis_off()
+        return
+    axes.step([point["false_refusals"] for point in curve], [point["false_answers"] for point in curve], where="post")
+    rows = result["answers"]["base, with index"]
+    refused = [row["outcome"] == "refused" for row in rows if row["answerable"]]
+    answered = [row["outcome"] != "refused" for row in rows if not row["answerable"]]
+    chosen = (sum(refused) / len(refused), sum(answered) / len(answered))
+    axes.plot(*chosen, "o", color="#c0504d", label=f"refusal = {result['refusal_level']}")
+    axes.set(
+        title="Refusal, every threshold",
+        xlabel="refuses the answerable",
+        ylabel="answers the unanswerable",
+        xlim=(0, 1),
+        ylim=(0, 1.02),
+    )
+    axes.legend()
+    axes.grid(alpha=0.3)
 
 
 def _bars(

@@ -7,12 +7,17 @@ functions, so that what is trained is what will be asked.
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from langchain_core.prompts import PromptTemplate
 
 from assistant.errors import AssistantError
+from assistant.question_parts import parts_of
 from domain import Domain
 from indexes import Passage, language_of
+
+if TYPE_CHECKING:
+    from assistant.answering import Asked
 
 BUILT_IN = Path(__file__).parent / "prompts"
 VARIABLES: dict[str, set[str]] = {
@@ -20,8 +25,14 @@ VARIABLES: dict[str, set[str]] = {
     "grounded": {"passages", "question"},
     "ungrounded": {"question"},
     "refusal": set(),
-    "condense": {"history", "question"},
+    "parts": {"question", "parts"},
     "agent": set(),
+    "greeting": set(),
+    "thanks": set(),
+    "goodbye": set(),
+    "abilities": {"count", "documents"},
+    "documents": {"count", "documents"},
+    "language": set(),
 }
 
 
@@ -51,20 +62,24 @@ class Prompts:
         return PromptTemplate.from_template(self._texts[language, name]).format(**variables)
 
     def answering(
-        self,
-        question: str,
-        passages: Sequence[Passage] | None,
-        history: Sequence[dict[str, str]] = (),
+        self, asked: "Asked", passages: Sequence[Passage] | None, results: Sequence[str] = ()
     ) -> list[dict[str, str]]:
-        """The messages to which the assistant's answer is the next: with passages, or (None) without an index."""
-        language = self.language(question)
+        """The messages to which the assistant's answer is the next: with passages, or (None) without an index.
+
+        ``results`` are what other tools than the search gave; they stand below the passages.
+        """
+        language = asked.language or self.language(asked.question)
+        question = asked.question
+        if parts := parts_of(question):
+            listed = "\n".join(f"{number}. {part}" for number, part in enumerate(parts, start=1))
+            question = self.text("parts", language, question=question, parts=listed)
         if passages is None:
-            asked = self.text("ungrounded", language, question=question)
+            text = self.text("ungrounded", language, question=question)
         else:
-            listed = "\n\n".join(f"[{n}] {p.place}\n{p.text}" for n, p in enumerate(passages, start=1))
-            asked = self.text("grounded", language, passages=listed, question=question)
+            listed = "\n\n".join([*(f"[{n}] {p.place}\n{p.text}" for n, p in enumerate(passages, start=1)), *results])
+            text = self.text("grounded", language, passages=listed, question=question)
         system = {"role": "system", "content": self.text("system", language)}
-        return [system, *history, {"role": "user", "content": asked}]
+        return [system, *asked.history, {"role": "user", "content": text}]
 
     def sha256(self) -> str:
         """Hash of all prompts; a run trained with others need not fit."""

@@ -1,43 +1,46 @@
-"""Refusal: do the passages that were found carry an answer, or must the assistant say that it does not know?
+"""Refusal: do the passages that were found answer the question, or must the assistant say that it does not know?
 
-``indexes.Evidence`` has the figures that tell it: how near in meaning the best passage is, how near its sentences are,
-and how much of the question one passage holds, word by word (measured on the sample domain's training questions, see
-docs/design.md). A logistic regression on them is fitted for each language, for thresholds do not carry over from one
-language, or one embedder, to another. Both kinds of error weigh the same, however many questions of each kind there
-are.
+Three outcomes: **answered**; **unsure**, where the evidence is weak: answered, and marked as such; **refused**.
 
-The fit is stored with the index. It is made from the domain's training questions; a language without enough of them
-gets one from the domain's headings (as questions that it answers) and from questions of everyday life (as ones that it
-does not). A domain with too few headings too has the thresholds of the sample domain (``refusal_defaults.json``, by
-embedder). Both are called uncalibrated, for nobody knows their error rates.
+``indexes.Evidence`` has the features that tell them apart. From the domain's training questions a logistic regression
+on these is fitted for each language, and thresholds on its probability are taken from cross-validated predictions
+(``calibration.py``). The fit is stored with the index.
+
+A domain without enough training questions is not calibrated: nobody knows how near its near misses are. There only what
+is far from everything that the documents hold is refused, by the cosine of the nearest sentence alone. Shared words do
+not count, for a question may use other words or another language. Cosines across languages are lower, so the thresholds
+(``refusal_defaults.json``, by embedder, made by ``benchmarks/refusal_defaults.py``) are by the language of the question
+and that of the best passage.
 """
 
-import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 from assistant.errors import AssistantError
-from assistant.prompts import BUILT_IN
-from assistant.training import search_text
-from domain import Question
-from indexes import Index, Passage, language_of
+from indexes import Evidence, Index, Passage, language_of
 
 META_KEY = "refusal"
 LEAST = 8
 """How many questions of each kind (answerable, not) a language needs to be calibrated."""
 LANGUAGES = ("en", "zh")
-FOLDS = 5
-BATCH = 64
-FORMAT = 3
-"""Raised when the figures are others: a fit of another format is made again by `lorewright index`."""
+FORMAT = 4
+"""Bump when the features or the thresholds change: `lorewright index` then fits again."""
 
-Progress = Callable[[str, int, int], None]
-Row = TypeVar("Row", bound=tuple)
+Outcome = Literal["answered", "unsure", "refused"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is to be done with one question."""
+
+    outcome: Outcome
+    probability: float | None
+    """How likely the passages answer it; None where no thresholds are known for its language."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,12 @@ class Refusal:
 
     index: Index
     fits: dict[str, dict[str, Any]]
-    """By language: weights and intercept of the regression, and how it was made. A language that is not here has
-    neither questions nor headings enough nor, for this embedder, thresholds of the sample: nothing is refused in it."""
+    """The calibrated fits by language of the question, and the default ones by languages of question and passage
+    (``"zh-en"``). Where neither is known nothing is refused."""
 
     @classmethod
     def of(cls, index: Index) -> "Refusal":
-        """The fits that are stored with the index, and for the other languages those of the sample domain."""
+        """The fits that are stored with the index, beside the defaults of its embedder."""
         stored = index.meta(META_KEY)
         if stored and stored.get("format") != FORMAT:
             raise AssistantError(
@@ -60,15 +63,40 @@ class Refusal:
             )
         return cls(index, default_fits(index.domain.settings.embedder) | (stored["fits"] if stored else {}))
 
-    def refuses(self, question: str, passages: Sequence[Passage]) -> bool:
-        """Whether these passages, found for this question, are too weak to answer from."""
-        if not passages:
-            return True
-        fit = self.fits.get(language_of(question))
+    def judge(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Verdict]:
+        """The verdict on each question and the passages that were found for it; without passages it is refused."""
+        some = [position for position, passages in enumerate(found) if passages]
+        evidence = self.index.evidence([questions[at] for at in some], [found[at] for at in some])
+        known = dict(zip(some, evidence, strict=True))
+        return [
+            self._verdict(question, passages, known[position]) if passages else Verdict("refused", 0.0)
+            for position, (question, passages) in enumerate(zip(questions, found, strict=True))
+        ]
+
+    def _verdict(self, question: str, passages: Sequence[Passage], evidence: Evidence) -> Verdict:
+        asked = language_of(question)
+        fit = self.fits.get(asked) or self.fits.get(f"{asked}-{language_of(passages[0].text)}")
         if fit is None:
-            return False
-        values = self.index.evidence([question], [passages])[0].figures()
-        return sum(w * v for w, v in zip(fit["weights"], values, strict=True)) + fit["intercept"] < 0
+            return Verdict("answered", None)
+        score = fit["intercept"] + sum(w * v for w, v in zip(fit["weights"], evidence.features(), strict=True))
+        probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
+        level = self.index.domain.settings.answer.refusal
+        threshold = fit["thresholds"][level] if isinstance(level, str) else level
+        if probability < threshold:
+            return Verdict("refused", probability)
+        return Verdict("answered" if probability >= fit["thresholds"]["strict"] else "unsure", probability)
+
+    def calibrated(self, language: str) -> bool:
+        """Whether the thresholds of a language come from the domain's own questions."""
+        return language in self.fits
+
+    def rates(self, language: str) -> dict[str, float] | None:
+        """The cross-validated error rates of a language at the domain's level, and on how many questions they rest.
+
+        None where it is not calibrated, or where domain.toml has a number in place of a level.
+        """
+        fit, level = self.fits.get(language), self.index.domain.settings.answer.refusal
+        return fit["rates"][level] | {"questions": fit["questions"]} if fit and isinstance(level, str) else None
 
     def describe(self) -> str:
         """One line on every language, with the error rates where they are known."""
@@ -76,126 +104,43 @@ class Refusal:
 
     def _describe(self, language: str) -> str:
         fit = self.fits.get(language)
+        level = self.index.domain.settings.answer.refusal
+        if fit:
+            said = f"refuses below a probability of {level}"
+            if rates := self.rates(language):
+                said = (
+                    f"cross-validated at {level!r}: refuses {rates['false_refusals']:.0%} of the answerable, answers "
+                    f"{rates['false_answers']:.0%} of the unanswerable, {rates['unsure_answers']:.0%} with a mark"
+                )
+            return f"{language} calibrated on {fit['questions']} training questions ({said})"
         remedy = f"{LEAST} answerable and {LEAST} unanswerable questions in questions/train.jsonl calibrate it "
         remedy += "(at the next index, finetune or evaluate)"
-        if fit is None:
-            return f"{language} has no thresholds for this embedder, so nothing is refused in it; {remedy}"
-        if not fit["calibrated"]:
-            made_from = "fitted on headings" if "questions" in fit else "with the thresholds of the sample domain"
-            return f"{language} uncalibrated, {made_from}; {remedy}"
-        return (
-            f"{language} fitted on {fit['questions']} training questions (cross-validated: answers "
-            f"{fit['false_answers']:.0%} of the unanswerable, refuses {fit['false_refusals']:.0%} of the answerable)"
-        )
+        if f"{language}-{language}" in self.fits:
+            return f"{language} not calibrated, so only what is far from all documents is refused; {remedy}"
+        return f"{language} has no thresholds for this embedder, so nothing is refused in it; {remedy}"
 
 
 @cache
 def default_fits(embedder: str) -> dict[str, dict[str, Any]]:
-    """The thresholds for a domain with neither questions nor headings enough, by language; empty for an embedder that
-    they were not fitted with.
+    """The thresholds for a domain that is not calibrated, by languages of question and passage (``"zh-en"``); empty for
+    an embedder that they were not made with.
 
-    They tell questions of the sample domain from questions of everyday life (``benchmarks/refusal_defaults.py``): what
-    lies between them is answered rather than refused, for nothing is known here of how near a near miss is.
+    ``refuse`` and ``sure`` in the file are cosines of the nearest sentence; here they become probabilities of 0.2 and
+    0.5, so that calibrated and default fits are read alike.
     """
     file = Path(__file__).with_name("refusal_defaults.json")
     known = json.loads(file.read_text(encoding="utf-8")).get(embedder, {})
-    return {language: fit | {"calibrated": False} for language, fit in known.items()}
+    fits = {}
+    for languages, cosines in known.items():
+        slope = (_logit(0.5) - _logit(0.2)) / (cosines["sure"] - cosines["refuse"])
+        weights = [slope if name == "best_sentence" else 0.0 for name in Evidence.__dataclass_fields__]
+        fits[languages] = {
+            "weights": weights,
+            "intercept": _logit(0.5) - slope * cosines["sure"],
+            "thresholds": {"rare": 0.2, "balanced": 0.2, "strict": 0.5},
+        }
+    return fits
 
 
-def fit_refusal(index: Index, questions: Sequence[Question], progress: Progress = lambda *_: None) -> None:
-    """Fit and store the thresholds, unless they were made from this very index and these questions."""
-    asked = [(search_text(question), question.answerable) for question in questions]
-    retrieval = index.domain.settings.retrieval.model_dump()
-    made_from = hashlib.sha256(json.dumps([FORMAT, index.generation, retrieval, asked]).encode()).hexdigest()
-    stored = index.meta(META_KEY)
-    if stored and stored["made_from"] == made_from:
-        return
-    calibrated = {language: _enough(_of(language, asked)) for language in LANGUAGES}
-    rows = asked
-    if not all(calibrated.values()):
-        made_up = [
-            *((heading, True) for heading in _headings(index)),
-            *((line, False) for line in everyday_questions()),
-        ]
-        rows = asked + [row for row in made_up if not calibrated[language_of(row[0])]]
-    fits = fit_by_language(index, rows, progress)
-    for language, fit in fits.items():
-        fit["calibrated"] = calibrated[language]
-    index.set_meta(META_KEY, {"format": FORMAT, "made_from": made_from, "fits": fits})
-
-
-def fit_by_language(
-    index: Index, rows: Sequence[tuple[str, bool]], progress: Progress = lambda *_: None
-) -> dict[str, dict[str, Any]]:
-    """A fit for each language in which ``rows``, questions and whether they are answerable, hold enough of both."""
-    enough = [row for language in LANGUAGES if _enough(asked := _of(language, rows)) for row in asked]
-    if not enough:
-        return {}
-    carried = _with_figures(index, enough, lambda done: progress("fitting refusal", done, len(enough)))
-    return {
-        language: _fit([(figures, answerable) for _, answerable, figures in mine])
-        for language in LANGUAGES
-        if _enough(mine := _of(language, carried))
-    }
-
-
-def _of(language: str, rows: Sequence[Row]) -> list[Row]:
-    """Those of the rows, whose first field is a question, that are in this language."""
-    return [row for row in rows if language_of(row[0]) == language]
-
-
-def _with_figures(
-    index: Index, rows: Sequence[tuple[str, bool]], progress: Callable[[int], None]
-) -> list[tuple[str, bool, tuple[float, ...]]]:
-    """The questions for which passages were found, each with the figures of its evidence."""
-    result = []
-    for start in range(0, len(rows), BATCH):
-        progress(start)
-        batch = rows[start : start + BATCH]
-        found = index.search_many([text for text, _ in batch])
-        kept = [position for position, passages in enumerate(found) if passages]
-        evidence = index.evidence([batch[position][0] for position in kept], [found[position] for position in kept])
-        result += [(*batch[position], what.figures()) for position, what in zip(kept, evidence, strict=True)]
-    progress(len(rows))
-    return result
-
-
-def _enough(rows: Sequence[tuple[Any, ...]]) -> bool:
-    answerable = sum(row[1] for row in rows)
-    return min(answerable, len(rows) - answerable) >= LEAST
-
-
-def _fit(rows: Sequence[tuple[tuple[float, ...], bool]]) -> dict[str, Any]:
-    """Logistic regression with both kinds weighing the same, and its cross-validated error rates."""
-    import numpy as np
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    values = np.array([figures for figures, _ in rows])
-    answerable = np.array([kind for _, kind in rows])
-    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
-    predicted = cross_val_predict(model, values, answerable, cv=folds)
-    scaler, regression = model.fit(values, answerable)
-    weights = regression.coef_[0] / scaler.scale_
-    return {
-        "weights": weights.tolist(),
-        "intercept": float(regression.intercept_[0] - weights @ scaler.mean_),
-        "questions": len(rows),
-        "false_answers": float(predicted[~answerable].mean()),
-        "false_refusals": float((~predicted[answerable]).mean()),
-    }
-
-
-def everyday_questions() -> list[str]:
-    """Questions, in either language, of which a domain's documents hardly ever speak."""
-    files = [BUILT_IN / language / "unrelated.txt" for language in LANGUAGES]
-    return [line for file in files for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def _headings(index: Index) -> list[str]:
-    """At most some 200 headings of the documents, which stand for questions that these answer."""
-    headings = sorted({" ".join(path[-2:]) for path in index.headings() if path})
-    return headings[:: math.ceil(len(headings) / 200) or 1]
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))

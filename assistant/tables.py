@@ -11,9 +11,16 @@ if TYPE_CHECKING:
     from finetune import Forecast, RunReport
 
 SCORES = {"token_f1": "token F1", "bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rougeL": "ROUGE-L", "exact": "exact match"}
+RIGHT = {
+    "right": "right",
+    "wrong": "wrong",
+    "refused": "refused",
+    "unsure": "answered,\nunsure",
+    "unsupported": "unsupported\nsentences",
+}
 ERRORS = {
     "false_answers": "answers the\nunanswerable",
-    "false_refusals": "refuses the\nanswerable",
+    "unsure_answers": "of these,\nunsure",
     "citation_precision": "citation\nprecision",
     "citation_recall": "citation\nrecall",
 }
@@ -24,6 +31,8 @@ LIKELIHOOD = {
     "general_prompts": "general questions\n(a rise is forgetting)",
     "general_text": "general text\n(a rise is forgetting)",
 }
+POINTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
+"""Shares of false refusals at which the trade-off is printed. Chosen."""
 FEW = 20
 """Fewer questions than this are not divided by language: every figure would be noise."""
 
@@ -48,26 +57,30 @@ def print_retrieval(result: dict[str, Any]) -> None:
 
 
 def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
-    """Print the 2x2 table, the gain of tuning, the rates of each kind of error, and how well passages are found.
+    """Print right, wrong and refused in each cell, the gain of tuning, and how well passages are found and cited.
 
     ``ask_all`` is the command that asks all questions, where only some were asked.
     """
     console = Console(width=max(Console().width, 100))
-    figures = result["table"]
-    two_by_two = Table(title=f"Token F1 on {result['questions']} held-out questions", box=box.ROUNDED)
-    for title in ("", "without index", "with index"):
-        two_by_two.add_column(title)
-    for who, name in (("base", result["base_model"]), ("tuned", f"adapter {result['adapter']}")):
-        cells = [figures.get(f"{who}, {index} index") for index in ("without", "with")]
-        if all(cells):
-            two_by_two.add_row(f"{who} ({name})", *(_interval(cell["all"]["token_f1"]) for cell in cells if cell))
-    console.print(two_by_two)
-    for index, gain in result["gain"].items():
-        console.print(f"Tuned minus base, {index}: {_interval(gain)}: {result['verdict'][index]}")
-
+    scores = result["table"]
     few = result["questions"] < FEW
-    console.print(_by_cell("Answers beside the gold ones", figures, SCORES, few))
-    console.print(_by_cell("Errors and citations", figures, ERRORS, few))
+    title = f"Right, wrong or refused: the answerable of {result['questions']} held-out questions"
+    console.print(_by_cell(title, scores, RIGHT, few, with_intervals=True))
+    console.print(
+        "right: all facts of the question stand in the answer; unsupported: no passage that was shown carries it"
+    )
+    if result["without_facts"]:
+        unknown = f"; {result['not_judged']} have neither and are not judged" if result["not_judged"] else ""
+        console.print(
+            f"{result['without_facts']} answerable questions name no facts; the numbers and names of their gold "
+            f"answers stand in{unknown}"
+        )
+    for cell, gain in result["gain"]["right"].items():
+        console.print(f"Right, tuned minus base, {cell}: {_interval(gain)}: {result['verdict'][cell]}")
+    if result.get("promotion"):
+        console.print(result["promotion"])
+    console.print(_by_cell("Unanswerable questions, and citations", scores, ERRORS, few))
+    console.print(_by_cell("Answers beside the gold ones", scores, SCORES, few))
     likelihood = Table(title="Loss, nats a token (perplexity)", box=box.SIMPLE)
     for title in ("", *LIKELIHOOD.values()):
         likelihood.add_column(title)
@@ -84,6 +97,7 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
             continue
         found.add_row(language, str(row["questions"]), *(_interval(row[name]) for name in ("hit@1", "hit@5", "mrr")))
     console.print(found)
+    _print_trade_off(console, result)
     console.print(f"Refusal: {result['refusal']}.")
     if few:
         more = f"; for all: {ask_all}" if ask_all else ""
@@ -93,7 +107,23 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     )
 
 
-def _by_cell(title: str, figures: dict[str, Any], columns: dict[str, str], few: bool) -> Table:
+def _print_trade_off(console: Console, result: dict[str, Any]) -> None:
+    """A few points of the curve: what each share of false refusals would cost in false answers."""
+    curve = result["trade_off"]
+    if not curve:
+        return
+    table = Table(title="Refusal: what another threshold would do (answer.refusal)", box=box.SIMPLE)
+    for heading in ("threshold", "refuses the answerable", "answers the unanswerable"):
+        table.add_column(heading, justify="right")
+    for share in POINTS:
+        point = max((p for p in curve if p["false_refusals"] <= share), key=lambda p: p["threshold"])
+        table.add_row(*(f"{point[key]:.2f}" for key in ("threshold", "false_refusals", "false_answers")))
+    console.print(table)
+
+
+def _by_cell(
+    title: str, figures: dict[str, Any], columns: dict[str, str], few: bool, with_intervals: bool = False
+) -> Table:
     """A row for each cell of the 2x2 table, and below it one for each language unless there are ``few`` questions."""
     table = Table(title=title, box=box.SIMPLE)
     table.add_column("who answers")
@@ -104,8 +134,9 @@ def _by_cell(title: str, figures: dict[str, Any], columns: dict[str, str], few: 
         for language, row in languages.items():
             if few and language != "all":
                 continue
-            absent = "citation" if cell.endswith("without index") else "-"
-            values = ["" if name.startswith(absent) else _value(row[name]) for name in columns]
+            absent = ("citation", "unsupported", "unsure") if cell.endswith("without index") else ()
+            show = _interval if with_intervals else _value
+            values = ["" if name.startswith(absent) else show(row[name]) for name in columns]
             table.add_row(cell if language == "all" else "", language, *values)
     return table
 

@@ -17,6 +17,7 @@ Both kinds of refusal are kept rare. A small model that sees many learns to refu
 import random
 from collections.abc import Sequence
 
+from assistant.answering import Asked, search, show
 from assistant.citations import support
 from assistant.prompts import Prompts
 from base_models import Message
@@ -27,8 +28,6 @@ UNANSWERABLE = 0.1
 DISTRACTORS_ONLY = 0.05
 CARRIES = 0.35
 """A passage that holds this share of the gold answer's words may answer, so it is no distractor."""
-SEARCHED = 20
-"""How deep the right passage is looked for."""
 
 
 def training_conversations(
@@ -37,14 +36,17 @@ def training_conversations(
     """One conversation for each question that is used, as described above; the same ones for the same seed."""
     chance = random.Random(config.seed)
     questions = _with_few_unanswerable(questions, config.retrieved_share, chance)
-    found = index.search_many([search_text(question) for question in questions], k=SEARCHED)
+    asked = [Asked.of(question) for question in questions]
     k = prompts.domain.settings.retrieval.k
     conversations: list[list[Message]] = []
-    for question, passages in zip(questions, found, strict=True):
+    for question, one, passages in zip(questions, asked, search(index, asked), strict=True):
         grounded = chance.random() < config.retrieved_share or not question.answerable
-        shown, answer = _grounded(question, passages, k, prompts, chance) if grounded else (None, question.answer)
-        asked = prompts.answering(question.text, shown, _turns(question))
-        conversations.append([*asked, {"role": "assistant", "content": answer}])
+        chosen, answer = _grounded(question, passages, k, prompts, chance) if grounded else (None, question.answer)
+        shown = None if chosen is None else show(index, chosen)
+        if shown and question.answerable and answer != question.answer:  # nothing around them may answer either
+            shown = [passage for passage in shown if not _may_answer(passage, question)]
+        messages = prompts.answering(one, shown)
+        conversations.append([*messages, {"role": "assistant", "content": answer}])
     return conversations
 
 
@@ -56,12 +58,6 @@ def _with_few_unanswerable(
     allowed = round((len(questions) - len(others)) * retrieved_share * UNANSWERABLE)
     kept = {question.id for question in chance.sample(others, min(allowed, len(others)))}
     return [question for question in questions if question.answerable or question.id in kept]
-
-
-def search_text(question: Question) -> str:
-    """What is searched for: the question, and the one before it, on which a follow-up leans."""
-    before = [message["content"] for message in question.history if message["role"] == "user"]
-    return " ".join([*before[-1:], question.text])
 
 
 def _grounded(
@@ -79,8 +75,7 @@ def _grounded(
     if not carrying and not question.document:
         return None, question.answer  # nobody knows whether the passages that were found carry the answer
     if not carrying or chance.random() < DISTRACTORS_ONLY:
-        others = [p for p in found if p.document != question.document and supports[p.id] < CARRIES]
-        return others[:k], refusal
+        return [passage for passage in found if not _may_answer(passage, question)][:k], refusal
     right = max(carrying, key=lambda passage: supports[passage.id])
     shown = list(found[:k])
     if right not in shown:
@@ -88,5 +83,5 @@ def _grounded(
     return shown, question.answer
 
 
-def _turns(question: Question) -> list[dict[str, str]]:
-    return [message for message in question.history if message["role"] != "system"]
+def _may_answer(passage: Passage, question: Question) -> bool:
+    return passage.document == question.document or support(question.answer, passage) >= CARRIES

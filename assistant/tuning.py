@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from finetune import Forecast, RunReport, Step
     from indexes import Index
 
-RESULT_FORMAT = 3
-"""Raised when the written result of an evaluation holds other things than before."""
+RESULT_FORMAT = 4
+"""Bump when the written result of an evaluation holds other things."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -51,14 +51,26 @@ def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
     return (manifest["inputs"], manifest["config"]) == (_training_inputs(domain, config), wanted)
 
 
-def let_answer(domain: Domain, run: str) -> bool:
-    """Make a finished run, and the model it is of, the one that answers (domain.toml); whether it was not that yet."""
-    wanted = {"base_model": domain.settings.base_model, "adapter": run}
+def use(domain: Domain, name: str) -> bool:
+    """Let an adapter answer (empty: the base model), by writing it to domain.toml; whether that changed anything."""
+    wanted = {"adapter": name}
+    if name:
+        manifest = read_manifest(finished_adapter(domain, name))
+        if manifest["base_fingerprint"] != fingerprint(domain.settings.base_model):
+            wanted["base_model"] = manifest["base_model"]
     on_disk = Domain.open(domain.path).settings
     changed = {key: value for key, value in wanted.items() if getattr(on_disk, key) != value}
     for key, value in changed.items():
         set_setting(domain.settings_file, key, value)
     return bool(changed)
+
+
+def candidate(domain: Domain) -> str:
+    """The adapter to evaluate: the newest finished run of the domain's base model; empty where there is none."""
+    names = domain.adapter_names()
+    base = fingerprint(domain.settings.base_model) if names else ""
+    fitting = [name for name in names if read_manifest(domain.adapter(name))["base_fingerprint"] == base]
+    return fitting[-1] if fitting else ""
 
 
 def with_base_model(domain: Domain, name_or_path: str) -> Domain:
@@ -76,10 +88,11 @@ def tune(
     on_step: "Callable[[Step], None] | None" = None,
     on_start: "Callable[[Forecast], None] | None" = None,
 ) -> "tuple[RunReport, int]":
-    """Train an adapter on the domain's training questions and make it the one that answers.
+    """Train an adapter on the domain's training questions.
 
-    The adapter lies in ``adapters/RUN/`` once the run has ended; domain.toml then names it, and the model it is of.
-    Returns what the run did, and how many unanswerable questions it was not shown, so that refusals stay rare.
+    It lies in ``adapters/RUN/`` once the run has ended and is a candidate: :func:`evaluate_domain` lets it answer if it
+    is shown to be better. Returns what the run did, and how many unanswerable questions it was not shown, so that
+    refusals stay rare.
     """
     from assistant.indexing import calibrate
     from assistant.prompts import Prompts
@@ -115,7 +128,6 @@ def tune(
             if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
                 base = load_base(domain.settings.base_model, config)
         report = finetune(base, examples, output, config, inputs, on_step, start, on_start)
-    let_answer(domain, run)
     return report, len(questions) - len(conversations)
 
 
@@ -149,7 +161,7 @@ def adopt(domain: Domain, folder: Path, name: str) -> None:
     if output.exists():
         raise AssistantError(f"{domain.path} has an adapter {name!r} already; choose another name: --run NAME")
     adopt_adapter(folder, output, load(domain.settings.base_model))
-    set_setting(domain.settings_file, "adapter", name)
+    use(domain, name)
 
 
 def merge(domain: Domain, name: str, output: Path, dtype: str) -> dict[str, Any]:
@@ -165,11 +177,15 @@ def evaluate_domain(
     domain: Domain, adapter: str | None, count: int, again: bool, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
     """Ask ``count`` held-out questions (0: all) and write the result to ``evaluations/``; or read it from there if
-    nothing that it was made from has changed. ``adapter`` None is the one that domain.toml names."""
+    nothing that it was made from has changed.
+
+    ``adapter`` None is the :func:`candidate`. One that wins (``promotion.py``) is the one that answers from then on;
+    ``result["promotion"]`` tells what was decided.
+    """
     from assistant.indexing import calibrate
     from indexes import Index
 
-    name = domain.settings.adapter if adapter is None else adapter
+    name = candidate(domain) if adapter is None else adapter
     questions = balanced(read_questions(domain.held_out_questions), count)
     if not questions:
         raise AssistantError(f"{domain.held_out_questions} holds no question, so there is nothing to ask.")
@@ -191,7 +207,7 @@ def evaluate_domain(
     if not again and (known := _known_result(file)) and known["inputs"] == inputs:
         if not picture.exists():
             plot_evaluation(known, picture)
-        return known
+        return known | {"promotion": _promoted(domain, known)}
     from assistant.assistant import Assistant
     from assistant.evaluation import evaluate
 
@@ -200,7 +216,29 @@ def evaluate_domain(
     assistant.close()
     write_text(file, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     plot_evaluation(result, picture)
-    return result
+    return result | {"promotion": _promoted(domain, result)}
+
+
+def _promoted(domain: Domain, result: dict[str, Any]) -> str:
+    """Let the adapter of an evaluation answer if it won; what was decided, in a sentence."""
+    from assistant.promotion import decide
+
+    name, answers = result["adapter"], domain.settings.adapter
+    if not name:
+        return ""
+    decision = decide(result)
+    by_hand = domain.command("use")
+    if name == answers:
+        change = "" if decision.won else f"; it answers because domain.toml says so: {by_hand} base takes it off"
+        return f"{decision.reason}{change}."
+    if not decision.won:
+        return f"{decision.reason}; it stays a candidate ({by_hand} {name} lets it answer all the same)."
+    if answers:
+        return (
+            f"{decision.reason}; {answers!r} answers, and two adapters are not compared: {by_hand} {name} changes it."
+        )
+    use(domain, name)
+    return f"{decision.reason}, so it answers from now on (domain.toml)."
 
 
 def balanced(questions: Sequence[Question], count: int) -> list[Question]:

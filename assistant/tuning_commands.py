@@ -22,23 +22,20 @@ def finetune(
     domain: DomainFolder,
     config: dict[str, Any],
     run: Annotated[str, typer.Option(help="Name of the run; its adapter is adapters/NAME.")] = "first",
-    base_model: Annotated[
-        str | None, typer.Option(help="Train another chat model, a name or a folder; domain.toml will then name it.")
-    ] = None,
+    base_model: Annotated[str | None, typer.Option(help="Train another chat model, a name or a folder.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
 ) -> None:
     """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
     from assistant.progress import Bars
     from assistant.tables import forecast, trained
-    from assistant.tuning import is_finished, let_answer, tune, with_base_model
+    from assistant.tuning import is_finished, tune, with_base_model
 
     opened = Domain.open(domain)
     if base_model:
         opened = with_base_model(opened, base_model)
     settings = validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
     if not again and is_finished(opened, run, settings):
-        now = " It answers again (domain.toml)." if let_answer(opened, run) else ""
-        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed.{now}")
+        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed. {_next(opened, run)}")
         return
     from finetune import refuse_unread  # here, for it loads torch
 
@@ -47,8 +44,30 @@ def finetune(
         report, rare = tune(
             opened, run, settings, bars.update, bars.step, lambda told: typer.echo(forecast(told), err=True)
         )
-    now = f"Adapter: {opened.adapter(run)}, now the one that answers (domain.toml)."
-    typer.echo(f"{domain}: {trained(report, rare)} {now}")
+    typer.echo(f"{domain}: {trained(report, rare)} {_next(opened, run)}")
+
+
+def _next(domain: Domain, run: str) -> str:
+    """What a finished run is good for now."""
+    if domain.settings.adapter == run:
+        return f"Adapter: {domain.adapter(run)}, the one that answers (domain.toml)."
+    return (
+        f"Adapter: {domain.adapter(run)}, a candidate: `{domain.command('evaluate')}` lets it answer if it is shown "
+        f"to be better, `{domain.command('use')} {run}` in any case."
+    )
+
+
+@app.command()
+def use(
+    domain: DomainFolder, adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or 'base'.")]
+) -> None:
+    """Choose who answers: the adapter of a run, or the base model."""
+    from assistant.tuning import use as let_answer
+
+    opened = Domain.open(domain)
+    changed = let_answer(opened, adapter_name(adapter) or "")
+    who = "the base model" if adapter == "base" else f"the adapter {adapter!r}"
+    typer.echo(f"{domain}: {who} answers {'from now on' if changed else 'already'} (domain.toml, chosen by hand).")
 
 
 @app.command()
@@ -92,7 +111,11 @@ def evaluate(
         bool, typer.Option("--retrieval", help="Only measure how well passages are found, in every way of searching.")
     ] = False,
 ) -> None:
-    """Compare base and tuned, without and with the index. Asks the held-out questions and prints one table."""
+    """Compare base and tuned, without and with the index. An adapter that wins answers from then on.
+
+    Asks the held-out questions; without --adapter, of the newest run. It wins if it is right more often by more than
+    chance, or as often with fewer unsupported sentences, and has forgotten little.
+    """
     from assistant.progress import Bars
     from assistant.tables import print_evaluation, print_retrieval
 

@@ -11,9 +11,10 @@ from domain.files import whole_file, whole_folder, write_text
 from domain.finetune_settings import ClassifierConfig
 from domain.folder import Domain, create_domain
 from domain.questions import Question, is_text, read_questions
-from domain.settings import AnswerSettings, FinetuneConfig, RetrievalSettings, Settings, set_setting
+from domain.settings import REFUSAL_LEVELS, AnswerSettings, FinetuneConfig, RetrievalSettings, Settings, set_setting
 
 __all__ = [
+    "REFUSAL_LEVELS",
     "AnswerSettings",
     "ClassifierConfig",
     "Domain",

@@ -7,7 +7,9 @@
 
 ``messages`` alternate user and assistant (a system message may come first) and end with the assistant's answer.
 ``document`` is the path under ``documents/`` that holds the answer to the last question (the gold document).
-``answerable`` is false where the documents do not hold the answer. ``id``, ``language`` and ``document`` may be absent.
+``answerable`` is false where the documents do not hold the answer. ``facts`` is what a right answer must say: a list of
+facts, each a list of accepted wordings (``[["80 degrees", "80 度"], ["two minutes", "两分钟"]]``); how wordings are
+matched is in ``assistant/facts.py``. ``id``, ``language``, ``document`` and ``facts`` may be absent.
 """
 
 import codecs
@@ -18,7 +20,7 @@ from typing import Any
 
 from domain.errors import DomainError
 
-KEYS = {"id", "language", "answerable", "document", "messages"}
+KEYS = {"id", "language", "answerable", "document", "messages", "facts"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Question:
     answerable: bool = True
     document: str | None = None
     language: str | None = None
+    facts: tuple[tuple[str, ...], ...] = ()
+    """What a right answer must say; each fact is its accepted wordings. Empty where the file names none."""
 
     @property
     def text(self) -> str:
@@ -117,10 +121,21 @@ def _question(record: Any, default_id: str) -> Question:
     for key in ("id", "language", "document"):
         if not isinstance(record.get(key), str | None):
             raise ValueError(f'"{key}" must be a text')
+    facts = record.get("facts", [])
+    if not isinstance(facts, list) or not all(_is_fact(fact) for fact in facts):
+        raise ValueError('"facts" must be a list of facts, each a list of wordings: [["80 degrees", "80 度"]]')
+    if facts and not answerable:
+        raise ValueError('"facts" are what a right answer must say, so a question that is not answerable has none')
     return Question(
         id=record.get("id") or default_id,
         messages=tuple({"role": message["role"], "content": message["content"]} for message in messages),
         answerable=answerable,
         document=record.get("document"),
         language=record.get("language"),
+        facts=tuple(map(tuple, facts)),
     )
+
+
+def _is_fact(fact: Any) -> bool:
+    """Whether a decoded value is a list of at least one wording."""
+    return isinstance(fact, list) and bool(fact) and all(isinstance(text, str) and text.strip() for text in fact)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import Field, ValidationError
+from pydantic import Field, PlainValidator, ValidationError
+from pydantic_core import PydanticCustomError
 
 from domain.errors import DomainError
 from domain.files import write_text
@@ -25,6 +26,9 @@ class RetrievalSettings(Table):
     k: Annotated[int, Field(ge=1, le=20)] = 3
     """How many passages are put before the model."""
 
+    context_tokens: Annotated[int, Field(ge=64, le=16_384)] = 1000
+    """The most tokens (of the embedder) that these passages and what stands around them may have."""
+
     passage_tokens: Annotated[int, Field(ge=32, le=500)] = 300
     """The most tokens (of the embedder) in one passage; another value needs `lorewright index --rebuild`."""
 
@@ -33,6 +37,18 @@ class RetrievalSettings(Table):
 
     reranker: str = ""
     """Folder of a cross-encoder (sentence-transformers) that orders what was found once more; empty is none."""
+
+
+REFUSAL_LEVELS = ("rare", "balanced", "strict")
+
+
+def _refusal(value: Any) -> str | float:
+    """A level by name, or a probability."""
+    if value in REFUSAL_LEVELS:
+        return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        return float(value)
+    raise PydanticCustomError("refusal", 'Input should be "rare", "balanced", "strict" or a number from 0 to 1')
 
 
 class AnswerSettings(Table):
@@ -47,8 +63,8 @@ class AnswerSettings(Table):
     repetition_penalty: Annotated[float, Field(ge=1, le=2)] = 1.05
     """Above 1 makes a small model less likely to repeat itself."""
 
-    refuse: bool = True
-    """Say "not in the documents" when the passages found do not carry an answer."""
+    refusal: Annotated[str | float, PlainValidator(_refusal)] = "balanced"
+    """When to refuse: rare, balanced or strict; or a number from 0 (never) to 1, the least probability of an answer."""
 
 
 class Settings(Table):

@@ -10,7 +10,7 @@ from indexes.evidence import Evidence
 from indexes.filters import Filter
 from indexes.given import GivenText
 from indexes.index import Index
-from indexes.language import language_of, sentences_of, words_of
+from indexes.language import asked_words, language_of, sentences_of, words_of
 from indexes.passages import Passage
 from indexes.update import UpdateReport
 from indexes.web import fetch_page
@@ -23,6 +23,7 @@ __all__ = [
     "IndexingError",
     "Passage",
     "UpdateReport",
+    "asked_words",
     "fetch_page",
     "language_of",
     "sentences_of",

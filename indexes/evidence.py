@@ -1,7 +1,7 @@
-"""What speaks for passages as the answer to a question: figures, from which others decide whether to answer.
+"""Features of passages as the answer to a question, from which others decide whether to answer.
 
-The passage that is nearest in meaning is near also where it speaks of the same topic and does not answer. Two figures
-look closer: how many of the question's words one passage holds, and how near the nearest *sentences* are.
+The passage that is nearest in meaning is near also where it speaks of the same topic and does not answer. The other
+features look closer: how near the nearest *sentences* are, and how many of the question's words one passage holds.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from indexes.full_text import look_up, spaced
+from indexes.full_text import AskedWord, look_up, spaced, weigh
 from indexes.language import Dictionary, asked_words, sentences_of, words_of
 from indexes.passages import Passage
 from indexes.storage import read_built_with
@@ -34,11 +34,15 @@ class Evidence:
     """Cosine of the question and the nearest passage."""
     sentences: float
     """Mean cosine of the question and the :data:`SENTENCES` nearest sentences of the passages."""
+    best_sentence: float
+    """Cosine of the question and the nearest sentence: the feature that differs least from domain to domain."""
     coverage: float
     """Share of the question's telling words that the best passage holds, rare words weighing more; 0 to 1."""
+    bm25: float
+    """The highest BM25 score of the passages."""
 
-    def figures(self) -> tuple[float, ...]:
-        """The figures in the order above."""
+    def features(self) -> tuple[float, ...]:
+        """The features in the order above."""
         return astuple(self)
 
 
@@ -52,32 +56,36 @@ def evidence(
 ) -> Evidence:
     """``vector`` [d] is the question's; ``sentences`` holds those of the sentences, [n, d] by passage text.
 
-    Where there are no passages nothing speaks for them: all figures are 0.
+    Where there are no passages nothing speaks for them: all features are 0.
     """
     if not passages:
-        return Evidence(0.0, 0.0, 0.0)
+        return Evidence(0.0, 0.0, 0.0, 0.0, 0.0)
     near = np.sort(np.concatenate([sentences[passage.text] for passage in passages]) @ vector)[-SENTENCES:]
+    asked = look_up(connection, asked_words(question, dictionary))
+    ids = [passage.id for passage in passages]
+    kept = dict(connection.execute(f"SELECT id, coalesce(same_as, id) FROM passages WHERE id IN ({_listed(ids)})"))
     return Evidence(
         dense=max(passage.dense_score for passage in passages),
         sentences=float(near.mean()),
-        coverage=coverage(connection, question, [passage.id for passage in passages], dictionary),
+        best_sentence=float(near[-1]),
+        coverage=coverage(connection, asked, list(kept.values())),
+        bm25=float(weigh(connection, asked, list(kept.values())).bm25.max()) if kept else 0.0,
     )
 
 
-def coverage(
-    connection: sqlite3.Connection, question: str, passage_ids: Sequence[int], dictionary: Dictionary
-) -> float:
-    """Share of the question's telling words that the best one of these passages holds, weighed by rarity; 0 to 1.
+def _listed(ids: Sequence[int]) -> str:
+    return ",".join(str(int(id_)) for id_ in ids)
+
+
+def coverage(connection: sqlite3.Connection, asked: Sequence[AskedWord], kept: Sequence[int]) -> float:
+    """Share of the question's telling words that the best one of the passages kept holds, weighed by rarity; 0 to 1.
 
     A word in n of N passages weighs log((N + 1) / (n + 0.5)), the inverse document frequency of BM25's family; a word
     that no passage of the index holds weighs most, and that is what tells a question which the documents cannot
     answer from one that merely asks with other words.
     """
     total = max(read_built_with(connection)["rows"], FEWEST_PASSAGES)
-    asked = look_up(connection, asked_words(question, dictionary))
-    chosen = ",".join(str(int(passage)) for passage in passage_ids)
-    kept = f"SELECT coalesce(same_as, id) FROM passages WHERE id IN ({chosen})"
-    rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({kept})")
+    rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({_listed(kept)})")
     held = [spaced(words) for (words,) in rows]
     rarity = {word: math.log((total + 1) / (word.passages + 0.5)) for word in asked}
     weight = sum(rarity.values())

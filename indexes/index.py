@@ -12,6 +12,7 @@ import numpy as np
 
 from domain import Domain, is_text
 from indexes.approximate import FLAT_LIMIT
+from indexes.context import context, openings
 from indexes.errors import IndexingError
 from indexes.evidence import Evidence, SentenceVectors, evidence
 from indexes.filters import Filter, chosen_part
@@ -139,8 +140,9 @@ class Index:
 
         ``mode`` "dense" goes by meaning alone, "full_text" by words alone (no model is loaded), "hybrid" by both,
         weighted by the domain's ``retrieval.dense_weight``. ``among`` searches a part of the documents only.
-        ``diversity`` above 0 (to 1) prefers passages that differ from each other. Where the domain has a
-        ``retrieval.reranker``, it orders what was found, unless ``rerank`` is False.
+        ``diversity`` above 0 (to 1) prefers passages that differ from each other. ``rerank`` orders what was found once
+        more: in hybrid search by the sentences nearest to the question, then, where the domain has a
+        ``retrieval.reranker``, by that.
         """
         return self.search_many([query], k, mode, among, diversity, rerank)[0]
 
@@ -196,7 +198,11 @@ class Index:
         weight = self.domain.settings.retrieval.dense_weight
         reranker = self._models.reranker() if rerank else None
         scores = reranker.scores if reranker else None
-        return Search(k, mode, weight, chosen_part(among), diversity, self._models.dictionary(), scores)
+        sentences = self._sentence_vectors if rerank and mode == "hybrid" else None
+        return Search(k, mode, weight, chosen_part(among), diversity, self._models.dictionary(), scores, sentences)
+
+    def _sentence_vectors(self, passages: Sequence[Passage]) -> dict[str, Vectors]:
+        return self._sentences.of(passages, self._models.embedder().encode_passages)
 
     @contextmanager
     def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:
@@ -217,13 +223,38 @@ class Index:
     def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
         """What speaks for each question's passages, one or more that were found for it, as the answer."""
         embedder, dictionary = self._models.embedder(), self._models.dictionary()
-        sentences = self._sentences.of([p for passages in found for p in passages], embedder.encode_passages)
+        sentences = self._sentence_vectors([passage for passages in found for passage in passages])
         vectors = embedder.encode_queries(questions)
         with self._storage.reading() as connection:
             return [
                 evidence(connection, question, vector, passages, sentences, dictionary)
                 for question, vector, passages in zip(questions, vectors, found, strict=True)
             ]
+
+    def likeness(self, sentences: Sequence[str], passages: Sequence[Passage]) -> Vectors:
+        """Cosines, float32 [sentences, passages]: of each sentence and the nearest sentence of each passage."""
+        if not sentences or not passages:
+            return np.zeros((len(sentences), len(passages)), np.float32)
+        vectors = self._models.embedder().encode_passages(sentences)
+        held = self._sentence_vectors(passages)
+        return np.stack([(vectors @ held[passage.text].T).max(axis=1) for passage in passages], axis=1)
+
+    def openings(self, question: str, found: Sequence[Passage]) -> list[Passage]:
+        """First passages of the pages and sections that a question names by title ("What is LoRA?").
+
+        Looked for among the documents of the passages found; other words than those of the title make it no name.
+        """
+        with self._storage.reading() as connection:
+            return openings(connection, question, found)
+
+    def context(self, found: Sequence[Passage], tokens: int) -> list[Passage]:
+        """The passages found with what stands around them in their documents, in the order of the text.
+
+        As far as ``tokens`` (of the embedder) allow, these are their sections from the opening, and their neighbours.
+        """
+        embedder = self._models.embedder()
+        with self._storage.reading() as connection:
+            return context(connection, found, tokens, lambda text: len(embedder.token_offsets(text)))
 
     def passage(self, passage_id: int) -> Passage:
         """A passage by the id that a search gave; ids of passages that are gone never mean another one."""

@@ -2,11 +2,13 @@
 
 Hybrid search takes the best candidates of either way, scores *all* of them in both ways and adds both, weighted
 (:func:`fuse`). Adding ranks instead (reciprocal rank fusion) forgets by how much a passage was better, and fell below
-its better half in our trials (``benchmarks/retrieval.py`` measures both).
+its better half in our trials (``benchmarks/retrieval.py`` measures both). The first few are then ordered once more, by
+the sentence of each that is nearest to the question: a passage that repeats the topic's name is near as a whole, the
+one that answers has a sentence that is nearer (:func:`with_sentences`).
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -36,7 +38,14 @@ standard deviation of cosines. Chosen with :data:`FEW_WORDS` among some hundreds
 well.
 """
 
+SENTENCE_CANDIDATES = 8
+"""How many of the first passages are ordered again by their best sentence. Chosen: 5 and 10 gave nearly the same."""
+SENTENCE_WEIGHT = 0.5
+"""What a standard deviation of cosines counts in the cosine of the best sentence (benchmarks/sentence_ranking.py)."""
+
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
+SentencesOf = Callable[[Sequence[Passage]], Mapping[str, Vectors]]
+"""Passages to the vectors of their sentences, [n, d] by the text of a passage."""
 Rerank = Callable[[str, list[str]], Sequence[float]]
 """A question and texts to a score for each text: ``Reranker.scores``."""
 
@@ -53,6 +62,8 @@ class Search:
     """0 ranks by score alone; towards 1 a passage that is like a better one falls ever further."""
     dictionary: Dictionary
     rerank: Rerank | None
+    sentences: SentencesOf | None
+    """None leaves the order of hybrid search as it is."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +85,15 @@ def search(
 ) -> list[list[Passage]]:
     """The ``k`` best passages for each query; ``vectors`` (float32 [n, d], of length 1) is None for full text alone."""
     results = []
-    for query, scores in zip(queries, candidates(connection, cache, queries, vectors, how), strict=True):
+    found = candidates(connection, cache, queries, vectors, how)
+    for position, (query, scores) in enumerate(zip(queries, found, strict=True)):
         if how.mode == "hybrid":
             total = fuse(scores, how.dense_weight)
         else:
             total = scores.dense if how.mode == "dense" else scores.full_text.bm25
         order = np.lexsort((scores.ids, -total))
         if not (how.rerank or how.diversity):
-            order = order[: how.k]
+            order = order[: max(how.k, SENTENCE_CANDIDATES)]
         figures = np.stack([total, scores.dense, scores.full_text.bm25])[:, order].T.tolist()
         passages = {
             passage.id: replace(passage, score=score, dense_score=dense, full_text_score=full_text)
@@ -89,6 +101,8 @@ def search(
                 read_passages(connection, scores.ids[order].tolist(), how.among), figures, strict=True
             )
         }
+        if how.sentences and vectors is not None and how.mode == "hybrid":
+            passages = with_sentences(passages, vectors[position], scores.deviation, how.sentences)
         if how.rerank:
             passages = _reranked(query, list(passages.values())[: max(how.k, CANDIDATES)], how.rerank)
         chosen = list(passages)
@@ -162,6 +176,27 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
     words = weighed.bm25 / BM25_SCALE + HELD_SCALE * held
     rare = 2 * dense_weight * (1 - dense_weight) * RARE_SCALE * vague * weighed.rare
     return 2 * (dense_weight * (1 - vague) * meaning + (1 - dense_weight) * words + rare)
+
+
+def with_sentences(
+    passages: dict[int, Passage], vector: Vectors, deviation: float, sentences_of: SentencesOf
+) -> dict[int, Passage]:
+    """The passages with the first few in the order of their scores and of the sentence nearest to the question.
+
+    A sentence counts by how far it is above the worst of these passages' best, in standard deviations of the question's
+    cosines, so that no score falls and the few stay before the others.
+    """
+    few = list(passages.values())[:SENTENCE_CANDIDATES]
+    if len(few) < 2 or deviation <= 1e-4:
+        return passages
+    vectors = sentences_of(few)
+    nearest = np.array([float((vectors[passage.text] @ vector).max()) for passage in few])
+    gained = SENTENCE_WEIGHT * (nearest - nearest.min()) / deviation
+    scored = [replace(passage, score=passage.score + more) for passage, more in zip(few, gained.tolist(), strict=True)]
+    first = sorted(scored, key=lambda passage: (-passage.score, passage.id))
+    return {passage.id: passage for passage in first} | {
+        id_: passage for id_, passage in passages.items() if id_ not in {passage.id for passage in first}
+    }
 
 
 def diverse(relevance: np.ndarray, vectors: Vectors, k: int, diversity: float) -> list[int]:

@@ -77,10 +77,14 @@ def _show_page(assistant: Assistant, say: Say) -> None:
     ratings = assistant.conversations.ratings(conversation)
     if not history and not speech:
         st.html(f'<p class="lw-hello">{say("hello")}</p>')
+    question = ""
     for turn in history:
         if isinstance(turn, Answer):
-            show_answer(assistant, conversation, turn, ratings.get(turn.id), say)
+            last = turn is history[-1] and not speaking
+            again = partial(_speak, assistant, question, conversation, adapter, True) if last else None
+            show_answer(assistant, conversation, turn, ratings.get(turn.id), say, again)
         else:
+            question = turn
             show_question(turn)
     if speech and (speaking or speech.failed):
         if history[-1:] != [speech.question]:  # what failed half-way is in the history already
@@ -95,7 +99,11 @@ def _ask(assistant: Assistant, conversation: str, adapter: str) -> None:
     if question.strip() and (running is None or running.finished):
         conversation = conversation or uuid.uuid4().hex
         st.query_params["conversation"] = conversation
-        speeches()[conversation] = Speech(assistant, question, conversation, adapter)
+        _speak(assistant, question, conversation, adapter)
+
+
+def _speak(assistant: Assistant, question: str, conversation: str, adapter: str, answer_anyway: bool = False) -> None:
+    speeches()[conversation] = Speech(assistant, question, conversation, adapter, answer_anyway)
 
 
 if __name__ == "__main__":

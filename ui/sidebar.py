@@ -100,30 +100,23 @@ def _show_facts(assistant: Assistant, say: Say) -> None:
     settings = assistant.domain.settings
     lines = [say("documents", count=len(assistant.index.documents())), say("model", name=settings.base_model)]
     rates = None
-    if settings.answer.refuse:
-        fits = {language: assistant.refusal.fits.get(language) for language in LANGUAGES}
-        for key, calibrated in (("refusal_calibrated", True), ("refusal_uncalibrated", False), ("refusal_none", None)):
-            named = [LANGUAGES[language] for language, fit in fits.items() if (fit and fit["calibrated"]) is calibrated]
-            if named:
-                lines.append(say(key, languages=", ".join(named)))
-        rates = "\n\n".join(_error_rates(LANGUAGES[language], fit, say) for language, fit in fits.items())
-    else:
+    if settings.answer.refusal == 0:
         lines.append(say("refusal_off"))
+    else:
+        refusal = assistant.refusal
+        for calibrated in (True, False):
+            named = [LANGUAGES[language] for language in LANGUAGES if refusal.calibrated(language) is calibrated]
+            key = "refusal_calibrated" if calibrated else "refusal_uncalibrated"
+            lines += [say(key, languages=", ".join(named))] if named else []
+        rates = "\n\n".join(_error_rates(LANGUAGES[key], refusal.rates(key), say) for key in LANGUAGES)
     st.caption("  \n".join(map(label_text, lines)), help=rates)
 
 
-def _error_rates(language: str, fit: dict | None, say: Say) -> str:
-    if fit is None:
-        return say("refusal_none_help", language=language)
-    if not fit["calibrated"]:
+def _error_rates(language: str, rates: dict[str, float] | None, say: Say) -> str:
+    if rates is None:
         return say("refusal_unknown_rates", language=language)
-    return say(
-        "refusal_rates",
-        language=language,
-        questions=fit["questions"],
-        false_answers=f"{fit['false_answers']:.0%}",
-        false_refusals=f"{fit['false_refusals']:.0%}",
-    )
+    shown = {key: f"{rates[key]:.0%}" for key in ("false_answers", "false_refusals", "unsure_answers")}
+    return say("refusal_rates", language=language, questions=int(rates["questions"]), **shown)
 
 
 def _open(conversation: str) -> None:

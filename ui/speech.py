@@ -25,7 +25,9 @@ FINISH_SECONDS = 20.0
 class Speech:
     """One question being answered; the page looks at it again and again until it has :attr:`finished`."""
 
-    def __init__(self, assistant: "Assistant", question: str, conversation: str, adapter: str) -> None:
+    def __init__(
+        self, assistant: "Assistant", question: str, conversation: str, adapter: str, answer_anyway: bool = False
+    ) -> None:
         self.question = question
         self.text = ""
         """What was said so far."""
@@ -35,7 +37,9 @@ class Speech:
         self._model = assistant.llm.model
         self._began = time.monotonic()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._speak, args=(assistant, conversation, adapter), daemon=True)
+        self._thread = threading.Thread(
+            target=self._speak, args=(assistant, conversation, adapter, answer_anyway), daemon=True
+        )
         RUNNING.add(self)
         self._thread.start()
 
@@ -61,9 +65,9 @@ class Speech:
         """Wait for the end, but not longer."""
         self._thread.join(seconds)
 
-    def _speak(self, assistant: "Assistant", conversation: str, adapter: str) -> None:
+    def _speak(self, assistant: "Assistant", conversation: str, adapter: str, answer_anyway: bool) -> None:
         try:
-            for piece in assistant.stream(self.question, conversation, adapter, self._stop):
+            for piece in assistant.stream(self.question, conversation, adapter, self._stop, answer_anyway):
                 if isinstance(piece, str):
                     WARM.add(self._model)
                     self.text += piece

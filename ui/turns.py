@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from assistant import Answer, Assistant, Citation
+from assistant import Answer, Assistant
 from domain import DomainError
 from indexes import Passage
 from ui.safe_html import answer_html, label_text, plain_html, source_html, unlinked
@@ -17,6 +17,7 @@ Say = Callable[..., str]
 TICK_SECONDS = 0.1
 
 QUESTION_ICON, ANSWER_ICON, REFUSAL_ICON = ":material/person:", ":material/menu_book:", ":material/block:"
+UNSURE_ICON = ":material/help:"
 
 
 def show_question(text: str) -> None:
@@ -24,8 +25,18 @@ def show_question(text: str) -> None:
         st.html(plain_html(text))
 
 
-def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating: bool | None, say: Say) -> None:
-    """An answer, its sources, who spoke, and the thumbs by which it is rated."""
+def show_answer(
+    assistant: Assistant,
+    conversation: str,
+    answer: Answer,
+    rating: bool | None,
+    say: Say,
+    answer_anyway: Callable[[], None] | None = None,
+) -> None:
+    """An answer, its sources, who spoke, and the thumbs by which it is rated.
+
+    ``answer_anyway`` is called when a refused question shall be answered all the same; None offers no such button.
+    """
     kind = "refused" if answer.refused else "answer"
     with (
         st.chat_message("assistant", avatar=REFUSAL_ICON if answer.refused else ANSWER_ICON),
@@ -33,14 +44,22 @@ def show_answer(assistant: Assistant, conversation: str, answer: Answer, rating:
     ):
         if answer.refused:
             st.badge(say("refused"), icon=REFUSAL_ICON, color="orange")
+        if answer.unsure:
+            st.badge(say("unsure"), icon=UNSURE_ICON, color="yellow", help=say("unsure_help"))
         st.html(answer_html(answer.text or say("not_said")))
         for citation in answer.citations:
-            _show_source(assistant, answer.id, citation, say)
-        if answer.unproved:
-            st.caption(say("unproved"))
+            label = f"[{citation.number}] {citation.passage.document} · {place_of(citation.passage, say)}"
+            _show_source(assistant, f"{answer.id}-{citation.number}", label, citation.passage, say)
+        _show_remarks(answer, say)
+        if answer.refused or answer.unsure:
+            for passage in answer.nearest:
+                label = say("nearest", place=f"{passage.document} · {place_of(passage, say)}")
+                _show_source(assistant, f"{answer.id}-near-{passage.id}", label, passage, say, opened=answer.unsure)
+        if answer.refused and answer.passages and answer_anyway:
+            st.button(say("answer_anyway"), key=f"anyway-{answer.id}", on_click=answer_anyway)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             # A refusal may come without asking any model; then there is nobody to name.
-            if answer.adapter or not answer.refused:
+            if answer.adapter or answer.outcome in ("answered", "unsure"):
                 who = say("answered_by", name=answer.adapter) if answer.adapter else say("answered_by_base")
                 st.caption(label_text(who), width="content")
             key = f"rating-{answer.id}"
@@ -72,9 +91,8 @@ def show_failure(speech: Speech, say: Say) -> None:
     st.error(label_text(say("no_answer", reason=speech.outcome) if speech.outcome else say("broke_off")))
 
 
-def place_of(citation: Citation, say: Say) -> str:
+def place_of(passage: Passage, say: Say) -> str:
     """Where a passage stands in its document, in the words of the interface."""
-    passage = citation.passage
     parts = [" › ".join(passage.headings)] if passage.headings else []
     parts += [say("sheet", sheet=passage.sheet)] if passage.sheet and passage.sheet not in passage.headings else []
     parts += [say("page", page=passage.page)] if passage.page else []
@@ -88,11 +106,19 @@ def _waiting_html(speech: Speech, say: Say) -> str:
     return f'<div class="lw-waiting" role="status"><span class="lw-spinner"></span>{waiting} · {seconds}</div>'
 
 
-def _show_source(assistant: Assistant, answer: str, citation: Citation, say: Say) -> None:
-    """A closed line with file and place; opened, the passage within its surroundings."""
-    passage = citation.passage
-    label = label_text(unlinked(f"[{citation.number}] {passage.document} · {place_of(citation, say)}"))
-    source = st.expander(label, key=f"source-{answer}-{citation.number}", on_change="rerun")
+def _show_remarks(answer: Answer, say: Say) -> None:
+    """What a reader should check."""
+    if answer.unproved:
+        st.caption(say("unproved"))
+    if answer.unknown_numbers:
+        st.caption(label_text(say("check_numbers", numbers=", ".join(answer.unknown_numbers))))
+    for sentence in answer.negations:
+        st.caption(label_text(say("check_negation", sentence=sentence)))
+
+
+def _show_source(assistant: Assistant, key: str, label: str, passage: Passage, say: Say, opened: bool = False) -> None:
+    """A line with file and place; opened, the passage within its surroundings."""
+    source = st.expander(label_text(unlinked(label)), expanded=opened, key=f"source-{key}", on_change="rerun")
     if not source.open:
         return
     with source:

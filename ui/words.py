@@ -53,23 +53,33 @@ WORDS = {
     "page": ("page {page}", "第 {page} 页"),
     "reading": ("Reading the passages that fit", "正在阅读相关段落"),
     "refusal_calibrated": ("Refusal calibrated: {languages}", "拒答已校准：{languages}"),
-    "refusal_none": ("No refusal in: {languages}", "不会拒答的语言：{languages}"),
-    "refusal_none_help": (
-        "{language}: too few training questions and headings, and no thresholds for this embedder, "
-        "so nothing is refused.",
-        "{language}：训练问题和标题都太少，也没有适用于此嵌入模型的阈值，因此不会拒答。",
-    ),
     "refusal_off": ("Refusal: switched off in domain.toml", "拒答：已在 domain.toml 中关闭"),
     "refusal_rates": (
-        "{language}: fitted on {questions} training questions. Of those that it should refuse it answers "
-        "{false_answers}, of those that it should answer it refuses {false_refusals} (cross-validated).",
-        "{language}：用 {questions} 个训练问题拟合。该拒答的问题中有 {false_answers} 仍会回答，"
-        "该回答的问题中有 {false_refusals} 会被拒答（交叉验证）。",
+        "{language}: calibrated on {questions} training questions. Of those that it should refuse it answers "
+        "{false_answers} ({unsure_answers} marked as unsure), of those that it should answer it refuses "
+        "{false_refusals} (cross-validated).",
+        "{language}：用 {questions} 个训练问题校准。该拒答的问题中有 {false_answers} 仍会回答"
+        "（其中 {unsure_answers} 标为“不确定”），该回答的问题中有 {false_refusals} 会被拒答（交叉验证）。",
     ),
     "refusal_uncalibrated": ("Refusal not calibrated: {languages}", "拒答未校准：{languages}"),
     "refusal_unknown_rates": (
         "{language}: too few training questions, so nobody knows how often it errs.",
         "{language}：训练问题太少，出错的频率未知。",
+    ),
+    "answer_anyway": ("Answer all the same", "仍然回答"),
+    "check_negation": (
+        "Check: the source says the opposite of “{sentence}”, or differs in a “not”.",
+        "请核对：“{sentence}”与来源在“不”字上有出入。",
+    ),
+    "check_numbers": (
+        "Check: {numbers} stands in no passage that was read.",
+        "请核对：读到的段落里没有 {numbers} 这个数。",
+    ),
+    "nearest": ("Nearest passage: {place}", "最接近的段落：{place}"),
+    "unsure": ("Unsure", "不确定"),
+    "unsure_help": (
+        "The passages found may not answer this question; read the sources below.",
+        "找到的段落未必能回答这个问题，请查看下面的原文。",
     ),
     "refused": ("Not in the documents", "文档中没有"),
     "reload": ("Read the domain again", "重新读取领域"),

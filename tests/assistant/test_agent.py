@@ -3,6 +3,7 @@
 import pytest
 
 from assistant.agent import calculator, search_tool
+from assistant.answers import read_answer
 
 
 @pytest.mark.parametrize(
@@ -65,10 +66,22 @@ def test_the_agent_searches_the_documents_and_answers_from_them(assistant):
     messages = assistant.agent.invoke({"messages": [("user", question)]})["messages"]
     assert calls_of(messages) == [("search_documents", {"query": question})]
     best = assistant.index.search(question, k=1)[0]
-    assert messages[-2].text.startswith(f"[1] {best.document}, {best.place}\n{best.text}")
+    assert f"{best.document}, {best.place}\n{best.text}" in messages[-2].text
     assert best.document == "zh/qlora-nf4.md"
     assert "16 个固定取值" in best.text
-    assert "16" in messages[-1].text
+    answer = read_answer(messages[-1])
+    assert "16" in answer.text
+    assert answer.text == assistant.ask(question).text, "the same answer, with the same citations, as the chain gives"
+    assert answer.citations
+
+
+def test_the_agent_refuses_what_the_chain_refuses(assistant):
+    question = "秘鲁的首都是哪里?"
+    messages = assistant.agent.invoke({"messages": [("user", question)]})["messages"]
+    answer = read_answer(messages[-1])
+    assert answer.refused
+    assert answer.text == assistant.prompts.refusal("zh")
+    assert answer.passages
 
 
 async def test_the_agent_calculates_and_works_in_async_code(assistant):
@@ -79,4 +92,5 @@ async def test_the_agent_calculates_and_works_in_async_code(assistant):
 
 
 def test_a_tool_that_finds_nothing_says_so(assistant):
-    assert search_tool(assistant.index).invoke({"query": " "}) == "Nothing was found."
+    tool = search_tool(assistant.index, assistant.refusal)
+    assert tool.invoke({"query": " ", "messages": []}) == "Nothing was found."

@@ -2,24 +2,28 @@
 
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage
 
 from assistant import Answer, Assistant, AssistantError
-from assistant.answers import answer_message, read_answer
+from assistant.answering import Asked, Finished, Found
+from assistant.answers import KEY, answer_message, read_answer
 from assistant.citations import Citation
 from assistant.indexing import update_index
+from assistant.refusal import Refusal
 from base_models import encode
 from domain import Domain, set_setting
-from indexes import Passage, language_of
+from indexes import Index, Passage, language_of
 
 FIRST, FOLLOW_UP = "What is LoRA's rank?", "And what are common choices for it?"
 
 
-class Asked(BaseCallbackHandler):
+class Prompted(BaseCallbackHandler):
     """Keeps the messages of each question that is put to the model."""
 
     def __init__(self):
@@ -29,8 +33,8 @@ class Asked(BaseCallbackHandler):
         self.prompts += messages
 
 
-def opened(folder: Path) -> tuple[Assistant, Asked]:
-    assistant, asked = Assistant.open(folder), Asked()
+def opened(folder: Path) -> tuple[Assistant, Prompted]:
+    assistant, asked = Assistant.open(folder), Prompted()
     assistant.llm.callbacks = [asked]
     return assistant, asked
 
@@ -68,12 +72,67 @@ def test_an_unrelated_question_is_refused_without_asking_the_model(handbook, que
     assert asked.prompts == []
 
 
-def test_with_refuse_switched_off_the_model_is_asked_whatever_was_found(copy_of, tuned_handbook):
+def test_with_refusal_0_the_model_is_asked_whatever_was_found(copy_of, tuned_handbook):
     folder = copy_of(tuned_handbook)
-    set_setting(folder / "domain.toml", "answer.refuse", False)
+    set_setting(folder / "domain.toml", "answer.refusal", 0.0)
     assistant, asked = opened(folder)
-    assistant.ask("What is the capital of Peru?")
+    assert assistant.ask("What is the capital of Peru?").unsure
     assert len(asked.prompts) == 1
+
+
+def test_a_refused_question_is_answered_all_the_same_and_its_refusal_is_replaced(copy_of, tuned_handbook):
+    assistant, asked = opened(copy_of(tuned_handbook))
+    question = "What is the capital of Peru?"
+    assert assistant.ask(question, "talk").refused
+    assert asked.prompts == []
+    answer = assistant.ask(question, "talk", answer_anyway=True)
+    assert answer.unsure
+    assert len(asked.prompts) == 1
+    assert assistant.history("talk") == [question, answer]
+
+
+def test_the_level_moves_the_threshold(copy_of, handbook):
+    folder, outcomes = copy_of(handbook), {}
+    questions = ["Does nf4 work on Windows?", "Who invented LoRA's competitor?", "How is LoRA spelled in Greek?"]
+    for level in ("rare", "balanced", "strict"):
+        set_setting(folder / "domain.toml", "answer.refusal", level)
+        with Index.open(folder) as index:
+            verdicts = Refusal.of(index).judge(questions, [index.search(question) for question in questions])
+        outcomes[level] = [verdict.outcome == "refused" for verdict in verdicts]
+        assert level != "strict" or "unsure" not in [verdict.outcome for verdict in verdicts]
+    assert sum(outcomes["rare"]) <= sum(outcomes["balanced"]) <= sum(outcomes["strict"])
+    assert sum(outcomes["strict"]) > sum(outcomes["rare"])
+
+
+@pytest.mark.parametrize(
+    ("message", "reply"), [("hello", "Hello!"), ("谢谢！", "不客气"), ("what can you do?", "6 documents")]
+)
+def test_small_talk_is_answered_without_search_and_model(handbook, message, reply):
+    assistant, asked = opened(handbook)
+    assistant.index.search_many = None  # a search would fail
+    answer = assistant.ask(message)
+    assert answer.outcome == "small_talk"
+    assert reply in answer.text
+    assert (answer.citations, answer.passages, answer.refused, answer.unproved) == ([], [], False, False)
+    assert asked.prompts == []
+
+
+def test_the_documents_are_named_when_asked_for(assistant):
+    answer = assistant.ask("Which documents do you have?")
+    assert all(name in answer.text for name in assistant.index.documents())
+
+
+def test_the_answer_before_is_given_once_more_in_the_other_language(copy_of, tuned_handbook):
+    assistant, asked = opened(copy_of(tuned_handbook))
+    assistant.ask("hello", "talk")
+    assistant.ask("LoRA 的秩是什么?", "talk")
+    assistant.ask("谢谢", "talk")
+    again = assistant.ask("And in English, please.", "talk")
+    _, second = asked.prompts
+    assert [message.type for message in second] == ["system", "human"], "small talk and the answer itself are left out"
+    assert second[0].text == assistant.prompts.text("system", "en")
+    assert second[-1].text.endswith("Question: LoRA 的秩是什么?")
+    assert again.passages[0].document == "zh/lora.md"
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +150,11 @@ def remembered(handbook, tmp_path_factory):
     return answers, Assistant.open(folder), asked
 
 
-def test_a_follow_up_question_is_completed_and_finds_the_page_it_is_about(remembered):
+def test_a_follow_up_question_is_searched_for_with_the_one_before_and_finds_its_page(remembered):
     (_, answer), _, asked = remembered
     assert [passage.document for passage in answer.passages].count("en/lora.md") >= 2
     assert "8 to 64" in answer.text
-    condense, grounded = asked.prompts
-    assert FIRST in condense[-1].text
-    assert FOLLOW_UP in condense[-1].text
+    (grounded,) = asked.prompts
     assert [message.type for message in grounded] == ["system", "human", "ai", "human"]
 
 
@@ -123,14 +180,22 @@ def test_citations_keep_their_passages_when_the_second_passage_is_cited_first():
         for n in range(3)
     ]
     citations = [Citation(1, passages[2]), Citation(2, passages[0])]
-    answer = read_answer(answer_message("x [1] y [2]", passages, citations, False, Path("adapters/first")))
+    found = Found(Asked("?"), passages, passages, "answered", 0.9)
+    answer = read_answer(answer_message(found, Finished("x [1] y [2]", citations), Path("adapters/first")))
     assert answer.citations == citations
     assert answer.passages == passages
+    assert answer.nearest == [passages[1]]
     assert (answer.text, answer.refused, answer.adapter) == ("x [1] y [2]", False, "first")
     assert not answer.unproved
-    assert read_answer(answer_message("x", passages, [], False, None)).unproved
-    assert not read_answer(answer_message("no", passages, [], True, None)).unproved
-    assert not read_answer(answer_message("x", [], [], False, None)).unproved
+    assert read_answer(answer_message(found, Finished("x"), None)).unproved
+    assert not read_answer(answer_message(replace(found, outcome="refused"), Finished("no"), None)).unproved
+    assert not read_answer(answer_message(replace(found, passages=[]), Finished("x"), None)).unproved
+
+
+def test_an_answer_kept_by_an_older_version_is_read():
+    kept = {"passages": [], "cited": [], "refused": True, "adapter": None}
+    assert read_answer(AIMessage("no", id="1", additional_kwargs={KEY: kept})).outcome == "refused"
+    assert read_answer(AIMessage("x", id="1", additional_kwargs={KEY: kept | {"refused": False}})).outcome == "answered"
 
 
 def test_an_answer_arrives_in_pieces_and_the_last_one_is_whole(assistant):
@@ -254,7 +319,7 @@ def test_control_tokens_in_a_document_and_in_a_question_reach_the_model_as_text(
     (folder / "documents" / "en" / "note.md").write_text(f"# Harbour note\n\n{attack}\n", encoding="utf-8")
     update_index(Domain.open(folder))
     assistant, asked = opened(folder)
-    set_setting(folder / "domain.toml", "answer.refuse", False)
+    set_setting(folder / "domain.toml", "answer.refusal", 0.0)
     assistant.ask(f"What does the harbour note say? {attack}")
     tokenizer = assistant.llm.loaded.tokenizer
     (prompt,) = asked.prompts

@@ -1,8 +1,10 @@
 """Which passage each sentence of an answer points to."""
 
+import numpy as np
 import pytest
 
-from assistant.citations import cite, support
+from assistant.citations import NEAR, answer_sentences, sources_of, support
+from assistant.citations import cite as cite_sources
 from indexes import Passage, sentences_of
 
 
@@ -10,6 +12,11 @@ def passage(number: int, text: str, *headings: str) -> Passage:
     return Passage(
         id=number, text=text, document=f"{number}.md", headings=headings, page=None, line=1, start=0, end=len(text)
     )
+
+
+def cite(answer: str, passages: list[Passage], likeness: np.ndarray | None = None):
+    sentences = answer_sentences(answer)
+    return cite_sources(sentences, sources_of(sentences, passages, likeness), passages)
 
 
 B = passage(1, "Matrix B starts at zero, so the product is zero at step 0.", "LoRA")
@@ -94,3 +101,19 @@ def test_headings_count_as_words_of_the_passage():
 def test_no_passages_and_an_answer_of_nothing_but_a_number():
     assert cite("Matrix B starts at zero.", []) == ("Matrix B starts at zero.", [])
     assert cite("[1]", [B]) == ("", [])
+
+
+def test_a_sentence_in_another_language_points_to_the_passage_that_is_nearest_in_meaning():
+    near, far = NEAR["across"] + 0.01, NEAR["across"] - 0.01
+    assert cite("矩阵 B 从零开始。", [MEMORY, B], np.array([[far, near]]))[1][0].passage is B
+    assert cite("矩阵 B 从零开始。", [MEMORY, B], np.array([[far, far]])) == ("矩阵 B 从零开始。", [])
+
+
+def test_a_paraphrase_must_be_nearer_than_a_translation():
+    said = "At the start this factor vanishes."
+    assert cite(said, [MEMORY, B], np.array([[0.5, NEAR["en"] + 0.01]]))[1][0].passage is B
+    assert cite(said, [MEMORY, B], np.array([[0.5, NEAR["across"] + 0.01]]))[1] == []
+
+
+def test_words_decide_before_meaning():
+    assert cite("Matrix B starts at zero.", [B, MEMORY], np.array([[0.5, 0.99]]))[1][0].passage is B

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from assistant import AssistantError
+from assistant.answering import Asked
 from assistant.prompts import Prompts
 from domain import Domain
 
@@ -25,9 +26,9 @@ def bare_domain(tmp_path: Path) -> Path:
 def test_a_prompt_in_the_domain_replaces_the_built_in_one(bare_domain):
     before = Prompts(Domain.open(bare_domain))
     prompts = Prompts(put_prompt(bare_domain, "zh", "grounded", "只看这些:{passages}\n问:{question} {{原样}}\n"))
-    (_, asked) = prompts.answering("秩是什么?", [])
+    (_, asked) = prompts.answering(Asked("秩是什么?"), [])
     assert asked["content"] == "只看这些:\n问:秩是什么? {原样}"
-    assert prompts.answering("What is it?", []) == before.answering("What is it?", [])
+    assert prompts.answering(Asked("What is it?"), []) == before.answering(Asked("What is it?"), [])
     assert prompts.sha256() != before.sha256()
 
 

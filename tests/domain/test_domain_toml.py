@@ -77,7 +77,7 @@ def test_a_chosen_key_that_does_not_exist_is_refused() -> None:
         (
             "[answer]\nxyz = 1",
             ", line 2: unknown key 'answer.xyz'; the keys here are "
-            "max_new_tokens, temperature, repetition_penalty, refuse.",
+            "max_new_tokens, temperature, repetition_penalty, refusal.",
         ),
         ("k = 3\n[retrieval]\nk = 3", ", line 1: unknown key 'k'; the keys here are base_model"),
         ("'base model' = 'x'", ", line 1: unknown key 'base model'; did you mean 'base_model'?"),
@@ -106,7 +106,11 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_key(toml: Path, t
             "[answer]\ntemperature = 3",
             ", line 2: answer.temperature is 3, but: input should be less than or equal to 2.",
         ),
-        ("[answer]\nrefuse = 'no'", ", line 2: answer.refuse is 'no', but: input should be a valid boolean."),
+        (
+            "[answer]\nrefusal = 'never'",
+            ', line 2: answer.refusal is \'never\', but: input should be "rare", "balanced", "strict" or a number',
+        ),
+        ("[answer]\nrefusal = 1.5", ", line 2: answer.refusal is 1.5, but: input should be"),
         (
             "[finetune]\ntarget_modules = 'q_proj'",
             ', line 2: finetune.target_modules is \'q_proj\', but: input should be a list, like ["q_proj", "v_proj"].',
@@ -168,7 +172,7 @@ def test_setting_a_key_changes_only_its_value(toml: Path) -> None:
     ("key", "value"),
     [
         ("adapter", "first"),  # missing in the root
-        ("answer.refuse", False),  # missing in a table that is there
+        ("answer.refusal", 0.2),  # missing in a table that is there
         ("retrieval.k", 5),  # the table is missing
         ("finetune.learning_rate", 1e-4),  # there as a comment
         ("finetune.target_modules", ["q_proj"]),
@@ -207,6 +211,8 @@ def test_every_key_of_a_new_file_can_be_set(toml: Path) -> None:
                 value = ["wandb"]
             if key in {"passage_tokens", "max_length"}:
                 value = 99
+            if key == "refusal":
+                value = "rare"
             if key in {"repetition_penalty", "loraplus_lr_ratio"}:
                 value = 1.5
             path = f"{name}.{key}" if name else key

@@ -1,0 +1,50 @@
+"""What can be checked of an answer without a model: its numbers, and whether it says "not" where its source does.
+
+A small model takes the number from the neighbouring sentence, or turns a prohibition into a permission. Both checks
+mark what a reader should look at; neither proves an error.
+"""
+
+import re
+from collections.abc import Sequence
+
+from assistant.facts import tokens
+from indexes import Passage, sentences_of, words_of
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NEGATION = re.compile(
+    r"\b(?:not|no|never|none|nor|neither|without|cannot|can't|won't|don't|doesn't|didn't|isn't|aren't|wasn't|mustn't"
+    r"|shouldn't)\b|不(?![仅但只同过少久错断])|没|无法|无需|无须|未(?!来)|禁止|严禁|切勿|请勿|别(?![的人名处])",
+    re.IGNORECASE,
+)
+SAME_SENTENCE = 0.6
+"""Share of an answer's words that one sentence of its source must hold to be compared with it. Chosen."""
+
+
+def unknown_numbers(answer: str, question: str, passages: Sequence[Passage]) -> list[str]:
+    """The numbers of an answer that neither the question nor any of the passages holds, each once, as values.
+
+    Numbers that count the items of a list are left out, and so are 0 and 1, which words and grammar write often.
+    """
+    without_items = re.sub(r"(?m)^\s*\d{1,2}[.)、]\s", "", answer)
+    held = set(tokens(question))
+    for passage in passages:
+        held.update(tokens("\n".join((*passage.headings, passage.text))))
+    said = [token for token in tokens(without_items) if _NUMBER.fullmatch(token) and token not in ("0", "1")]
+    return [number for number in dict.fromkeys(said) if number not in held and number.lstrip("-") not in held]
+
+
+def differs_in_negation(sentence: str, passage: Passage) -> bool:
+    """Whether a sentence of an answer and the sentence of its passage that says the same differ in a negation.
+
+    False where no single sentence of the passage holds most of its words: then there is nothing to compare with.
+    """
+    said = set(words_of(_NEGATION.sub(" ", sentence)))
+    if not said:
+        return False
+    shares = [
+        (len(said & set(words_of(source))) / len(said), source)
+        for source in sentences_of(passage.text)
+        if source.strip()
+    ]
+    share, source = max(shares, default=(0.0, ""))
+    return share >= SAME_SENTENCE and bool(_NEGATION.search(sentence)) != bool(_NEGATION.search(source))

@@ -1,0 +1,49 @@
+"""Whether an adapter has won, and may answer in place of the base model.
+
+A finished run is a candidate. It is promoted by an evaluation in which, with the index, it is right more often than the
+base model by more than chance, or as often while fewer of its sentences are unsupported; and in which it has not
+forgotten too much of everyday language.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+MOST_FORGOTTEN = 0.3
+"""The most that the loss on everyday questions or texts may rise, in nats a token. Chosen between what LoRA forgot with
+replay and without, 0.23 and 0.40 (docs/finetuning.md)."""
+FEWEST = 20
+"""Fewer judged questions prove nothing, whatever their interval says. Chosen."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether an adapter is promoted, and why, in a sentence."""
+
+    won: bool
+    reason: str
+
+
+def decide(result: dict[str, Any]) -> Decision:
+    """Read the decision off the result of an evaluation of an adapter."""
+    name = result["adapter"]
+    right, unsupported = (result["gain"][score]["with index"] for score in ("right", "unsupported"))
+    judged = sum(row["right"] is not None for row in result["answers"]["tuned, with index"])
+    if right is None or judged < FEWEST:
+        return Decision(False, f"{judged} questions can be judged, and {FEWEST} are the fewest that prove anything")
+    rise = max(result["likelihood"]["rise"][text][0] for text in ("general_prompts", "general_text"))
+    said = f"right {_signed(right)}, unsupported sentences {_signed(unsupported)}"
+    better = right[1] > 0
+    as_good = right[0] >= 0 and unsupported is not None and unsupported[2] < 0
+    if not (better or as_good):
+        return Decision(False, f"{name!r} is not shown to be better than the base model: {said}")
+    if rise > MOST_FORGOTTEN:
+        return Decision(
+            False,
+            f"{name!r} has forgotten too much: loss on everyday language {rise:+.2f}, at most {MOST_FORGOTTEN:.2f}",
+        )
+    return Decision(True, f"{name!r} is better than the base model: {said}")
+
+
+def _signed(gain: tuple[float, float, float]) -> str:
+    value, low, high = gain
+    return f"{value:+.2f} ({low:+.2f} to {high:+.2f})"

@@ -1,0 +1,79 @@
+"""Greetings, thanks and questions about the assistant itself: answered at once, without search or model.
+
+A message counts only if the whole of it says one of these things (``small_talk.txt``), so a question about the
+documents is never taken for one: "Which documents do I need for a visa?" is searched for, "Which documents do you
+have?" is not. That takes well under a millisecond. The replies are prompt files, which a domain may override.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from assistant.prompts import Prompts
+from indexes import Index, language_of
+
+SHOWN = 12
+"""How many documents the reply names. Chosen."""
+LONGEST = 120
+"""Characters of the longest message that is looked at. Chosen."""
+
+_LANGUAGES: dict[str, Literal["en", "zh"]] = {"english": "en", "英文": "en", "英语": "en"}
+_OPENING = re.compile(r"(?:hi|hello|hey|thanks|thank you|ok|okay)(?: there)? |(?:你好|您好|谢谢|嗨|请问|好的)[呀啊]? ?")
+_FILLER = re.compile(r"\b(?:please|pls|then|just)\b")
+_NOT_A_WORD = re.compile(r"[\W_]+")
+_SPACE_BESIDE_CJK = re.compile(r"(?<=[\u3400-\u9fff]) | (?=[\u3400-\u9fff])")
+
+
+@dataclass(frozen=True)
+class SmallTalk:
+    """What a message says that is no question about the documents."""
+
+    intent: str
+    """A section of ``small_talk.txt``; the reply is the prompt of this name."""
+    language: Literal["", "en", "zh"] = ""
+    """The language that is asked for; only of the intent "language"."""
+
+
+def small_talk(message: str) -> SmallTalk | None:
+    """The intent of a message, or None where it may be a question about the documents."""
+    if len(message) > LONGEST:
+        return None
+    said = _FILLER.sub(" ", _NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", message).lower()))
+    said = _SPACE_BESIDE_CJK.sub("", " ".join(said.split()))
+    for text in (said, _OPENING.sub("", said, count=1)):  # "hello, what can you do?"
+        for intent, pattern in _patterns():
+            if match := pattern.fullmatch(text):
+                wanted = match.groupdict().get("language")
+                return SmallTalk(intent, _LANGUAGES.get(wanted, "zh") if wanted else "")
+    return None
+
+
+def reply(talk: SmallTalk, message: str, prompts: Prompts, index: Index) -> str:
+    """The friendly answer, in the language of the speaker; for "language" without a question before, in that one."""
+    language = talk.language or language_of(message)
+    if talk.intent not in ("documents", "abilities"):
+        return prompts.text(talk.intent, language)
+    names = index.documents()
+    listed = ("、" if language == "zh" else ", ").join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+    return prompts.text(talk.intent, language, count=str(len(names)), documents=listed)
+
+
+@cache
+def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+    """Each line of ``small_talk.txt`` that is an expression, with the section that it stands in."""
+    names: dict[str, str] = {}
+    patterns = []
+    intent = ""
+    for line in Path(__file__).with_name("small_talk.txt").read_text(encoding="utf-8").splitlines():
+        for name, expression in names.items():
+            line = line.replace(f"{{{name}}}", f"(?:{expression})")
+        if section := re.fullmatch(r"\[(\w+)\]", line):
+            intent = section[1]
+        elif not intent and (named := re.fullmatch(r"(\w+) = (.+)", line)):
+            names[named[1]] = named[2]
+        elif line and not line.startswith("#"):
+            patterns.append((intent, re.compile(line)))
+    return patterns

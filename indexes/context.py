@@ -1,0 +1,74 @@
+"""From small to big: what a reader is shown around the passages that were found.
+
+A passage is small, so that it is found; what answers often begins before it or ends after it.
+"""
+
+import json
+import re
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from indexes.language import asked_words
+from indexes.passages import Passage, read_neighbours, read_passages
+
+BEFORE = 3
+"""How many passages before a found one are looked through for the opening of its section. Chosen."""
+
+_TITLE_ENDS = re.compile(r"\s*[:：(（—–]\s*|\s+-\s+")
+
+
+def context(
+    connection: sqlite3.Connection, found: Sequence[Passage], budget: int, count: Callable[[str], int]
+) -> list[Passage]:
+    """The passages to show, in the order of the text, the document of the best passage first.
+
+    Beside the passages found these are, as far as ``budget`` tokens allow, their sections from the opening, and the
+    passages next to them. ``count`` gives the tokens of a text. The best passage is shown in any case.
+    """
+    shown: dict[int, Passage] = {}
+    left = budget
+    around = [near for passage in found for near in _around(connection, passage)]
+    for passage in [*found, *around]:
+        if passage.id in shown:
+            continue
+        size = count(passage.text)
+        if size <= left or not shown:
+            shown[passage.id] = passage
+            left -= size
+    ranks: dict[tuple[str, bool], int] = {}
+    for rank, passage in enumerate(found):
+        ranks.setdefault((passage.document, passage.given), rank)
+    return sorted(shown.values(), key=lambda p: (ranks[p.document, p.given], p.start))
+
+
+def openings(connection: sqlite3.Connection, question: str, found: Sequence[Passage]) -> list[Passage]:
+    """The first passages of the pages and sections that a question names, of the documents of the passages found.
+
+    It names one if the words that it asks for are those of the title, or of the part of the title before a colon or a
+    bracket, all of them and no others: "What is LoRA?" is asked of the page "LoRA", not of "LoRA for images".
+    """
+    asked = set(asked_words(question))
+    named = {
+        (passage.document, passage.given, passage.headings[: level + 1]): passage
+        for passage in found
+        for level, title in enumerate(passage.headings)
+        if any(set(asked_words(name)) == asked for name in (title, _TITLE_ENDS.split(title)[0]) if name)
+    }
+    first: dict[int, None] = {}
+    for (_, _, path), passage in named.items():
+        rows = connection.execute(
+            "SELECT id, headings FROM passages WHERE document_id = (SELECT document_id FROM passages WHERE id = ?) "
+            "ORDER BY start",
+            (passage.id,),
+        )
+        first |= dict.fromkeys([id_ for id_, titles in rows if tuple(json.loads(titles)[: len(path)]) == path][:1])
+    return read_passages(connection, list(first))
+
+
+def _around(connection: sqlite3.Connection, passage: Passage) -> list[Passage]:
+    """The passages of its section before it, the nearest first, then the next one and the one before."""
+    near = read_neighbours(connection, passage.id, BEFORE, 1)
+    before = [other for other in reversed(near) if other.start < passage.start]
+    after = [other for other in near if other.start > passage.start]
+    same_section = [other for other in before if other.headings == passage.headings]
+    return [*same_section, *after, *before[:1]]

@@ -1,0 +1,97 @@
+"""Whether an answer says the facts that make it right."""
+
+import pytest
+
+from assistant.facts import facts_of, missing_facts, tokens
+from domain import Question
+
+
+def says(answer: str, *wordings: str) -> bool:
+    return not missing_facts(answer, [wordings])
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("4,096", "4096"),
+        ("二十四", "24"),
+        ("twenty-four", "24"),
+        ("Twenty four steps", "24 step"),
+        ("三百", "three hundred"),
+        ("一九九八", "1998"),
+        ("三点五", "3.5"),
+        ("百分之五十", "50 percent"),
+        ("50％", "50 per cent"),
+        ("百分之 12.5", "12.5%"),
+        ("1e-4", "0.0001"),
+        ("10⁻⁴".replace("10", "1×10"), "0.0001"),
+        ("6 万", "60,000"),
+        ("6.2 billion", "62 亿"),
+        ("１６ Bit", "16-bit"),
+        ("3.50", "3.5"),
+        ("两分钟", "2 分钟"),
+        ("the `q_proj` layers", "q_proj layer"),
+        ("停用词。", "停用词"),
+    ],
+)
+def test_two_ways_to_write_the_same_have_the_same_tokens(one, other):
+    assert tokens(one) == tokens(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("1.5", "15"), ("nf4", "4"), ("-100", "100"), ("二十", "2 10"), ("万千", "千万")]
+)
+def test_other_values_are_other_tokens(one, other):
+    assert tokens(one) != tokens(other)
+
+
+def test_a_fact_is_said_in_any_of_its_wordings():
+    assert says("Steep it for two minutes at 80 ℃.", "两分钟", "2 minutes")
+    assert says("水温 80 度即可。", "80 degrees", "80 度")
+    assert not says("Steep it for three minutes.", "2 minutes")
+
+
+def test_a_gap_stands_for_other_words_of_the_same_sentence():
+    assert says("It is scaled by the factor sqrt(56).", "scaled … sqrt 56")
+    assert says("scaled sqrt(56)", "scaled … sqrt 56")
+    assert not says("It is scaled. The factor is sqrt(56).", "scaled … sqrt 56")
+    assert not says("scaled" + " very" * 13 + " sqrt 56", "scaled … sqrt 56")
+
+
+@pytest.mark.parametrize(
+    ("answer", "wording"),
+    [
+        ("You do not need a receipt.", "need a receipt"),
+        ("退货不需要小票。", "需要小票"),
+        ("It can't return goods", "return goods"),
+        ("没有折扣", "折扣"),
+    ],
+)
+def test_a_negated_wording_is_not_said(answer, wording):
+    assert not says(answer, wording)
+
+
+def test_a_wording_may_be_a_negation_itself():
+    assert says("You do not need a receipt.", "not need a receipt")
+    assert says("退货不需要小票。", "不需要小票")
+
+
+def test_every_fact_must_be_said():
+    facts = [("80 degrees",), ("2 minutes",)]
+    assert missing_facts("80 degrees.", facts) == [("2 minutes",)]
+    assert missing_facts("80 degrees for two minutes.", facts) == []
+
+
+def question(asked: str, answer: str, **more) -> Question:
+    messages = ({"role": "user", "content": asked}, {"role": "assistant", "content": answer})
+    return Question("q", messages, **more)
+
+
+def test_without_facts_numbers_and_names_of_the_gold_answer_stand_in():
+    stand_in = facts_of(
+        question("How are the 3 matrices of QLoRA kept?", "They are kept in NF4, 4 bits each, by QLoRA.")
+    )
+    assert stand_in == (("4",), ("NF4",))
+    assert facts_of(question("用什么优化器?", "用 AdamW，学习率二十。")) == (("20",), ("AdamW",))
+    assert facts_of(question("Is it open?", "Yes, always.")) == ()
+    assert facts_of(question("Is it open?", "From 8.", facts=(("eight",),))) == (("eight",),)
