@@ -3,7 +3,7 @@
 import ast
 import math
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -14,7 +14,7 @@ from langchain_core.tools import BaseTool, tool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import InjectedState
 
-from assistant.answering import Asked, Finished, Found, find, finish
+from assistant.answering import Asked, Finished, Found, find, finish, join
 from assistant.answers import answer_message
 from assistant.chain import asked_in
 from assistant.chat_model import LocalChatModel
@@ -69,46 +69,43 @@ class ChooseThenAnswer(AgentMiddleware):
 
     def wrap_model_call(self, request: ModelRequest, handler: Callable[[ModelRequest], ModelResponse]) -> ModelResponse:
         prepared, found = self._prepared(request)
-        if found and found.outcome == "refused":
-            return ModelResponse(result=[self._refusal(found)])
-        response = handler(prepared)
-        return self._cited(response, found) if found else response
+        responses = [handler(one) for one in prepared]
+        return self._answered(responses, found) if found else responses[0]
 
     async def awrap_model_call(
         self, request: ModelRequest, handler: Callable[[ModelRequest], Awaitable[ModelResponse]]
     ) -> ModelResponse:
         prepared, found = self._prepared(request)
-        if found and found.outcome == "refused":
-            return ModelResponse(result=[self._refusal(found)])
-        response = await handler(prepared)
-        return self._cited(response, found) if found else response
+        responses = [await handler(one) for one in prepared]
+        return self._answered(responses, found) if found else responses[0]
 
-    def _prepared(self, request: ModelRequest) -> tuple[ModelRequest, Found | None]:
-        """What to ask the model next, and what it answers from, once the documents were searched."""
+    def _prepared(self, request: ModelRequest) -> tuple[list[ModelRequest], Found | None]:
+        """What to ask the model next, and what it answers from, once the documents were searched.
+
+        Nothing is asked where that is refused, and each part by itself of a question that was divided.
+        """
         last = max(number for number, message in enumerate(request.messages) if message.type == "human")
         asked = asked_in(request.messages[: last + 1])
         results = [message for message in request.messages[last:] if isinstance(message, ToolMessage)]
         if not results:
             text = self.prompts.text("agent", self.prompts.language(asked.question))
-            return request.override(system_message=SystemMessage(text)), None
+            return [request.override(system_message=SystemMessage(text))], None
         searches = [message.artifact for message in results if message.artifact is not None]
         found = searches[-1] if searches else None
-        if found:
-            asked = found.asked
         calculated = [message.text for message in results if message.artifact is None]
-        messages = self.prompts.answering(asked, found.shown if found else [], calculated)
+        asks = [(one.asked, one.shown) for one in found.asks] if found else [(asked, [])]
+        return [self._asking(request, self.prompts.answering(one, shown, calculated)) for one, shown in asks], found
+
+    def _asking(self, request: ModelRequest, messages: Sequence[dict[str, str]]) -> ModelRequest:
         system, *others = [ROLES[message["role"]](message["content"]) for message in messages]
-        return request.override(model=self.speaker, system_message=system, messages=others, tools=[]), found
+        return request.override(model=self.speaker, system_message=system, messages=others, tools=[])
 
-    def _refusal(self, found: Found) -> AIMessage:
-        return answer_message(found, Finished(self.prompts.refusal(self.prompts.language(found.asked.question))), None)
-
-    def _cited(self, response: ModelResponse, found: Found) -> ModelResponse:
-        """The answer with its citations, in place of the bare one."""
-        *before, said = response.result
-        message = answer_message(found, finish(self.index, found, said.text), self.speaker.adapter)
-        message.usage_metadata = said.usage_metadata if isinstance(said, AIMessage) else None
-        return ModelResponse(result=[*before, message])
+    def _answered(self, responses: Sequence[ModelResponse], found: Found) -> ModelResponse:
+        """The answer with its citations, or the refusal."""
+        refusal = self.prompts.refusal(self.prompts.language(found.asked.question))
+        text = join(found, [response.result[-1].text for response in responses], refusal)
+        finished = Finished(text) if found.outcome == "refused" else finish(self.index, found, text)
+        return ModelResponse(result=[answer_message(found, finished, self.speaker.adapter if responses else None)])
 
 
 def search_tool(index: Index, refusal: Refusal) -> BaseTool:

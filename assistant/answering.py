@@ -1,21 +1,25 @@
 """The one path of a question: what is searched for, what is found, whether to refuse, what the model is shown, and how
 its answer is cited.
 
-    found = find(index, refusal, [Asked("龙井用多少度的水泡?")])[0]     # passages, outcome
-    messages = prompts.answering(found.asked, found.shown)             # what the model is asked
-    finished = finish(index, found, text_of_the_model)                 # citations and checks
+    (found,) = find(index, refusal, [Asked("龙井用多少度的水泡?")])     # passages, outcome
+    prompts.answering(found.asked, found.shown)                        # what the model is asked
+    finish(index, found, text)                                         # citations and checks of what it says
 
 The chain, the agent, the evaluation and the rendering of training examples call these functions and search, refuse,
 prompt and cite in no other way, so that what is trained and measured is what will be asked.
+
+A question in several parts is divided, and each part goes this way by itself, because a small model that is asked two
+things answers one. Only training examples are rendered whole: nobody knows which sentences of a gold answer belong to
+which part.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Literal
 
-from assistant.checks import differs_in_negation, unknown_numbers
-from assistant.citations import Citation, answer_sentences, cite, sources_of
+from assistant.checks import differs_in_negation, holds, repeats, unknown_numbers
+from assistant.citations import Citation, Numbers, answer_sentences, sources_of
 from assistant.question_parts import searched_parts
 from assistant.refusal import Outcome, Refusal
 from domain import Question
@@ -40,6 +44,8 @@ class Asked:
     """The latest earlier messages, questions and answers in turn, without citations."""
     language: Language = ""
     """The language to answer in; empty is the domain's, or that of the question."""
+    part: str = ""
+    """The part of the question that is to be answered; empty is all of it."""
 
     @classmethod
     def of(cls, question: Question) -> "Asked":
@@ -56,10 +62,17 @@ class Found:
     """The passages that were found, the best first."""
     shown: list[Passage]
     """What the model is shown: those passages with what stands around them, in the order of the text."""
-    outcome: Outcome
+    outcome: Outcome = "answered"
     """What to do: answer, answer and say that the evidence is weak, or refuse."""
-    probability: float | None
+    probability: float | None = None
     """How likely the passages answer the question; None where nothing is known about that."""
+    parts: tuple["Found", ...] = ()
+    """The same for each part of a question that was divided; empty for one that was not."""
+
+    @property
+    def asks(self) -> "tuple[Found, ...]":
+        """What the model is asked, one after the other: the parts that are not refused, or the whole."""
+        return tuple(part for part in self.parts or (self,) if part.outcome != "refused")
 
 
 @dataclass(frozen=True)
@@ -67,14 +80,17 @@ class Finished:
     """The answer of a model with its proof."""
 
     text: str
-    """The answer; ``[1]`` in it points to the citation of that number."""
+    """The whole answer: what the model wrote, if it stands the checks, and the quotes below it. ``[1]`` in it points to
+    the citation of that number."""
+    written: str = ""
+    """What the model wrote, without numbers; empty where that was left out."""
     citations: list[Citation] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
-    """Sentences of the answer that no shown passage carries."""
+    """Written sentences that no shown passage carries."""
     unknown_numbers: list[str] = field(default_factory=list)
-    """Numbers of the answer that stand in no shown passage and not in the question."""
+    """Written numbers that stand in no shown passage and not in the question."""
     negations: list[str] = field(default_factory=list)
-    """Sentences of the answer that say "not" where their passage does not, or the reverse."""
+    """Written sentences that say "not" where their passage does not, or the reverse."""
 
 
 def recent(messages: Sequence[dict[str, str]]) -> tuple[dict[str, str], ...]:
@@ -91,27 +107,58 @@ def search_query(asked: Asked) -> str:
 def search(index: Index, asked: Sequence[Asked]) -> list[list[Passage]]:
     """The :data:`SEARCHED` best passages for each question, the best first.
 
-    A question in several parts is searched for as a whole and by its parts, and the results take turns. The opening of
-    a page or section that the question names by its title comes first.
+    For a part of a question the results of the part and of the whole take turns. The opening of a page or section that
+    the question names by its title comes first.
     """
-    queries = [[search_query(one), *searched_parts(one.question)] for one in asked]
+    queries = [[one.part, search_query(one)] if one.part else [search_query(one)] for one in asked]
     found = iter(index.search_many([*chain.from_iterable(queries)], SEARCHED))
     ranked = [_in_turns([next(found) for _ in several]) for several in queries]
     return [
-        _in_turns([[*index.openings(one.question, passages), *passages]])[:SEARCHED]
+        _in_turns([[*index.openings(one.part or one.question, passages), *passages]])[:SEARCHED]
         for one, passages in zip(asked, ranked, strict=True)
     ]
 
 
 def find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]:
-    """Search for questions and decide for each whether it is answered."""
+    """Search for questions and decide for each, and for each of its parts, whether it is answered."""
+    divided = [[replace(one, part=part) for part in searched_parts(one.question)] for one in asked]
+    units = [unit for one, parts in zip(asked, divided, strict=True) for unit in (parts if len(parts) > 1 else [one])]
     k = index.domain.settings.retrieval.k
-    passages = [found[:k] for found in search(index, asked)]
-    verdicts = refusal.judge([search_query(one) for one in asked], passages)
-    return [
-        Found(one, found, show(index, found), verdict.outcome, verdict.probability)
-        for one, found, verdict in zip(asked, passages, verdicts, strict=True)
+    single = iter(
+        [
+            Found(unit, passages[:k], show(index, passages[:k]))
+            for unit, passages in zip(units, search(index, units), strict=True)
+        ]
+    )
+    found = [
+        _together(one, [next(single) for _ in parts]) if len(parts) > 1 else next(single)
+        for one, parts in zip(asked, divided, strict=True)
     ]
+    return decide(refusal, found)
+
+
+def decide(refusal: Refusal, found: Sequence[Found]) -> list[Found]:
+    """The same with the outcomes that these thresholds give.
+
+    A question in several parts is refused if all of them are, and unsure unless all are answered.
+    """
+    units = [unit for one in found for unit in one.parts or (one,)]
+    queries = [unit.asked.part or search_query(unit.asked) for unit in units]
+    verdicts = iter(refusal.judge(queries, [unit.passages for unit in units]))
+    decided = []
+    for one in found:
+        parts = [
+            replace(unit, outcome=verdict.outcome, probability=verdict.probability)
+            for unit, verdict in zip(one.parts or (one,), verdicts, strict=False)
+        ]
+        decided.append(_together(one.asked, parts) if one.parts else parts[0])
+    return decided
+
+
+def answered_anyway(found: Found) -> Found:
+    """The same with what is refused answered, and marked as unsure."""
+    parts = tuple(map(answered_anyway, found.parts))
+    return replace(found, parts=parts, outcome="unsure" if found.outcome == "refused" else found.outcome)
 
 
 def show(index: Index, passages: Sequence[Passage]) -> list[Passage]:
@@ -119,24 +166,70 @@ def show(index: Index, passages: Sequence[Passage]) -> list[Passage]:
     return index.context(passages, index.domain.settings.retrieval.context_tokens)
 
 
-def finish(index: Index, found: Found, answer: str) -> Finished:
-    """Give each sentence of an answer its source among the shown passages, and check its numbers and negations."""
-    sentences = answer_sentences(answer)
+def join(found: Found, said: Sequence[str], refusal: str) -> str:
+    """The answer to a question from what the model said to each of :attr:`Found.asks`; ``refusal`` is said of parts
+    that are refused."""
+    if not found.parts:
+        return said[0] if said else refusal
+    texts = iter(said)
+    return "\n\n".join(
+        f"{part.asked.part}: {refusal}" if part.outcome == "refused" else next(texts) for part in found.parts
+    )
+
+
+def finish(index: Index, found: Found, written: str, quoted: bool = True) -> Finished:
+    """What the user reads of an answer: the model's words with their sources, and the key sentences of the passages.
+
+    The model's words are left out where they only repeat the question, or no passage carries any of them. An answer
+    that was stopped is not ``quoted``.
+    """
+    sentences = answer_sentences(written)
     sources = sources_of(sentences, found.shown, index.likeness(sentences, found.shown))
-    text, citations = cite(sentences, sources, found.shown)
-    carried = [
-        (sentence.strip(), found.shown[at]) for sentence, at in zip(sentences, sources, strict=True) if at is not None
+    quotes = quotes_of(index, found) if quoted else []
+    if quotes and (repeats(written, found.asked.question) or not any(source is not None for source in sources)):
+        sentences, sources, written = [], [], ""
+    quotes = [(quote, passage) for quote, passage in quotes if not holds(written, quote)]
+    numbers = Numbers()
+    text = "\n\n".join(filter(None, [numbers.cite(sentences, sources, found.shown), numbers.quote(quotes)]))
+    pairs = [
+        (said, None if at is None else found.shown[at])
+        for sentence, at in zip(sentences, sources, strict=True)
+        if words_of(said := sentence.strip())
     ]
     return Finished(
         text,
-        citations,
-        [
-            said
-            for sentence, at in zip(sentences, sources, strict=True)
-            if at is None and words_of(said := sentence.strip())
-        ],
+        "".join(sentences).strip(),
+        numbers.citations,
+        [sentence for sentence, source in pairs if source is None],
         unknown_numbers("".join(sentences), found.asked.question, found.shown),
-        [sentence for sentence, source in carried if differs_in_negation(sentence, source)],
+        [sentence for sentence, source in pairs if source and differs_in_negation(sentence, source)],
+    )
+
+
+def quotes_of(index: Index, found: Found) -> list[tuple[str, Passage]]:
+    """The key sentences of the passages found, each with its passage; of a divided question those of each part."""
+    count = index.domain.settings.answer.quotes
+    units = found.asks if found.parts else (found,)
+    each = -(-count // len(units)) if units else 0
+    quotes = [
+        quote
+        for unit in units
+        for quote in index.key_sentences(unit.asked.part or search_query(unit.asked), unit.passages, each)
+    ]
+    return list(dict.fromkeys(quotes))
+
+
+def _together(asked: Asked, parts: Sequence[Found]) -> Found:
+    """A question that was divided, from what was found for its parts."""
+    outcomes = {part.outcome for part in parts}
+    known = [part.probability for part in parts if part.probability is not None]
+    return Found(
+        asked,
+        _in_turns([part.passages for part in parts]),
+        _in_turns([list(chain.from_iterable(part.shown for part in parts))]),
+        next(iter(outcomes)) if len(outcomes) == 1 else "unsure",
+        max(known, default=None),
+        tuple(parts),
     )
 
 

@@ -19,7 +19,7 @@ class Answer:
     """One answer with its proof."""
 
     text: str
-    """The answer; ``[1]`` in it points to the citation of that number."""
+    """The answer, what the model wrote and quotes below it; ``[1]`` in it points to the citation of that number."""
     citations: list[Citation]
     outcome: Literal["answered", "unsure", "refused", "small_talk"]
     """``unsure``: answered on weak evidence. ``small_talk``: a reply to a greeting and the like, without a search."""
@@ -29,6 +29,8 @@ class Answer:
     """Name of the adapter that answered; None is the base model."""
     id: str
     """Id of the message in its conversation, by which it can be rated."""
+    written: str = ""
+    """What the model itself wrote of the text, without citations; the rest are quotes from the documents."""
     unsupported: list[str] = field(default_factory=list)
     """Sentences that no passage carries which the model was shown."""
     unknown_numbers: list[str] = field(default_factory=list)
@@ -67,6 +69,7 @@ def answer_message(found: Found, finished: Finished, adapter: Path | None) -> AI
         "cited": [passages.index(passage) for passage in cited],
         "outcome": found.outcome,
         "adapter": adapter.name if adapter else None,
+        "written": finished.written,
         "unsupported": finished.unsupported,
         "unknown_numbers": finished.unknown_numbers,
         "negations": finished.negations,
@@ -96,6 +99,7 @@ def read_answer(message: AIMessage) -> Answer:
         passages=passages,
         adapter=kept["adapter"],
         id=str(message.id),
+        written=kept.get("written", message.text),
         unsupported=kept.get("unsupported", []),
         unknown_numbers=kept.get("unknown_numbers", []),
         negations=kept.get("negations", []),

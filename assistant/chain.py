@@ -12,19 +12,20 @@ citations, the outcome, and which adapter answered.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages.ai import add_usage
 from langgraph.channels import UntrackedValue
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from assistant.answering import Asked, Finished, Found, Language, find, finish, recent
+from assistant.answering import Asked, Finished, Found, Language, answered_anyway, find, finish, join, recent
 from assistant.answers import KEY, answer_message, outcome_of, small_talk_message
 from assistant.chat_model import LocalChatModel
 from assistant.citations import WRITTEN
@@ -99,8 +100,8 @@ def talk(parts: Parts, state: State) -> dict:
 def retrieve(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
     """Search, and decide whether to answer."""
     (found,) = find(parts.index, parts.refusal, [asked_in(state["messages"])])
-    if found.outcome == "refused" and found.passages and _request(parts, runtime).answer_anyway:
-        found = replace(found, outcome="unsure")
+    if found.passages and _request(parts, runtime).answer_anyway:
+        found = answered_anyway(found)
     return {"found": found}
 
 
@@ -113,19 +114,20 @@ def answer(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
     """Let the model answer from what it is shown."""
     found, request = state["found"], _request(parts, runtime)
     llm = parts.llm.model_copy(update={"adapter": request.adapter})
-    whole = _streamed(llm, parts.prompts.answering(found.asked, found.shown), request.stop)
-    if parts.prompts.is_refusal(whole.text) and not request.stop.is_set():
+    said = [_streamed(llm, parts.prompts.answering(one.asked, one.shown), request.stop) for one in found.asks]
+    if all(parts.prompts.is_refusal(whole.text) for whole in said) and not request.stop.is_set():
         return refuse(parts, {**state, "found": replace(found, outcome="refused")})
-    message = answer_message(found, finish(parts.index, found, whole.text), request.adapter)
-    message.usage_metadata = whole.usage_metadata
+    text = join(found, [whole.text for whole in said], _refusal(parts, found))
+    finished = finish(parts.index, found, text, quoted=not request.stop.is_set())
+    message = answer_message(found, finished, request.adapter)
+    message.usage_metadata = reduce(add_usage, (whole.usage_metadata for whole in said))
     return {"messages": [message]}
 
 
 def refuse(parts: Parts, state: State) -> dict:
     """Say that the documents do not hold the answer."""
     found = state["found"]
-    text = parts.prompts.refusal(found.asked.language or parts.prompts.language(found.asked.question))
-    return {"messages": [answer_message(found, Finished(text), None)]}
+    return {"messages": [answer_message(found, Finished(_refusal(parts, found)), None)]}
 
 
 def asked_in(messages: Sequence[BaseMessage]) -> Asked:
@@ -138,7 +140,7 @@ def asked_in(messages: Sequence[BaseMessage]) -> Asked:
     for asked, said in pairwise(earlier):
         answered = asked.type == "human" and isinstance(said, AIMessage) and not said.tool_calls
         if answered and outcome_of(said.additional_kwargs.get(KEY, {"refused": False})) != "small_talk":
-            turns.append((_question(asked.text, turns)[0], WRITTEN.sub("", said.text)))
+            turns.append((_question(asked.text, turns)[0], _said_before(said)))
     question, language = _question(last.text, turns)
     while language and turns and turns[-1][0] == question:
         turns.pop()
@@ -148,6 +150,11 @@ def asked_in(messages: Sequence[BaseMessage]) -> Asked:
         for role, text in zip(("user", "assistant"), turn, strict=True)
     ]
     return Asked(question, recent(history), language)
+
+
+def _said_before(message: BaseMessage) -> str:
+    """An earlier answer as the model is shown it: its own words, or the quotes where there were none."""
+    return message.additional_kwargs.get(KEY, {}).get("written") or WRITTEN.sub("", message.text)
 
 
 def _question(message: str, turns: Sequence[tuple[str, str]]) -> tuple[str, Language]:
@@ -160,6 +167,10 @@ def _asks_again(intent: str, messages: Sequence[BaseMessage]) -> bool:
     """Whether a message asks for the answer before it in another language."""
     answered = (m.additional_kwargs[KEY] for m in messages if isinstance(m, AIMessage) and KEY in m.additional_kwargs)
     return intent == "language" and any(outcome_of(kept) != "small_talk" for kept in answered)
+
+
+def _refusal(parts: Parts, found: Found) -> str:
+    return parts.prompts.refusal(found.asked.language or parts.prompts.language(found.asked.question))
 
 
 def _request(parts: Parts, runtime: Runtime[Request]) -> Request:

@@ -16,8 +16,11 @@ _NEGATION = re.compile(
     r"|shouldn't)\b|不(?![仅但只同过少久错断])|没|无法|无需|无须|未(?!来)|禁止|严禁|切勿|请勿|别(?![的人名处])",
     re.IGNORECASE,
 )
+_CLAUSE = re.compile(r"[,，;；:：]\s*")
+SAME_WORDS = 0.9
+"""Share of words above which two texts say the same. Chosen."""
 SAME_SENTENCE = 0.6
-"""Share of an answer's words that one sentence of its source must hold to be compared with it. Chosen."""
+"""Share of an answer's words that one sentence or clause of its source must hold to be compared with it. Chosen."""
 
 
 def unknown_numbers(answer: str, question: str, passages: Sequence[Passage]) -> list[str]:
@@ -36,15 +39,27 @@ def unknown_numbers(answer: str, question: str, passages: Sequence[Passage]) -> 
 def differs_in_negation(sentence: str, passage: Passage) -> bool:
     """Whether a sentence of an answer and the sentence of its passage that says the same differ in a negation.
 
-    False where no single sentence of the passage holds most of its words: then there is nothing to compare with.
+    False where no sentence or clause of the passage holds most of its words: then there is nothing to compare with.
     """
     said = set(words_of(_NEGATION.sub(" ", sentence)))
     if not said:
         return False
-    shares = [
-        (len(said & set(words_of(source))) / len(said), source)
-        for source in sentences_of(passage.text)
-        if source.strip()
+    clauses = [
+        clause for part in sentences_of(passage.text) for clause in (part, *_CLAUSE.split(part)) if clause.strip()
     ]
-    share, source = max(shares, default=(0.0, ""))
+    shares = [(len(said & set(words_of(clause))) / len(said), -len(clause), clause) for clause in clauses]
+    share, _, source = max(shares, default=(0.0, 0, ""))
     return share >= SAME_SENTENCE and bool(_NEGATION.search(sentence)) != bool(_NEGATION.search(source))
+
+
+def repeats(answer: str, question: str) -> bool:
+    """Whether an answer says nothing but the question: nine of ten of its words stand there."""
+    said = tokens(answer)
+    asked = set(tokens(question))
+    return bool(said) and sum(token in asked for token in said) / len(said) >= SAME_WORDS
+
+
+def holds(answer: str, quote: str) -> bool:
+    """Whether an answer says what a quote says, nearly word for word."""
+    quoted = set(words_of(quote))
+    return bool(quoted) and len(quoted & set(words_of(answer))) / len(quoted) >= SAME_WORDS

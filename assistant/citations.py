@@ -10,6 +10,7 @@ sees that.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ NEAR = {"en": 0.87, "zh": 0.93, "across": 0.81}
 """Least cosine of a sentence and the nearest sentence of a passage that is cited for its meaning alone: both English,
 both Chinese, or across languages. Of the gold answers' sentences of the sample's training questions, 90 to 95 % are
 nearer to their own page (multilingual-e5-small; a trial whose script was not kept)."""
+
+LONGEST_QUOTE = 400
+"""Characters of the longest quoted sentence. Chosen."""
 
 Likeness = np.ndarray[Any, np.dtype[np.float32]]
 """Cosines, float32 [sentences, passages]: of each sentence of an answer and the nearest sentence of each passage."""
@@ -52,22 +56,42 @@ def sources_of(sentences: Sequence[str], passages: Sequence[Passage], likeness: 
     ]
 
 
-def cite(
-    sentences: Sequence[str], sources: Sequence[int | None], passages: Sequence[Passage]
-) -> tuple[str, list[Citation]]:
-    """The answer with a number behind each run of sentences that rest on one passage, and what the numbers point to.
+class Numbers:
+    """Numbers the passages of one answer in the order in which they are cited, from 1."""
 
-    Numbers count the cited passages in order of mention, from 1.
-    """
-    numbers = {source: n for n, source in enumerate(dict.fromkeys(s for s in sources if s is not None), start=1)}
-    text = ""
-    for sentence, source, following in zip(sentences, sources, [*sources, None][1:], strict=True):
-        if source is None or source == following:
-            text += sentence
-        else:
-            said = sentence.rstrip()
-            text += f"{said} [{numbers[source]}]{sentence[len(said) :] or ' '}"
-    return text.strip(), [Citation(number, passages[source]) for source, number in numbers.items()]
+    def __init__(self) -> None:
+        self.citations: list[Citation] = []
+
+    def cite(self, sentences: Sequence[str], sources: Sequence[int | None], passages: Sequence[Passage]) -> str:
+        """The sentences with a number behind each run of them that rest on one passage."""
+        text = ""
+        for sentence, source, following in zip(sentences, sources, [*sources, None][1:], strict=True):
+            if source is None or source == following:
+                text += sentence
+            else:
+                said = sentence.rstrip()
+                text += f"{said} [{self._of(passages[source])}]{sentence[len(said) :] or ' '}"
+        return text.strip()
+
+    def quote(self, quotes: Sequence[tuple[str, Passage]]) -> str:
+        """Quoted sentences as Markdown quotations, a paragraph for each passage, with its number."""
+        paragraphs = []
+        for passage, group in groupby(quotes, key=lambda quote: quote[1]):
+            said = " ".join(shortened(" ".join(sentence.split())) for sentence, _ in group)
+            paragraphs.append(f"> {said} [{self._of(passage)}]")
+        return "\n\n".join(paragraphs)
+
+    def _of(self, passage: Passage) -> int:
+        known = next((citation for citation in self.citations if citation.passage.id == passage.id), None)
+        if known is None:
+            known = Citation(len(self.citations) + 1, passage)
+            self.citations.append(known)
+        return known.number
+
+
+def shortened(sentence: str) -> str:
+    """A sentence of at most :data:`LONGEST_QUOTE` characters: a table or a listing may count as one."""
+    return sentence if len(sentence) <= LONGEST_QUOTE else f"{sentence[:LONGEST_QUOTE].rstrip()} …"
 
 
 def support(sentence: str, passage: Passage) -> float:

@@ -1,8 +1,9 @@
 """Proof: {base, tuned} x {without, with index} on the held-out questions, and how well passages are found.
 
 An answer is **right** when it says all facts of its question (``facts.py``), **wrong** when it was given without them;
-a refused answerable question is neither. **Unsupported** is the share of an answer's sentences that no passage carries.
-Overlap with the gold answer (token F1, BLEU, ROUGE) follows.
+a refused answerable question is neither. What the user reads counts, quotes from the documents included; the model's
+own words are also judged alone, and by these base and tuned are compared. **Unsupported** is the share of the model's
+sentences that no passage carries. Overlap of its words with the gold answer (token F1, BLEU, ROUGE) follows.
 
 The answers come through ``answering.py`` as in the chain; only the decoding is in batches. Where the domain's refusal
 is calibrated, the cells with the index are counted once more with the thresholds of a domain that is not. Results are
@@ -21,9 +22,9 @@ from typing import Any
 
 import psutil
 
-from assistant.answering import Asked, Finished, Found, find, finish, search, search_query
+from assistant.answering import Asked, Finished, Found, decide, find, finish, join, search
 from assistant.assistant import Assistant
-from assistant.citations import answer_sentences
+from assistant.citations import WRITTEN, answer_sentences
 from assistant.evaluation_scores import Row, gains, retrieval, summary, trade_off, verdict
 from assistant.facts import facts_of, missing_facts
 from assistant.metrics import bleu4, bootstrap, exact_match, ratio, rouge, token_f1
@@ -32,6 +33,9 @@ from assistant.tuning import RESULT_FORMAT
 from domain import Question
 
 UNCALIBRATED = "uncalibrated"
+
+Unit = tuple[int, str]
+"""Position of a question, and the part of it that is asked (empty: all of it)."""
 
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how many are done, and how many there are."""
@@ -60,21 +64,18 @@ def evaluate(
     index, refusal = assistant.index, assistant.refusal
     asked = [Asked.of(question) for question in questions]
     found = find(index, refusal, asked)
-    defaults = replace(refusal, fits=default_fits(assistant.domain.settings.embedder))
-    passages = [one.passages for one in found]
-    uncalibrated = [verdict.outcome for verdict in defaults.judge([search_query(one) for one in asked], passages)]
+    uncalibrated = decide(replace(refusal, fits=default_fits(assistant.domain.settings.embedder)), found)
     progress("searching", len(questions), len(questions))
     answers: dict[str, list[Row]] = {}
     for cell in [
         Cell(tuned, with_index) for tuned in ([False, True] if adapter else [False]) for with_index in (False, True)
     ]:
-        said = _said(assistant, cell, adapter, found, uncalibrated, progress)
+        said = _said(assistant, cell, adapter, [found, uncalibrated], progress)
         answers[cell.name] = _rows(assistant, cell, questions, found, said)
         if cell.index and any(refusal.calibrated(language) for language in ("en", "zh")):
-            judged = [replace(one, outcome=outcome) for one, outcome in zip(found, uncalibrated, strict=True)]
-            answers[f"{cell.name}, {UNCALIBRATED}"] = _rows(assistant, cell, questions, judged, said)
+            answers[f"{cell.name}, {UNCALIBRATED}"] = _rows(assistant, cell, questions, uncalibrated, said)
     trained = _trained(assistant.adapter_folder(adapter))
-    gain = {score: gains(answers, score) for score in ("right", "unsupported", "f1")}
+    gain = {score: gains(answers, score) for score in ("right_written", "unsupported", "f1")}
     return {
         "format": RESULT_FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -90,7 +91,10 @@ def evaluate(
         "table": {name: summary(rows) for name, rows in answers.items()},
         "gain": gain,
         "trained": trained,
-        "verdict": {cell: verdict(gain["right"][cell], answers[f"tuned, {cell}"], trained) for cell in gain["right"]},
+        "verdict": {
+            cell: verdict(gain["right_written"][cell], answers[f"tuned, {cell}"], trained)
+            for cell in gain["right_written"]
+        },
         "retrieval": retrieval(questions, search(index, asked)),
         "likelihood": _likelihood(assistant, adapter, questions, progress),
         "answers": answers,
@@ -104,47 +108,48 @@ def evaluate(
 
 
 def _said(
-    assistant: Assistant,
-    cell: Cell,
-    adapter: str,
-    found: Sequence[Found],
-    uncalibrated: Sequence[str],
-    progress: Progress,
-) -> dict[int, str]:
-    """What the model says, by the question's position; with the index, where some thresholds let it answer."""
-    asked = [
-        position
-        for position, one in enumerate(found)
-        if not cell.index or not (one.outcome == "refused" and uncalibrated[position] == "refused")
-    ]
+    assistant: Assistant, cell: Cell, adapter: str, judged: Sequence[Sequence[Found]], progress: Progress
+) -> dict[Unit, str]:
+    """What the model says to each question or part of one; with the index, where any of the thresholds lets it answer.
+
+    ``judged`` are the same questions under several thresholds.
+    """
+    wanted = {
+        (position, one.asked.part): one
+        for found in judged
+        for position, whole in enumerate(found)
+        for one in _asks(cell, whole)
+    }
     speaker = assistant.llm.model_copy(update={"adapter": assistant.adapter_folder(adapter) if cell.tuned else None})
     done = 0
 
     def advance(more: int) -> None:
         nonlocal done
         done += more
-        progress(cell.name, done, len(asked))
+        progress(cell.name, done, len(wanted))
 
-    progress(cell.name, 0, len(asked))
-    prompts = [
-        assistant.prompts.answering(found[position].asked, found[position].shown if cell.index else None)
-        for position in asked
-    ]
+    progress(cell.name, 0, len(wanted))
+    prompts = [assistant.prompts.answering(one.asked, one.shown if cell.index else None) for one in wanted.values()]
     generations = speaker.answer_many(prompts, advance)
-    return dict(zip(asked, (generation.text for generation in generations), strict=True))
+    return dict(zip(wanted, (generation.text for generation in generations), strict=True))
+
+
+def _asks(cell: Cell, found: Found) -> tuple[Found, ...]:
+    """What the model is asked of a question; without the index all of it."""
+    return found.asks if cell.index else found.parts or (found,)
 
 
 def _rows(
-    assistant: Assistant, cell: Cell, questions: Sequence[Question], found: Sequence[Found], said: dict[int, str]
+    assistant: Assistant, cell: Cell, questions: Sequence[Question], found: Sequence[Found], said: dict[Unit, str]
 ) -> list[Row]:
     """One row a question: what was answered in this cell, and how it scores."""
     prompts = assistant.prompts
     rows = []
     for position, (question, one) in enumerate(zip(questions, found, strict=True)):
-        text = said.get(position, "")
-        refused = prompts.is_refusal(text) or (cell.index and one.outcome == "refused")
-        if refused:
-            text = prompts.refusal(prompts.language(question.text))
+        texts = [said[position, part.asked.part] for part in _asks(cell, one)]
+        refusal = prompts.refusal(prompts.language(question.text))
+        refused = all(map(prompts.is_refusal, texts))
+        text = refusal if refused else join(one, texts, refusal) if cell.index else "\n\n".join(texts)
         finished = finish(assistant.index, one, text) if cell.index and not refused else Finished(text)
         facts = facts_of(question)
         rows.append(
@@ -155,14 +160,16 @@ def _rows(
                 "question": question.text,
                 "gold": question.answer,
                 "gold_document": question.document,
-                "answer": text,
+                "answer": finished.text,
+                "written": text,
                 "outcome": "refused" if refused else one.outcome if cell.index else "answered",
                 "refused": refused,
-                "right": not refused and not missing_facts(text, facts) if facts else None,
-                "sentences": 0 if refused else len(answer_sentences(text)),
+                "right": not refused and not missing_facts(WRITTEN.sub("", finished.text), facts) if facts else None,
+                "right_written": not refused and not missing_facts(text, facts) if facts else None,
+                "sentences": 0 if refused else len(answer_sentences(finished.written)),
                 "unsupported": len(finished.unsupported),
                 "unknown_numbers": finished.unknown_numbers,
-                "asked_the_model": position in said,
+                "asked_the_model": bool(texts),
                 "f1": token_f1(text, question.answer),
                 "exact": exact_match(text, question.answer),
                 "bleu4": bleu4(text, question.answer),

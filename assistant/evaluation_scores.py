@@ -32,6 +32,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
         cited_right = [sum(document == row["gold_document"] for document in row["cited"]) for row in chosen]
         result[language] = {
             "right": bootstrap([row["right"] for row in judged], mean),
+            "right_written": bootstrap([row["right_written"] for row in judged], mean),
             "wrong": bootstrap([not row["right"] and not row["refused"] for row in judged], mean),
             "refused": bootstrap([row["refused"] for row in answerable], mean),
             "unsure": bootstrap([row["outcome"] == "unsure" for row in answerable], mean),
@@ -53,7 +54,7 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 def gains(answers: dict[str, list[Row]], score: str) -> dict[str, Interval]:
     """Tuned minus base on the answerable questions, paired by question, with its interval.
 
-    ``score`` is "right", "f1", or "unsupported" (the share of an answer's sentences; of a refusal 0).
+    ``score`` is "right_written", "f1", or "unsupported" (the share of an answer's sentences; of a refusal 0).
     """
     result = {}
     for cell in ("without index", "with index"):

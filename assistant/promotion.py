@@ -1,8 +1,8 @@
 """Whether an adapter has won, and may answer in place of the base model.
 
-A finished run is a candidate. It is promoted by an evaluation in which, with the index, it is right more often than the
-base model by more than chance, or as often while fewer of its sentences are unsupported; and in which it has not
-forgotten too much of everyday language.
+A finished run is a candidate. It is promoted by an evaluation in which, with the index, its own words are right more
+often than the base model's by more than chance, or as often while fewer of its sentences are unsupported; and in which
+it has not forgotten too much of everyday language.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Decision:
 def decide(result: dict[str, Any]) -> Decision:
     """Read the decision off the result of an evaluation of an adapter."""
     name = result["adapter"]
-    right, unsupported = (result["gain"][score]["with index"] for score in ("right", "unsupported"))
+    right, unsupported = (result["gain"][score]["with index"] for score in ("right_written", "unsupported"))
     judged = sum(row["right"] is not None for row in result["answers"]["tuned, with index"])
     if right is None or judged < FEWEST:
         return Decision(False, f"{judged} questions can be judged, and {FEWEST} are the fewest that prove anything")

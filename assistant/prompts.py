@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from langchain_core.prompts import PromptTemplate
 
 from assistant.errors import AssistantError
-from assistant.question_parts import parts_of
 from domain import Domain
 from indexes import Passage, language_of
 
@@ -25,7 +24,7 @@ VARIABLES: dict[str, set[str]] = {
     "grounded": {"passages", "question"},
     "ungrounded": {"question"},
     "refusal": set(),
-    "parts": {"question", "parts"},
+    "part": {"question", "part"},
     "agent": set(),
     "greeting": set(),
     "thanks": set(),
@@ -70,9 +69,8 @@ class Prompts:
         """
         language = asked.language or self.language(asked.question)
         question = asked.question
-        if parts := parts_of(question):
-            listed = "\n".join(f"{number}. {part}" for number, part in enumerate(parts, start=1))
-            question = self.text("parts", language, question=question, parts=listed)
+        if asked.part:
+            question = self.text("part", language, question=question, part=asked.part)
         if passages is None:
             text = self.text("ungrounded", language, question=question)
         else:

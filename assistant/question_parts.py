@@ -17,7 +17,9 @@ _ASKS = (
     r"|would)\b"
 )
 _BORDER_EN = re.compile(
-    rf"[?？;；]\s*|,?\s+(?:and|but|or)(?:\s+also|\s+if\s+so,?|\s+then)?,?\s+(?={_ASKS})", re.IGNORECASE
+    rf"[?？;；]\s*|,?\s+(?:and|but|or)(?:\s+also|\s+if\s+so,?|\s+then)?,?\s+"
+    rf"(?=(?:(?:for|in|at|to|with|on|by|from)\s+)?{_ASKS})",
+    re.IGNORECASE,
 )
 _ASKS_ZH = re.compile(
     "什么|怎么|怎样|如何|为何|哪|多少|多久|多大|多长|几[点天年次岁元倍号]|谁|是否|能不能|可不可以|要不要|有没有|会不会|是不是|吗|呢"

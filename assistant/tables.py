@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 SCORES = {"token_f1": "token F1", "bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rougeL": "ROUGE-L", "exact": "exact match"}
 RIGHT = {
     "right": "right",
+    "right_written": "right in the\nmodel's words",
     "wrong": "wrong",
     "refused": "refused",
     "unsure": "answered,\nunsure",
@@ -67,7 +68,7 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     title = f"Right, wrong or refused: the answerable of {result['questions']} held-out questions"
     console.print(_by_cell(title, scores, RIGHT, few, with_intervals=True))
     console.print(
-        "right: all facts of the question stand in the answer; unsupported: no passage that was shown carries it"
+        "right: all facts of the question stand in the answer, quotes included; unsupported: no passage carries it"
     )
     if result["without_facts"]:
         unknown = f"; {result['not_judged']} have neither and are not judged" if result["not_judged"] else ""
@@ -75,8 +76,10 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
             f"{result['without_facts']} answerable questions name no facts; the numbers and names of their gold "
             f"answers stand in{unknown}"
         )
-    for cell, gain in result["gain"]["right"].items():
-        console.print(f"Right, tuned minus base, {cell}: {_interval(gain)}: {result['verdict'][cell]}")
+    for cell, gain in result["gain"]["right_written"].items():
+        console.print(
+            f"Right in the model's words, tuned minus base, {cell}: {_interval(gain)}: {result['verdict'][cell]}"
+        )
     if result.get("promotion"):
         console.print(result["promotion"])
     console.print(_by_cell("Unanswerable questions, and citations", scores, ERRORS, few))

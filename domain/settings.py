@@ -63,6 +63,9 @@ class AnswerSettings(Table):
     repetition_penalty: Annotated[float, Field(ge=1, le=2)] = 1.05
     """Above 1 makes a small model less likely to repeat itself."""
 
+    quotes: Annotated[int, Field(ge=0, le=10)] = 3
+    """How many sentences of the documents an answer quotes below the words of the model; 0 quotes none."""
+
     refusal: Annotated[str | float, PlainValidator(_refusal)] = "balanced"
     """When to refuse: rare, balanced or strict; or a number from 0 (never) to 1, the least probability of an answer."""
 

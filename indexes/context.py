@@ -8,7 +8,7 @@ import re
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from indexes.language import asked_words
+from indexes.language import asked_words, language_of
 from indexes.passages import Passage, read_neighbours, read_passages
 
 BEFORE = 3
@@ -45,7 +45,8 @@ def openings(connection: sqlite3.Connection, question: str, found: Sequence[Pass
     """The first passages of the pages and sections that a question names, of the documents of the passages found.
 
     It names one if the words that it asks for are those of the title, or of the part of the title before a colon or a
-    bracket, all of them and no others: "What is LoRA?" is asked of the page "LoRA", not of "LoRA for images".
+    bracket, all of them and no others: "What is LoRA?" is asked of the page "LoRA", not of "LoRA for images". Where
+    pages of several languages have that title, those in the language of the question are meant.
     """
     asked = set(asked_words(question))
     named = {
@@ -62,7 +63,9 @@ def openings(connection: sqlite3.Connection, question: str, found: Sequence[Pass
             (passage.id,),
         )
         first |= dict.fromkeys([id_ for id_, titles in rows if tuple(json.loads(titles)[: len(path)]) == path][:1])
-    return read_passages(connection, list(first))
+    opened = read_passages(connection, list(first))
+    same_language = [passage for passage in opened if language_of(passage.text) == language_of(question)]
+    return same_language or opened
 
 
 def _around(connection: sqlite3.Connection, passage: Passage) -> list[Passage]:

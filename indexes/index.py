@@ -14,7 +14,7 @@ from domain import Domain, is_text
 from indexes.approximate import FLAT_LIMIT
 from indexes.context import context, openings
 from indexes.errors import IndexingError
-from indexes.evidence import Evidence, SentenceVectors, evidence
+from indexes.evidence import Evidence, SentenceVectors, evidence, key_sentences
 from indexes.filters import Filter, chosen_part
 from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import difference, prepare
@@ -238,6 +238,17 @@ class Index:
         vectors = self._models.embedder().encode_passages(sentences)
         held = self._sentence_vectors(passages)
         return np.stack([(vectors @ held[passage.text].T).max(axis=1) for passage in passages], axis=1)
+
+    def key_sentences(self, question: str, passages: Sequence[Passage], count: int) -> list[tuple[str, Passage]]:
+        """The ``count`` sentences of some passages, the best passage first, that are nearest to a question.
+
+        In the order of the passages and of their text, each with its passage. A sentence of a later passage must be
+        nearer by :data:`indexes.evidence.LATER_PASSAGE` for each rank.
+        """
+        if not passages or not count:
+            return []
+        (vector,) = self._models.embedder().encode_queries([question])
+        return key_sentences(vector, passages, self._sentence_vectors(passages), count)
 
     def openings(self, question: str, found: Sequence[Passage]) -> list[Passage]:
         """First passages of the pages and sections that a question names by title ("What is LoRA?").

@@ -59,7 +59,7 @@ def assistant(handbook: Path) -> Iterator[Assistant]:
 @pytest.fixture(scope="session")
 def tuned_handbook(handbook: Path, real_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same documents with SmolLM2, for where quality does not matter, and an adapter ``first`` that it learnt."""
-    from assistant.tuning import tune
+    from assistant.tuning import tune, use
 
     real_model("smollm2-135m-instruct")
     folder = tmp_path_factory.mktemp("tuned") / "handbook"
@@ -67,6 +67,7 @@ def tuned_handbook(handbook: Path, real_model: Callable[[str], Path], tmp_path_f
     set_setting(folder / "domain.toml", "base_model", "smollm2-135m-instruct")
     set_setting(folder / "domain.toml", "answer.max_new_tokens", 16)
     tune(Domain.open(folder), "first", TINY_RUN)
+    use(Domain.open(folder), "first")
     return folder
 
 
@@ -96,10 +97,14 @@ def tea_shop(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str
     trained = lorewright("finetune", folder, *QUICK)
     assert trained.status == 0, trained.err
     assert trained.out.startswith(f"{folder}: trained ")
-    assert trained.out.endswith(f"Adapter: {folder}/adapters/first, now the one that answers (domain.toml).\n")
+    assert (
+        f"Adapter: {folder}/adapters/first, a candidate: `lorewright evaluate {folder}` lets it answer" in trained.out
+    )
     evaluated = lorewright("evaluate", folder)
     assert evaluated.status == 0, evaluated.err
-    assert "Token F1 on 1 held-out questions" in evaluated.out
+    assert "the answerable of 1 held-out questions" in evaluated.out
+    chosen = lorewright("use", folder, "first")
+    assert chosen.out == f"{folder}: the adapter 'first' answers from now on (domain.toml, chosen by hand).\n"
     return folder
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from assistant.citations import NEAR, answer_sentences, sources_of, support
-from assistant.citations import cite as cite_sources
+from assistant.citations import LONGEST_QUOTE, NEAR, Numbers, answer_sentences, sources_of, support
 from indexes import Passage, sentences_of
 
 
@@ -15,8 +14,8 @@ def passage(number: int, text: str, *headings: str) -> Passage:
 
 
 def cite(answer: str, passages: list[Passage], likeness: np.ndarray | None = None):
-    sentences = answer_sentences(answer)
-    return cite_sources(sentences, sources_of(sentences, passages, likeness), passages)
+    sentences, numbers = answer_sentences(answer), Numbers()
+    return numbers.cite(sentences, sources_of(sentences, passages, likeness), passages), numbers.citations
 
 
 B = passage(1, "Matrix B starts at zero, so the product is zero at step 0.", "LoRA")
@@ -117,3 +116,12 @@ def test_a_paraphrase_must_be_nearer_than_a_translation():
 
 def test_words_decide_before_meaning():
     assert cite("Matrix B starts at zero.", [B, MEMORY], np.array([[0.5, 0.99]]))[1][0].passage is B
+
+
+def test_quotes_go_on_with_the_numbers_and_stand_together_by_passage():
+    numbers = Numbers()
+    assert numbers.cite(["Matrix B starts at zero."], [0], [B]) == "Matrix B starts at zero. [1]"
+    quotes = [("nf4 有 16 个取值。", NF4), ("其中一个恰好是 0。", NF4), ("The product\nis zero.", B)]
+    assert numbers.quote(quotes) == "> nf4 有 16 个取值。 其中一个恰好是 0。 [2]\n\n> The product is zero. [1]"
+    assert [citation.passage for citation in numbers.citations] == [B, NF4]
+    assert len(numbers.quote([("a" * 10_000, B)])) < LONGEST_QUOTE + 20

@@ -1,0 +1,151 @@
+"""The one path of a question: chain, agent, evaluation and training ask the model the very same."""
+
+from dataclasses import replace
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+import base_models.generation
+from assistant import Assistant
+from assistant.answering import Asked, Found, answered_anyway, find, finish, join, search, search_query
+from assistant.evaluation import evaluate
+from assistant.indexing import update_index
+from assistant.training import training_conversations
+from base_models import encode
+from domain import Domain, FinetuneConfig, Question, create_domain
+from indexes import Index, Passage, language_of
+
+PLAIN = "nf4 有多少个取值?"
+FOLLOW_UP = "What are common choices for it?"
+HISTORY = ({"role": "user", "content": "What is LoRA's rank?"}, {"role": "assistant", "content": "Its capacity."})
+TWO_PARTS = "What is the rank of LoRA, and how many values does nf4 have?"
+
+
+@pytest.fixture
+def given(monkeypatch) -> list[list[int]]:
+    """The ids of every prompt that a model is given."""
+    ids: list[list[int]] = []
+    real = base_models.generation._generate_ids
+
+    def noted(loaded, prompts, *more):
+        ids.extend(map(list, prompts))
+        return real(loaded, prompts, *more)
+
+    monkeypatch.setattr(base_models.generation, "_generate_ids", noted)
+    return ids
+
+
+def ids_of_chain(assistant: Assistant, given: list, question: str, history: tuple) -> list[list[int]]:
+    given.clear()
+    assistant.chain.invoke({"messages": [*messages_of(history), HumanMessage(question)]})
+    return list(given)
+
+
+def ids_of_agent(assistant: Assistant, given: list, question: str, history: tuple) -> list[list[int]]:
+    """Without the first prompt, by which the tool was chosen."""
+    given.clear()
+    assistant.agent.invoke({"messages": [*messages_of(history), HumanMessage(question)]})
+    return given[1:]
+
+
+def ids_of_evaluation(assistant: Assistant, given: list, question: str, history: tuple) -> list[list[int]]:
+    """With the index."""
+    given.clear()
+    evaluate(assistant, [question_of(question, history)], "")
+    asked = [ids for ids in given if len(ids) > 200]
+    assert len(asked) < len(given), "without the index a prompt is short"
+    return asked
+
+
+def ids_of_training(assistant: Assistant, question: str, history: tuple) -> list[list[int]]:
+    config = FinetuneConfig(retrieved_share=1.0, seed=1)
+    (example,) = training_conversations(assistant.index, assistant.prompts, [question_of(question, history)], config)
+    return [encode(assistant.llm.loaded.tokenizer, example[:-1]).ids]
+
+
+def messages_of(history: tuple) -> list:
+    return [{"user": HumanMessage, "assistant": AIMessage}[one["role"]](one["content"]) for one in history]
+
+
+def question_of(question: str, history: tuple) -> Question:
+    document = "zh/qlora-nf4.md" if question == PLAIN else "en/lora.md"
+    messages = (*history, {"role": "user", "content": question}, {"role": "assistant", "content": "16"})
+    return Question("q", messages, document=document)
+
+
+@pytest.mark.parametrize(("question", "history"), [(PLAIN, ()), (FOLLOW_UP, HISTORY)])
+def test_chain_agent_evaluation_and_training_ask_the_same_ids(assistant, given, question, history):
+    ids = ids_of_chain(assistant, given, question, history)
+    assert len(ids) == 1
+    assert ids_of_evaluation(assistant, given, question, history) == ids
+    assert ids_of_training(assistant, question, history) == ids
+    assert ids_of_agent(assistant, given, question, history) == ids
+
+
+def test_a_question_in_two_parts_is_asked_part_by_part_in_chain_and_evaluation(assistant, given):
+    ids = ids_of_chain(assistant, given, TWO_PARTS, ())
+    assert len(ids) == 2
+    assert sorted(ids_of_evaluation(assistant, given, TWO_PARTS, ())) == sorted(ids)
+    answer = assistant.ask(TWO_PARTS)
+    assert "16" in answer.text
+    assert {"en/lora.md", "en/qlora-nf4.md"} <= {passage.document for passage in answer.passages}
+
+
+def passage(number: int, text: str = "text") -> Passage:
+    return Passage(id=number, text=text, document="a.md", headings=(), page=None, line=1, start=0, end=len(text))
+
+
+def test_the_outcome_of_a_divided_question_and_its_answer():
+    first, second = (Found(Asked("A? B?", part=part), [passage(n)], [passage(n)]) for n, part in enumerate("AB"))
+    refused = replace(second, outcome="refused")
+    both = Found(Asked("A? B?"), [], [], "answered", None, (first, second))
+    one = Found(Asked("A? B?"), [], [], "unsure", None, (first, refused))
+    assert [part.asked.part for part in both.asks] == ["A", "B"]
+    assert join(both, ["a.", "b."], "no") == "a.\n\nb."
+    assert [part.asked.part for part in one.asks] == ["A"]
+    assert join(one, ["a."], "no") == "a.\n\nB: no"
+    anyway = answered_anyway(replace(one, outcome="refused"))
+    assert [part.outcome for part in anyway.parts] == ["answered", "unsure"]
+    assert anyway.outcome == "unsure"
+
+
+def test_what_is_asked_by_a_title_alone_is_answered_from_the_opening_of_its_page(assistant):
+    for question in ("What is LoRA?", "LoRA 是什么？", "什么是 LoRA?"):
+        document = f"{language_of(question)}/lora.md"
+        best = search(assistant.index, [Asked(question)])[0][0]
+        assert (best.document, best.headings[0]) == (document, "LoRA")
+        assert best.start == min(p.start for p in assistant.index.neighbours(best.id, 5, 5)), "the opening"
+
+
+def test_a_follow_up_is_searched_for_with_the_question_before():
+    assert search_query(Asked(FOLLOW_UP, HISTORY)) == f"What is LoRA's rank? {FOLLOW_UP}"
+    assert search_query(Asked(PLAIN)) == PLAIN
+
+
+@pytest.fixture(scope="module")
+def english_only(tmp_path_factory, handbook) -> Domain:
+    import shutil
+
+    domain = create_domain(tmp_path_factory.mktemp("english") / "handbook")
+    shutil.copytree(handbook / "documents" / "en", domain.documents / "en")
+    update_index(domain)
+    return domain
+
+
+def test_an_answer_in_another_language_is_cited_by_meaning(english_only):
+    with Index.open(english_only) as index:
+        found = search(index, [Asked("nf4 有多少个取值？")])[0][:3]
+        right = next(passage for passage in found if "16 fixed values" in passage.text)
+        finished = finish(index, Found(Asked("?"), found, found), "nf4 有 16 个固定的取值。")
+        assert [citation.passage for citation in finished.citations] == [right]
+        assert (finished.unsupported, finished.unknown_numbers) == ([], [])
+        invented = finish(index, Found(Asked("?"), found, found), "埃菲尔铁塔建于 1889 年。")
+        assert (len(invented.unsupported), invented.unknown_numbers) == (1, ["1889"])
+
+
+def test_a_question_in_another_language_is_not_refused_in_a_domain_that_is_not_calibrated(english_only):
+    with Index.open(english_only) as index:
+        assistant = Assistant(english_only, index)
+        asked = [Asked("nf4 有多少个取值？"), Asked("LoRA 的秩一般取多大？"), Asked("秘鲁的首都是哪里？")]
+        outcomes = [found.outcome for found in find(index, assistant.refusal, asked)]
+        assert [outcome == "refused" for outcome in outcomes] == [False, False, True]

@@ -1,0 +1,48 @@
+"""Numbers that no passage holds, and sentences that say the opposite of their source, are marked."""
+
+import pytest
+
+from assistant.checks import differs_in_negation, unknown_numbers
+from indexes import Passage
+
+
+def passage(text: str, *headings: str) -> Passage:
+    return Passage(id=1, text=text, document="a.md", headings=headings, page=None, line=1, start=0, end=len(text))
+
+
+@pytest.mark.parametrize(
+    ("answer", "source", "unknown"),
+    [
+        ("Use water of 80 degrees.", "Use water of 80 degrees.", []),
+        ("用 80 度的水。", "水温八十度。", []),
+        ("It holds 4096 rows.", "4,096 rows", []),
+        ("It takes 0.39 percent.", "or 0.39%", []),
+        ("Use water of 90 degrees.", "Use water of 80 degrees.", ["90"]),
+        ("At 1e-4.", "a rate of 0.0001", []),
+        ("1. Heat the water.\n2. Wait.\n3. Pour.", "Heat, wait, pour.", []),
+        ("One of them.", "several", []),
+    ],
+)
+def test_a_number_that_stands_in_no_passage_is_told(answer, source, unknown):
+    assert unknown_numbers(answer, "?", [passage(source)]) == unknown
+
+
+def test_numbers_of_the_question_and_of_titles_are_known():
+    assert unknown_numbers("Debian 12 has 30 packages.", "What of Debian 12?", [passage("many", "30 packages")]) == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "source", "differs"),
+    [
+        ("You may use a hair dryer.", "Do not use a hair dryer.", True),
+        ("You may not use a hair dryer.", "You may use a hair dryer.", True),
+        ("Do not use a hair dryer.", "Never use a hair dryer. Use a towel.", False),
+        ("退货需要小票。", "退货不需要小票。", True),
+        ("退货不需要小票。", "退货不需要小票,换货需要。", False),
+        ("营业时间是周一到周五。", "营业时间是周一到周五,不休息。", False),
+        ("不仅可以退货，还可以换货。", "可以退货，还可以换货。", False),
+        ("Bananas are yellow.", "Do not use a hair dryer.", False),
+    ],
+)
+def test_a_sentence_that_differs_from_its_source_in_a_negation_is_told(sentence, source, differs):
+    assert differs_in_negation(sentence, passage(source)) is differs
