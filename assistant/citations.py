@@ -20,6 +20,9 @@ from indexes import Passage, language_of, sentences_of, words_of
 WRITTEN = re.compile(r"\s*[\[【]\s*\d{1,2}\s*[\]】]")
 """A number that the model wrote itself, as it may have seen in books."""
 
+FENCE = re.compile(r"```\w*|~~~\w*")
+"""Where a listing of Markdown begins and ends: quoted on one line it would make code of the rest."""
+
 SUPPORT = 0.4
 """Share of a sentence's distinct words that a passage must hold to be cited for it."""
 
@@ -77,7 +80,7 @@ class Numbers:
         """Quoted sentences as Markdown quotations, a paragraph for each passage, with its number."""
         paragraphs = []
         for passage, group in groupby(quotes, key=lambda quote: quote[1]):
-            said = " ".join(shortened(" ".join(sentence.split())) for sentence, _ in group)
+            said = quoted([sentence for sentence, _ in group], passage.text)
             paragraphs.append(f"> {said} [{self._of(passage)}]")
         return "\n\n".join(paragraphs)
 
@@ -89,9 +92,19 @@ class Numbers:
         return known.number
 
 
-def shortened(sentence: str) -> str:
-    """A sentence of at most :data:`LONGEST_QUOTE` characters: a table or a listing may count as one."""
-    return sentence if len(sentence) <= LONGEST_QUOTE else f"{sentence[:LONGEST_QUOTE].rstrip()} …"
+def quoted(sentences: Sequence[str], text: str) -> str:
+    """Sentences of a text on one line, ``…`` where others were left out between them.
+
+    What is longer than :data:`LONGEST_QUOTE` characters is cut: a table or a listing may count as one sentence.
+    """
+    said, end = "", 0
+    for sentence in sentences:
+        start = text.find(sentence, end)
+        said += (" " if not text[end:start].strip() else " … ") if said else ""
+        line = " ".join(FENCE.sub(" ", sentence).split())
+        said += line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE].rstrip()} …"
+        end = start + len(sentence)
+    return said
 
 
 def support(sentence: str, passage: Passage) -> float:

@@ -70,7 +70,7 @@ def evaluate(
     for cell in [
         Cell(tuned, with_index) for tuned in ([False, True] if adapter else [False]) for with_index in (False, True)
     ]:
-        said = _said(assistant, cell, adapter, [found, uncalibrated], progress)
+        said = said_in(assistant, cell, adapter, [found, uncalibrated], progress)
         answers[cell.name] = _rows(assistant, cell, questions, found, said)
         if cell.index and any(refusal.calibrated(language) for language in ("en", "zh")):
             answers[f"{cell.name}, {UNCALIBRATED}"] = _rows(assistant, cell, questions, uncalibrated, said)
@@ -107,7 +107,7 @@ def evaluate(
     }
 
 
-def _said(
+def said_in(
     assistant: Assistant, cell: Cell, adapter: str, judged: Sequence[Sequence[Found]], progress: Progress
 ) -> dict[Unit, str]:
     """What the model says to each question or part of one; with the index, where any of the thresholds lets it answer.

@@ -26,7 +26,7 @@ class RetrievalSettings(Table):
     k: Annotated[int, Field(ge=1, le=20)] = 3
     """How many passages are put before the model."""
 
-    context_tokens: Annotated[int, Field(ge=64, le=16_384)] = 1000
+    context_tokens: Annotated[int, Field(ge=64, le=16_384)] = 600
     """The most tokens (of the embedder) that these passages and what stands around them may have."""
 
     passage_tokens: Annotated[int, Field(ge=32, le=500)] = 300

@@ -7,8 +7,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 import base_models.generation
 from assistant import Assistant
+from assistant.agent import search_tool
 from assistant.answering import Asked, Found, answered_anyway, find, finish, join, search, search_query
-from assistant.evaluation import evaluate
+from assistant.evaluation import Cell, said_in
 from assistant.indexing import update_index
 from assistant.training import training_conversations
 from base_models import encode
@@ -42,19 +43,22 @@ def ids_of_chain(assistant: Assistant, given: list, question: str, history: tupl
 
 
 def ids_of_agent(assistant: Assistant, given: list, question: str, history: tuple) -> list[list[int]]:
-    """Without the first prompt, by which the tool was chosen."""
+    """After the tool was called with the question; whether the model calls it so is not the matter here."""
+    messages = [*messages_of(history), HumanMessage(question)]
+    call = {"name": "search_documents", "args": {"query": question}, "id": "1", "type": "tool_call"}
+    tool = search_tool(assistant.index, assistant.refusal)
+    result = tool.invoke(call | {"args": {"query": question, "messages": messages}})
     given.clear()
-    assistant.agent.invoke({"messages": [*messages_of(history), HumanMessage(question)]})
-    return given[1:]
+    assistant.agent.invoke({"messages": [*messages, AIMessage("", tool_calls=[call]), result]})
+    return list(given)
 
 
 def ids_of_evaluation(assistant: Assistant, given: list, question: str, history: tuple) -> list[list[int]]:
     """With the index."""
+    found = find(assistant.index, assistant.refusal, [Asked.of(question_of(question, history))])
     given.clear()
-    evaluate(assistant, [question_of(question, history)], "")
-    asked = [ids for ids in given if len(ids) > 200]
-    assert len(asked) < len(given), "without the index a prompt is short"
-    return asked
+    said_in(assistant, Cell(tuned=False, index=True), "", [found], lambda *_: None)
+    return list(given)
 
 
 def ids_of_training(assistant: Assistant, question: str, history: tuple) -> list[list[int]]:
@@ -135,7 +139,7 @@ def english_only(tmp_path_factory, handbook) -> Domain:
 def test_an_answer_in_another_language_is_cited_by_meaning(english_only):
     with Index.open(english_only) as index:
         found = search(index, [Asked("nf4 有多少个取值？")])[0][:3]
-        right = next(passage for passage in found if "16 fixed values" in passage.text)
+        right = next(passage for passage in found if "16 fixed levels" in passage.text)
         finished = finish(index, Found(Asked("?"), found, found), "nf4 有 16 个固定的取值。")
         assert [citation.passage for citation in finished.citations] == [right]
         assert (finished.unsupported, finished.unknown_numbers) == ([], [])

@@ -17,7 +17,7 @@ from assistant.citations import Citation
 from assistant.indexing import update_index
 from assistant.refusal import Refusal
 from base_models import encode
-from domain import Domain, set_setting
+from domain import Domain, read_questions, set_setting
 from indexes import Index, Passage, language_of
 
 FIRST, FOLLOW_UP = "What is LoRA's rank?", "And what are common choices for it?"
@@ -51,7 +51,8 @@ def test_an_answer_is_in_the_language_of_the_question_and_cites_its_place(assist
     assert not answer.refused
     assert language_of(answer.text) == language_of(question)
     assert fact in answer.text
-    assert [citation.number for citation in answer.citations] == [int(n) for n in re.findall(r"\[(\d+)\]", answer.text)]
+    mentioned = list(dict.fromkeys(map(int, re.findall(r" \[(\d+)\]", answer.text))))
+    assert [citation.number for citation in answer.citations] == mentioned
     assert document in {citation.passage.document for citation in answer.citations}
     for citation in answer.citations:
         passage = citation.passage
@@ -93,7 +94,8 @@ def test_a_refused_question_is_answered_all_the_same_and_its_refusal_is_replaced
 
 def test_the_level_moves_the_threshold(copy_of, handbook):
     folder, outcomes = copy_of(handbook), {}
-    questions = ["Does nf4 work on Windows?", "Who invented LoRA's competitor?", "How is LoRA spelled in Greek?"]
+    file = folder / "questions" / "held_out.jsonl"
+    questions = [question.text for question in read_questions(file) if not question.answerable]
     for level in ("rare", "balanced", "strict"):
         set_setting(folder / "domain.toml", "answer.refusal", level)
         with Index.open(folder) as index:
@@ -170,7 +172,9 @@ def test_the_model_is_shown_earlier_answers_without_citation_numbers_and_without
     answers, _, asked = remembered
     _, _, said, question = asked.prompts[-1]
     assert "[1]" in answers[0].text
-    assert said.text == answers[0].text.replace(" [1]", "")
+    assert said.text == answers[0].written
+    assert ">" in answers[0].text
+    assert ">" not in said.text
     assert answers[1].passages[0].text in question.text
 
 
@@ -181,7 +185,7 @@ def test_citations_keep_their_passages_when_the_second_passage_is_cited_first():
     ]
     citations = [Citation(1, passages[2]), Citation(2, passages[0])]
     found = Found(Asked("?"), passages, passages, "answered", 0.9)
-    answer = read_answer(answer_message(found, Finished("x [1] y [2]", citations), Path("adapters/first")))
+    answer = read_answer(answer_message(found, Finished("x [1] y [2]", citations=citations), Path("adapters/first")))
     assert answer.citations == citations
     assert answer.passages == passages
     assert answer.nearest == [passages[1]]
@@ -202,7 +206,8 @@ def test_an_answer_arrives_in_pieces_and_the_last_one_is_whole(assistant):
     *pieces, answer = assistant.stream("How much slower is gradient checkpointing?")
     assert len(pieces) > 3
     assert isinstance(answer, Answer)
-    assert "".join(pieces).strip() == re.sub(r" \[\d+\]", "", answer.text)
+    assert "".join(pieces).strip() == answer.written
+    assert re.sub(r" \[\d+\]", "", answer.text).startswith(answer.written)
 
 
 def test_a_stopped_answer_ends_quickly_and_what_was_said_is_remembered(handbook, copy_of):

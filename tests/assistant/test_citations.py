@@ -121,7 +121,9 @@ def test_words_decide_before_meaning():
 def test_quotes_go_on_with_the_numbers_and_stand_together_by_passage():
     numbers = Numbers()
     assert numbers.cite(["Matrix B starts at zero."], [0], [B]) == "Matrix B starts at zero. [1]"
-    quotes = [("nf4 有 16 个取值。", NF4), ("其中一个恰好是 0。", NF4), ("The product\nis zero.", B)]
-    assert numbers.quote(quotes) == "> nf4 有 16 个取值。 其中一个恰好是 0。 [2]\n\n> The product is zero. [1]"
-    assert [citation.passage for citation in numbers.citations] == [B, NF4]
+    listing = passage(5, "Set r = 8.\n\nThen train.\n\n```python\ntrain()\n```")
+    quotes = [("Set r = 8.", listing), ("Then train.", listing), ("```python\ntrain()\n```", listing), (B.text, B)]
+    assert numbers.quote(quotes) == f"> Set r = 8. Then train. train() [2]\n\n> {B.text} [1]"
+    assert numbers.quote([("Set r = 8.", listing), ("train()", listing)]) == "> Set r = 8. … train() [2]"
+    assert [citation.passage for citation in numbers.citations] == [B, listing]
     assert len(numbers.quote([("a" * 10_000, B)])) < LONGEST_QUOTE + 20

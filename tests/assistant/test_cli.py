@@ -11,6 +11,7 @@ from assistant_samples import QUICK, lorewright
 
 from assistant import Assistant
 from assistant.cli import app
+from assistant.terminal import remarks
 from domain import FinetuneConfig
 
 COMMANDS = typer.main.get_command(app).commands
@@ -97,16 +98,18 @@ def test_ask_streams_the_answer_and_lists_its_sources(tea_shop):
     assistant.close()
     sources = [f"  [{c.number}] tea.md, {c.passage.place}\n" for c in answer.citations]
     assert sources
-    assert shown.out == f"{answer.text}\n{''.join(sources)}"
+    told = [f"  {line}\n" for line in remarks(answer)]
+    assert shown.out.endswith(f"{answer.text}\n{''.join(sources)}{''.join(told)}")
     assert not (tea_shop / "conversations.sqlite").exists()
 
 
 def test_chat_goes_on_with_a_named_conversation_until_an_empty_line(shop, monkeypatch):
-    lines = iter(["How hot should the water be?", ""])
+    lines = iter(["hello", "!", "How hot should the water be?", ""])
     monkeypatch.setattr("builtins.input", lambda prompt: next(lines))
     assert lorewright("chat", shop, "--conversation", "mine").status == 0
     assistant = Assistant.open(shop)
-    assert assistant.history("mine")[0] == "How hot should the water be?"
+    said = assistant.history("mine")
+    assert said[::2] == ["hello", "hello", "How hot should the water be?"], "! asks the last question once more"
     assistant.close()
 
 
@@ -119,9 +122,9 @@ def test_the_agent_can_be_asked(tea_shop):
 def test_evaluate_prints_the_table_and_again_asks_again(shop):
     stored = shop / "evaluations" / "first-1.json"
     before = stored.stat().st_mtime_ns
-    assert "Tuned minus base, with index" in lorewright("evaluate", shop).out
+    assert "tuned minus base, with index" in lorewright("evaluate", shop).out
     assert stored.stat().st_mtime_ns == before
-    assert "Tuned minus base, with index" in lorewright("evaluate", shop, "--again").out
+    assert "tuned minus base, with index" in lorewright("evaluate", shop, "--again").out
     assert stored.stat().st_mtime_ns != before
 
 

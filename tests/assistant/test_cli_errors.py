@@ -298,7 +298,7 @@ def test_ctrl_c_while_indexing_says_what_is_kept(shop):
 
 def test_ctrl_c_stops_an_answer_at_its_next_word(shop):
     set_setting(shop / "domain.toml", "answer.max_new_tokens", 2000)
-    set_setting(shop / "domain.toml", "answer.refuse", False)
+    set_setting(shop / "domain.toml", "answer.refusal", 0.0)
     process = begin("ask", shop, "How hot should the water be?", "--adapter", "base")
     begun = process.stdout.read(1)
     process.send_signal(signal.SIGINT)

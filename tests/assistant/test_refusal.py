@@ -203,4 +203,4 @@ def test_the_default_thresholds_refuse_few_of_the_sample_and_most_of_everyday_li
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
     for row in importlib.import_module("refusal_defaults").measure(embedder):
         assert row["refused_answerable"] <= 0.05, row
-        assert row["refused_everyday"] >= 0.7, row
+        assert row["refused_everyday"] >= 0.5, row

@@ -50,7 +50,7 @@ def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
     assert trained.status == 0, trained.err
     report = json.loads((shop / "adapters" / "mixed" / "report.json").read_text(encoding="utf-8"))
     assert report["examples"] == plain["examples"] + 2 + round((plain["examples"] + 2) / 3)
-    assert lorewright(*command).out.endswith("nothing it was made from has changed.\n")
+    assert "nothing it was made from has changed." in lorewright(*command).out
     extra.write_text('{"prompt": "Hi?", "response": "Good day."}\n' * 4, encoding="utf-8")
     assert "trained" in lorewright(*command).out
     extra.write_text('{"prompt": "Hi?"}\n', encoding="utf-8")
@@ -59,13 +59,23 @@ def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
     assert "chats.jsonl, line 1: none of the known layouts has the keys prompt" in wrong.err
 
 
-def test_a_finished_run_answers_again_without_training(shop: Path) -> None:
+def test_a_run_is_a_candidate_until_it_is_chosen_and_is_not_trained_twice(shop: Path) -> None:
     assert Domain.open(shop).settings.adapter == "first"
-    assert lorewright("finetune", shop, *QUICK, "--run", "other", "--max-steps", "1").status == 0
+    trained = lorewright("finetune", shop, *QUICK, "--run", "other", "--max-steps", "1")
+    assert f"{shop}/adapters/other, a candidate: " in trained.out
+    assert Domain.open(shop).settings.adapter == "first"
+    assert lorewright("use", shop, "other").out == (
+        f"{shop}: the adapter 'other' answers from now on (domain.toml, chosen by hand).\n"
+    )
     assert Domain.open(shop).settings.adapter == "other"
+    assert "already" in lorewright("use", shop, "other").out
     again = lorewright("finetune", shop, *QUICK)
-    assert again.out.endswith("nothing it was made from has changed. It answers again (domain.toml).\n")
-    assert Domain.open(shop).settings.adapter == "first"
+    assert f"nothing it was made from has changed. Adapter: {shop}/adapters/first, a candidate: " in again.out
+    assert "the base model answers from now on" in lorewright("use", shop, "base").out
+    assert Domain.open(shop).settings.adapter == ""
+    unknown = lorewright("use", shop, "frist")
+    assert unknown.status == 1
+    assert "has no adapter 'frist' (there are: first, other)" in unknown.err
 
 
 def test_everyday_questions_alone_are_not_learnt(shop: Path) -> None:

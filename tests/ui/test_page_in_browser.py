@@ -7,6 +7,7 @@ from langchain_core.messages import HumanMessage
 from playwright.sync_api import expect
 
 from assistant import Assistant, Citation
+from assistant.answering import Asked, Finished, Found
 from assistant.answers import answer_message
 from base_models import load
 from domain import Domain
@@ -98,10 +99,11 @@ def test_a_hostile_document_and_answer_load_nothing_and_run_nothing(open_chat, s
     attack = "![pixel](http://192.0.2.1/pixel.png) <img src=http://192.0.2.1/x onerror='document.title=1'> [1]"
     name = "![pixel](http:\u2215\u2215192.0.2.1\u2215p.png) **<b>notes</b>**.md"
     passage = Passage(1, attack, name, ("![h](http://192.0.2.1/h.png)",), 3, 1, 0, len(attack))
+    found, finished = Found(Asked("?"), [passage], [passage]), Finished(attack, attack, [Citation(1, passage)])
     assistant = Assistant.open(handbook.path)
     assistant.remembering_chain.update_state(
         {"configurable": {"thread_id": "attack"}},
-        {"messages": [HumanMessage(attack), answer_message(attack, [passage], [Citation(1, passage)], False, None)]},
+        {"messages": [HumanMessage(attack), answer_message(found, finished, None)]},
         as_node="answer",
     )
     assistant.conversations.touch("attack", attack)
@@ -114,6 +116,16 @@ def test_a_hostile_document_and_answer_load_nothing_and_run_nothing(open_chat, s
     expect(chat.source).to_contain_text("文档此后已有改动")
     assert chat.page.locator("img, a[href*='192.0.2.1']").count() == 0
     assert chat.page.title() == "handbook"
+
+
+def test_a_refused_question_is_answered_all_the_same_and_its_nearest_passages_are_there(open_chat, server) -> None:
+    chat = open_chat(server.url)
+    chat.ask(REFUSED_QUESTION)
+    expect(chat.refusals).to_contain_text("Nearest passage: ")
+    chat.page.get_by_role("button", name="Answer all the same").click()
+    expect(chat.page.get_by_text("Unsure", exact=True)).to_be_visible(timeout=120_000)
+    expect(chat.refusals).to_have_count(0)
+    expect(chat.page.get_by_test_id("stChatMessage")).to_have_count(2)
 
 
 def test_the_page_fits_a_phone(open_chat, server) -> None:

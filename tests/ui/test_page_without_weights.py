@@ -94,7 +94,7 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, 
 def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None:
     shown = page(tea.path)
     tea.settings_file.write_text(tea.settings_file.read_text("utf-8") + "\n", "utf-8")
-    text = tea.settings_file.read_text("utf-8").replace("# refuse = true", "refuse = false")
+    text = tea.settings_file.read_text("utf-8").replace('# refusal = "balanced"', "refusal = 0")
     tea.settings_file.write_text(text, "utf-8")
     assert "not calibrated" in _plain(shown.run().sidebar.caption[-1].value)
     assert "switched off" in _plain(shown.button(key="reload").click().run().sidebar.caption[-1].value)

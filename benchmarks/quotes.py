@@ -1,0 +1,95 @@
+"""What an assistant says before any model writes a word: whether it refuses, and what it quotes.
+
+    python benchmarks/quotes.py measure DOMAIN [QUESTIONS...]
+    python benchmarks/quotes.py choose DOMAIN
+
+``measure`` asks questions with facts (``questions/held_out.jsonl``, or other files of the same format) and prints by
+language of the question: how often the gold document comes first and among the passages found; how many answerable
+questions are refused, are answered as unsure, and have all their facts in the quoted sentences; how many unanswerable
+ones are answered; the same for the thresholds of a domain that is not calibrated. ``choose`` prints, on the training
+questions, the share whose facts all stand in so many quoted sentences, for several handicaps of later passages
+(``indexes.evidence.LATER_PASSAGE``).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+from unittest.mock import patch
+
+import typer
+
+from assistant.answering import Asked, Found, decide, find, quotes_of, search, search_query
+from assistant.facts import missing_facts
+from assistant.refusal import Refusal, default_fits
+from domain import Domain, Question, read_questions
+from indexes import Index
+
+COUNTS = (1, 2, 3, 4, 5)
+HANDICAPS = (0.0, 0.01, 0.02, 0.03)
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.command()
+def measure(domain: Path, questions: Annotated[list[Path] | None, typer.Argument()] = None) -> None:
+    """Print what is found, refused and quoted."""
+    opened = Domain.open(domain)
+    asked = [one for file in questions or [opened.held_out_questions] for one in read_questions(file)]
+    with Index.open(opened) as index:
+        refusal = Refusal.of(index)
+        found = find(index, refusal, list(map(Asked.of, asked)))
+        defaults = decide(replace(refusal, fits=default_fits(opened.settings.embedder)), found)
+        rows = list(zip(asked, found, defaults, strict=True))
+        for language in ("all", *sorted({one.language or "?" for one in asked})):
+            mine = [row for row in rows if language in ("all", row[0].language or "?")]
+            print(f"{language}: {', '.join(_told(index, mine))}")
+
+
+def _told(index: Index, rows: Sequence[tuple[Question, Found, Found]]) -> Iterator[str]:
+    good = [row for row in rows if row[0].answerable]
+    bad = [row for row in rows if not row[0].answerable]
+    ranks = [[passage.document for passage in found.passages] for _, found, _ in good]
+    documents = [one.document for one, _, _ in good]
+    yield f"{len(good)} answerable"
+    yield f"gold document first {_share([d in r[:1] for d, r in zip(documents, ranks, strict=True)])}"
+    yield f"among those found {_share([d in r for d, r in zip(documents, ranks, strict=True)])}"
+    for name, place in (("", 1), ("not calibrated: ", 2)):
+        yield f"{name}refused {_share([row[place].outcome == 'refused' for row in good])}"
+        yield f"unsure {_share([row[place].outcome == 'unsure' for row in good])}"
+        quoted = [
+            row[place].outcome != "refused"
+            and not missing_facts("\n".join(said for said, _ in quotes_of(index, row[place])), row[0].facts)
+            for row in good
+            if row[0].facts
+        ]
+        yield f"right by the quotes alone {_share(quoted)}"
+        yield f"of {len(bad)} unanswerable answered {_share([row[place].outcome != 'refused' for row in bad])}"
+        yield f"answered unmarked {_share([row[place].outcome == 'answered' for row in bad])}"
+
+
+def _share(rows: Sequence[bool]) -> str:
+    return f"{sum(rows) / len(rows):.2f}" if rows else "-"
+
+
+@app.command()
+def choose(domain: Path) -> None:
+    """Print what other numbers of sentences and other handicaps would give on the training questions."""
+    opened = Domain.open(domain)
+    asked = [question for question in read_questions(opened.train_questions) if question.facts]
+    with Index.open(opened) as index:
+        found = [passages[: opened.settings.retrieval.k] for passages in search(index, list(map(Asked.of, asked)))]
+        for handicap in HANDICAPS:
+            for count in COUNTS:
+                with patch("indexes.evidence.LATER_PASSAGE", handicap):
+                    quoted = [
+                        "\n".join(said for said, _ in index.key_sentences(search_query(Asked.of(one)), passages, count))
+                        for one, passages in zip(asked, found, strict=True)
+                    ]
+                right = [not missing_facts(text, one.facts) for one, text in zip(asked, quoted, strict=True)]
+                length = sum(map(len, quoted)) // len(quoted)
+                print(f"{count} sentences, handicap {handicap}: right {_share(right)}, {length} characters")
+
+
+if __name__ == "__main__":
+    app()
