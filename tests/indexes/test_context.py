@@ -8,39 +8,12 @@ from base_models import Embedder
 from indexes import Index, Passage
 from indexes.search import SENTENCE_CANDIDATES, with_sentences
 
-LONG = "
-
-".join(f"Paragraph {n} tells of the harbour and its {n} boats at some length." for n in range(8))
-TEA = "# Tea: an overview
-
-Tea is a drink.
-
-## Water
-
-Use water of 80 degrees.
-
-## Harbour
-
-"
+LONG = "\n\n".join(f"Paragraph {n} tells of the harbour and its {n} boats at some length." for n in range(8))
+TEA = "# Tea: an overview\n\nTea is a drink.\n\n## Water\n\nUse water of 80 degrees.\n\n## Harbour\n\n"
 DOCUMENTS = {
-    "en/tea.md": f"{TEA}{LONG}
-",
-    "en/green.md": "# Green tea
-
-Green tea is not oxidised.
-
-## Tea
-
-Of tea for two, take four grams.
-",
-    "zh/tea.md": "# Tea
-
-茶是一种饮料。
-
-## 水温
-
-用 80 度的水。水太烫会苦。
-",
+    "en/tea.md": f"{TEA}{LONG}\n",
+    "en/green.md": "# Green tea\n\nGreen tea is not oxidised.\n\n## Tea\n\nOf tea for two, take four grams.\n",
+    "zh/tea.md": "# Tea\n\n茶是一种饮料。\n\n## 水温\n\n用 80 度的水。水太烫会苦。\n",
 }
 
 
