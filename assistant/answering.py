@@ -184,7 +184,9 @@ def finish(index: Index, found: Found, written: str, quoted: bool = True) -> Fin
     that was stopped is not ``quoted``.
     """
     sentences = answer_sentences(written)
-    sources = sources_of(sentences, found.shown, index.likeness(sentences, found.shown))
+    rank = {passage.id: rank for rank, passage in enumerate(found.passages)}
+    ranks = [rank.get(passage.id, len(rank)) for passage in found.shown]
+    sources = sources_of(sentences, found.shown, index.likeness(sentences, found.shown), ranks)
     quotes = quotes_of(index, found) if quoted else []
     if quotes and (repeats(written, found.asked.question) or not any(source is not None for source in sources)):
         sentences, sources, written = [], [], ""

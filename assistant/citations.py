@@ -31,6 +31,10 @@ NEAR = {"en": 0.87, "zh": 0.93, "across": 0.81}
 both Chinese, or across languages. Of the gold answers' sentences of the sample's training questions, 90 to 95 % are
 nearer to their own page (multilingual-e5-small; a trial whose script was not kept)."""
 
+LATER_PASSAGE = 0.02
+"""By how much the nearest sentence of a passage must be nearer for each rank that it was found later. Chosen like that
+of the key sentences (``indexes/evidence.py``)."""
+
 LONGEST_QUOTE = 400
 """Characters of the longest quoted sentence. Chosen."""
 
@@ -51,10 +55,17 @@ def answer_sentences(answer: str) -> list[str]:
     return sentences_of(WRITTEN.sub("", answer).strip())
 
 
-def sources_of(sentences: Sequence[str], passages: Sequence[Passage], likeness: Likeness | None) -> list[int | None]:
-    """For each sentence the position of the passage that carries it, or None."""
+def sources_of(
+    sentences: Sequence[str], passages: Sequence[Passage], likeness: Likeness | None, ranks: Sequence[int] | None = None
+) -> list[int | None]:
+    """For each sentence the position of the passage that carries it, or None.
+
+    Of two passages that are about as near in meaning the one that was found first is meant; ``ranks`` tell that, and
+    without them all were found alike.
+    """
+    handicap = LATER_PASSAGE * np.array(ranks if ranks is not None else [0] * len(passages))
     return [
-        _source(sentence, passages, None if likeness is None else likeness[position])
+        _source(sentence, passages, None if likeness is None else likeness[position], handicap)
         for position, sentence in enumerate(sentences)
     ]
 
@@ -114,7 +125,7 @@ def support(sentence: str, passage: Passage) -> float:
     return len(said & held) / len(said) if said else 0.0
 
 
-def _source(sentence: str, passages: Sequence[Passage], likeness: Likeness | None) -> int | None:
+def _source(sentence: str, passages: Sequence[Passage], likeness: Likeness | None, handicap: np.ndarray) -> int | None:
     """Position of the passage that carries a sentence, or None."""
     if not passages or not words_of(sentence):
         return None
@@ -124,6 +135,6 @@ def _source(sentence: str, passages: Sequence[Passage], likeness: Likeness | Non
         return best
     if likeness is None:
         return None
-    nearest = int(np.argmax(likeness))
+    nearest = int(np.argmax(likeness - handicap))
     languages = {language_of(sentence), language_of(passages[nearest].text)}
     return nearest if likeness[nearest] >= NEAR[languages.pop() if len(languages) == 1 else "across"] else None

@@ -8,7 +8,17 @@ from langchain_core.messages import AIMessage, HumanMessage
 import base_models.generation
 from assistant import Assistant
 from assistant.agent import search_tool
-from assistant.answering import Asked, Found, answered_anyway, find, finish, join, search, search_query
+from assistant.answering import (
+    Asked,
+    Found,
+    answered_anyway,
+    find,
+    finish,
+    join,
+    quotes_of,
+    search,
+    search_query,
+)
 from assistant.evaluation import Cell, said_in
 from assistant.indexing import update_index
 from assistant.training import training_conversations
@@ -138,13 +148,37 @@ def english_only(tmp_path_factory, handbook) -> Domain:
 
 def test_an_answer_in_another_language_is_cited_by_meaning(english_only):
     with Index.open(english_only) as index:
-        found = search(index, [Asked("nf4 有多少个取值？")])[0][:3]
+        asked = Asked("nf4 有多少个取值？")
+        found = search(index, [asked])[0][:3]
         right = next(passage for passage in found if "16 fixed levels" in passage.text)
-        finished = finish(index, Found(Asked("?"), found, found), "nf4 有 16 个固定的取值。")
-        assert [citation.passage for citation in finished.citations] == [right]
-        assert (finished.unsupported, finished.unknown_numbers) == ([], [])
-        invented = finish(index, Found(Asked("?"), found, found), "埃菲尔铁塔建于 1889 年。")
-        assert (len(invented.unsupported), invented.unknown_numbers) == (1, ["1889"])
+        said = "nf4 有 16 个固定的取值。"
+        finished = finish(index, Found(asked, found, found), said)
+        assert finished.text.startswith(f"{said} [1]\n\n> ")
+        assert finished.citations[0].passage == right
+        assert (finished.written, finished.unsupported, finished.unknown_numbers) == (said, [], [])
+        partly = finish(index, Found(asked, found, found), f"{said}埃菲尔铁塔建于 1889 年。")
+        assert (partly.unsupported, partly.unknown_numbers) == (["埃菲尔铁塔建于 1889 年。"], ["1889"])
+
+
+def test_what_repeats_the_question_or_is_carried_by_nothing_is_left_out_and_the_quotes_stand_alone(assistant):
+    (found,) = find(assistant.index, assistant.refusal, [Asked(PLAIN)])
+    for said in (PLAIN, "nf4 有多少个取值", "埃菲尔铁塔建于 1889 年。"):
+        finished = finish(assistant.index, found, said)
+        assert (finished.written, finished.unsupported, finished.unknown_numbers) == ("", [], [])
+        assert finished.text.startswith("> ")
+        assert "16" in finished.text
+    stopped = finish(assistant.index, found, "nf4 有", quoted=False)
+    assert stopped.text.startswith("nf4 有")
+    assert ">" not in stopped.text
+
+
+def test_a_quote_that_the_answer_holds_already_is_not_repeated(assistant):
+    (found,) = find(assistant.index, assistant.refusal, [Asked(PLAIN)])
+    quotes = [said for said, _ in quotes_of(assistant.index, found)]
+    assert len(quotes) > 1
+    finished = finish(assistant.index, found, quotes[0])
+    assert finished.text.count(quotes[0].strip()) == 1
+    assert all(" ".join(quote.split()) in finished.text for quote in quotes[1:])
 
 
 def test_a_question_in_another_language_is_not_refused_in_a_domain_that_is_not_calibrated(english_only):

@@ -127,3 +127,11 @@ def test_quotes_go_on_with_the_numbers_and_stand_together_by_passage():
     assert numbers.quote([("Set r = 8.", listing), ("train()", listing)]) == "> Set r = 8. … train() [2]"
     assert [citation.passage for citation in numbers.citations] == [B, listing]
     assert len(numbers.quote([("a" * 10_000, B)])) < LONGEST_QUOTE + 20
+
+
+def test_of_two_passages_as_near_the_one_found_first_is_meant():
+    near = np.array([[0.87, 0.88]])
+    said = ["矩阵 B 从零开始。"]
+    assert sources_of(said, [B, MEMORY], near) == [1]
+    assert sources_of(said, [B, MEMORY], near, ranks=[0, 1]) == [0]
+    assert sources_of(said, [B, MEMORY], np.array([[0.80, 0.88]]), ranks=[0, 1]) == [1]
