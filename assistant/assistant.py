@@ -19,13 +19,13 @@ from langgraph.graph.state import CompiledStateGraph
 
 from assistant.agent import build_agent
 from assistant.answers import Answer, read_answer
+from assistant.candidates import finished_adapter
 from assistant.chain import Request, State, answering_chain
 from assistant.chat_model import LocalChatModel
 from assistant.conversations import Conversations
 from assistant.errors import AssistantError
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
-from assistant.tuning import finished_adapter
 from base_models import find
 from domain import Domain, is_text
 from indexes import Index

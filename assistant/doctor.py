@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 
-from assistant.tuning import finished_adapter
+from assistant.candidates import finished_adapter
 from base_models import CATALOGUE, cache_folder, cached_models, fingerprint, is_fetched, read_manifest
 from domain import Domain, DomainError, read_questions
 

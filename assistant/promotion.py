@@ -8,6 +8,9 @@ it has not forgotten too much of everyday language.
 from dataclasses import dataclass
 from typing import Any
 
+from assistant.candidates import use
+from domain import Domain
+
 MOST_FORGOTTEN = 0.3
 """The most that the loss on everyday questions or texts may rise, in nats a token. Chosen between what LoRA forgot with
 replay and without, 0.23 and 0.40 (docs/finetuning.md)."""
@@ -42,6 +45,26 @@ def decide(result: dict[str, Any]) -> Decision:
             f"{name!r} has forgotten too much: loss on everyday language {rise:+.2f}, at most {MOST_FORGOTTEN:.2f}",
         )
     return Decision(True, f"{name!r} is better than the base model: {said}")
+
+
+def promote(domain: Domain, result: dict[str, Any]) -> str:
+    """Let the adapter of an evaluation answer if it won; what was decided, in a sentence."""
+    name, answers = result["adapter"], domain.settings.adapter
+    if not name:
+        return ""
+    decision = decide(result)
+    by_hand = domain.command("use")
+    if name == answers:
+        change = "" if decision.won else f"; it answers because domain.toml says so: {by_hand} base takes it off"
+        return f"{decision.reason}{change}."
+    if not decision.won:
+        return f"{decision.reason}; it stays a candidate ({by_hand} {name} lets it answer all the same)."
+    if answers:
+        return (
+            f"{decision.reason}; {answers!r} answers, and two adapters are not compared: {by_hand} {name} changes it."
+        )
+    use(domain, name)
+    return f"{decision.reason}, so it answers from now on (domain.toml)."
 
 
 def _signed(gain: tuple[float, float, float]) -> str:

@@ -15,9 +15,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from assistant.candidates import candidate, finished_adapter, use
 from assistant.errors import AssistantError
 from base_models import CATALOGUE, ModelError, fingerprint, read_manifest
-from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, set_setting, write_text
+from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, write_text
 
 if TYPE_CHECKING:
     from finetune import Forecast, RunReport, Step
@@ -29,18 +30,6 @@ RESULT_FORMAT = 4
 Progress = Callable[[str, int, int], None]
 
 
-def finished_adapter(domain: Domain, name: str) -> Path:
-    """The folder of a finished run, or an error that names those there are."""
-    folder = domain.adapter(name)
-    if name not in domain.adapter_names():
-        known = ", ".join(domain.adapter_names()) or "none yet"
-        raise AssistantError(
-            f"{domain.path} has no adapter {name!r} (there are: {known}); "
-            f"train one with: {domain.command('finetune')} --run {name}, or ask the base model: --adapter base"
-        )
-    return folder
-
-
 def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
     """Whether the run is finished, and was made from what lies there now."""
     try:
@@ -49,28 +38,6 @@ def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
         return False
     wanted = json.loads(json.dumps(config.model_dump()))
     return (manifest["inputs"], manifest["config"]) == (_training_inputs(domain, config), wanted)
-
-
-def use(domain: Domain, name: str) -> bool:
-    """Let an adapter answer (empty: the base model), by writing it to domain.toml; whether that changed anything."""
-    wanted = {"adapter": name}
-    if name:
-        manifest = read_manifest(finished_adapter(domain, name))
-        if manifest["base_fingerprint"] != fingerprint(domain.settings.base_model):
-            wanted["base_model"] = manifest["base_model"]
-    on_disk = Domain.open(domain.path).settings
-    changed = {key: value for key, value in wanted.items() if getattr(on_disk, key) != value}
-    for key, value in changed.items():
-        set_setting(domain.settings_file, key, value)
-    return bool(changed)
-
-
-def candidate(domain: Domain) -> str:
-    """The adapter to evaluate: the newest finished run of the domain's base model; empty where there is none."""
-    names = domain.adapter_names()
-    base = fingerprint(domain.settings.base_model) if names else ""
-    fitting = [name for name in names if read_manifest(domain.adapter(name))["base_fingerprint"] == base]
-    return fitting[-1] if fitting else ""
 
 
 def with_base_model(domain: Domain, name_or_path: str) -> Domain:
@@ -201,13 +168,14 @@ def evaluate_domain(
         "asked": _sha256([question.id for question in questions]),
     }
     from assistant.evaluation_plot import plot_evaluation
+    from assistant.promotion import promote
 
     file = domain.evaluations / f"{name or 'base'}-{len(questions)}.json"
     picture = file.with_suffix(".png")
     if not again and (known := _known_result(file)) and known["inputs"] == inputs:
         if not picture.exists():
             plot_evaluation(known, picture)
-        return known | {"promotion": _promoted(domain, known)}
+        return known | {"promotion": promote(domain, known)}
     from assistant.assistant import Assistant
     from assistant.evaluation import evaluate
 
@@ -216,29 +184,7 @@ def evaluate_domain(
     assistant.close()
     write_text(file, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     plot_evaluation(result, picture)
-    return result | {"promotion": _promoted(domain, result)}
-
-
-def _promoted(domain: Domain, result: dict[str, Any]) -> str:
-    """Let the adapter of an evaluation answer if it won; what was decided, in a sentence."""
-    from assistant.promotion import decide
-
-    name, answers = result["adapter"], domain.settings.adapter
-    if not name:
-        return ""
-    decision = decide(result)
-    by_hand = domain.command("use")
-    if name == answers:
-        change = "" if decision.won else f"; it answers because domain.toml says so: {by_hand} base takes it off"
-        return f"{decision.reason}{change}."
-    if not decision.won:
-        return f"{decision.reason}; it stays a candidate ({by_hand} {name} lets it answer all the same)."
-    if answers:
-        return (
-            f"{decision.reason}; {answers!r} answers, and two adapters are not compared: {by_hand} {name} changes it."
-        )
-    use(domain, name)
-    return f"{decision.reason}, so it answers from now on (domain.toml)."
+    return result | {"promotion": promote(domain, result)}
 
 
 def balanced(questions: Sequence[Question], count: int) -> list[Question]:

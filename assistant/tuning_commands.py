@@ -62,7 +62,7 @@ def use(
     domain: DomainFolder, adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or 'base'.")]
 ) -> None:
     """Choose who answers: the adapter of a run, or the base model."""
-    from assistant.tuning import use as let_answer
+    from assistant.candidates import use as let_answer
 
     opened = Domain.open(domain)
     changed = let_answer(opened, adapter_name(adapter) or "")

@@ -12,9 +12,9 @@ import numpy as np
 
 from domain import Domain, is_text
 from indexes.approximate import FLAT_LIMIT
-from indexes.context import context, openings
+from indexes.close_reading import CloseReading
 from indexes.errors import IndexingError
-from indexes.evidence import Evidence, SentenceVectors, evidence, key_sentences
+from indexes.evidence import SentenceVectors
 from indexes.filters import Filter, chosen_part
 from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import difference, prepare
@@ -36,7 +36,7 @@ MOST_PASSAGES = 10_000
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
-class Index:
+class Index(CloseReading):
     """Finds passages of a domain's documents; may be shared between threads.
 
     .. code-block:: python
@@ -201,9 +201,6 @@ class Index:
         sentences = self._sentence_vectors if rerank and mode == "hybrid" else None
         return Search(k, mode, weight, chosen_part(among), diversity, self._models.dictionary(), scores, sentences)
 
-    def _sentence_vectors(self, passages: Sequence[Passage]) -> dict[str, Vectors]:
-        return self._sentences.of(passages, self._models.embedder().encode_passages)
-
     @contextmanager
     def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:
         """One state of a checked index, and the vectors of the queries; on leaving, the vector cache is mended."""
@@ -219,53 +216,6 @@ class Index:
             with suppress(IndexingError), only_writer(self._writer_lock, wait=0), self._storage.reading() as now:
                 self._check(read_built_with(now))
                 self._vectors.save(now)
-
-    def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
-        """What speaks for each question's passages, one or more that were found for it, as the answer."""
-        embedder, dictionary = self._models.embedder(), self._models.dictionary()
-        sentences = self._sentence_vectors([passage for passages in found for passage in passages])
-        vectors = embedder.encode_queries(questions)
-        with self._storage.reading() as connection:
-            return [
-                evidence(connection, question, vector, passages, sentences, dictionary)
-                for question, vector, passages in zip(questions, vectors, found, strict=True)
-            ]
-
-    def likeness(self, sentences: Sequence[str], passages: Sequence[Passage]) -> Vectors:
-        """Cosines, float32 [sentences, passages]: of each sentence and the nearest sentence of each passage."""
-        if not sentences or not passages:
-            return np.zeros((len(sentences), len(passages)), np.float32)
-        vectors = self._models.embedder().encode_passages(sentences)
-        held = self._sentence_vectors(passages)
-        return np.stack([(vectors @ held[passage.text].T).max(axis=1) for passage in passages], axis=1)
-
-    def key_sentences(self, question: str, passages: Sequence[Passage], count: int) -> list[tuple[str, Passage]]:
-        """The ``count`` sentences of some passages, the best passage first, that are nearest to a question.
-
-        In the order of the passages and of their text, each with its passage. A sentence of a later passage must be
-        nearer by :data:`indexes.evidence.LATER_PASSAGE` for each rank.
-        """
-        if not passages or not count:
-            return []
-        (vector,) = self._models.embedder().encode_queries([question])
-        return key_sentences(vector, passages, self._sentence_vectors(passages), count)
-
-    def openings(self, question: str, found: Sequence[Passage]) -> list[Passage]:
-        """First passages of the pages and sections that a question names by title ("What is LoRA?").
-
-        Looked for among the documents of the passages found; other words than those of the title make it no name.
-        """
-        with self._storage.reading() as connection:
-            return openings(connection, question, found)
-
-    def context(self, found: Sequence[Passage], tokens: int) -> list[Passage]:
-        """The passages found with what stands around them in their documents, in the order of the text.
-
-        As far as ``tokens`` (of the embedder) allow, these are their sections from the opening, and their neighbours.
-        """
-        embedder = self._models.embedder()
-        with self._storage.reading() as connection:
-            return context(connection, found, tokens, lambda text: len(embedder.token_offsets(text)))
 
     def passage(self, passage_id: int) -> Passage:
         """A passage by the id that a search gave; ids of passages that are gone never mean another one."""

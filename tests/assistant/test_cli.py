@@ -77,8 +77,8 @@ def test_what_is_finished_is_skipped_without_loading_torch(tea_shop):
     shown = light(commands, {"torch"})
     assert shown.stdout.endswith("HEAVY []\n"), shown.stderr
     assert f"{folder}: 0 added, 0 changed, 0 deleted, 1 unchanged; 2 passages.\n" in shown.stdout
-    assert f"{folder}: run 'first' is finished and nothing it was made from has changed.\n" in shown.stdout
-    assert "Token F1 on 1 held-out questions" in shown.stdout
+    assert f"{folder}: run 'first' is finished and nothing it was made from has changed. Adapter: " in shown.stdout
+    assert "the answerable of 1 held-out questions" in shown.stdout
 
 
 def test_search_shows_passages_with_their_places_and_scores(tea_shop):

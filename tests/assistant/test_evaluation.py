@@ -12,13 +12,14 @@ from safetensors.torch import load_file, save_file
 
 from assistant import Assistant
 from assistant.answering import Asked, Found, find, search
+from assistant.candidates import use
 from assistant.evaluation import UNCALIBRATED, evaluate
 from assistant.evaluation_scores import WORD_SCORES, summary, trade_off, verdict
 from assistant.facts import facts_of, missing_facts
 from assistant.metrics import token_f1
 from assistant.promotion import FEWEST, MOST_FORGOTTEN, decide
 from assistant.tables import print_evaluation
-from assistant.tuning import RESULT_FORMAT, balanced, evaluate_domain, use
+from assistant.tuning import RESULT_FORMAT, balanced, evaluate_domain
 from base_models.adapters import file_hash
 from domain import Domain, DomainError, Question, read_questions, set_setting
 

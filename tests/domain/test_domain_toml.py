@@ -77,7 +77,7 @@ def test_a_chosen_key_that_does_not_exist_is_refused() -> None:
         (
             "[answer]\nxyz = 1",
             ", line 2: unknown key 'answer.xyz'; the keys here are "
-            "max_new_tokens, temperature, repetition_penalty, refusal.",
+            "max_new_tokens, temperature, repetition_penalty, quotes, refusal.",
         ),
         ("k = 3\n[retrieval]\nk = 3", ", line 1: unknown key 'k'; the keys here are base_model"),
         ("'base model' = 'x'", ", line 1: unknown key 'base model'; did you mean 'base_model'?"),
@@ -209,7 +209,7 @@ def test_every_key_of_a_new_file_can_be_set(toml: Path) -> None:
                 value = get_args(annotation)[-1]
             if key == "report_to":
                 value = ["wandb"]
-            if key in {"passage_tokens", "max_length"}:
+            if key in {"passage_tokens", "context_tokens", "max_length"}:
                 value = 99
             if key == "refusal":
                 value = "rare"

@@ -1,0 +1,75 @@
+"""What can be told of passages that were found: whether they answer, which sentences do, what stands around them.
+
+The part of :class:`indexes.Index` that looks into passages, beside the part that finds them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from indexes.context import context, openings
+from indexes.evidence import Evidence, SentenceVectors, evidence, key_sentences
+from indexes.models import Models
+from indexes.passages import Passage
+from indexes.storage import Storage
+
+Vectors = np.ndarray[Any, np.dtype[np.float32]]
+
+
+class CloseReading:
+    """Methods of :class:`indexes.Index`."""
+
+    _models: Models
+    _storage: Storage
+    _sentences: SentenceVectors
+
+    def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
+        """What speaks for each question's passages, one or more that were found for it, as the answer."""
+        embedder, dictionary = self._models.embedder(), self._models.dictionary()
+        sentences = self._sentence_vectors([passage for passages in found for passage in passages])
+        vectors = embedder.encode_queries(questions)
+        with self._storage.reading() as connection:
+            return [
+                evidence(connection, question, vector, passages, sentences, dictionary)
+                for question, vector, passages in zip(questions, vectors, found, strict=True)
+            ]
+
+    def likeness(self, sentences: Sequence[str], passages: Sequence[Passage]) -> Vectors:
+        """Cosines, float32 [sentences, passages]: of each sentence and the nearest sentence of each passage."""
+        if not sentences or not passages:
+            return np.zeros((len(sentences), len(passages)), np.float32)
+        vectors = self._models.embedder().encode_passages(sentences)
+        held = self._sentence_vectors(passages)
+        return np.stack([(vectors @ held[passage.text].T).max(axis=1) for passage in passages], axis=1)
+
+    def key_sentences(self, question: str, passages: Sequence[Passage], count: int) -> list[tuple[str, Passage]]:
+        """The ``count`` sentences of some passages, the best passage first, that are nearest to a question.
+
+        In the order of the passages and of their text, each with its passage. A sentence of a later passage must be
+        nearer by :data:`indexes.evidence.LATER_PASSAGE` for each rank.
+        """
+        if not passages or not count:
+            return []
+        (vector,) = self._models.embedder().encode_queries([question])
+        return key_sentences(vector, passages, self._sentence_vectors(passages), count)
+
+    def openings(self, question: str, found: Sequence[Passage]) -> list[Passage]:
+        """First passages of the pages and sections that a question names by title ("What is LoRA?").
+
+        Looked for among the documents of the passages found; other words than those of the title make it no name.
+        """
+        with self._storage.reading() as connection:
+            return openings(connection, question, found)
+
+    def context(self, found: Sequence[Passage], tokens: int) -> list[Passage]:
+        """The passages found with what stands around them in their documents, in the order of the text.
+
+        As far as ``tokens`` (of the embedder) allow, these are their sections from the opening, and their neighbours.
+        """
+        embedder = self._models.embedder()
+        with self._storage.reading() as connection:
+            return context(connection, found, tokens, lambda text: len(embedder.token_offsets(text)))
+
+    def _sentence_vectors(self, passages: Sequence[Passage]) -> dict[str, Vectors]:
+        return self._sentences.of(passages, self._models.embedder().encode_passages)
