@@ -101,7 +101,7 @@ def test_questions_as_shown_then_finetune_and_evaluate(folder) -> None:
         (folder / "tea-shop" / "questions" / file).write_text(english + chinese, encoding="utf-8")
     for line in blocks("README.md", "bash")[1].splitlines():
         printed = run(shlex.split(line), folder)
-    assert "Token F1 on 4 held-out questions" in printed
+    assert "the answerable of 4 held-out questions" in printed
 
 
 def test_the_page_on_documents_and_search(folder) -> None:

@@ -81,7 +81,7 @@ def test_nothing_leaves_the_machine(copy_of, tea_shop, tmp_path, record_property
     prefix = tuple(NAMESPACE) if in_namespace else ()
     tried, out = run_watched(tmp_path, COMMANDS, str(copy_of(tea_shop)), prefix=prefix)
     assert tried == []
-    assert "Token F1 on 1 held-out questions" in out
+    assert "the answerable of 1 held-out questions" in out
     assert "[1] tea.md, Green tea › " in out
     if in_namespace:
         assert "INTERFACES ['lo']" in out
