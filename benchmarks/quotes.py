@@ -9,6 +9,11 @@ questions are refused, are answered as unsure, and have all their facts in the q
 ones are answered; the same for the thresholds of a domain that is not calibrated. ``choose`` prints, on the training
 questions, the share whose facts all stand in so many quoted sentences, for several handicaps of later passages
 (``indexes.evidence.LATER_PASSAGE``).
+
+``answers/`` holds questions of our own in both languages, with facts: on a small shop (``answers/shop``) and on pages
+that Debian packages as debian-faq, debian-faq-zh-cn, debian-handbook (English chapters 1, 4, 5, 6, 8, 9 and 14) and
+debian-reference-zh-cn (chapters 1 to 6), which keep their own licences and must stay out of the project. ``document``
+is the name of a page, so put the pages of one package right into ``documents/``.
 """
 
 from collections.abc import Iterator, Sequence
