@@ -16,7 +16,7 @@ import numpy as np
 
 from indexes.filters import Filter
 from indexes.full_text import AskedWord, Weighed, full_text_candidates, look_up, weigh
-from indexes.language import Dictionary, asked_words
+from indexes.language import Dictionary, asked_words, is_whole
 from indexes.passages import Passage, read_passages
 from indexes.vectors import VectorCache, read_vectors
 
@@ -78,6 +78,8 @@ class Scores:
     """Of the cosines of the question with passages of the whole index, good or bad."""
     words: int
     """How many words were asked."""
+    identifier: bool = False
+    """Whether one of them is a version, date, code or option with signs inside."""
 
 
 def search(
@@ -101,8 +103,8 @@ def search(
                 read_passages(connection, scores.ids[order].tolist(), how.among), figures, strict=True
             )
         }
-        if how.sentences and vectors is not None and how.mode == "hybrid":
-            passages = with_sentences(passages, vectors[position], scores.deviation, how.sentences)
+        if how.sentences and vectors is not None and (weight := sentence_weight(scores, how)):
+            passages = with_sentences(passages, vectors[position], weight, how.sentences)
         if how.rerank:
             passages = _reranked(query, list(passages.values())[: max(how.k, CANDIDATES)], how.rerank)
         chosen = list(passages)
@@ -138,7 +140,8 @@ def candidates(
         if vectors is not None and len(ids) and how.mode == "hybrid":
             cosines = cache.sample(connection) @ vectors[position]
             mean, deviation = float(cosines.mean()), float(cosines.std())
-        results.append(Scores(ids, dense, weighed, mean, deviation, len(asked)))
+        identifier = any(is_whole(word.word) for word in asked)
+        results.append(Scores(ids, dense, weighed, mean, deviation, len(asked), identifier))
     return results
 
 
@@ -178,20 +181,32 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
     return 2 * (dense_weight * (1 - vague) * meaning + (1 - dense_weight) * words + rare)
 
 
+def sentence_weight(scores: Scores, how: Search) -> float:
+    """What the cosine of the best sentence counts for one question, against the fused score; 0 leaves it out.
+
+    That is where one way of searching alone has a say, where all passages say the same, and where an identifier is
+    asked for (192.168.1.10), which words tell and vectors confuse. The sentences of a short request count less, as its
+    passages do (:func:`fuse`).
+    """
+    if how.mode != "hybrid" or how.dense_weight in (0, 1) or scores.deviation <= 1e-4 or scores.identifier:
+        return 0.0
+    return SENTENCE_WEIGHT * scores.words / (scores.words + FEW_WORDS) / scores.deviation
+
+
 def with_sentences(
-    passages: dict[int, Passage], vector: Vectors, deviation: float, sentences_of: SentencesOf
+    passages: dict[int, Passage], vector: Vectors, weight: float, sentences_of: SentencesOf
 ) -> dict[int, Passage]:
     """The passages with the first few in the order of their scores and of the sentence nearest to the question.
 
-    A sentence counts by how far it is above the worst of these passages' best, in standard deviations of the question's
-    cosines, so that no score falls and the few stay before the others.
+    A sentence counts by how far it is above the worst of these passages' best, so that no score falls and the few stay
+    before the others.
     """
     few = list(passages.values())[:SENTENCE_CANDIDATES]
-    if len(few) < 2 or deviation <= 1e-4:
+    if len(few) < 2:
         return passages
     vectors = sentences_of(few)
     nearest = np.array([float((vectors[passage.text] @ vector).max()) for passage in few])
-    gained = SENTENCE_WEIGHT * (nearest - nearest.min()) / deviation
+    gained = weight * (nearest - nearest.min())
     scored = [replace(passage, score=passage.score + more) for passage, more in zip(few, gained.tolist(), strict=True)]
     first = sorted(scored, key=lambda passage: (-passage.score, passage.id))
     return {passage.id: passage for passage in first} | {

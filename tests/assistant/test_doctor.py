@@ -62,7 +62,7 @@ def test_it_looks_at_a_domain(tea_shop):
         assert row in report
     assert "training questions 3, of which 1 unanswerable" in report
     assert "held-out questions 1, of which 0 unanswerable" in report
-    assert "index 1 documents; refusal: en uncalibrated" in report
+    assert "index 1 documents; refusal: en not calibrated" in report
     assert "PROBLEM" not in report
 
 

@@ -101,11 +101,10 @@ def test_the_first_passages_are_ordered_once_more_by_their_best_sentence() -> No
     vectors["3"] = np.array([[0.0, 1.0], [0.8, 0.6]], np.float32)  # its second sentence is near
     vectors[str(SENTENCE_CANDIDATES)] = np.array([[1.0, 0.0]], np.float32)  # too late to be looked at
     query = np.array([1.0, 0.0], np.float32)
-    after = with_sentences(ranked, query, 0.1, lambda some: {one.text: vectors[one.text] for one in some})
+    after = with_sentences(ranked, query, 5.0, lambda some: {one.text: vectors[one.text] for one in some})
     assert list(after) == [3, 0, 1, 2, *range(4, SENTENCE_CANDIDATES + 2)]
     scores = [one.score for one in after.values()]
     assert scores == sorted(scores, reverse=True)
-    assert with_sentences(ranked, query, 0.0, lambda some: {}) == ranked, "where all passages say the same"
 
 
 def test_searching_with_sentences_changes_the_order_only_in_hybrid_search(index: Index) -> None:
