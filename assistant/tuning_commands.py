@@ -62,10 +62,10 @@ def use(
     domain: DomainFolder, adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or 'base'.")]
 ) -> None:
     """Choose who answers: the adapter of a run, or the base model."""
-    from assistant.candidates import use as let_answer
+    from assistant.candidates import use as use_adapter
 
     opened = Domain.open(domain)
-    changed = let_answer(opened, adapter_name(adapter) or "")
+    changed = use_adapter(opened, adapter_name(adapter) or "")
     who = "the base model" if adapter == "base" else f"the adapter {adapter!r}"
     typer.echo(f"{domain}: {who} answers {'from now on' if changed else 'already'} (domain.toml, chosen by hand).")
 

@@ -41,7 +41,7 @@ well.
 SENTENCE_CANDIDATES = 8
 """How many of the first passages are ordered again by their best sentence. Chosen: 5 and 10 gave nearly the same."""
 SENTENCE_WEIGHT = 0.5
-"""What a standard deviation of cosines counts in the cosine of the best sentence (benchmarks/sentence_ranking.py)."""
+"""What a standard deviation of cosines counts in the cosine of the best sentence (docs/design.md)."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 SentencesOf = Callable[[Sequence[Passage]], Mapping[str, Vectors]]

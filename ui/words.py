@@ -68,7 +68,7 @@ WORDS = {
     ),
     "answer_anyway": ("Answer all the same", "仍然回答"),
     "check_negation": (
-        'Check: the source says the opposite of "{sentence}", or differs in a "not".',
+        'Check: "{sentence}" and its source differ in a "not".',
         "请核对：“{sentence}”与来源在“不”字上有出入。",
     ),
     "check_numbers": (
