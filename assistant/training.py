@@ -37,14 +37,10 @@ def training_conversations(
     chance = random.Random(config.seed)
     questions = _with_few_unanswerable(questions, config.retrieved_share, chance)
     asked = [Asked.of(question) for question in questions]
-    k = prompts.domain.settings.retrieval.k
     conversations: list[list[Message]] = []
     for question, one, passages in zip(questions, asked, search(index, asked), strict=True):
         grounded = chance.random() < config.retrieved_share or not question.answerable
-        chosen, answer = _grounded(question, passages, k, prompts, chance) if grounded else (None, question.answer)
-        shown = None if chosen is None else show(index, chosen)
-        if shown and question.answerable and answer != question.answer:  # nothing around them may answer either
-            shown = [passage for passage in shown if not _may_answer(passage, question)]
+        shown, answer = _shown(index, question, passages, prompts, chance) if grounded else (None, question.answer)
         messages = prompts.answering(one, shown)
         conversations.append([*messages, {"role": "assistant", "content": answer}])
     return conversations
@@ -60,13 +56,14 @@ def _with_few_unanswerable(
     return [question for question in questions if question.answerable or question.id in kept]
 
 
-def _grounded(
-    question: Question, found: Sequence[Passage], k: int, prompts: Prompts, chance: random.Random
+def _shown(
+    index: Index, question: Question, found: Sequence[Passage], prompts: Prompts, chance: random.Random
 ) -> tuple[list[Passage] | None, str]:
-    """The passages to show (None: ask without any), and the answer that they allow."""
+    """What the model is shown of the passages found (None: ask without any), and the answer that it allows."""
+    k = index.domain.settings.retrieval.k
     refusal = prompts.refusal(prompts.language(question.text))
     if not question.answerable:
-        return list(found[:k]), refusal
+        return show(index, found[:k]), refusal
     supports = {passage.id: support(question.answer, passage) for passage in found}
     if question.document:
         carrying = [passage for passage in found if passage.document == question.document]
@@ -75,12 +72,14 @@ def _grounded(
     if not carrying and not question.document:
         return None, question.answer  # nobody knows whether the passages that were found carry the answer
     if not carrying or chance.random() < DISTRACTORS_ONLY:
-        return [passage for passage in found if not _may_answer(passage, question)][:k], refusal
+        shown = show(index, [passage for passage in found if not _may_answer(passage, question)][:k])
+        return [passage for passage in shown if not _may_answer(passage, question)], refusal
     right = max(carrying, key=lambda passage: supports[passage.id])
-    shown = list(found[:k])
-    if right not in shown:
-        shown[chance.randrange(len(shown))] = right
-    return shown, question.answer
+    chosen = list(found[:k])
+    if right not in chosen:
+        chosen[chance.randrange(len(chosen))] = right
+    shown = show(index, chosen)
+    return shown if right in shown else show(index, [right, *chosen]), question.answer
 
 
 def _may_answer(passage: Passage, question: Question) -> bool:

@@ -74,7 +74,7 @@ def test_the_right_passage_is_among_those_shown_and_the_answer_is_the_gold_one(a
             refused += 1
             continue
         assert example[-1]["content"] == question.answer
-        assert len(shown) >= assistant.domain.settings.retrieval.k
+        assert len(shown) >= 2, "the right one and at least one other"
         assert question.document in {passage.document for passage in shown}
     assert refused < 0.3 * len(examples)
 

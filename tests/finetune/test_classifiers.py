@@ -203,7 +203,7 @@ def test_a_state_that_has_learnt_nothing_is_never_the_best(encoder: str, tmp_pat
     """The first step of a warm-up has rate 0, and with labels at random no later state need be better."""
     odd = [{"text": f"add {n}", "label": "calculate" if n * 7 % 10 < 5 else "chat"} for n in range(40)]
     data = read_labelled(written(tmp_path, odd))
-    report = train_classifier(encoder, data, tmp_path / "run", config(eval_steps=1, learning_rate=0.05))
+    report = train_classifier(encoder, data, tmp_path / "run", config(eval_steps=1, learning_rate=1.0))
     looks = [step.held_out_loss for step in report.steps]
     assert looks[0] == min(looks), "the untouched head was the best of all"
     assert load_classifier(tmp_path / "run").classify(["add 3"])
