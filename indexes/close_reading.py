@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from indexes.context import context, openings
+from indexes.cross_language import neutral
 from indexes.evidence import Evidence, SentenceVectors, evidence, key_sentences
 from indexes.models import Models
 from indexes.passages import Passage
 from indexes.storage import Storage
+from indexes.vectors import VectorCache
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -23,6 +25,7 @@ class CloseReading:
     _models: Models
     _storage: Storage
     _sentences: SentenceVectors
+    _vectors: VectorCache
 
     def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
         """What speaks for each question's passages, one or more that were found for it, as the answer."""
@@ -51,7 +54,10 @@ class CloseReading:
         """
         if not passages or not count:
             return []
-        (vector,) = self._models.embedder().encode_queries([question])
+        vectors = self._models.embedder().encode_queries([question])
+        with self._storage.reading() as connection:
+            _, apart = self._vectors.sample(connection)
+        (vector,) = vectors if apart is None else neutral(vectors, apart)
         return key_sentences(vector, passages, self._sentence_vectors(passages), count)
 
     def openings(self, question: str, found: Sequence[Passage]) -> list[Passage]:

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from indexes.cross_language import languages, neutral, translations
 from indexes.filters import Filter
 from indexes.full_text import AskedWord, Weighed, full_text_candidates, look_up, weigh
-from indexes.language import Dictionary, asked_words, is_whole
+from indexes.language import Dictionary, asked_words, is_whole, language_of
 from indexes.passages import Passage, read_passages
 from indexes.vectors import VectorCache, read_vectors
 
@@ -40,7 +41,7 @@ well.
 
 SENTENCE_CANDIDATES = 8
 """How many of the first passages are ordered again by their best sentence. Chosen: 5 and 10 gave nearly the same."""
-SENTENCE_WEIGHT = 0.5
+SENTENCE_WEIGHT = 0.35
 """What a standard deviation of cosines counts in the cosine of the best sentence (docs/design.md)."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
@@ -72,6 +73,7 @@ class Scores:
 
     ids: np.ndarray
     dense: np.ndarray
+    """Cosines of question and passages."""
     full_text: Weighed
     mean: float
     deviation: float
@@ -80,6 +82,12 @@ class Scores:
     """How many words were asked."""
     identifier: bool = False
     """Whether one of them is a version, date, code or option with signs inside."""
+    across: np.ndarray | float = 0.0
+    """What each cosine is raised by in an index of several languages (``cross_language.py``)."""
+    vector: Vectors | None = None
+    """Of the question, near to no language where the index holds several."""
+    translations: Sequence[tuple[int, int]] = ()
+    """Positions of passages, and of what says the same in the language of the question."""
 
 
 def search(
@@ -88,9 +96,11 @@ def search(
     """The ``k`` best passages for each query; ``vectors`` (float32 [n, d], of length 1) is None for full text alone."""
     results = []
     found = candidates(connection, cache, queries, vectors, how)
-    for position, (query, scores) in enumerate(zip(queries, found, strict=True)):
+    for query, scores in zip(queries, found, strict=True):
         if how.mode == "hybrid":
             total = fuse(scores, how.dense_weight)
+            for pair in map(list, scores.translations):
+                total[pair] = np.sort(total[pair])
         else:
             total = scores.dense if how.mode == "dense" else scores.full_text.bm25
         order = np.lexsort((scores.ids, -total))
@@ -103,8 +113,8 @@ def search(
                 read_passages(connection, scores.ids[order].tolist(), how.among), figures, strict=True
             )
         }
-        if how.sentences and vectors is not None and (weight := sentence_weight(scores, how)):
-            passages = with_sentences(passages, vectors[position], weight, how.sentences)
+        if how.sentences and scores.vector is not None and (weight := sentence_weight(scores, how)):
+            passages = with_sentences(passages, scores.vector, weight, how.sentences)
         if how.rerank:
             passages = _reranked(query, list(passages.values())[: max(how.k, CANDIDATES)], how.rerank)
         chosen = list(passages)
@@ -123,25 +133,36 @@ def candidates(
     count = max(how.k, CANDIDATES)
     nearest: list[list[int]] = [[] for _ in queries]
     part = _ids_among(connection, how.among)
-    if vectors is not None and how.mode != "full_text":
-        nearest = cache.search(connection, vectors, count, part)
+    sample, apart = (None, None) if vectors is None or how.mode != "hybrid" else cache.sample(connection)
+    if how.dense_weight in (0, 1):  # one way of searching alone: the order is that of its own score
+        apart = None
+    compared = vectors if vectors is None or apart is None else neutral(vectors, apart)
+    if compared is not None and how.mode != "full_text":
+        nearest = cache.search(connection, compared, count, part)
     results = []
     for position, query in enumerate(queries):
         asked = look_up(connection, asked_words(query, how.dictionary)) if how.mode != "dense" else []
         near = np.array(nearest[position], np.int64)
-        if vectors is not None and len(near) > count:  # an approximate search gives more, to choose from exactly
-            near = near[np.argsort(-(read_vectors(connection, near) @ vectors[position]))[:count]]
+        if compared is not None and len(near) > count:  # an approximate search gives more, to choose from exactly
+            near = near[np.argsort(-(read_vectors(connection, near) @ compared[position]))[:count]]
         ids = np.union1d(near, np.array(_best_by_words(connection, asked, count, how.among, part), np.int64))
         dense = np.zeros(len(ids), np.float32)
-        if vectors is not None and len(ids):
-            dense = read_vectors(connection, ids) @ vectors[position]
         weighed = weigh(connection, asked, ids.tolist())
         mean = deviation = 0.0
-        if vectors is not None and len(ids) and how.mode == "hybrid":
-            cosines = cache.sample(connection) @ vectors[position]
-            mean, deviation = float(cosines.mean()), float(cosines.std())
+        across: np.ndarray | float = 0.0
+        vector, pairs = None, []
+        if vectors is not None and compared is not None and len(ids):
+            held, vector = read_vectors(connection, ids), compared[position]
+            dense = held @ vectors[position]
+            if sample is not None:
+                cosines = sample @ vector
+                mean, deviation = float(cosines.mean()), float(cosines.std())
+            if sample is not None and apart is not None:
+                across = held @ vector - dense
+                own = np.array([language == language_of(query) for language in languages(connection, ids)])
+                pairs = translations(held, own, apart, sample.mean(axis=0))
         identifier = any(is_whole(word.word) for word in asked)
-        results.append(Scores(ids, dense, weighed, mean, deviation, len(asked), identifier))
+        results.append(Scores(ids, dense, weighed, mean, deviation, len(asked), identifier, across, vector, pairs))
     return results
 
 
@@ -173,7 +194,7 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
     vague = FEW_WORDS / (max(scores.words, 1) + FEW_WORDS)
     meaning = np.zeros(len(scores.ids))
     if scores.deviation > 1e-4:  # else all passages say the same
-        meaning = (scores.dense - scores.mean) / scores.deviation
+        meaning = (scores.dense + scores.across - scores.mean) / scores.deviation
     weighed = scores.full_text
     held = np.minimum(weighed.bm25 / weighed.most, 1.0) if weighed.most else 0.0
     words = weighed.bm25 / BM25_SCALE + HELD_SCALE * held

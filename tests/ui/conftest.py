@@ -36,7 +36,7 @@ WAIT_MS = 90_000
 MOST_TOKENS = 400
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def handbook(tmp_path_factory: pytest.TempPathFactory) -> Domain:
     """Two pages of the handbook in each language, indexed, an adapter of two steps, and a damaged one."""
     from assistant.indexing import update_index
@@ -94,7 +94,7 @@ class Server:
             return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def start_server() -> Iterator[Callable[[Path], Server]]:
     """Starts a server for a domain folder; all of them are ended with the tests."""
     servers: list[Server] = []
@@ -109,13 +109,13 @@ def start_server() -> Iterator[Callable[[Path], Server]]:
         server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(browser, start_server, handbook: Domain) -> Server:
     """The page of the handbook; asks for the browser, so that nothing is made where there is none."""
     return start_server(handbook.path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # while it runs, its event loop would be in the way of other rooms' asynchronous tests
 def browser():
     chromium = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if chromium is None:
