@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Literal
 
-from assistant.checks import differs_in_negation, holds, repeats, unknown_numbers
+from assistant.checks import differs_in_negation, holds, is_carried, unknown_numbers
 from assistant.citations import Citation, Numbers, answer_sentences, sources_of
 from assistant.question_parts import searched_parts
 from assistant.refusal import Outcome, Refusal
@@ -180,15 +180,16 @@ def join(found: Found, said: Sequence[str], refusal: str) -> str:
 def finish(index: Index, found: Found, written: str, quoted: bool = True) -> Finished:
     """What the user reads of an answer: the model's words with their sources, and the key sentences of the passages.
 
-    The model's words are left out where they only repeat the question, or no passage carries any of them. An answer
-    that was stopped is not ``quoted``.
+    The model's words are left out where no passage carries what they add to the question. An answer that was stopped is
+    not ``quoted``.
     """
     sentences = answer_sentences(written)
     rank = {passage.id: rank for rank, passage in enumerate(found.passages)}
     ranks = [rank.get(passage.id, len(rank)) for passage in found.shown]
-    sources = sources_of(sentences, found.shown, index.likeness(sentences, found.shown), ranks)
+    likeness = index.likeness(sentences, found.shown)
+    sources = sources_of(sentences, found.shown, likeness, ranks)
     quotes = quotes_of(index, found) if quoted else []
-    if quotes and (repeats(written, found.asked.question) or not any(source is not None for source in sources)):
+    if quotes and not is_carried(sentences, found.asked.question, found.shown, likeness):
         sentences, sources, written = [], [], ""
     quotes = [(quote, passage) for quote, passage in quotes if not holds(written, quote)]
     numbers = Numbers()

@@ -7,8 +7,9 @@ mark what a reader should look at; neither proves an error.
 import re
 from collections.abc import Sequence
 
+from assistant.citations import Likeness
 from assistant.facts import tokens
-from indexes import Passage, sentences_of, words_of
+from indexes import Passage, language_of, sentences_of, words_of
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NEGATION = re.compile(
@@ -19,6 +20,9 @@ _NEGATION = re.compile(
 _CLAUSE = re.compile(r"[,，;；:：]\s*")
 SAME_WORDS = 0.9
 """Share of words above which two texts say the same. Chosen."""
+ADDED_WORDS = 0.5
+NEAR_ACROSS = 0.85
+"""See :func:`is_carried`. Chosen on 48 training questions of the sample (docs/design.md)."""
 SAME_SENTENCE = 0.6
 """Share of an answer's words that one sentence or clause of its source must hold to be compared with it. Chosen."""
 
@@ -52,11 +56,24 @@ def differs_in_negation(sentence: str, passage: Passage) -> bool:
     return share >= SAME_SENTENCE and bool(_NEGATION.search(sentence)) != bool(_NEGATION.search(source))
 
 
-def repeats(answer: str, question: str) -> bool:
-    """Whether an answer says nothing but the question: nine of ten of its words stand there."""
-    said = tokens(answer)
-    asked = set(tokens(question))
-    return bool(said) and sum(token in asked for token in said) / len(said) >= SAME_WORDS
+def is_carried(sentences: Sequence[str], question: str, passages: Sequence[Passage], likeness: Likeness) -> bool:
+    """Whether an answer says something beyond its question, and passages say that too.
+
+    What it adds are the words that the question does not have. In its own language :data:`ADDED_WORDS` of them must
+    stand in passages, those of a sentence in one; or the passages nearest to its sentences in meaning are in the other
+    language, and as near as :data:`NEAR_ACROSS`. ``likeness`` has those cosines, float32 [sentences, passages].
+    """
+    asked = set(words_of(question))
+    added = [set(words_of(sentence)) - asked for sentence in sentences]
+    total = sum(map(len, added))
+    if not total or not passages:
+        return False
+    own = [language_of(passage.text) == language_of("".join(sentences)) for passage in passages]
+    held = [set(words_of(" ".join((*p.headings, p.text)))) for p, same in zip(passages, own, strict=True) if same]
+    if sum(max((len(words & one) for one in held), default=0) for words in added) >= ADDED_WORDS * total:
+        return True
+    nearest = likeness.argmax(axis=1)
+    return not any(own[at] for at in nearest) and float(likeness.max(axis=1).mean()) >= NEAR_ACROSS
 
 
 def holds(answer: str, quote: str) -> bool:

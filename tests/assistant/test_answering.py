@@ -160,9 +160,9 @@ def test_an_answer_in_another_language_is_cited_by_meaning(english_only):
         assert (partly.unsupported, partly.unknown_numbers) == (["埃菲尔铁塔建于 1889 年。"], ["1889"])
 
 
-def test_what_repeats_the_question_or_is_carried_by_nothing_is_left_out_and_the_quotes_stand_alone(assistant):
+def test_what_adds_nothing_to_the_question_that_a_passage_carries_is_left_out_and_the_quotes_stand_alone(assistant):
     (found,) = find(assistant.index, assistant.refusal, [Asked(PLAIN)])
-    for said in (PLAIN, "nf4 有多少个取值", "埃菲尔铁塔建于 1889 年。"):
+    for said in (PLAIN, "nf4 有多少个取值", "有的。", "nf4 的取值由埃菲尔铁塔的高度决定。", "埃菲尔铁塔建于 1889 年。"):
         finished = finish(assistant.index, found, said)
         assert (finished.written, finished.unsupported, finished.unknown_numbers) == ("", [], [])
         assert finished.text.startswith("> ")

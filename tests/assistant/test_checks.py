@@ -1,8 +1,9 @@
 """Numbers that no passage holds, and sentences that say the opposite of their source, are marked."""
 
+import numpy as np
 import pytest
 
-from assistant.checks import differs_in_negation, unknown_numbers
+from assistant.checks import differs_in_negation, is_carried, unknown_numbers
 from indexes import Passage
 
 
@@ -46,3 +47,33 @@ def test_numbers_of_the_question_and_of_titles_are_known():
 )
 def test_a_sentence_that_differs_from_its_source_in_a_negation_is_told(sentence, source, differs):
     assert differs_in_negation(sentence, passage(source)) is differs
+
+
+ASKED = "How hot should the water for green tea be?"
+SOURCE = passage("Green tea is brewed with water of 80 degrees; boiling water makes it bitter.")
+TRANSLATION = passage("绿茶用 80 度的水冲泡，沸水会使它发苦。")
+
+
+@pytest.mark.parametrize(
+    ("sentences", "carried"),
+    [
+        (["80 degrees."], True),
+        (["It is brewed with 80 degrees, ", "and boiling water makes it bitter."], True),
+        (["The water for green tea should be hot."], False),
+        (["Yes."], False),
+        (["Green tea needs cold water from a mountain spring."], False),
+        ([], False),
+    ],
+)
+def test_words_of_the_question_alone_make_no_answer(sentences, carried):
+    likeness = np.full((len(sentences), 1), 0.99, np.float32)
+    assert is_carried(sentences, ASKED, [SOURCE], likeness) == carried
+
+
+def test_across_languages_meaning_decides_where_the_nearest_passage_is_in_the_other_one():
+    said = ["It takes cool water, never boiling."]
+    far, near, own = np.float32([[0.8]]), np.float32([[0.9]]), np.float32([[0.91, 0.9]])
+    assert is_carried(said, ASKED, [TRANSLATION], near)
+    assert not is_carried(said, ASKED, [TRANSLATION], far)
+    assert not is_carried(["Wrong in every word."], ASKED, [SOURCE, TRANSLATION], own)
+    assert not is_carried(said, ASKED, [], np.empty((1, 0), np.float32))
