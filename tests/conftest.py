@@ -1,5 +1,6 @@
 """What every room's tests share: no network, real models from the user's cache, and skips that CI does not forgive."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from base_models import LoadedModel
 
 Absent = Callable[[str], NoReturn]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forget_models() -> Iterator[None]:
+    """Models in reference cycles wait for the collector, which does not know that they are large."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def handbook(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def assistant(handbook: Path) -> Iterator[Assistant]:
     """The assistant of ``handbook``; questions asked without a conversation leave no trace in it."""
     opened = Assistant.open(handbook)
