@@ -61,7 +61,8 @@ def is_carried(sentences: Sequence[str], question: str, passages: Sequence[Passa
 
     What it adds are the words that the question does not have. In its own language :data:`ADDED_WORDS` of them must
     stand in passages, those of a sentence in one; or the passages nearest to its sentences in meaning are in the other
-    language, and as near as :data:`NEAR_ACROSS`. ``likeness`` has those cosines, float32 [sentences, passages].
+    language, and as near as :data:`NEAR_ACROSS` to half of them. ``likeness`` has those cosines, float32
+    [sentences, passages].
     """
     asked = set(words_of(question))
     added = [set(words_of(sentence)) - asked for sentence in sentences]
@@ -72,8 +73,8 @@ def is_carried(sentences: Sequence[str], question: str, passages: Sequence[Passa
     held = [set(words_of(" ".join((*p.headings, p.text)))) for p, same in zip(passages, own, strict=True) if same]
     if sum(max((len(words & one) for one in held), default=0) for words in added) >= ADDED_WORDS * total:
         return True
-    nearest = likeness.argmax(axis=1)
-    return not any(own[at] for at in nearest) and float(likeness.max(axis=1).mean()) >= NEAR_ACROSS
+    across = not any(own[at] for at in likeness.argmax(axis=1))
+    return across and float((likeness.max(axis=1) >= NEAR_ACROSS).mean()) >= 0.5
 
 
 def holds(answer: str, quote: str) -> bool:
