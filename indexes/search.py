@@ -146,24 +146,27 @@ def candidates(
         if compared is not None and len(near) > count:  # an approximate search gives more, to choose from exactly
             near = near[np.argsort(-(read_vectors(connection, near) @ compared[position]))[:count]]
         ids = np.union1d(near, np.array(_best_by_words(connection, asked, count, how.among, part), np.int64))
-        dense = np.zeros(len(ids), np.float32)
-        weighed = weigh(connection, asked, ids.tolist())
-        mean = deviation = 0.0
-        across: np.ndarray | float = 0.0
-        vector, pairs = None, []
-        if vectors is not None and compared is not None and len(ids):
-            held, vector = read_vectors(connection, ids), compared[position]
-            dense = held @ vectors[position]
-            if sample is not None:
-                cosines = sample @ vector
-                mean, deviation = float(cosines.mean()), float(cosines.std())
-            if sample is not None and apart is not None:
-                across = held @ vector - dense
-                own = np.array([language == language_of(query) for language in languages(connection, ids)])
-                pairs = translations(held, own, apart, sample.mean(axis=0))
         identifier = any(is_whole(word.word) for word in asked)
-        results.append(Scores(ids, dense, weighed, mean, deviation, len(asked), identifier, across, vector, pairs))
+        weighed = weigh(connection, asked, ids.tolist())
+        scores = Scores(ids, np.zeros(len(ids), np.float32), weighed, 0.0, 0.0, len(asked), identifier)
+        if vectors is not None and compared is not None and len(ids):
+            held = read_vectors(connection, ids)
+            scores = _by_meaning(scores, held, vectors[position], compared[position], sample)
+            if sample is not None and apart is not None:
+                own = np.array([language == language_of(query) for language in languages(connection, ids)])
+                scores = replace(scores, translations=translations(held, own, apart, sample.mean(axis=0)))
+        results.append(scores)
     return results
+
+
+def _by_meaning(scores: Scores, held: Vectors, vector: Vectors, compared: Vectors, sample: Vectors | None) -> Scores:
+    """The same with the cosines of the passages' vectors ``held``, and what they are measured by."""
+    dense = held @ vector
+    scores = replace(scores, dense=dense, across=held @ compared - dense, vector=compared)
+    if sample is None:
+        return scores
+    cosines = sample @ compared
+    return replace(scores, mean=float(cosines.mean()), deviation=float(cosines.std()))
 
 
 def _best_by_words(
