@@ -9,6 +9,7 @@ Each node calls ``answering.py``, the one path of a question. State is the list 
 citations, the outcome, and which adapter answered.
 """
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -154,7 +155,8 @@ def asked_in(messages: Sequence[BaseMessage]) -> Asked:
 
 def _said_before(message: BaseMessage) -> str:
     """An earlier answer as the model is shown it: its own words, or the quotes where there were none."""
-    return message.additional_kwargs.get(KEY, {}).get("written") or WRITTEN.sub("", message.text)
+    written = message.additional_kwargs.get(KEY, {}).get("written")
+    return written or re.sub(r"(?m)^> ?", "", WRITTEN.sub("", message.text))
 
 
 def _question(message: str, turns: Sequence[tuple[str, str]]) -> tuple[str, Language]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, HumanMessage
 
 from assistant import Answer, Assistant, AssistantError
 from assistant.answering import Asked, Finished, Found
 from assistant.answers import KEY, answer_message, read_answer
+from assistant.chain import asked_in
 from assistant.citations import Citation
 from assistant.indexing import update_index
 from assistant.refusal import Refusal
@@ -172,10 +173,22 @@ def test_the_model_is_shown_earlier_answers_without_citation_numbers_and_without
     answers, _, asked = remembered
     _, _, said, question = asked.prompts[-1]
     assert "[1]" in answers[0].text
-    assert said.text == answers[0].written
+    assert said.text.startswith(answers[0].written)
     assert ">" in answers[0].text
-    assert ">" not in said.text
+    assert said.text
+    assert not {">", "["} & set(said.text)
     assert answers[1].passages[0].text in question.text
+
+
+def test_of_an_earlier_answer_the_models_words_are_shown_or_else_the_quotes():
+    found = Found(Asked("?"), [], [])
+    for written, before in (("It is 80.", "It is 80."), ("", "80 degrees.\n\nOr less.")):
+        text = "\n\n".join(filter(None, [written, "> 80 degrees. [1]\n\n> Or less. [2]"]))
+        said = answer_message(found, Finished(text, written), None)
+        asked = asked_in([HumanMessage("How hot?"), said, HumanMessage("Why?")])
+        assert asked == Asked(
+            "Why?", ({"role": "user", "content": "How hot?"}, {"role": "assistant", "content": before})
+        )
 
 
 def test_citations_keep_their_passages_when_the_second_passage_is_cited_first():
