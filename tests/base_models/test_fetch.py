@@ -91,7 +91,7 @@ def test_an_interrupted_fetch_leaves_whole_files_and_goes_on(
     part = tmp_path / "cache" / "files" / f"{toy.files[1].sha256}.part"
     wait_for(lambda: part.exists() and part.stat().st_size > 300_000)
     process.send_signal(sent)
-    process.communicate(timeout=20)
+    process.communicate(timeout=120)
     assert process.returncode != 0
     assert stored(tmp_path) == sorted([toy.files[0].sha256, part.name])
     assert cached_models() == []
@@ -109,7 +109,7 @@ def test_two_processes_share_one_download(hub: LoopbackHub) -> None:
     second = fetch_in_a_process()
     waiting = second.stderr.readline()  # it said so, so it has met the lock
     hub.go_on.set()
-    outputs = [process.communicate(timeout=30)[0] for process in (first, second)]
+    outputs = [process.communicate(timeout=120)[0] for process in (first, second)]
     assert "Another process is fetching toy" in waiting
     assert (first.returncode, second.returncode) == (0, 0)
     assert outputs[0] == outputs[1]

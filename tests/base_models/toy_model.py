@@ -72,7 +72,7 @@ def serve(hub: LoopbackHub) -> ThreadingHTTPServer:
                 data = data[: hub.cut_after.pop(0)]
             if hub.wait_after is not None and len(data) > hub.wait_after:
                 self.wfile.write(data[: hub.wait_after])
-                hub.go_on.wait(30)
+                hub.go_on.wait(120)
                 data = data[hub.wait_after :]
             self.wfile.write(data)
             self.close_connection = True
@@ -87,7 +87,7 @@ def serve(hub: LoopbackHub) -> ThreadingHTTPServer:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.02)

@@ -32,7 +32,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 
 HANDBOOK = Path(__file__).parents[2] / "examples" / "peft-handbook"
 PAGES = ("lora.md", "qlora-nf4.md")
-WAIT_MS = 90_000
+WAIT_MS = 180_000
 MOST_TOKENS = 400
 
 
@@ -84,7 +84,7 @@ class Server:
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(30) == 0
+        assert self.process.wait(120) == 0
         self.log.close()
 
     def _is_healthy(self) -> bool:
