@@ -173,9 +173,9 @@ def test_the_model_is_shown_earlier_answers_without_citation_numbers_and_without
     answers, _, asked = remembered
     _, _, said, question = asked.prompts[-1]
     assert "[1]" in answers[0].text
-    assert said.text.startswith(answers[0].written)
+    assert said.text == answers[0].written
     assert said.text
-    assert not {">", "["} & set(said.text)
+    assert ">" not in said.text
     assert answers[1].passages[0].text in question.text
 
 

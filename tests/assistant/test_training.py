@@ -1,15 +1,18 @@
 """Questions become training examples: what is trained is what will be asked."""
 
 import random
+import shutil
 from collections import Counter
 from dataclasses import replace
 
 import pytest
 
-from assistant.answering import Asked, search_query, show
+from assistant.answering import Asked, search, search_query, show
+from assistant.citations import support
 from assistant.prompts import Prompts
 from assistant.training import CARRIES, training_conversations
-from domain import FinetuneConfig, Question, read_questions
+from domain import FinetuneConfig, Question, read_questions, set_setting
+from indexes import Index
 
 ALL_GROUNDED = FinetuneConfig(retrieved_share=1.0)
 
@@ -74,9 +77,30 @@ def test_the_right_passage_is_among_those_shown_and_the_answer_is_the_gold_one(a
             refused += 1
             continue
         assert example[-1]["content"] == question.answer
-        assert len(shown) >= 2, "the right one and at least one other"
-        assert question.document in {passage.document for passage in shown}
+        found = search(assistant.index, [Asked.of(question)])[0]
+        of_its_page = [passage for passage in found if passage.document == question.document]
+        right = max(of_its_page, key=lambda passage: support(question.answer, passage))
+        assert right.id in {passage.id for passage in shown}
+        if len(shown) < assistant.domain.settings.retrieval.k:  # only where no more of those found would have fitted
+            used = sum(len(assistant.index.embedder.token_offsets(passage.text)) for passage in shown)
+            longest = max(len(assistant.index.embedder.token_offsets(passage.text)) for passage in found)
+            assert used + longest > assistant.domain.settings.retrieval.context_tokens
     assert refused < 0.3 * len(examples)
+
+
+def test_the_right_passage_is_shown_where_only_one_fits(handbook, questions, tmp_path):
+    folder = shutil.copytree(handbook, tmp_path / "handbook")
+    set_setting(folder / "domain.toml", "retrieval.context_tokens", 64)
+    answerable = [question for question in questions if question.answerable and question.document]
+    with Index.open(folder) as index:
+        prompts = Prompts(index.domain)
+        found = search(index, list(map(Asked.of, answerable)))
+        late = [q for q, passages in zip(answerable, found, strict=True) if passages[0].document != q.document]
+        assert late, "questions whose page does not come first"
+        by_text = {passage.text: passage for passages in found for passage in passages}
+        for question, example in zip(late, training_conversations(index, prompts, late, ALL_GROUNDED), strict=True):
+            shown = [passage for text, passage in by_text.items() if text in example[-2]["content"]]
+            assert is_refusal(example, prompts) or question.document in {passage.document for passage in shown}
 
 
 def test_examples_are_what_the_chain_would_ask(assistant, prompts, questions):
@@ -91,8 +115,6 @@ def test_examples_are_what_the_chain_would_ask(assistant, prompts, questions):
 
 
 def test_where_no_passage_answers_the_answer_is_the_refusal(assistant, prompts, questions, passages):
-    from assistant.citations import support
-
     answerable = [question for question in questions if question.answerable]
     distracted = 0
     for seed in range(6):
