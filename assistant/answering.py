@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Literal
 
-from assistant.checks import differs_in_negation, holds, is_carried, unknown_numbers
+from assistant.checks import differs_in_negation, holds, is_supported, unknown_numbers
 from assistant.citations import Citation, Numbers, answer_sentences, sources_of
 from assistant.question_parts import searched_parts
 from assistant.refusal import Outcome, Refusal
@@ -86,7 +86,7 @@ class Finished:
     """What the model wrote, without numbers; empty where that was left out."""
     citations: list[Citation] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
-    """Written sentences that no shown passage carries."""
+    """Written sentences that no shown passage supports."""
     unknown_numbers: list[str] = field(default_factory=list)
     """Written numbers that stand in no shown passage and not in the question."""
     negations: list[str] = field(default_factory=list)
@@ -180,8 +180,8 @@ def join(found: Found, said: Sequence[str], refusal: str) -> str:
 def finish(index: Index, found: Found, written: str, quoted: bool = True) -> Finished:
     """What the user reads of an answer: the model's words with their sources, and the key sentences of the passages.
 
-    The model's words are left out where no passage carries what they add to the question. An answer that was stopped is
-    not ``quoted``.
+    The model's words are left out where no passage supports what they add to the question. An answer that was stopped
+    is not ``quoted``.
     """
     sentences = answer_sentences(written)
     rank = {passage.id: rank for rank, passage in enumerate(found.passages)}
@@ -189,7 +189,7 @@ def finish(index: Index, found: Found, written: str, quoted: bool = True) -> Fin
     likeness = index.likeness(sentences, found.shown)
     sources = sources_of(sentences, found.shown, likeness, ranks)
     quotes = quotes_of(index, found) if quoted else []
-    if quotes and not is_carried(sentences, found.asked.question, found.shown, likeness):
+    if quotes and not is_supported(sentences, found.asked.question, found.shown, likeness):
         sentences, sources, written = [], [], ""
     quotes = [(quote, passage) for quote, passage in quotes if not holds(written, quote)]
     numbers = Numbers()

@@ -32,7 +32,7 @@ class Answer:
     written: str = ""
     """What the model itself wrote of the text, without citations; the rest are quotes from the documents."""
     unsupported: list[str] = field(default_factory=list)
-    """Sentences that no passage carries which the model was shown."""
+    """Sentences that no passage supports which the model was shown."""
     unknown_numbers: list[str] = field(default_factory=list)
     """Numbers that stand neither in the question nor in what the model was shown."""
     negations: list[str] = field(default_factory=list)

@@ -78,7 +78,7 @@ def answering_chain(
     for node in (talk, retrieve, answer, refuse):
         graph.add_node(node.__name__, partial(node, parts))
     graph.add_conditional_edges(START, is_question)
-    graph.add_conditional_edges("retrieve", carried)
+    graph.add_conditional_edges("retrieve", is_answered)
     for node in (talk, answer, refuse):
         graph.add_edge(node.__name__, END)
     return graph.compile(checkpointer=checkpointer)
@@ -106,7 +106,7 @@ def retrieve(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
     return {"found": found}
 
 
-def carried(state: State) -> Literal["answer", "refuse"]:
+def is_answered(state: State) -> Literal["answer", "refuse"]:
     """Whether the model is asked."""
     return "refuse" if state["found"].outcome == "refused" else "answer"
 

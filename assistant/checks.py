@@ -20,9 +20,9 @@ _NEGATION = re.compile(
 _CLAUSE = re.compile(r"[,，;；:：]\s*")
 SAME_WORDS = 0.9
 """Share of words above which two texts say the same. Chosen."""
-ADDED_WORDS = 0.5
-NEAR_ACROSS = 0.85
-"""See :func:`is_carried`. Chosen on 48 training questions of the sample (docs/design.md)."""
+SUPPORTED_WORDS = 0.5
+CROSS_LANGUAGE_COSINE = 0.85
+"""See :func:`is_supported`. Chosen on 48 training questions of the sample (docs/design.md)."""
 SAME_SENTENCE = 0.6
 """Share of an answer's words that one sentence or clause of its source must hold to be compared with it. Chosen."""
 
@@ -56,25 +56,28 @@ def differs_in_negation(sentence: str, passage: Passage) -> bool:
     return share >= SAME_SENTENCE and bool(_NEGATION.search(sentence)) != bool(_NEGATION.search(source))
 
 
-def is_carried(sentences: Sequence[str], question: str, passages: Sequence[Passage], likeness: Likeness) -> bool:
-    """Whether an answer says something beyond its question, and passages say that too.
+def is_supported(sentences: Sequence[str], question: str, passages: Sequence[Passage], likeness: Likeness) -> bool:
+    """Whether an answer says something that its question does not say, and passages support it.
 
-    What it adds are the words that the question does not have. In its own language :data:`ADDED_WORDS` of them must
-    stand in passages, those of a sentence in one; or the passages nearest to its sentences in meaning are in the other
-    language, and as near as :data:`NEAR_ACROSS` to half of them. ``likeness`` has those cosines, float32
-    [sentences, passages].
+    Only the words that are not in the question count. A share of :data:`SUPPORTED_WORDS` of them must stand in passages
+    of the answer's language, the words of one sentence in one passage. Otherwise the nearest passages must be in the
+    other language, and half of the sentences have a cosine of :data:`CROSS_LANGUAGE_COSINE` to one. ``likeness`` holds
+    the cosines, float32 [sentences, passages].
     """
     asked = set(words_of(question))
     added = [set(words_of(sentence)) - asked for sentence in sentences]
     total = sum(map(len, added))
     if not total or not passages:
         return False
-    own = [language_of(passage.text) == language_of("".join(sentences)) for passage in passages]
-    held = [set(words_of(" ".join((*p.headings, p.text)))) for p, same in zip(passages, own, strict=True) if same]
-    if sum(max((len(words & one) for one in held), default=0) for words in added) >= ADDED_WORDS * total:
+    language = language_of("".join(sentences))
+    same_language = [language_of(passage.text) == language for passage in passages]
+    texts = [" ".join((*passage.headings, passage.text)) for passage in passages]
+    held = [set(words_of(text)) for text, same in zip(texts, same_language, strict=True) if same]
+    if sum(max((len(words & one) for one in held), default=0) for words in added) >= SUPPORTED_WORDS * total:
         return True
-    across = not any(own[at] for at in likeness.argmax(axis=1))
-    return across and float((likeness.max(axis=1) >= NEAR_ACROSS).mean()) >= 0.5
+    if any(same_language[nearest] for nearest in likeness.argmax(axis=1)):
+        return False
+    return float((likeness.max(axis=1) >= CROSS_LANGUAGE_COSINE).mean()) >= 0.5
 
 
 def holds(answer: str, quote: str) -> bool:

@@ -3,7 +3,7 @@
 The numbers are computed, not written by the model: small models forget them, or invent them (measured, see
 docs/design.md). A sentence points to the passage that holds the largest share of its words, if that share is large
 enough. Where none holds them, in another language or in other words, it points to the passage with the sentence that is
-nearest in meaning, if that is near enough. A sentence that no passage carries stays without a number, and the reader
+nearest in meaning, if that is near enough. A sentence that no passage supports stays without a number, and the reader
 sees that.
 """
 
@@ -58,7 +58,7 @@ def answer_sentences(answer: str) -> list[str]:
 def sources_of(
     sentences: Sequence[str], passages: Sequence[Passage], likeness: Likeness | None, ranks: Sequence[int] | None = None
 ) -> list[int | None]:
-    """For each sentence the position of the passage that carries it, or None.
+    """For each sentence the position of the passage that supports it, or None.
 
     Of two passages that are about as near in meaning the one that was found first is meant; ``ranks`` tell that, and
     without them all were found alike.
@@ -126,7 +126,7 @@ def support(sentence: str, passage: Passage) -> float:
 
 
 def _source(sentence: str, passages: Sequence[Passage], likeness: Likeness | None, handicap: np.ndarray) -> int | None:
-    """Position of the passage that carries a sentence, or None."""
+    """Position of the passage that supports a sentence, or None."""
     if not passages or not words_of(sentence):
         return None
     shares = [support(sentence, passage) for passage in passages]

@@ -3,7 +3,7 @@
 An answer is **right** when it says all facts of its question (``facts.py``), **wrong** when it was given without them;
 a refused answerable question is neither. What the user reads counts, quotes from the documents included; the model's
 own words are also judged alone, and by these base and tuned are compared. **Unsupported** is the share of the model's
-sentences that no passage carries. Overlap of its words with the gold answer (token F1, BLEU, ROUGE) follows.
+sentences that no passage supports. Overlap of its words with the gold answer (token F1, BLEU, ROUGE) follows.
 
 The answers come through ``answering.py`` as in the chain; only the decoding is in batches. Where the domain's refusal
 is calibrated, the cells with the index are counted once more with the thresholds of a domain that is not. Results are

@@ -68,7 +68,7 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     title = f"Right, wrong or refused: the answerable of {result['questions']} held-out questions"
     console.print(_by_cell(title, scores, RIGHT, few, with_intervals=True))
     console.print(
-        "right: all facts of the question stand in the answer, quotes included; unsupported: no passage carries it"
+        "right: all facts of the question stand in the answer, quotes included; unsupported: no passage supports it"
     )
     if result["without_facts"]:
         unknown = f"; {result['not_judged']} have neither and are not judged" if result["not_judged"] else ""

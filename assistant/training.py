@@ -26,7 +26,7 @@ from indexes import Index, Passage
 
 UNANSWERABLE = 0.1
 DISTRACTORS_ONLY = 0.05
-CARRIES = 0.35
+SUPPORTS = 0.35
 """A passage that holds this share of the gold answer's words may answer, so it is no distractor."""
 
 
@@ -66,15 +66,15 @@ def _shown(
         return show(index, found[:k]), refusal
     supports = {passage.id: support(question.answer, passage) for passage in found}
     if question.document:
-        carrying = [passage for passage in found if passage.document == question.document]
+        supporting = [passage for passage in found if passage.document == question.document]
     else:
-        carrying = [passage for passage in found if supports[passage.id] >= CARRIES]
-    if not carrying and not question.document:
-        return None, question.answer  # nobody knows whether the passages that were found carry the answer
-    if not carrying or chance.random() < DISTRACTORS_ONLY:
+        supporting = [passage for passage in found if supports[passage.id] >= SUPPORTS]
+    if not supporting and not question.document:
+        return None, question.answer  # nobody knows whether the passages that were found support the answer
+    if not supporting or chance.random() < DISTRACTORS_ONLY:
         shown = show(index, [passage for passage in found if not _may_answer(passage, question)][:k])
         return [passage for passage in shown if not _may_answer(passage, question)], refusal
-    right = max(carrying, key=lambda passage: supports[passage.id])
+    right = max(supporting, key=lambda passage: supports[passage.id])
     chosen = list(found[:k])
     if right not in chosen:
         chosen[chance.randrange(len(chosen))] = right
@@ -83,4 +83,4 @@ def _shown(
 
 
 def _may_answer(passage: Passage, question: Question) -> bool:
-    return passage.document == question.document or support(question.answer, passage) >= CARRIES
+    return passage.document == question.document or support(question.answer, passage) >= SUPPORTS

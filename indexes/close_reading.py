@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from indexes.context import context, openings
-from indexes.cross_language import neutral
+from indexes.cross_language import remove_language
 from indexes.evidence import Evidence, SentenceVectors, evidence, key_sentences
 from indexes.models import Models
 from indexes.passages import Passage
@@ -56,8 +56,8 @@ class CloseReading:
             return []
         vectors = self._models.embedder().encode_queries([question])
         with self._storage.reading() as connection:
-            _, apart = self._vectors.sample(connection)
-        (vector,) = vectors if apart is None else neutral(vectors, apart)
+            _, direction = self._vectors.sample(connection)
+        (vector,) = vectors if direction is None else remove_language(vectors, direction)
         return key_sentences(vector, passages, self._sentence_vectors(passages), count)
 
     def openings(self, question: str, found: Sequence[Passage]) -> list[Passage]:

@@ -1,10 +1,12 @@
 """Questions in one language, passages in another, in an index that holds both.
 
-An embedder puts the texts of a language near each other, whatever they say. So of a folder in Chinese and English the
-passages in the language of the question came first, and the one that answers in the other language came never. What a
-question's vector says of its language is therefore taken away (:func:`neutral`): the direction from the mean of the
-English passages to the mean of the Chinese ones tells the language and little else. Where a passage in the other
-language has a translation in the index, that is the one to be quoted (:func:`translations`).
+A multilingual encoder places the texts of one language near each other, whatever they mean (language bias: Yang et al.
+2021, "A Simple and Effective Method To Eliminate the Self Language Bias in Multilingual Representations", EMNLP). In a
+folder of Chinese and English documents the passages in the language of the question therefore ranked first, and the
+one in the other language that answers it was never found. Their method projects out the first singular vectors of a
+language; with two languages, one direction is enough: from the mean of the English passages to the mean of the Chinese
+ones (:func:`language_direction`). :func:`remove_language` projects it out of the questions' vectors. Where a passage
+has a translation in the language of the question, the translation is ranked before it (:func:`translations`).
 """
 
 import sqlite3
@@ -13,54 +15,57 @@ from typing import Any
 
 import numpy as np
 
-FEWEST = 3
-"""With fewer passages in one of the languages their mean says more than the language."""
+MIN_PASSAGES = 3
+"""Fewest passages of a language whose mean says something of the language. Chosen."""
 
-SAME = 0.4
-"""Likeness from which on two passages are taken to be translations of each other. Chosen: of the sample's passages and
-their translations 95 % have more than 0.37, of passages about other topics all less than 0.40."""
+TRANSLATION_SIMILARITY = 0.4
+"""Cosine from which on two passages count as translations of each other. Chosen on the sample: 95 % of its passages and
+their translations have more than 0.37, passages about different topics less than 0.40."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
-def direction(vectors: Vectors, languages: Sequence[str]) -> Vectors | None:
-    """From the mean vector of English passages to that of Chinese ones; None where one of them is hardly there.
+def language_direction(vectors: Vectors, languages: Sequence[str]) -> Vectors | None:
+    """The mean of the Chinese passages minus the mean of the English ones, float32 [d].
 
-    ``vectors``: float32 [n, d], ``languages``: n of "en" or "zh".
+    ``vectors`` is float32 [n, d], ``languages`` has "en" or "zh" for each. None where there are fewer than
+    :data:`MIN_PASSAGES` of either.
     """
     chinese = np.array(languages) == "zh"
-    if min(chinese.sum(), (~chinese).sum()) < FEWEST:
+    if min(chinese.sum(), (~chinese).sum()) < MIN_PASSAGES:
         return None
     return np.asarray(vectors[chinese].mean(axis=0) - vectors[~chinese].mean(axis=0), np.float32)
 
 
-def neutral(questions: Vectors, apart: Vectors) -> Vectors:
-    """Questions' vectors, float32 [n, d], without their part along ``apart``; nearer to neither language."""
-    return questions - np.outer(questions @ apart, apart) / (apart @ apart)
+def remove_language(vectors: Vectors, direction: Vectors) -> Vectors:
+    """The vectors, float32 [n, d], orthogonal to the language direction, float32 [d]."""
+    return vectors - np.outer(vectors @ direction, direction) / (direction @ direction)
 
 
-def languages(connection: sqlite3.Connection, ids: np.ndarray) -> list[str]:
+def passage_languages(connection: sqlite3.Connection, ids: np.ndarray) -> list[str]:
     """The language of each passage, "en" or "zh", in the order of the ids."""
     listed = ",".join(str(int(id_)) for id_ in ids)
     known = dict(connection.execute(f"SELECT id, language FROM passages WHERE id IN ({listed})"))
     return [known[int(id_)] for id_ in ids]
 
 
-def translations(vectors: Vectors, own: np.ndarray, apart: Vectors, mean: Vectors) -> list[tuple[int, int]]:
-    """Of some passages those that say the same in two languages: (position of the original, of its translation).
+def translations(
+    vectors: Vectors, same_language: np.ndarray, direction: Vectors, mean: Vectors
+) -> list[tuple[int, int]]:
+    """Pairs of passages that are translations of each other: positions (in the other language, in the question's).
 
-    The translation is the one in the language of the question (``own``, bool [n]); each is the nearest of the other
-    language to the other. ``mean`` is that of the whole index: an embedder's vectors lie in a narrow cone, and tell one
-    text from another only when seen from its middle.
+    Each passage of a pair is the nearest of its language to the other. ``vectors`` is float32 [n, d];
+    ``same_language``, bool [n], says which passages are in the language of the question. ``mean``, float32 [d], is that
+    of the whole index: the vectors of an encoder lie in a narrow cone, so cosines are taken from its centre.
     """
-    here, there = np.flatnonzero(own), np.flatnonzero(~own)
-    if not len(here) or not len(there):
+    ours, others = np.flatnonzero(same_language), np.flatnonzero(~same_language)
+    if not len(ours) or not len(others):
         return []
-    seen = neutral(vectors - mean, apart)
-    seen /= np.maximum(np.linalg.norm(seen, axis=1, keepdims=True), 1e-9)
-    likeness = seen[there] @ seen[here].T
+    centred = remove_language(vectors - mean, direction)
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9)
+    cosines = centred[others] @ centred[ours].T
     return [
-        (int(there[row]), int(here[column]))
-        for row, column in enumerate(likeness.argmax(axis=1))
-        if likeness[row, column] >= SAME and likeness[:, column].argmax() == row
+        (int(others[row]), int(ours[column]))
+        for row, column in enumerate(cosines.argmax(axis=1))
+        if cosines[row, column] >= TRANSLATION_SIMILARITY and cosines[:, column].argmax() == row
     ]

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from indexes.cross_language import languages, neutral, translations
+from indexes.cross_language import passage_languages, remove_language, translations
 from indexes.filters import Filter
 from indexes.full_text import AskedWord, Weighed, full_text_candidates, look_up, weigh
 from indexes.language import Dictionary, asked_words, is_whole, language_of
@@ -82,12 +82,12 @@ class Scores:
     """How many words were asked."""
     identifier: bool = False
     """Whether one of them is a version, date, code or option with signs inside."""
-    across: np.ndarray | float = 0.0
-    """What each cosine is raised by in an index of several languages (``cross_language.py``)."""
+    language_correction: np.ndarray | float = 0.0
+    """Added to each cosine in an index of two languages (``cross_language.py``)."""
     vector: Vectors | None = None
-    """Of the question, near to no language where the index holds several."""
+    """Of the question; in an index of two languages, with the language removed."""
     translations: Sequence[tuple[int, int]] = ()
-    """Positions of passages, and of what says the same in the language of the question."""
+    """Positions of passages, each with that of its translation in the language of the question."""
 
 
 def search(
@@ -133,10 +133,10 @@ def candidates(
     count = max(how.k, CANDIDATES)
     nearest: list[list[int]] = [[] for _ in queries]
     part = _ids_among(connection, how.among)
-    sample, apart = (None, None) if vectors is None or how.mode != "hybrid" else cache.sample(connection)
+    sample, direction = (None, None) if vectors is None or how.mode != "hybrid" else cache.sample(connection)
     if how.dense_weight in (0, 1):  # one way of searching alone: the order is that of its own score
-        apart = None
-    compared = vectors if vectors is None or apart is None else neutral(vectors, apart)
+        direction = None
+    compared = vectors if vectors is None or direction is None else remove_language(vectors, direction)
     if compared is not None and how.mode != "full_text":
         nearest = cache.search(connection, compared, count, part)
     results = []
@@ -152,9 +152,10 @@ def candidates(
         if vectors is not None and compared is not None and len(ids):
             held = read_vectors(connection, ids)
             scores = _by_meaning(scores, held, vectors[position], compared[position], sample)
-            if sample is not None and apart is not None:
-                own = np.array([language == language_of(query) for language in languages(connection, ids)])
-                scores = replace(scores, translations=translations(held, own, apart, sample.mean(axis=0)))
+            if sample is not None and direction is not None:
+                same_language = np.array(passage_languages(connection, ids)) == language_of(query)
+                pairs = translations(held, same_language, direction, sample.mean(axis=0))
+                scores = replace(scores, translations=pairs)
         results.append(scores)
     return results
 
@@ -162,7 +163,7 @@ def candidates(
 def _by_meaning(scores: Scores, held: Vectors, vector: Vectors, compared: Vectors, sample: Vectors | None) -> Scores:
     """The same with the cosines of the passages' vectors ``held``, and what they are measured by."""
     dense = held @ vector
-    scores = replace(scores, dense=dense, across=held @ compared - dense, vector=compared)
+    scores = replace(scores, dense=dense, language_correction=held @ compared - dense, vector=compared)
     if sample is None:
         return scores
     cosines = sample @ compared
@@ -197,7 +198,7 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
     vague = FEW_WORDS / (max(scores.words, 1) + FEW_WORDS)
     meaning = np.zeros(len(scores.ids))
     if scores.deviation > 1e-4:  # else all passages say the same
-        meaning = (scores.dense + scores.across - scores.mean) / scores.deviation
+        meaning = (scores.dense + scores.language_correction - scores.mean) / scores.deviation
     weighed = scores.full_text
     held = np.minimum(weighed.bm25 / weighed.most, 1.0) if weighed.most else 0.0
     words = weighed.bm25 / BM25_SCALE + HELD_SCALE * held

@@ -22,7 +22,7 @@ import numpy as np
 
 from domain import whole_file
 from indexes.approximate import OVERFETCH, build, faiss_module, ids_in, is_approximate, outgrown, parts
-from indexes.cross_language import direction, languages
+from indexes.cross_language import language_direction, passage_languages
 from indexes.storage import read_built_with
 
 _TRAILER = struct.Struct("<8s32sqd32s")
@@ -62,7 +62,7 @@ class VectorCache:
         """Passages in memory that that file lacks, and in it that are gone."""
         self._damaged = False
         self._sample, self._sample_state = _NO_VECTORS, self._state
-        self._apart: Vectors | None = None
+        self._direction: Vectors | None = None
 
     def search(
         self, connection: sqlite3.Connection, queries: Vectors, count: int, among: np.ndarray | None = None
@@ -96,16 +96,17 @@ class VectorCache:
     def sample(self, connection: sqlite3.Connection) -> tuple[Vectors, Vectors | None]:
         """Vectors of :data:`SAMPLE` passages of the whole index or more, evenly chosen; all where there are fewer.
 
-        And what sets their languages apart: :func:`indexes.cross_language.direction`.
+        And their :func:`indexes.cross_language.language_direction`.
         """
         with self._lock:
             self._synchronise(connection)
             if self._sample_state != self._state:
                 ids = self._ids[:: max(1, len(self._ids) // SAMPLE)]
                 self._sample = read_vectors(connection, ids) if len(ids) else _NO_VECTORS
-                self._apart = direction(self._sample, languages(connection, ids)) if len(ids) else None
+                languages = passage_languages(connection, ids)
+                self._direction = language_direction(self._sample, languages) if len(ids) else None
                 self._sample_state = self._state
-            return self._sample, self._apart
+            return self._sample, self._direction
 
     def describe(self, connection: sqlite3.Connection) -> str:
         """How the passages are searched, for people."""

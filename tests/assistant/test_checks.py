@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assistant.checks import differs_in_negation, is_carried, unknown_numbers
+from assistant.checks import differs_in_negation, is_supported, unknown_numbers
 from indexes import Passage
 
 
@@ -55,7 +55,7 @@ TRANSLATION = passage("绿茶用 80 度的水冲泡，沸水会使它发苦。")
 
 
 @pytest.mark.parametrize(
-    ("sentences", "carried"),
+    ("sentences", "supported"),
     [
         (["80 degrees."], True),
         (["It is brewed with 80 degrees, ", "and boiling water makes it bitter."], True),
@@ -65,15 +65,15 @@ TRANSLATION = passage("绿茶用 80 度的水冲泡，沸水会使它发苦。")
         ([], False),
     ],
 )
-def test_words_of_the_question_alone_make_no_answer(sentences, carried):
+def test_words_of_the_question_alone_make_no_answer(sentences, supported):
     likeness = np.full((len(sentences), 1), 0.99, np.float32)
-    assert is_carried(sentences, ASKED, [SOURCE], likeness) == carried
+    assert is_supported(sentences, ASKED, [SOURCE], likeness) == supported
 
 
 def test_across_languages_meaning_decides_where_the_nearest_passage_is_in_the_other_one():
     said = ["It takes cool water, never boiling."]
-    far, near, own = np.float32([[0.8]]), np.float32([[0.9]]), np.float32([[0.91, 0.9]])
-    assert is_carried(said, ASKED, [TRANSLATION], near)
-    assert not is_carried(said, ASKED, [TRANSLATION], far)
-    assert not is_carried(["Wrong in every word."], ASKED, [SOURCE, TRANSLATION], own)
-    assert not is_carried(said, ASKED, [], np.empty((1, 0), np.float32))
+    far, near, nearer = np.float32([[0.8]]), np.float32([[0.9]]), np.float32([[0.91, 0.9]])
+    assert is_supported(said, ASKED, [TRANSLATION], near)
+    assert not is_supported(said, ASKED, [TRANSLATION], far)
+    assert not is_supported(["Wrong in every word."], ASKED, [SOURCE, TRANSLATION], nearer)
+    assert not is_supported(said, ASKED, [], np.empty((1, 0), np.float32))

@@ -10,7 +10,7 @@ import pytest
 from assistant.answering import Asked, search, search_query, show
 from assistant.citations import support
 from assistant.prompts import Prompts
-from assistant.training import CARRIES, training_conversations
+from assistant.training import SUPPORTS, training_conversations
 from domain import FinetuneConfig, Question, read_questions, set_setting
 from indexes import Index
 
@@ -125,7 +125,7 @@ def test_where_no_passage_answers_the_answer_is_the_refusal(assistant, prompts, 
                 distracted += 1
                 shown = shown_in(example, passages)
                 assert question.document not in {passage.document for passage in shown}
-                assert all(support(question.answer, passage) < CARRIES for passage in shown)
+                assert all(support(question.answer, passage) < SUPPORTS for passage in shown)
                 assert example[-1]["content"] == prompts.refusal(prompts.language(question.text))
     assert 0 < distracted < 0.3 * 6 * len(answerable)
 

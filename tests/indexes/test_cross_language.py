@@ -10,7 +10,7 @@ from index_samples import make_domain
 from base_models import Embedder
 from domain import read_questions
 from indexes import Index
-from indexes.cross_language import direction, neutral, translations
+from indexes.cross_language import language_direction, remove_language, translations
 
 ANSWERS = Path(__file__).parents[2] / "benchmarks" / "answers"
 PAGES = {
@@ -76,19 +76,19 @@ def test_an_index_of_one_language_is_searched_as_ever(tmp_path: Path, e5: Embedd
     english = {f"{name}.md": PAGES[name][0] for name in PAGES}
     index = index_of(tmp_path / "english", english | {"soup-zh.md": PAGES["soup"][1]}, e5)
     (scores,) = index.candidates(["How hot should the water be?"])
-    assert not np.any(scores.across), "one Chinese page is no language"
+    assert not np.any(scores.language_correction), "one Chinese page is no language"
     assert not scores.translations
 
 
-def test_a_direction_tells_the_language_and_a_neutral_question_does_not() -> None:
+def test_a_question_without_the_language_direction_is_as_near_to_either_language() -> None:
     rng = np.random.default_rng(0)
-    apart = np.eye(8, dtype=np.float32)[0]
-    vectors = rng.normal(size=(20, 8)).astype(np.float32) + np.outer(np.repeat([0, 3], 10), apart).astype(np.float32)
+    axis = np.eye(8, dtype=np.float32)[0]
+    vectors = rng.normal(size=(20, 8)).astype(np.float32) + np.outer(np.repeat([0, 3], 10), axis).astype(np.float32)
     languages = ["en"] * 10 + ["zh"] * 10
-    found = direction(vectors, languages)
-    assert found is not None
-    assert direction(vectors[:12], languages[:12]) is None, "two passages are too few"
-    question = neutral(rng.normal(size=(1, 8)).astype(np.float32), found)
+    direction = language_direction(vectors, languages)
+    assert direction is not None
+    assert language_direction(vectors[:12], languages[:12]) is None, "two passages are too few"
+    question = remove_language(rng.normal(size=(1, 8)).astype(np.float32), direction)
     means = [vectors[:10].mean(axis=0), vectors[10:].mean(axis=0)]
     assert float((question @ means[0]).item()) == pytest.approx(float((question @ means[1]).item()), abs=1e-4)
 
@@ -96,12 +96,12 @@ def test_a_direction_tells_the_language_and_a_neutral_question_does_not() -> Non
 def test_only_what_says_the_same_is_a_translation() -> None:
     rng = np.random.default_rng(0)
     meanings = rng.normal(size=(6, 32)).astype(np.float32)
-    cone, apart = rng.normal(size=(2, 32)).astype(np.float32) * 5
-    english, chinese = meanings[:4] + cone, np.concatenate([meanings[:2], meanings[4:]]) + cone + apart
+    cone, offset = rng.normal(size=(2, 32)).astype(np.float32) * 5
+    english, chinese = meanings[:4] + cone, np.concatenate([meanings[:2], meanings[4:]]) + cone + offset
     vectors = np.concatenate([english, chinese])
-    own = np.repeat([False, True], 4)
-    found = direction(vectors, ["en"] * 4 + ["zh"] * 4)
-    assert found is not None
-    assert translations(vectors, own, found, vectors.mean(axis=0)) == [(0, 4), (1, 5)]
-    assert translations(vectors, ~own, found, vectors.mean(axis=0)) == [(4, 0), (5, 1)]
-    assert translations(vectors[:4], own[:4], found, vectors.mean(axis=0)) == []
+    chinese_asked = np.repeat([False, True], 4)
+    direction = language_direction(vectors, ["en"] * 4 + ["zh"] * 4)
+    assert direction is not None
+    assert translations(vectors, chinese_asked, direction, vectors.mean(axis=0)) == [(0, 4), (1, 5)]
+    assert translations(vectors, ~chinese_asked, direction, vectors.mean(axis=0)) == [(4, 0), (5, 1)]
+    assert translations(vectors[:4], chinese_asked[:4], direction, vectors.mean(axis=0)) == []
