@@ -14,7 +14,7 @@ from langchain_core.tools import BaseTool, tool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import InjectedState
 
-from assistant.answering import Asked, Finished, Found, find, finish, join
+from assistant.answering import Asked, Finished, Found, find, finish
 from assistant.answers import answer_message
 from assistant.chain import asked_in
 from assistant.chat_model import LocalChatModel
@@ -103,8 +103,8 @@ class ChooseThenAnswer(AgentMiddleware):
     def _answered(self, responses: Sequence[ModelResponse], found: Found) -> ModelResponse:
         """The answer with its citations, or the refusal."""
         refusal = self.prompts.refusal(self.prompts.language(found.asked.question))
-        text = join(found, [response.result[-1].text for response in responses], refusal)
-        finished = Finished(text) if found.outcome == "refused" else finish(self.index, found, text)
+        texts = [response.result[-1].text for response in responses]
+        finished = Finished(refusal) if found.outcome == "refused" else finish(self.index, found, texts, refusal)
         return ModelResponse(result=[answer_message(found, finished, self.speaker.adapter if responses else None)])
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 from langchain_core.messages import AIMessage
 
-from assistant.answering import Finished, Found
+from assistant.answering import Finished, Found, outcome
 from assistant.citations import Citation
 from indexes import Passage
 
@@ -67,7 +67,7 @@ def answer_message(found: Found, finished: Finished, adapter: Path | None) -> AI
     kept = {
         "passages": [asdict(passage) for passage in passages],
         "cited": [passages.index(passage) for passage in cited],
-        "outcome": found.outcome,
+        "outcome": outcome(found, finished),
         "adapter": adapter.name if adapter else None,
         "written": finished.written,
         "unsupported": finished.unsupported,

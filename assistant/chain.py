@@ -26,10 +26,10 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from assistant.answering import Asked, Finished, Found, Language, answered_anyway, find, finish, join, recent
+from assistant.answering import Asked, Finished, Found, Language, answered_anyway, find, finish, recent
 from assistant.answers import KEY, answer_message, outcome_of, small_talk_message
 from assistant.chat_model import LocalChatModel
-from assistant.citations import WRITTEN
+from assistant.citations import without_numbers
 from assistant.prompts import Prompts
 from assistant.refusal import Refusal
 from assistant.small_talk import reply, small_talk
@@ -118,8 +118,8 @@ def answer(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
     said = [_streamed(llm, parts.prompts.answering(one.asked, one.shown), request.stop) for one in found.asks]
     if all(parts.prompts.is_refusal(whole.text) for whole in said) and not request.stop.is_set():
         return refuse(parts, {**state, "found": replace(found, outcome="refused")})
-    text = join(found, [whole.text for whole in said], _refusal(parts, found))
-    finished = finish(parts.index, found, text, quoted=not request.stop.is_set())
+    texts = [whole.text for whole in said]
+    finished = finish(parts.index, found, texts, _refusal(parts, found), quoted=not request.stop.is_set())
     message = answer_message(found, finished, request.adapter)
     message.usage_metadata = reduce(add_usage, (whole.usage_metadata for whole in said))
     return {"messages": [message]}
@@ -156,7 +156,7 @@ def asked_in(messages: Sequence[BaseMessage]) -> Asked:
 def _said_before(message: BaseMessage) -> str:
     """An earlier answer as the model is shown it: its own words, or the quotes where there were none."""
     written = message.additional_kwargs.get(KEY, {}).get("written")
-    return written or re.sub(r"(?m)^> ?", "", WRITTEN.sub("", message.text))
+    return written or re.sub(r"(?m)^> ?", "", without_numbers(message.text))
 
 
 def _question(message: str, turns: Sequence[tuple[str, str]]) -> tuple[str, Language]:

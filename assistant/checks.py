@@ -7,16 +7,25 @@ mark what a reader should look at; neither proves an error.
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from assistant.citations import Likeness
 from assistant.facts import tokens
 from indexes import Passage, language_of, sentences_of, words_of
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NEGATION = re.compile(
-    r"\b(?:not|no|never|none|nor|neither|without|cannot|can't|won't|don't|doesn't|didn't|isn't|aren't|wasn't|mustn't"
-    r"|shouldn't)\b|不(?![仅但只同过少久错断])|没|无法|无需|无须|未(?!来)|禁止|严禁|切勿|请勿|别(?![的人名处])",
+    r"\b(?:not|no|never|none|nobody|nothing|nor|neither|without|cannot|\w+n't|forbidden|prohibited)\b"
+    "|不|没|无法|无需|无须|未|禁止|严禁|切勿|请勿|别",
     re.IGNORECASE,
 )
+_NO_NEGATION = re.compile(
+    r"\bnot (?:only|just)\b|\bno(?=\s*[,.]|\s*$)|^no\b(?=\s*[,;:])"
+    "|没错|没关系|没问题|没事|对不起|不好意思|有没有|不[仅但只同过少久错断管论]|无论|(\\w)不\\1|[分类级特区性个识鉴告派][别]|别[的人名处]"
+    "|未来|未成年|不锈钢",
+    re.IGNORECASE,
+)
+"""What looks like a negation: "No, it is open", "No. 5", 特别, 是不是."""
 _CLAUSE = re.compile(r"[,，;；:：]\s*")
 SAME_WORDS = 0.9
 """Share of words above which two texts say the same. Chosen."""
@@ -45,7 +54,7 @@ def differs_in_negation(sentence: str, passage: Passage) -> bool:
 
     False where no sentence or clause of the passage holds most of its words: then there is nothing to compare with.
     """
-    said = set(words_of(_NEGATION.sub(" ", sentence)))
+    said = set(words_of(_NEGATION.sub(" ", _straight(sentence))))
     if not said:
         return False
     clauses = [
@@ -53,16 +62,32 @@ def differs_in_negation(sentence: str, passage: Passage) -> bool:
     ]
     shares = [(len(said & set(words_of(clause))) / len(said), -len(clause), clause) for clause in clauses]
     share, _, source = max(shares, default=(0.0, 0, ""))
-    return share >= SAME_SENTENCE and bool(_NEGATION.search(sentence)) != bool(_NEGATION.search(source))
+    return share >= SAME_SENTENCE and is_negative(sentence) != is_negative(source)
 
 
-def is_supported(sentences: Sequence[str], question: str, passages: Sequence[Passage], likeness: Likeness) -> bool:
+def is_negative(text: str) -> bool:
+    """Whether a text says "not" in one of its ways."""
+    return bool(_NEGATION.search(_NO_NEGATION.sub(" ", _straight(text))))
+
+
+def _straight(text: str) -> str:
+    return text.replace("’", "'")
+
+
+def is_supported(
+    sentences: Sequence[str],
+    question: str,
+    passages: Sequence[Passage],
+    likeness: Likeness,
+    nearest: Sequence[int],
+) -> bool:
     """Whether an answer says something that its question does not say, and passages support it.
 
     Only the words that are not in the question count. A share of :data:`SUPPORTED_WORDS` of them must stand in passages
     of the answer's language, the words of one sentence in one passage. Otherwise the nearest passages must be in the
     other language, and half of the sentences have a cosine of :data:`CROSS_LANGUAGE_COSINE` to one. ``likeness`` holds
-    the cosines, float32 [sentences, passages].
+    the cosines, float32 [sentences, passages]; ``nearest`` for each sentence the position of the passage that is
+    nearest in meaning when language is left aside.
     """
     asked = set(words_of(question))
     added = [set(words_of(sentence)) - asked for sentence in sentences]
@@ -75,12 +100,23 @@ def is_supported(sentences: Sequence[str], question: str, passages: Sequence[Pas
     held = [set(words_of(text)) for text, same in zip(texts, same_language, strict=True) if same]
     if sum(max((len(words & one) for one in held), default=0) for words in added) >= SUPPORTED_WORDS * total:
         return True
-    if any(same_language[nearest] for nearest in likeness.argmax(axis=1)):
+    if any(same_language[position] for position in nearest):
         return False
-    return float((likeness.max(axis=1) >= CROSS_LANGUAGE_COSINE).mean()) >= 0.5
+    cosines = [row[position] for row, position in zip(likeness, nearest, strict=True)]
+    return float(np.mean([cosine >= CROSS_LANGUAGE_COSINE for cosine in cosines])) >= 0.5
 
 
 def holds(answer: str, quote: str) -> bool:
-    """Whether an answer says what a quote says, nearly word for word."""
-    quoted = set(words_of(quote))
-    return bool(quoted) and len(quoted & set(words_of(answer))) / len(quoted) >= SAME_WORDS
+    """Whether a sentence of an answer says what a quote says, nearly word for word, with the same numbers and as yes or
+    no. Otherwise the quote is what contradicts the answer, and must be seen."""
+    quoted, numbers = set(words_of(quote)), _numbers(quote)
+    return bool(quoted) and any(
+        len(quoted & set(words_of(sentence))) / len(quoted) >= SAME_WORDS
+        and numbers <= _numbers(sentence)
+        and is_negative(sentence) == is_negative(quote)
+        for sentence in sentences_of(answer)
+    )
+
+
+def _numbers(text: str) -> set[str]:
+    return {token for token in tokens(text) if _NUMBER.fullmatch(token)}

@@ -17,8 +17,12 @@ import numpy as np
 
 from indexes import Passage, language_of, sentences_of, words_of
 
-WRITTEN = re.compile(r"\s*[\[【]\s*\d{1,2}\s*[\]】]")
-"""A number that the model wrote itself, as it may have seen in books."""
+_NUMBER = r"[\[【]\s*\d{1,2}\s*[\]】]"
+_CODE_OR_NUMBER = re.compile(
+    rf"(?P<code>```.*?```|`[^`\n]*`)|\s+{_NUMBER}|(?<![A-Za-z0-9_)\]]){_NUMBER}|(?:{_NUMBER})+(?=\s*(?:[.,;:!?。，；：！？]|$))",
+    re.DOTALL | re.MULTILINE,
+)
+"""A listing, or the number of a citation; in ``rows[0] + 1`` there is none."""
 
 FENCE = re.compile(r"```\w*|~~~\w*")
 """Where a listing of Markdown begins and ends: quoted on one line it would make code of the rest."""
@@ -38,6 +42,12 @@ of the key sentences (``indexes/evidence.py``)."""
 LONGEST_QUOTE = 400
 """Characters of the longest quoted sentence. Chosen."""
 
+LONGEST_LIST = 1_200
+"""Characters of the longest numbered list that is quoted whole because one of its steps is. Chosen."""
+
+_STEP = re.compile(r"\s*\d{1,2}[.)、]\s")
+_TABLE_ROW = re.compile(r"\|.*\|", re.DOTALL)
+
 Likeness = np.ndarray[Any, np.dtype[np.float32]]
 """Cosines, float32 [sentences, passages]: of each sentence of an answer and the nearest sentence of each passage."""
 
@@ -50,9 +60,14 @@ class Citation:
     passage: Passage
 
 
+def without_numbers(text: str) -> str:
+    """A text without the numbers of citations, ours or those that the model wrote itself; code stays as it is."""
+    return _CODE_OR_NUMBER.sub(lambda match: match["code"] or "", text)
+
+
 def answer_sentences(answer: str) -> list[str]:
     """The sentences of an answer, without numbers that the model wrote itself; joined they are the answer again."""
-    return sentences_of(WRITTEN.sub("", answer).strip())
+    return sentences_of(without_numbers(answer).strip())
 
 
 def sources_of(
@@ -104,18 +119,37 @@ class Numbers:
 
 
 def quoted(sentences: Sequence[str], text: str) -> str:
-    """Sentences of a text on one line, ``…`` where others were left out between them.
+    """Sentences of a text on one line, ``…`` where others were left out between them; steps on lines of their own.
 
-    What is longer than :data:`LONGEST_QUOTE` characters is cut: a table or a listing may count as one sentence.
+    Of a numbered list all steps are quoted, for one alone helps nobody. What is longer than :data:`LONGEST_QUOTE`
+    characters is cut: a listing may count as one sentence.
     """
     said, end = "", 0
-    for sentence in sentences:
+    for sentence in _with_all_steps(sentences, text):
         start = text.find(sentence, end)
-        said += (" " if not text[end:start].strip() else " … ") if said else ""
+        skipped = bool(text[end:start].strip())
+        if said:
+            said += f"{' …' if skipped else ''}\n> " if _STEP.match(sentence) else " … " if skipped else " "
         line = " ".join(FENCE.sub(" ", sentence).split())
+        if _TABLE_ROW.fullmatch(line):
+            line = line.strip("| ")
         said += line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE].rstrip()} …"
         end = start + len(sentence)
     return said
+
+
+def _with_all_steps(sentences: Sequence[str], text: str) -> list[str]:
+    """The sentences in their order, and all of the numbered list that one of them stands in."""
+    every = sentences_of(text)
+    steps = [position for position, sentence in enumerate(every) if _STEP.match(sentence)]
+    if len(steps) < 2:
+        return list(sentences)
+    last = next((at for at in range(steps[-1], len(every)) if every[at].endswith("\n")), len(every) - 1)
+    listed = range(steps[0], last + 1)
+    chosen = {at for at, sentence in enumerate(every) if sentence.strip() in {quote.strip() for quote in sentences}}
+    if chosen.isdisjoint(listed) or sum(len(every[at]) for at in listed) > LONGEST_LIST:
+        return list(sentences)
+    return [every[at].strip() for at in sorted(chosen | set(listed))]
 
 
 def support(sentence: str, passage: Passage) -> float:

@@ -22,9 +22,9 @@ from typing import Any
 
 import psutil
 
-from assistant.answering import Asked, Finished, Found, decide, find, finish, join, search
+from assistant.answering import Asked, Finished, Found, decide, find, finish, join, outcome, search
 from assistant.assistant import Assistant
-from assistant.citations import WRITTEN, answer_sentences
+from assistant.citations import answer_sentences, without_numbers
 from assistant.evaluation_scores import Row, gains, retrieval, summary, trade_off, verdict
 from assistant.facts import facts_of, missing_facts
 from assistant.metrics import bleu4, bootstrap, exact_match, ratio, rouge, token_f1
@@ -150,7 +150,9 @@ def _rows(
         refusal = prompts.refusal(prompts.language(question.text))
         refused = all(map(prompts.is_refusal, texts))
         text = refusal if refused else join(one, texts, refusal) if cell.index else "\n\n".join(texts)
-        finished = finish(assistant.index, one, text) if cell.index and not refused else Finished(text)
+        finished = Finished(text)
+        if cell.index and not refused:
+            finished = finish(assistant.index, one, texts, refusal)
         facts = facts_of(question)
         rows.append(
             {
@@ -162,9 +164,9 @@ def _rows(
                 "gold_document": question.document,
                 "answer": finished.text,
                 "written": text,
-                "outcome": "refused" if refused else one.outcome if cell.index else "answered",
+                "outcome": "refused" if refused else outcome(one, finished) if cell.index else "answered",
                 "refused": refused,
-                "right": not refused and not missing_facts(WRITTEN.sub("", finished.text), facts) if facts else None,
+                "right": not refused and not missing_facts(without_numbers(finished.text), facts) if facts else None,
                 "right_written": not refused and not missing_facts(text, facts) if facts else None,
                 "sentences": 0 if refused else len(answer_sentences(finished.written)),
                 "unsupported": len(finished.unsupported),

@@ -12,7 +12,8 @@ Answer and wording are brought to one form before they are compared, token by to
   ``1e-4`` = ``0.0001``, ``6 万`` = ``60,000``;
 - ``…`` within a wording stands for up to 12 other tokens of the same sentence.
 
-A wording with a negation ("not", "不" ...) among the two tokens before it is not said, unless it begins with one.
+A wording with a negation ("not", "不" ...) among the six tokens before it in its clause is not said, unless it begins
+with one.
 
 Where a question names no facts, the numbers and names of its gold answer that the question does not hold stand in for
 them (:func:`facts_of`).
@@ -21,10 +22,10 @@ them (:func:`facts_of`).
 import re
 import unicodedata
 from collections.abc import Sequence
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from assistant.numerals import ENGLISH, ENGLISH_UNITS, chinese_number, in_digits, join_english, value_of
 from domain import Question
 from indexes import sentences_of
 
@@ -36,30 +37,36 @@ Fact = tuple[str, ...]
 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _SUPERSCRIPT = re.compile("(?<=[0-9])[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
-_DIGITS = {character: value for value, character in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
-_TENS = {"十": 10, "百": 100, "千": 1000}
-_UNITS = {"万": 10_000, "亿": 100_000_000, "thousand": 1000, "million": 1_000_000, "billion": 1_000_000_000}
-_ENGLISH_NUMBERS = {
-    **{"zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9},
-    **{"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16},
-    **{"seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50},
-    **{"sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90},
-}
 _POWER = r"(?:\s*[x×*]\s*10\s*\^\s*\(?(?P<power>[-+]?\d+)\)?)?"
 _TOKEN = re.compile(
-    rf"(?P<share>百分之\s*)?(?P<number>(?<![a-z0-9_])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?![a-z]*\d))"
-    rf"{_POWER}(?:\s*(?P<unit>万|亿|(?:thousand|million|billion)\b))?(?P<percent>\s*(?:%|per\s?cent\b))?"
+    rf"(?P<version>(?<![\d.])\d+(?:\.\d+){{2,}}(?![\d.]*\d))|(?P<share>百分之\s*)?(?P<number>(?<![a-z0-9_])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?![a-z]*\d))"
+    rf"{_POWER}(?:\s*(?P<unit>[百千]?万|[亿百千]|(?:thousand|million|billion)\b))?(?P<percent>\s*(?:%|per\s?cent\b))?"
     r"|(?P<share_zh>百分之)?(?P<chinese>[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?)"
-    r"|(?P<word>[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*)|(?P<digits>\d+)|(?P<character>[\u3400-\u9fff])"
+    r"|(?P<language>(?<![^\W_])[a-z](?:\+\+|\#)(?!\w))|(?P<word>[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*)|(?P<digits>\d+)|(?P<character>[\u3400-\u9fff])"
 )
 _ARTICLES = {"a", "an", "the"}
-_NEGATIONS = {"not", "no", "never", "cannot", "without", "t", "不", "没", "无", "未", "非", "勿", "别"}
+_COUNTS = {*ENGLISH_UNITS, "hundreds", "thousands", "millions"}
+"""Not stemmed: "in 2020 thousands came" counts nothing."""
+_NEGATIONS = {"not", "no", "never", "cannot", "without", "t", "nor", "neither", "nobodi", "noth", "none"}
+_NEGATIONS |= {"不", "没", "无", "未", "非", "勿", "别"}
+_NEUTRAL = re.compile(
+    r"\bnot (?:only|just)\b|\bno\.?(?=\s*\d)|没错|没关系|没问题|对不起|有没有|(\w)不\1|不[过但仅只管论错断锈]|无论|无锡"
+    "|[分类级特区性个识鉴告]别|未来|未成年",
+    re.IGNORECASE,
+)
+"""What looks like a negation and is none."""
+_CLAUSE_END = re.compile(r"[,;:]\s|[，;:。、]|\b(?:because|but|so|since)\b|因为|但是?|所以|而(?!且)", re.IGNORECASE)
+_INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
+NEGATED_TOKENS = 6
+"""How far before a wording, within its clause, a negation is taken to deny it. Chosen."""
+
+Read = tuple[list[str], list[int]]
 _NAME = re.compile(r"`[^`]+`|\b[A-Za-z]*[A-Z0-9_][A-Za-z0-9_.+-]*\b")
 
 
 def missing_facts(answer: str, facts: Sequence[Fact]) -> list[Fact]:
     """The facts that an answer does not say in any of their wordings."""
-    sentences = [tokens(sentence) for sentence in sentences_of(answer)]
+    sentences = [_read(sentence) for sentence in sentences_of(answer)]
     return [
         fact
         for fact in facts
@@ -87,24 +94,29 @@ def tokens(text: str) -> list[str]:
     """The tokens by which texts are compared: stemmed words, values of numbers, Chinese characters."""
     text = _SUPERSCRIPT.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
     normal = unicodedata.normalize("NFKC", text).lower().replace("−", "-")
+    normal = in_digits(normal)
     found: list[str] = []
+    adjacent: list[bool] = []
+    end = 0
     for match in _TOKEN.finditer(normal):
+        near, end = not normal[end : match.start()].strip(" -"), match.end()
         if word := match["word"]:
             if word not in _ARTICLES:
-                found.append(_stem(word))
+                found.append(word if word in _COUNTS else _stem(word))
         elif match["number"] is not None:
             number = match["number"]
             # "4-bit" is no negative number, and neither is "1-2"
             if number[0] in "-+" and match.start() and normal[match.start() - 1] not in " \t\n(=:,：，（":
                 number = number[1:]
-            found.append(_value(number, match["power"], match["unit"]))
+            found.append(value_of(number, match["power"], match["unit"]))
             found += ["%"] if match["percent"] or match["share"] else []
         elif match["chinese"]:
-            value = _chinese_number(match["chinese"])
+            value = chinese_number(match["chinese"])
             found += [*([value] if value is not None else match["chinese"]), *(["%"] if match["share_zh"] else [])]
         else:
             found.append(match[0])
-    return _with_english_numbers(found)
+        adjacent += [near] * (len(found) - len(adjacent))
+    return join_english(found, adjacent, _STEMMED_NUMBERS, ENGLISH_UNITS)
 
 
 def _plain(question: Question) -> list[str]:
@@ -116,16 +128,31 @@ def _parts(wording: str) -> list[list[str]]:
     return [part for piece in wording.replace("...", GAP).split(GAP) if (part := tokens(piece))]
 
 
-def _says(sentence: list[str], parts: list[list[str]]) -> bool:
+def _read(sentence: str) -> Read:
+    """The tokens of a sentence, and for each the position from which on a negation would deny it: that of its clause,
+    or its own in a clause without one."""
+    read: list[str] = []
+    since: list[int] = []
+    for clause in _CLAUSE_END.split(_INSTEAD.sub("without", unicodedata.normalize("NFKC", sentence))):
+        found = tokens(clause)
+        denies = not _NEGATIONS.isdisjoint(tokens(_NEUTRAL.sub(" ", clause)))
+        begin = len(read)
+        since += [begin if denies else begin + position for position in range(len(found))]
+        read += found
+    return read, since
+
+
+def _says(sentence: Read, parts: list[list[str]]) -> bool:
     """Whether the parts stand in a sentence in this order, with no negation before that is not part of them."""
     if not parts:
         return False
+    read, since = sentence
     own = parts[0][0] in _NEGATIONS
     return any(
-        (own or _NEGATIONS.isdisjoint(sentence[max(0, start - 2) : start]))
-        and _goes_on(sentence, start + len(parts[0]), parts[1:])
-        for start in range(len(sentence))
-        if sentence[start : start + len(parts[0])] == parts[0]
+        (own or _NEGATIONS.isdisjoint(read[max(since[start], start - NEGATED_TOKENS) : start]))
+        and _goes_on(read, start + len(parts[0]), parts[1:])
+        for start in range(len(read))
+        if read[start : start + len(parts[0])] == parts[0]
     )
 
 
@@ -137,60 +164,6 @@ def _goes_on(sentence: list[str], begin: int, parts: list[list[str]]) -> bool:
         sentence[start : start + len(first)] == first and _goes_on(sentence, start + len(first), rest)
         for start in range(begin, begin + GAP_TOKENS + 1)
     )
-
-
-def _value(number: str, power: str | None, unit: str | None) -> str:
-    try:
-        value = Decimal(number.replace(",", "")) * (Decimal(10) ** int(power) if power else 1)
-        value *= _UNITS[unit] if unit else 1
-        return _written(value)
-    except (InvalidOperation, OverflowError):  # 1e999999999
-        return number
-
-
-def _written(value: Decimal) -> str:
-    text = f"{value:f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-
-
-def _chinese_number(text: str) -> str | None:
-    """``二十四`` is 24, ``一九九八`` 1998, ``三点五`` 3.5; None where the characters make no number (``万千``)."""
-    whole, _, part = text.partition("点")
-    if not any(character in _TENS or character in _UNITS for character in whole):
-        value = Decimal("".join(str(_DIGITS[character]) for character in whole))
-    else:
-        total, section, digit = 0, 0, 0
-        for character in whole:
-            if character in _DIGITS:
-                digit = _DIGITS[character]
-            elif character in _TENS:
-                section += (digit or (1 if not section else 0)) * _TENS[character]
-                digit = 0
-            else:
-                if not section + digit:
-                    return None
-                total = (total + section + digit) * _UNITS[character]
-                section = digit = 0
-        value = Decimal(total + section + digit)
-    if part:
-        value += Decimal("0." + "".join(str(_DIGITS[character]) for character in part))
-    return _written(value)
-
-
-def _with_english_numbers(found: list[str]) -> list[str]:
-    """``twenty four`` is 24, ``four`` 4, ``three hundred`` 300."""
-    result: list[str] = []
-    tens = False
-    for token in found:
-        value = _STEMMED_NUMBERS.get(token)
-        if value is not None and tens and value < 10:
-            result[-1] = str(int(result[-1]) + value)
-        elif token in _STEMMED_UNITS and result and result[-1].isdigit():
-            result[-1] = str(int(result[-1]) * _STEMMED_UNITS[token])
-        else:
-            result.append(token if value is None else str(value))
-        tens = value is not None and value >= 20
-    return result
 
 
 @lru_cache(maxsize=100_000)
@@ -205,7 +178,4 @@ def _stemmer() -> Any:
     return snowballstemmer.stemmer("porter")
 
 
-_STEMMED_NUMBERS = {_stem(word): value for word, value in _ENGLISH_NUMBERS.items()}
-_STEMMED_UNITS = {
-    _stem(word): value for word, value in {"hundred": 100, "thousand": 1000, "million": 1_000_000}.items()
-}
+_STEMMED_NUMBERS = {_stem(word): value for word, value in ENGLISH.items()}

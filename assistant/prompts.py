@@ -25,6 +25,7 @@ VARIABLES: dict[str, set[str]] = {
     "ungrounded": {"question"},
     "refusal": set(),
     "part": {"question", "part"},
+    "in_language": {"question"},
     "agent": set(),
     "greeting": set(),
     "thanks": set(),
@@ -71,6 +72,8 @@ class Prompts:
         question = asked.question
         if asked.part:
             question = self.text("part", language, question=question, part=asked.part)
+        if asked.language and asked.language != language_of(asked.question):
+            question = self.text("in_language", language, question=question)
         if passages is None:
             text = self.text("ungrounded", language, question=question)
         else:

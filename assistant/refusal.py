@@ -7,8 +7,9 @@ on these is fitted for each language, and thresholds on its probability are take
 (``calibration.py``). The fit is stored with the index.
 
 A domain without enough training questions is not calibrated: nobody knows how near its near misses are. There only what
-is far from everything that the documents hold is refused, by the cosine of the nearest sentence alone. Shared words do
-not count, for a question may use other words or another language. Cosines across languages are lower, so the thresholds
+is far from everything that the documents hold is refused, by the cosine of the nearest sentence. Shared words can only
+prevent a refusal (:data:`COVERED`): that there are none says little, for a question may use other words or another
+language. Cosines across languages are lower, so the thresholds
 (``refusal_defaults.json``, by embedder, made by ``benchmarks/refusal_defaults.py``) are by the language of the question
 and that of the best passage.
 """
@@ -28,6 +29,9 @@ META_KEY = "refusal"
 LEAST = 8
 """How many questions of each kind (answerable, not) a language needs to be calibrated."""
 LANGUAGES = ("en", "zh")
+COVERED = 0.4
+"""Share of its telling words (``Evidence.coverage``) from which on a question is not refused by a domain that is not
+calibrated: "Can I bring my cat?" where a passage says "no cats". Chosen."""
 FORMAT = 4
 """Bump when the features or the thresholds change: `lorewright index` then fits again."""
 
@@ -83,7 +87,8 @@ class Refusal:
         level = self.index.domain.settings.answer.refusal
         threshold = fit["thresholds"][level] if isinstance(level, str) else level
         if probability < threshold:
-            return Verdict("refused", probability)
+            covered = not self.calibrated(asked) and evidence.coverage >= COVERED
+            return Verdict("unsure" if covered else "refused", probability)
         return Verdict("answered" if probability >= fit["thresholds"]["strict"] else "unsure", probability)
 
     def calibrated(self, language: str) -> bool:

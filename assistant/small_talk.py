@@ -21,7 +21,10 @@ LONGEST = 120
 """Characters of the longest message that is looked at. Chosen."""
 
 _LANGUAGES: dict[str, Literal["en", "zh"]] = {"english": "en", "英文": "en", "英语": "en"}
-_OPENING = re.compile(r"(?:hi|hello|hey|thanks|thank you|ok|okay)(?: there)? |(?:你好|您好|谢谢|嗨|请问|好的)[呀啊]? ?")
+_OPENING = re.compile(
+    r"(?:hi|hello|hey|good (?:morning|afternoon|evening)|thanks|thank you|ok|okay)(?: there)? "
+    r"|(?:你好|您好|谢谢|嗨|请问|好的)[呀啊]? ?"
+)
 _FILLER = re.compile(r"\b(?:please|pls|then|just)\b")
 _NOT_A_WORD = re.compile(r"[\W_]+")
 _SPACE_BESIDE_CJK = re.compile(r"(?<=[\u3400-\u9fff]) | (?=[\u3400-\u9fff])")
@@ -43,6 +46,8 @@ def small_talk(message: str) -> SmallTalk | None:
         return None
     said = _FILLER.sub(" ", _NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", message).lower()))
     said = _SPACE_BESIDE_CJK.sub("", " ".join(said.split()))
+    if not said and any(unicodedata.category(character) == "So" for character in message):  # a waving hand
+        return SmallTalk("greeting")
     for text in (said, _OPENING.sub("", said, count=1)):  # "hello, what can you do?"
         for intent, pattern in _patterns():
             if match := pattern.fullmatch(text):

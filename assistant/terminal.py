@@ -9,6 +9,8 @@ from types import FrameType
 
 import typer
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from assistant.answers import Answer
 from assistant.assistant import Assistant
@@ -26,30 +28,34 @@ def speak(
     answer_anyway: bool = False,
     anyway: str = "--answer-anyway",
 ) -> bool:
-    """Stream one answer to the terminal, then its sources; False if Ctrl-C stopped it.
+    """Print one answer and its sources; False if Ctrl-C stopped it.
 
-    ``anyway`` is what the user types to have a refused question answered all the same.
+    On a terminal the model's words are seen as they come, until the answer with its proof takes their place. ``anyway``
+    is what the user types to have a refused question answered all the same.
     """
-    streamed, stopped = "", True
-    with ctrl_c_sets() as stop, waiting("searching; loading the model, if it is the first question") as begun:
+    answer: Answer | None = None
+    streamed = ""
+    with (
+        ctrl_c_sets() as stop,
+        waiting("searching; loading the model, if it is the first question") as begun,
+        shown_meanwhile() as show,
+    ):
         for piece in assistant.stream(question, conversation, adapter, stop, answer_anyway):
             begun()
             if isinstance(piece, Answer):
-                stopped = stop.is_set()
-                rest = piece.text.removeprefix(streamed.strip())
-                said = rest if piece.text.startswith(streamed.strip()) else f"\n= {piece.text}"
-                typer.echo(plain(said, lines=True))
-                for citation in piece.citations:
-                    where = plain(f"{citation.passage.document}, {citation.passage.place}")
-                    typer.echo(f"  [{citation.number}] {where}")
-                for line in remarks(piece):
-                    typer.echo(plain(f"  {line}"))
-                if piece.refused and piece.passages:
-                    typer.echo(f"  ({anyway} answers from them all the same)")
+                answer = piece
             else:
                 streamed += piece
-                typer.echo(plain(piece, lines=True), nl=False)
-    return not stopped
+                show(plain(streamed, lines=True))
+    assert answer is not None
+    typer.echo(plain(answer.text, lines=True))
+    for citation in answer.citations:
+        typer.echo(f"  [{citation.number}] {plain(f'{citation.passage.document}, {citation.passage.place}')}")
+    for line in remarks(answer):
+        typer.echo(plain(f"  {line}"))
+    if answer.refused and answer.passages:
+        typer.echo(f"  ({anyway} answers from them all the same)")
+    return not stop.is_set()
 
 
 def remarks(answer: Answer) -> list[str]:
@@ -90,6 +96,24 @@ def waiting(what: str) -> Iterator[Callable[[], None]]:
         yield status.stop
     finally:
         status.stop()
+
+
+@contextmanager
+def shown_meanwhile() -> Iterator[Callable[[str], None]]:
+    """A function that shows a text on a terminal in place of the one before it; all is gone at the end."""
+    if not sys.stdout.isatty():
+        yield lambda _text: None
+        return
+    live = Live(console=Console(highlight=False), transient=True, auto_refresh=False)
+
+    def show(text: str) -> None:
+        live.start()
+        live.update(Text(text), refresh=True)
+
+    try:
+        yield show
+    finally:
+        live.stop()
 
 
 @contextmanager

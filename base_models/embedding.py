@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -79,30 +80,50 @@ class Embedder:
             )
 
 
+_in_memory: "WeakValueDictionary[tuple[str, str, str], Embedder]" = WeakValueDictionary()
+"""By name, fingerprint and device; an embedder leaves it when nobody holds it any more."""
+_loading = threading.Lock()
+
+
 def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
     """Load an embedder by catalogue name (fetched first if need be), or from a folder of sentence-transformers.
 
-    ``device`` "auto" takes cuda, then mps, then cpu. Nothing is looked up in the network except by the fetch.
+    ``device`` "auto" takes cuda, then mps, then cpu. Nothing is looked up in the network except by the fetch. All who
+    ask for the same embedder in one process share it.
     """
-    from sentence_transformers import SentenceTransformer
+    with _loading:
+        folder = _folder(name_or_path)
+        key = (str(name_or_path), fingerprint(name_or_path), device)
+        embedder = _in_memory.get(key)
+        if embedder is None:
+            embedder = _in_memory[key] = _load(folder, *key)
+        return embedder
 
-    from base_models.loading import of_sentence_transformers
 
+def _folder(name_or_path: str | Path) -> Path:
+    """Where an embedder lies: a fetched one of the catalogue, or the folder that was named."""
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))
         if entry.kind != "embedder":
             embedders = " or ".join(other.name for other in CATALOGUE.values() if other.kind == "embedder")
             raise ModelError(f"{entry.name} is a chat model and cannot embed passages; use {embedders}.")
-        folder = fetch(entry.name)
-    else:
-        folder = Path(name_or_path).expanduser()
-        if not folder.is_dir():
-            find(str(name_or_path))
-        if not (folder / "modules.json").is_file():
-            raise ModelError(f"{folder} has no modules.json, so it is not an embedder of sentence-transformers.")
+        return fetch(entry.name)
+    folder = Path(name_or_path).expanduser()
+    if not folder.is_dir():
+        find(str(name_or_path))
+    if not (folder / "modules.json").is_file():
+        raise ModelError(f"{folder} has no modules.json, so it is not an embedder of sentence-transformers.")
+    return folder
+
+
+def _load(folder: Path, name: str, identity: str, device: str) -> Embedder:
+    from sentence_transformers import SentenceTransformer
+
+    from base_models.loading import of_sentence_transformers
+
     model = of_sentence_transformers(SentenceTransformer, folder, device)
     model[0].register_forward_hook(_tokens_in_float32)
-    return Embedder(str(name_or_path), fingerprint(name_or_path), model.eval())
+    return Embedder(name, identity, model.eval())
 
 
 def _tokens_in_float32(_module: Any, _inputs: Any, features: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 from indexes.language import sentence_ends
 from indexes.readers import Block, Extracted
 
-SPLITTER_VERSION = 5
+SPLITTER_VERSION = 6
 """Raised when :func:`split` or a reader gives other passages for the same file: older indexes must be rebuilt."""
 
 Span = tuple[int, int]

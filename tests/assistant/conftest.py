@@ -72,6 +72,14 @@ def tuned_handbook(handbook: Path, real_model: Callable[[str], Path], tmp_path_f
     return folder
 
 
+@pytest.fixture(scope="package")
+def small_assistant(tuned_handbook: Path) -> Iterator[Assistant]:
+    """The assistant of ``tuned_handbook``, for where it does not matter what the model says."""
+    opened = Assistant.open(tuned_handbook)
+    yield opened
+    opened.close()
+
+
 @pytest.fixture(scope="session")
 def tea_shop(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str], Path]) -> Path:
     """A domain that the command line made, indexed, trained and evaluated; tests that change it copy it."""

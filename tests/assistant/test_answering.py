@@ -15,6 +15,7 @@ from assistant.answering import (
     find,
     finish,
     join,
+    outcome,
     quotes_of,
     search,
     search_query,
@@ -34,13 +35,13 @@ TWO_PARTS = "What is the rank of LoRA, and how many values does nf4 have?"
 
 @pytest.fixture
 def given(monkeypatch) -> list[list[int]]:
-    """The ids of every prompt that a model is given."""
+    """The ids of every prompt that a model is given; it answers with one token."""
     ids: list[list[int]] = []
     real = base_models.generation._generate_ids
 
-    def noted(loaded, prompts, *more):
+    def noted(loaded, prompts, sampling, *more):
         ids.extend(map(list, prompts))
-        return real(loaded, prompts, *more)
+        return real(loaded, prompts, replace(sampling, max_new_tokens=1), *more)
 
     monkeypatch.setattr(base_models.generation, "_generate_ids", noted)
     return ids
@@ -88,19 +89,19 @@ def question_of(question: str, history: tuple) -> Question:
 
 
 @pytest.mark.parametrize(("question", "history"), [(PLAIN, ()), (FOLLOW_UP, HISTORY)])
-def test_chain_agent_evaluation_and_training_ask_the_same_ids(assistant, given, question, history):
-    ids = ids_of_chain(assistant, given, question, history)
+def test_chain_agent_evaluation_and_training_ask_the_same_ids(small_assistant, given, question, history):
+    ids = ids_of_chain(small_assistant, given, question, history)
     assert len(ids) == 1
-    assert ids_of_evaluation(assistant, given, question, history) == ids
-    assert ids_of_training(assistant, question, history) == ids
-    assert ids_of_agent(assistant, given, question, history) == ids
+    assert ids_of_evaluation(small_assistant, given, question, history) == ids
+    assert ids_of_training(small_assistant, question, history) == ids
+    assert ids_of_agent(small_assistant, given, question, history) == ids
 
 
-def test_a_question_in_two_parts_is_asked_part_by_part_in_chain_and_evaluation(assistant, given):
-    ids = ids_of_chain(assistant, given, TWO_PARTS, ())
+def test_a_question_in_two_parts_is_asked_part_by_part_in_chain_and_evaluation(small_assistant, given):
+    ids = ids_of_chain(small_assistant, given, TWO_PARTS, ())
     assert len(ids) == 2
-    assert sorted(ids_of_evaluation(assistant, given, TWO_PARTS, ())) == sorted(ids)
-    answer = assistant.ask(TWO_PARTS)
+    assert sorted(ids_of_evaluation(small_assistant, given, TWO_PARTS, ())) == sorted(ids)
+    answer = small_assistant.ask(TWO_PARTS)
     assert "16" in answer.text
     assert {"en/lora.md", "en/qlora-nf4.md"} <= {passage.document for passage in answer.passages}
 
@@ -134,6 +135,43 @@ def test_what_is_asked_by_a_title_alone_is_answered_from_the_opening_of_its_page
 def test_a_follow_up_is_searched_for_with_the_question_before():
     assert search_query(Asked(FOLLOW_UP, HISTORY)) == f"What is LoRA's rank? {FOLLOW_UP}"
     assert search_query(Asked(PLAIN)) == PLAIN
+    assert search_query(Asked("Who bakes the cakes?", HISTORY)) == "Who bakes the cakes?", (
+        "it does not lean on anything"
+    )
+    part = Asked(two := "How long does the kettle last and can it be washed?", part="can it be washed")
+    assert search_query(part) == f"{two} can it be washed"
+
+
+def test_another_topic_after_a_question_is_neither_found_nor_answered_with_the_one_before(assistant):
+    asked = [
+        Asked("How many values does nf4 have?", HISTORY),
+        Asked("Who is the president of France?", HISTORY),
+        Asked("法国总统是谁？", HISTORY),
+    ]
+    values, *unrelated = find(assistant.index, assistant.refusal, asked)
+    assert values.passages[0].document == "en/qlora-nf4.md"
+    assert [found.outcome for found in unrelated] == ["refused", "refused"]
+
+
+def test_what_leans_on_the_question_before_and_is_about_something_else_is_unsure(english_only):
+    with Index.open(english_only) as index:
+        refusal = Assistant(english_only, index).refusal
+        follow_up, other = find(
+            index, refusal, [Asked(FOLLOW_UP, HISTORY), Asked("And who is the president of France?", HISTORY)]
+        )
+    assert follow_up.outcome == "answered"
+    assert other.outcome != "answered"
+
+
+def test_of_a_partly_refused_question_the_answer_and_the_refusal_are_both_told(assistant):
+    (whole,) = find(assistant.index, assistant.refusal, [Asked(f"{PLAIN} 秘鲁的首都是哪里?")])
+    assert [part.outcome for part in whole.parts] == ["answered", "refused"]
+    finished = finish(assistant.index, whole, ["nf4 有 16 个取值。"], "没有答案。")
+    said, refused, *quotes = finished.text.split("\n\n")
+    assert said.startswith("nf4 有 16 个取值。 [1]")
+    assert refused == "秘鲁的首都是哪里: 没有答案。"
+    assert all(quote.startswith("> ") for quote in quotes)
+    assert (finished.written, finished.unsupported, finished.left_out) == ("nf4 有 16 个取值。", [], False)
 
 
 @pytest.fixture(scope="module")
@@ -152,22 +190,23 @@ def test_an_answer_in_another_language_is_cited_by_meaning(english_only):
         found = search(index, [asked])[0][:3]
         right = next(passage for passage in found if "16 fixed levels" in passage.text)
         said = "nf4 有 16 个固定的取值。"
-        finished = finish(index, Found(asked, found, found), said)
+        finished = finish(index, Found(asked, found, found), [said])
         assert finished.text.startswith(f"{said} [1]\n\n> ")
         assert finished.citations[0].passage == right
         assert (finished.written, finished.unsupported, finished.unknown_numbers) == (said, [], [])
-        partly = finish(index, Found(asked, found, found), f"{said}埃菲尔铁塔建于 1889 年。")
+        partly = finish(index, Found(asked, found, found), [f"{said}埃菲尔铁塔建于 1889 年。"])
         assert (partly.unsupported, partly.unknown_numbers) == (["埃菲尔铁塔建于 1889 年。"], ["1889"])
 
 
 def test_what_adds_nothing_to_the_question_that_a_passage_carries_is_left_out_and_the_quotes_stand_alone(assistant):
     (found,) = find(assistant.index, assistant.refusal, [Asked(PLAIN)])
     for said in (PLAIN, "nf4 有多少个取值", "有的。", "nf4 的取值由埃菲尔铁塔的高度决定。", "埃菲尔铁塔建于 1889 年。"):
-        finished = finish(assistant.index, found, said)
+        finished = finish(assistant.index, found, [said])
         assert (finished.written, finished.unsupported, finished.unknown_numbers) == ("", [], [])
+        assert outcome(replace(found, outcome="answered"), finished) == "unsure"
         assert finished.text.startswith("> ")
         assert "16" in finished.text
-    stopped = finish(assistant.index, found, "nf4 有", quoted=False)
+    stopped = finish(assistant.index, found, ["nf4 有"], quoted=False)
     assert stopped.text.startswith("nf4 有")
     assert ">" not in stopped.text
 
@@ -176,7 +215,8 @@ def test_a_quote_that_the_answer_holds_already_is_not_repeated(assistant):
     (found,) = find(assistant.index, assistant.refusal, [Asked(PLAIN)])
     quotes = [said for said, _ in quotes_of(assistant.index, found)]
     assert len(quotes) > 1
-    finished = finish(assistant.index, found, quotes[0])
+    assert len(set(quotes)) == len(quotes)
+    finished = finish(assistant.index, found, [quotes[0]])
     assert finished.text.count(quotes[0].strip()) == 1
     assert all(" ".join(quote.split()) in finished.text for quote in quotes[1:])
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assistant.checks import differs_in_negation, is_supported, unknown_numbers
+from assistant.checks import differs_in_negation, holds, is_supported, unknown_numbers
 from indexes import Passage
 
 
@@ -43,6 +43,14 @@ def test_numbers_of_the_question_and_of_titles_are_known():
         ("营业时间是周一到周五。", "营业时间是周一到周五,不休息。", False),
         ("不仅可以退货，还可以换货。", "可以退货，还可以换货。", False),
         ("Bananas are yellow.", "Do not use a hair dryer.", False),
+        ("Don’t boil the water.", "Boil the water.", True),
+        ("Don’t boil the water.", "Do not boil the water.", False),
+        ("You couldn't boil the water.", "You could boil the water.", True),
+        ("No, the kettle has a warranty of 3 years.", "The kettle has a warranty of 3 years.", False),
+        ("Ask for No. 5 of the list.", "Ask for 5 of the list.", False),
+        ("未成年人禁止入内。", "未成年人可以入内。", True),
+        ("没错，茶馆周日开门。", "茶馆周日开门。", False),
+        ("茶叶分别装在两个罐里。", "茶叶装在两个罐里。", False),
     ],
 )
 def test_a_sentence_that_differs_from_its_source_in_a_negation_is_told(sentence, source, differs):
@@ -67,13 +75,23 @@ TRANSLATION = passage("绿茶用 80 度的水冲泡，沸水会使它发苦。")
 )
 def test_words_of_the_question_alone_make_no_answer(sentences, supported):
     likeness = np.full((len(sentences), 1), 0.99, np.float32)
-    assert is_supported(sentences, ASKED, [SOURCE], likeness) == supported
+    assert is_supported(sentences, ASKED, [SOURCE], likeness, [0] * len(sentences)) == supported
 
 
 def test_across_languages_meaning_decides_where_the_nearest_passage_is_in_the_other_one():
     said = ["It takes cool water, never boiling."]
     far, near, nearer = np.float32([[0.8]]), np.float32([[0.9]]), np.float32([[0.91, 0.9]])
-    assert is_supported(said, ASKED, [TRANSLATION], near)
-    assert not is_supported(said, ASKED, [TRANSLATION], far)
-    assert not is_supported(["Wrong in every word."], ASKED, [SOURCE, TRANSLATION], nearer)
-    assert not is_supported(said, ASKED, [], np.empty((1, 0), np.float32))
+    assert is_supported(said, ASKED, [TRANSLATION], near, [0])
+    assert not is_supported(said, ASKED, [TRANSLATION], far, [0])
+    assert not is_supported(["Wrong in every word."], ASKED, [SOURCE, TRANSLATION], nearer, [0])
+    assert is_supported(said, ASKED, [SOURCE, TRANSLATION], nearer, [1]), "nearest when language is left aside"
+    assert not is_supported(said, ASKED, [], np.empty((1, 0), np.float32), [])
+
+
+def test_a_quote_that_contradicts_the_answer_is_not_held_by_it():
+    assert holds("Boil the water. Then wait.", "Boil the water.")
+    assert not holds("Do not boil the water.", "Boil the water.")
+    assert not holds(
+        "Goods may be returned within 30 days of delivery.", "Goods may be returned within 14 days of delivery."
+    )
+    assert not holds("未成年人不可以入内。", "未成年人可以入内。")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assistant.citations import LONGEST_QUOTE, NEAR, Numbers, answer_sentences, sources_of, support
+from assistant.citations import LONGEST_QUOTE, NEAR, Numbers, answer_sentences, quoted, sources_of, support
 from indexes import Passage, sentences_of
 
 
@@ -135,3 +135,20 @@ def test_of_two_passages_as_near_the_one_found_first_is_meant():
     assert sources_of(said, [B, MEMORY], near) == [1]
     assert sources_of(said, [B, MEMORY], near, ranks=[0, 1]) == [0]
     assert sources_of(said, [B, MEMORY], np.array([[0.80, 0.88]]), ranks=[0, 1]) == [1]
+
+
+@pytest.mark.parametrize("code", ["`t[0] > 80`", "x[10] = 5", "```\nreturn rows[0] + t[1]\n```", "f(x)[1] = 2"])
+def test_brackets_of_code_are_no_citations(code):
+    assert "".join(answer_sentences(f"It is {code} here. [1]")) == f"It is {code} here."
+
+
+def test_of_a_list_of_steps_all_are_quoted_on_lines_of_their_own():
+    text = "To get in:\n\n1. Take the key. It is blue.\n2. Open the door.\n3. Go up.\n\nBreakfast is at 8."
+    assert quoted(["2. Open the door."], text) == "1. Take the key. It is blue.\n> 2. Open the door.\n> 3. Go up."
+    assert quoted(["Breakfast is at 8."], text) == "Breakfast is at 8."
+
+
+def test_of_a_table_the_row_is_quoted():
+    text = "| Room | Price |\n|---|---|\n| Family | 185 |\n| Single | 90 |\n"
+    assert "| Family | 185 |\n" in sentences_of(text)
+    assert quoted(["| Family | 185 |"], text) == "Family | 185"

@@ -89,7 +89,7 @@ def test_search_shows_passages_with_their_places_and_scores(tea_shop):
     assert "[2]" not in shown.out
 
 
-def test_ask_streams_the_answer_and_lists_its_sources(tea_shop):
+def test_ask_prints_the_answer_and_lists_its_sources(tea_shop):
     question = "How hot should the water be?"
     shown = lorewright("ask", tea_shop, question, "--adapter", "base")
     assert shown.status == 0
@@ -99,7 +99,7 @@ def test_ask_streams_the_answer_and_lists_its_sources(tea_shop):
     sources = [f"  [{c.number}] tea.md, {c.passage.place}\n" for c in answer.citations]
     assert sources
     told = [f"  {line}\n" for line in remarks(answer)]
-    assert shown.out.endswith(f"{answer.text}\n{''.join(sources)}{''.join(told)}")
+    assert shown.out == f"{answer.text}\n{''.join(sources)}{''.join(told)}"
     assert not (tea_shop / "conversations.sqlite").exists()
 
 

@@ -21,7 +21,10 @@ HANDBOOK = "examples/peft-handbook"
             "thanks",
             ["thanks", "Thank you so much!", "ok, thanks", "That was helpful.", "谢谢", "非常感谢！", "好的，谢谢你"],
         ),
-        ("goodbye", ["bye", "Goodbye!", "That's all for now", "再见", "没有问题了", "拜拜~"]),
+        ("greeting", ["👋"]),
+        ("thanks", ["No, thanks", "不用了，谢谢", "謝謝", "thank u"]),
+        ("abilities", ["Good morning, what can you do?", "are you an AI?", "你是机器人吗"]),
+        ("goodbye", ["ok thanks bye", "bye", "Goodbye!", "That's all for now", "再见", "没有问题了", "拜拜~"]),
         (
             "abilities",
             ["What can you do?", "who are you", "hello, what can you do?", "help", "你能做什么？", "你是谁?"],
@@ -46,7 +49,10 @@ def test_small_talk_is_known(intent, messages):
     ("language", "messages"),
     [
         ("en", ["and in English, please", "In English?", "Can you say that in English?", "请用英文回答", "英文呢？"]),
-        ("zh", ["in Chinese please", "answer in Chinese", "用中文再说一遍", "能用中文吗？", "翻译成中文"]),
+        (
+            "zh",
+            ["in Chinese please", "answer in Chinese", "用中文再说一遍", "用中文回答我", "能用中文吗？", "翻译成中文"],
+        ),
     ],
 )
 def test_a_wish_for_a_language_is_known(language, messages):
@@ -71,6 +77,12 @@ def test_a_wish_for_a_language_is_known(language, messages):
         "怎么用 LoRA?",
         "谢谢卡怎么写?",
         "hello world 程序在哪里?",
+        "使用说明",
+        "What are the materials?",
+        "材料有哪些？",
+        "What books are there?",
+        "hello, how hot should the water be?",
+        "谢谢，那周日开门吗？",
         "",
         "?",
         "a" * 100_000,

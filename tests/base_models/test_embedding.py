@@ -1,5 +1,6 @@
 """The embedders as a user of the index meets them: real models, real sentences."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from base_models import Embedder, ModelError, fingerprint, load_embedder
+from base_models.embedding import _in_memory
 
 PASSAGES = [
     "龙井茶要用八十度左右的水冲泡，水太烫会发苦。",
@@ -134,8 +136,9 @@ def test_several_threads_take_turns(e5: Embedder) -> None:
 def test_bfloat16_and_float32_give_the_same_vectors(e5: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from base_models import loading
+    from base_models import embedding, loading
 
+    monkeypatch.setattr(embedding, "_in_memory", {})
     used = next(e5._model.parameters()).dtype
     other = torch.float32 if used == torch.bfloat16 else torch.bfloat16
     monkeypatch.setattr(loading, "choose_dtype", lambda asked, device: other)
@@ -152,6 +155,16 @@ def test_a_folder_of_ones_own_loads_under_its_own_fingerprint(real_model: Callab
     embedder = load_embedder(folder, device="cpu")
     assert embedder.name == str(folder)
     assert embedder.fingerprint == fingerprint(folder) != fingerprint("all-minilm-l6-v2")
+
+
+def test_an_embedder_is_shared_as_long_as_somebody_holds_it(real_model: Callable[[str], Path]) -> None:
+    folder = real_model("all-minilm-l6-v2")
+    first = load_embedder(folder, device="cpu")
+    assert load_embedder(folder, device="cpu") is first
+    assert load_embedder(folder) is not first, "asked for with another device"
+    del first
+    gc.collect()
+    assert str(folder) not in {name for name, _, _ in _in_memory}
 
 
 def test_what_is_no_embedder_is_explained(tmp_path: Path) -> None:

@@ -100,6 +100,35 @@ def test_sentences_of_a_line_of_dots_take_no_longer_than_its_length() -> None:
     assert sentences_of("Contents" + "." * 400_000 + "12") == ["Contents" + "." * 400_000 + "12"]
 
 
+def test_sentences_of_many_empty_lines_take_no_longer_than_their_length() -> None:
+    text = "One.\n" + " \n" * 100_000 + "- Two.\n"
+    assert [sentence.strip() for sentence in sentences_of(text)] == ["One.", "- Two."]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It must be paid by Dec. 15 at the latest.",
+        "The cake was made by Capt. Lin himself.",
+        "See p. 5, art. 3 and no. 7.",
+        "The price incl. VAT is nine euros.",
+        "Take max. 30 grams.",
+        "1. Take the key.",
+    ],
+)
+def test_a_sentence_is_not_cut_at_an_abbreviation_or_a_number_of_a_list(text: str) -> None:
+    assert sentences_of(text) == [text]
+
+
+def test_where_no_abbreviation_is_meant_a_sentence_ends() -> None:
+    assert sentences_of("It closes in Dec. The rest is open. Wait 5 min. Then pour.") == [
+        "It closes in Dec. ",
+        "The rest is open. ",
+        "Wait 5 min. ",
+        "Then pour.",
+    ]
+
+
 def test_a_question_of_nothing_else_keeps_its_words() -> None:
     assert asked_words("什么是") == ["什么", "么是"]
     assert asked_words("To be or not to be") != []
