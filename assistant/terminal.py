@@ -34,7 +34,7 @@ def speak(
     is what the user types to have a refused question answered all the same.
     """
     answer: Answer | None = None
-    streamed = ""
+    streamed, stopped = "", False
     with (
         ctrl_c_sets() as stop,
         waiting("searching; loading the model, if it is the first question") as begun,
@@ -43,7 +43,7 @@ def speak(
         for piece in assistant.stream(question, conversation, adapter, stop, answer_anyway):
             begun()
             if isinstance(piece, Answer):
-                answer = piece
+                answer, stopped = piece, stop.is_set()
             else:
                 streamed += piece
                 show(plain(streamed, lines=True))
@@ -55,7 +55,7 @@ def speak(
         typer.echo(plain(f"  {line}"))
     if answer.refused and answer.passages:
         typer.echo(f"  ({anyway} answers from them all the same)")
-    return not stop.is_set()
+    return not stopped
 
 
 def remarks(answer: Answer) -> list[str]:

@@ -5,6 +5,7 @@ features look closer: how near the nearest *sentences* are, and how many of the 
 """
 
 import math
+import re
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -52,6 +53,10 @@ class Evidence:
     def features(self) -> tuple[float, ...]:
         """The features in the order above."""
         return astuple(self)
+
+
+_MARKER = re.compile(r"^(?:[-*•]|\d{1,3}[.)、])\s+")
+"""Of an item in a list; its number would count as a word."""
 
 
 def evidence(
@@ -131,7 +136,7 @@ class SentenceVectors:
         vectors = {text: known for text in asked if (known := self._known.get(text)) is not None}
         new = {text: _telling(text) for text in asked if text not in vectors}
         if new:
-            rows = iter(encode([sentence for sentences in new.values() for sentence in sentences]))
+            rows = iter(encode([_MARKER.sub("", sentence) for sentences in new.values() for sentence in sentences]))
             vectors |= {text: np.stack([next(rows) for _ in sentences]) for text, sentences in new.items()}
             kept = list({**self._known, **vectors}.items())
             self._known = dict(kept[-self.KEPT :])
