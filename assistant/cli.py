@@ -40,7 +40,7 @@ def lorewright(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """A folder of documents becomes a private expert: index it, tune a model on it, ask it with citations."""
+    """A folder of documents becomes a private expert: index it, tune a model on it, and get answers with citations."""
 
 
 @app.command()
@@ -94,7 +94,7 @@ def ask(
     question: str,
     adapter: Adapter = None,
     answer_anyway: Annotated[
-        bool, typer.Option("--answer-anyway", help="Answer also where the documents seem not to hold the answer.")
+        bool, typer.Option("--answer-anyway", help="Answer even if the documents seem not to hold the answer.")
     ] = False,
 ) -> None:
     """Answer one question, with citations."""
@@ -114,7 +114,7 @@ def chat(
 ) -> None:
     """Talk in the terminal. An empty line or Ctrl-D ends it, and the conversation is kept.
 
-    After a refusal, ! has the same question answered all the same.
+    After a refusal, type ! to get an answer to the same question all the same.
     """
     from assistant.assistant import DEFAULT, Assistant
     from assistant.terminal import read_line, speak
@@ -159,7 +159,7 @@ def doctor(
     batch: Annotated[int, typer.Option(min=1, max=4096, help="With --model: how many rows at once.")] = 1,
     length: Annotated[int, typer.Option(min=8, max=65536, help="With --model: tokens of a row.")] = 256,
 ) -> None:
-    """Tell what one needs to know when something fails. With --model: how much memory that will take."""
+    """Show what helps to find out why something fails. With --model: how much memory that model takes."""
     from assistant.doctor import print_forecast, print_report
 
     if model:

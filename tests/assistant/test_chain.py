@@ -134,7 +134,7 @@ def test_the_answer_before_is_given_once_more_in_the_other_language(copy_of, tun
     _, second = asked.prompts
     assert [message.type for message in second] == ["system", "human"], "small talk and the answer itself are left out"
     assert second[0].text == assistant.prompts.text("system", "en")
-    assert second[-1].text.endswith("Question: LoRA 的秩是什么?")
+    assert "Question: LoRA 的秩是什么?\nAnswer in English" in second[-1].text
     assert again.passages[0].document == "zh/lora.md"
 
 
