@@ -104,7 +104,8 @@ def shown_meanwhile() -> Iterator[Callable[[str], None]]:
     if not sys.stdout.isatty():
         yield lambda _text: None
         return
-    live = Live(console=Console(highlight=False), transient=True, auto_refresh=False)
+    console = Console(highlight=False)
+    live = Live(console=console, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
 
     def show(text: str) -> None:
         live.start()

@@ -79,7 +79,8 @@ def test_the_model_is_not_asked_where_the_threshold_refuses_and_always_without_t
         row, default, without = (
             rows[f"base, {cell}"][position] for cell in ("with index", f"with index, {UNCALIBRATED}", "without index")
         )
-        assert row["outcome"] in (one.outcome, "refused")  # or the model itself refused
+        allowed = {one.outcome, "refused"}  # or the model itself refused
+        assert row["outcome"] in (allowed | {"unsure"} if one.outcome == "answered" else allowed)  # or words left out
         assert row["asked_the_model"] == (one.outcome != "refused")
         assert without["asked_the_model"]
         assert without["cited"] == []
