@@ -12,8 +12,8 @@ Answer and wording are brought to one form before they are compared, token by to
   ``1e-4`` = ``0.0001``, ``6 万`` = ``60,000``;
 - ``…`` within a wording stands for up to 12 other tokens of the same sentence.
 
-A wording with a negation ("not", "不" ...) among the six tokens before it in its clause is not said, unless it begins
-with one.
+A wording that is denied ("do not use ...", "不应 ...") is not said, unless it begins with the negation: the six tokens
+before it in its clause are looked at.
 
 Where a question names no facts, the numbers and names of its gold answer that the question does not hold stand in for
 them (:func:`facts_of`).
@@ -50,15 +50,23 @@ _COUNTS = {*ENGLISH_UNITS, "hundreds", "thousands", "millions"}
 _NEGATIONS = {"not", "no", "never", "cannot", "without", "t", "nor", "neither", "nobodi", "noth", "none"}
 _NEGATIONS |= {"不", "没", "无", "未", "非", "勿", "别"}
 _NEUTRAL = re.compile(
-    r"\bnot (?:only|just)\b|\bno\.?(?=\s*\d)|没错|没关系|没问题|对不起|有没有|(\w)不\1|不[过但仅只管论错断锈]|无论|无锡"
-    "|[分类级特区性个识鉴告]别|未来|未成年",
+    r"\bnot (?:only|just)\b|\bno\.?(?=\s*\d)|\bnot? (?:more|less|fewer|later|earlier) than\b"
+    r"|没错|没关系|没问题|对不起|有没有|(\w)不\1|不[过但仅只管论错断锈]|无论|无锡"
+    "|不(?:到|足|止|超过|少于|低于|高于|多于)|[分类级特区性个识鉴告]别|未来|未成年",
     re.IGNORECASE,
 )
 """What looks like a negation and is none."""
-_CLAUSE_END = re.compile(r"[,;:]\s|[，;:。、]|\b(?:because|but|so|since)\b|因为|但是?|所以|而(?!且)", re.IGNORECASE)
+_CLAUSE_END = re.compile(
+    r"[,;:](?=\s|[\u3400-\u9fff])|[，；：。、]|\b(?:because|but|so|since|if|unless|when)\b|因为|但是?|所以|而(?!且)|如果|的",
+    re.IGNORECASE,
+)
 _INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
 NEGATED_TOKENS = 6
-"""How far before a wording, within its clause, a negation is taken to deny it. Chosen."""
+"""How far before a wording, within its clause, the negation of a verb is taken to deny it; any other ("points not
+used", "without sugar") denies the two tokens behind it. Chosen."""
+_ABOUT_A_VERB = {"t", "cannot", "nobodi", "neither", "nor", "none", "noth", "不", "没", "未", "勿", "别"}
+_AUXILIARIES = {"do", "does", "did", "is", "are", "was", "were", "be", "been", "can", "could", "may", "might", "must"}
+_AUXILIARIES |= {"should", "will", "would", "shall", "has", "have", "had", "need", "it", "to"}
 
 Read = tuple[list[str], list[int]]
 _NAME = re.compile(r"`[^`]+`|\b[A-Za-z]*[A-Z0-9_][A-Za-z0-9_.+-]*\b")
@@ -133,7 +141,7 @@ def _read(sentence: str) -> Read:
     or its own in a clause without one."""
     read: list[str] = []
     since: list[int] = []
-    for clause in _CLAUSE_END.split(_INSTEAD.sub("without", unicodedata.normalize("NFKC", sentence))):
+    for clause in _CLAUSE_END.split(_INSTEAD.sub("without", sentence)):
         found = tokens(clause)
         denies = not _NEGATIONS.isdisjoint(tokens(_NEUTRAL.sub(" ", clause)))
         begin = len(read)
@@ -149,10 +157,18 @@ def _says(sentence: Read, parts: list[list[str]]) -> bool:
     read, since = sentence
     own = parts[0][0] in _NEGATIONS
     return any(
-        (own or _NEGATIONS.isdisjoint(read[max(since[start], start - NEGATED_TOKENS) : start]))
-        and _goes_on(read, start + len(parts[0]), parts[1:])
+        (own or not _is_denied(read, since[start], start)) and _goes_on(read, start + len(parts[0]), parts[1:])
         for start in range(len(read))
         if read[start : start + len(parts[0])] == parts[0]
+    )
+
+
+def _is_denied(read: list[str], since: int, start: int) -> bool:
+    """Whether a negation between the positions ``since`` and ``start`` denies what begins at ``start``."""
+    return any(
+        read[at] in _NEGATIONS
+        and (start - at <= 2 or read[at] in _ABOUT_A_VERB or at == since or read[at - 1] in _STEMMED_AUXILIARIES)
+        for at in range(max(since, start - NEGATED_TOKENS), start)
     )
 
 
@@ -179,3 +195,4 @@ def _stemmer() -> Any:
 
 
 _STEMMED_NUMBERS = {_stem(word): value for word, value in ENGLISH.items()}
+_STEMMED_AUXILIARIES = {_stem(word) for word in _AUXILIARIES}
