@@ -40,7 +40,7 @@ _SUPERSCRIPT = re.compile("(?<=[0-9])[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _POWER = r"(?:\s*[x×*]\s*10\s*\^\s*\(?(?P<power>[-+]?\d+)\)?)?"
 _TOKEN = re.compile(
     rf"(?P<version>(?<![\d.])\d+(?:\.\d+){{2,}}(?![\d.]*\d))|(?P<share>百分之\s*)?(?P<number>(?<![a-z0-9_])[-+]?(?:\d{{1,3}}(?:,\d{{3}})+|\d+)(?:\.\d+)?(?:e[-+]?\d+)?(?![a-z]*\d))"
-    rf"{_POWER}(?:\s*(?P<unit>[百千]?万|[亿百千]|(?:thousand|million|billion)\b))?(?P<percent>\s*(?:%|per\s?cent\b))?"
+    rf"{_POWER}(?:\s*(?P<unit>[百千]?万|[亿百]|千(?![克米瓦卡帕伏升焦字])|(?:thousand|million|billion)\b))?(?P<percent>\s*(?:%|per\s?cent\b))?"
     r"|(?P<share_zh>百分之)?(?P<chinese>[零〇一二两三四五六七八九十百千万亿]+(?:点[零〇一二三四五六七八九]+)?)"
     r"|(?P<language>(?<![^\W_])[a-z](?:\+\+|\#)(?!\w))|(?P<word>[^\W\d_\u3400-\u9fff][^\W_\u3400-\u9fff]*)|(?P<digits>\d+)|(?P<character>[\u3400-\u9fff])"
 )

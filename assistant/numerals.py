@@ -1,4 +1,4 @@
-"""Numbers as people write them, in one form: ``3千5`` is 3500, ``三点半`` 3:30, ``twenty-four`` 24, ``两三天`` 2-3 天.
+"""Numbers as people write them, in one form: ``3万5千`` is 35000, ``三点半`` 3:30, ``twenty-four`` 24, ``两三天`` 2-3天.
 
 For comparing texts (``facts.py``), not for calculating. Not known: fractions, Roman numerals, ordinals.
 """
@@ -26,7 +26,7 @@ _CLOCK = re.compile(
     r"|(?P<tens>[二三四五]?十[一二三四五六七八九]?)(?![万百千]))"
 )
 _ABOUT = re.compile(
-    rf"(?P<tens>[一二三四五六七八九]?十)?(?P<low>[一二两三四五六七八])(?P<high>[二三四五六七八九])(?P<unit>[十百千万]?)(?=[{_COUNTED}])"
+    rf"(?<![{_HAN[:-1]}\d])(?P<tens>[一二三四五六七八九]?十)?(?P<low>[一二两三四五六七八])(?P<high>[二三四五六七八九])(?P<unit>[十百千万]?)(?=[{_COUNTED}])"
 )
 _MIXED = re.compile(r"(?P<units>\d+(?:\.\d+)?)\s*万(?P<rest>\d)\s*千")
 _BELOW = re.compile(rf"零下\s*(?P<value>\d+(?:\.\d+)?|[{_HAN}百]+)")

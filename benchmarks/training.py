@@ -23,7 +23,8 @@ from transformers import Trainer, TrainingArguments
 
 from base_models import Encoded, LoadedModel, Message, load
 from domain import FinetuneConfig, read_questions
-from finetune.data import IGNORED, choose_examples
+from finetune.batches import IGNORED
+from finetune.data import choose_examples
 from finetune.methods import learning_rate
 from finetune.objectives import answers
 from finetune.train import train

@@ -48,6 +48,9 @@ def says(answer: str, *wordings: str) -> bool:
         ("零下五度", "-5度"),
         ("两三天", "2-3天"),
         ("十五六岁", "15-16岁"),
+        ("二零二三年", "2023 年"),
+        ("一九三四年", "1934 年"),
+        ("3千克", "3 千克"),
     ],
 )
 def test_two_ways_to_write_the_same_have_the_same_tokens(one, other):
@@ -59,7 +62,7 @@ def test_two_ways_to_write_the_same_have_the_same_tokens(one, other):
     [
         *(("1.5", "15"), ("nf4", "4"), ("-100", "100"), ("二十", "2 10"), ("万千", "千万")),
         *(("In 2020 millions came", "2020000000"), ("Of twenty, five left", "of 25 left")),
-        *(("1.2.3", "1.2"), ("C++", "C#")),
+        *(("1.2.3", "1.2"), ("C++", "C#"), ("3 千克", "3000 克"), ("5 千米", "5000 米")),
     ],
 )
 def test_other_values_are_other_tokens(one, other):
