@@ -149,15 +149,15 @@ def decide(refusal: Refusal, found: Sequence[Found]) -> list[Found]:
     question before it is searched for with that one; it is unsure if by itself it would be refused.
     """
     units = [unit for one in found for unit in one.parts or (one,)]
-    passages = [unit.passages for unit in units]
     queries = [search_query(unit.asked) for unit in units]
-    alone = [unit.asked.part or unit.asked.question for unit in units]
-    verdicts = iter(
-        replace(verdict, outcome="unsure")
-        if (verdict.outcome, by_itself.outcome) == ("answered", "refused")
-        else verdict
-        for verdict, by_itself in zip(refusal.judge(queries, passages), refusal.judge(alone, passages), strict=True)
-    )
+    judged = refusal.judge(queries, [unit.passages for unit in units])
+    asked_alone = [unit.asked.part or unit.asked.question for unit in units]
+    leaning = [at for at, query in enumerate(queries) if query != asked_alone[at]]
+    by_themselves = refusal.judge([asked_alone[at] for at in leaning], [units[at].passages for at in leaning])
+    for at, verdict in zip(leaning, by_themselves, strict=True):
+        if (judged[at].outcome, verdict.outcome) == ("answered", "refused"):
+            judged[at] = replace(judged[at], outcome="unsure")
+    verdicts = iter(judged)
     decided = []
     for one in found:
         parts = [
@@ -207,8 +207,7 @@ def finish(index: Index, found: Found, said: Sequence[str], refusal: str = "", q
             paragraphs.append(f"{one.asked.part}: {refusal}" if found.parts else refusal)
             continue
         sentences = answer_sentences(next(texts, ""))
-        likeness = index.likeness(sentences, one.shown)
-        nearest = index.nearest(sentences, one.shown)
+        likeness, nearest = index.likeness(sentences, one.shown)
         wanted = found.asked.language and found.asked.language == language_of("".join(sentences))
         if quotes and not wanted and not is_supported(sentences, found.asked.question, one.shown, likeness, nearest):
             left_out = True

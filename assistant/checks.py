@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from assistant.citations import Likeness
-from assistant.facts import tokens
+from assistant.facts import NO_NEGATION, tokens
 from indexes import Passage, language_of, sentences_of, words_of
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
@@ -19,13 +19,6 @@ _NEGATION = re.compile(
     "|不|没|无法|无需|无须|未|禁止|严禁|切勿|请勿|别",
     re.IGNORECASE,
 )
-_NO_NEGATION = re.compile(
-    r"\bnot (?:only|just)\b|\bno(?=\s*[,.]|\s*$)|^no\b(?=\s*[,;:])"
-    "|没错|没关系|没问题|没事|对不起|不好意思|有没有|不[仅但只同过少久错断管论]|无论|(\\w)不\\1|[分类级特区性个识鉴告派][别]|别[的人名处]"
-    "|未来|未成年|不锈钢",
-    re.IGNORECASE,
-)
-"""What looks like a negation: "No, it is open", "No. 5", 特别, 是不是."""
 _CLAUSE = re.compile(r"[,，;；:：]\s*")
 SAME_WORDS = 0.9
 """Share of words above which two texts say the same. Chosen."""
@@ -67,7 +60,7 @@ def differs_in_negation(sentence: str, passage: Passage) -> bool:
 
 def is_negative(text: str) -> bool:
     """Whether a text says "not" in one of its ways."""
-    return bool(_NEGATION.search(_NO_NEGATION.sub(" ", _straight(text))))
+    return bool(_NEGATION.search(NO_NEGATION.sub(" ", _straight(text))))
 
 
 def _straight(text: str) -> str:

@@ -49,13 +49,13 @@ _COUNTS = {*ENGLISH_UNITS, "hundreds", "thousands", "millions"}
 """Not stemmed: "in 2020 thousands came" counts nothing."""
 _NEGATIONS = {"not", "no", "never", "cannot", "without", "t", "nor", "neither", "nobodi", "noth", "none"}
 _NEGATIONS |= {"不", "没", "无", "未", "非", "勿", "别"}
-_NEUTRAL = re.compile(
-    r"\bnot (?:only|just)\b|\bno\.?(?=\s*\d)|\bnot? (?:more|less|fewer|later|earlier) than\b"
-    r"|没错|没关系|没问题|对不起|有没有|(\w)不\1|不[过但仅只管论错断锈]|无论|无锡"
-    "|不(?:到|足|止|超过|少于|低于|高于|多于)|[分类级特区性个识鉴告]别|未来|未成年",
+NO_NEGATION = re.compile(
+    r"\bnot (?:only|just)\b|\bnot? (?:more|less|fewer|later|earlier) than\b|\bno(?=\s*[,.;:]|\.?\s*\d|\s*$)"
+    r"|没[错事]|没关系|没问题|对不起|不好意思|有没有|(\w)不\1|不[仅但只同过少久错断管论锈]|不(?:到|足|止|超过|低于|高于|多于)"
+    "|无论|无锡|未来|未成年|[分类级特区性个识鉴告派]别|别[的人名处]",
     re.IGNORECASE,
 )
-"""What looks like a negation and is none."""
+"""What looks like a negation and is none: "No, it is open", "No. 5", 特别, 是不是, 不超过."""
 _CLAUSE_END = re.compile(
     r"[,;:](?=\s|[\u3400-\u9fff])|[，；：。、]|\b(?:because|but|so|since|if|unless|when)\b|因为|但是?|所以|而(?!且)|如果|的",
     re.IGNORECASE,
@@ -143,7 +143,7 @@ def _read(sentence: str) -> Read:
     since: list[int] = []
     for clause in _CLAUSE_END.split(_INSTEAD.sub("without", sentence)):
         found = tokens(clause)
-        denies = not _NEGATIONS.isdisjoint(tokens(_NEUTRAL.sub(" ", clause)))
+        denies = not _NEGATIONS.isdisjoint(tokens(NO_NEGATION.sub(" ", clause)))
         begin = len(read)
         since += [begin if denies else begin + position for position in range(len(found))]
         read += found

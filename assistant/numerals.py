@@ -1,4 +1,4 @@
-"""Numbers as people write them, in one form: ``3万5千`` is 35000, ``三点半`` 3:30, ``twenty-four`` 24, ``两三天`` 2-3天.
+"""Numbers as people write them, in one form: ``3万5千`` 35000, ``三点半`` 3:30, ``twenty-four`` 24, ``两三天`` 2-3天.
 
 For comparing texts (``facts.py``), not for calculating. Not known: fractions, Roman numerals, ordinals.
 """

@@ -38,26 +38,23 @@ class CloseReading:
                 for question, vector, passages in zip(questions, vectors, found, strict=True)
             ]
 
-    def likeness(self, sentences: Sequence[str], passages: Sequence[Passage]) -> Vectors:
-        """Cosines, float32 [sentences, passages]: of each sentence and the nearest sentence of each passage."""
+    def likeness(self, sentences: Sequence[str], passages: Sequence[Passage]) -> tuple[Vectors, list[int]]:
+        """Cosines, float32 [sentences, passages], of each sentence and the nearest sentence of each passage.
+
+        And for each sentence the position of the passage nearest in meaning, whatever language either is in.
+        """
         if not sentences or not passages:
-            return np.zeros((len(sentences), len(passages)), np.float32)
+            return np.zeros((len(sentences), len(passages)), np.float32), []
         vectors = self._models.embedder().encode_passages(sentences)
         held = self._sentence_vectors(passages)
-        return np.stack([(vectors @ held[passage.text].T).max(axis=1) for passage in passages], axis=1)
-
-    def nearest(self, sentences: Sequence[str], passages: Sequence[Passage]) -> list[int]:
-        """For each sentence the position of the passage nearest in meaning, whatever language either is in."""
-        if not sentences or not passages:
-            return []
-        vectors = self._models.embedder().encode_passages(sentences)
         with self._storage.reading() as connection:
             _, direction = self._vectors.sample(connection)
-        if direction is not None:
-            vectors = remove_language(vectors, direction)
-        held = self._sentence_vectors(passages)
-        cosines = np.stack([(vectors @ held[passage.text].T).max(axis=1) for passage in passages], axis=1)
-        return cosines.argmax(axis=1).tolist()
+
+        def cosines(vectors: Vectors) -> Vectors:
+            return np.stack([(vectors @ held[passage.text].T).max(axis=1) for passage in passages], axis=1)
+
+        compared = vectors if direction is None else remove_language(vectors, direction)
+        return cosines(vectors), cosines(compared).argmax(axis=1).tolist()
 
     def key_sentences(self, question: str, passages: Sequence[Passage], count: int) -> list[tuple[str, Passage]]:
         """The ``count`` sentences of some passages, the best passage first, that are nearest to a question.

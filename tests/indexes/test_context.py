@@ -82,13 +82,13 @@ def test_key_sentences_are_those_nearest_to_the_question_each_with_its_passage(i
 def test_likeness_is_that_of_the_nearest_sentence_also_across_languages(index: Index) -> None:
     english, chinese = passages_of(index, "en/tea.md"), passages_of(index, "zh/tea.md")
     water, hot = next(p for p in english if "80" in p.text), next(p for p in chinese if "80" in p.text)
-    likeness = index.likeness(["水温应为 80 度。", "The boats lie in the harbour."], [water, hot, english[-1]])
+    likeness, _ = index.likeness(["水温应为 80 度。", "The boats lie in the harbour."], [water, hot, english[-1]])
     assert likeness.shape == (2, 3)
     assert likeness[0].argmax() in (0, 1)
     assert likeness[0, 0] > likeness[0, 2]
     assert likeness[1].argmax() == 2
-    assert index.likeness([], [water]).shape == (0, 1)
-    assert index.likeness(["a"], []).shape == (1, 0)
+    assert index.likeness([], [water])[0].shape == (0, 1)
+    assert index.likeness(["a"], [])[0].shape == (1, 0)
 
 
 def passage(number: int, score: float) -> Passage:
