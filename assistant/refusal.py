@@ -32,7 +32,7 @@ LANGUAGES = ("en", "zh")
 COVERED = 0.4
 """Share of its telling words (``Evidence.coverage``) from which on a question is not refused by a domain that is not
 calibrated: "Can I bring my cat?" where a passage says "no cats". Chosen."""
-FORMAT = 4
+FORMAT = 5
 """Bump when the features or the thresholds change: `lorewright index` then fits again."""
 
 Outcome = Literal["answered", "unsure", "refused"]

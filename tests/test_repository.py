@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [pattern.rstrip("*") for pattern in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
          ["tool"]["setuptools"]["packages"]["find"]["include"]]  # fmt: skip
 LONGEST = 300
+PEERS = {"langchain_peer"}
+"""Benchmarks that run in an environment of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +159,9 @@ def test_tests_reach_this_machine_and_no_other() -> None:
         socket.create_connection(server.getsockname(), timeout=5).close()
     with pytest.raises(SocketConnectBlockedError), pytest.warns():
         socket.create_connection(("192.0.2.1", 80), timeout=1)
+
+
+@pytest.mark.parametrize("name", sorted({path.stem for path in (ROOT / "benchmarks").glob("*.py")} - PEERS))
+def test_every_benchmark_still_finds_what_it_uses(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    assert importlib.import_module(name).__doc__

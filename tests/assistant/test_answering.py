@@ -211,6 +211,29 @@ def test_what_adds_nothing_to_the_question_that_a_passage_carries_is_left_out_an
     assert ">" not in stopped.text
 
 
+def test_where_a_language_was_asked_for_the_models_words_in_it_stand(english_only):
+    with Index.open(english_only) as index:
+        passages = search(index, [Asked("nf4 有多少个取值？")])[0][:3]
+        said = "埃菲尔铁塔的高度决定取值。"
+        wished, other = (
+            finish(index, Found(Asked("How many values has nf4?", (), language), passages, passages), [said])
+            for language in ("zh", "en")
+        )
+    assert (wished.written, wished.left_out) == (said, False)
+    assert (other.written, other.left_out) == ("", True)
+
+
+def test_a_domain_that_is_not_calibrated_refuses_nothing_whose_words_a_passage_holds(english_only):
+    with Index.open(english_only) as index:
+        known = Assistant(english_only, index).refusal
+        strict = {**known.fits["en-en"], "intercept": -1e9}  # as if every sentence were far
+        refusal = replace(known, fits=known.fits | {"en-en": strict})
+        outcomes = [
+            one.outcome for one in find(index, refusal, [Asked("nf4 fixed levels?"), Asked("Who baked cakes?")])
+        ]
+    assert outcomes == ["unsure", "refused"]
+
+
 def test_a_quote_that_the_answer_holds_already_is_not_repeated(assistant):
     (found,) = find(assistant.index, assistant.refusal, [Asked(PLAIN)])
     quotes = [said for said, _ in quotes_of(assistant.index, found)]
