@@ -101,7 +101,10 @@ def is_supported(
 
 def holds(answer: str, quote: str) -> bool:
     """Whether a sentence of an answer says what a quote says, nearly word for word, with the same numbers and as yes or
-    no. Otherwise the quote is what contradicts the answer, and must be seen."""
+    no. Otherwise the quote is what contradicts the answer, and must be seen; and so must the row of a table, since the
+    other rows would mislead without it."""
+    if quote.startswith("|"):
+        return False
     quoted, numbers = set(words_of(quote)), _numbers(quote)
     return bool(quoted) and any(
         len(quoted & set(words_of(sentence))) / len(quoted) >= SAME_WORDS

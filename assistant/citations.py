@@ -47,6 +47,7 @@ LONGEST_LIST = 1_200
 
 _STEP = re.compile(r"\s*\d{1,2}[.)、]\s")
 _TABLE_ROW = re.compile(r"\|.*\|", re.DOTALL)
+_TABLE_RULE = re.compile(r"\|[\s:|-]+\|")
 
 Likeness = np.ndarray[Any, np.dtype[np.float32]]
 """Cosines, float32 [sentences, passages]: of each sentence of an answer and the nearest sentence of each passage."""
@@ -119,23 +120,41 @@ class Numbers:
 
 
 def quoted(sentences: Sequence[str], text: str) -> str:
-    """Sentences of a text on one line, ``…`` where others were left out between them; steps on lines of their own.
+    """Sentences of a text on one line, ``…`` where others were left out between them; steps and rows on lines of their
+    own.
 
     Of a numbered list all steps are quoted, for one alone helps nobody. What is longer than :data:`LONGEST_QUOTE`
     characters is cut: a listing may count as one sentence.
     """
-    said, end = "", 0
+    said, end, before_is_row = "", 0, False
     for sentence in _with_all_steps(sentences, text):
         start = text.find(sentence, end)
         skipped = bool(text[end:start].strip())
-        if said:
-            said += f"{' …' if skipped else ''}\n> " if _STEP.match(sentence) else " … " if skipped else " "
         line = " ".join(FENCE.sub(" ", sentence).split())
-        if _TABLE_ROW.fullmatch(line):
-            line = line.strip("| ")
+        is_row = bool(_TABLE_ROW.fullmatch(line))
+        if said and (is_row or before_is_row):
+            said += "  \n> "  # Markdown's line break
+        elif said and _STEP.match(sentence):
+            said += " …\n> " if skipped else "\n> "
+        elif said:
+            said += " … " if skipped else " "
+        if is_row:
+            line = _row_with_names(line, text[:start])
+        before_is_row = is_row
         said += line if len(line) <= LONGEST_QUOTE else f"{line[:LONGEST_QUOTE].rstrip()} …"
         end = start + len(sentence)
     return said
+
+
+def _row_with_names(row: str, before: str) -> str:
+    """The cells of a row of a Markdown table, each with the name of its column, which stands in the text before it."""
+    lines = [line.strip() for line in before.splitlines()]
+    header = next((at - 1 for at in range(len(lines) - 1, 0, -1) if _TABLE_RULE.fullmatch(lines[at])), None)
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    names = [] if header is None else [name.strip() for name in lines[header].strip("|").split("|")]
+    if len(names) != len(cells):
+        return " | ".join(cells)
+    return "; ".join(f"{name}: {cell}" for name, cell in zip(names, cells, strict=True) if cell)
 
 
 def _with_all_steps(sentences: Sequence[str], text: str) -> list[str]:

@@ -57,6 +57,8 @@ class Evidence:
 
 _MARKER = re.compile(r"^(?:[-*•]|\d{1,3}[.)、])\s+")
 """Of an item in a list; its number would count as a word."""
+_RULE = re.compile(r"\|[\s:|-]+\|$")
+"""The line below the header of a Markdown table."""
 
 
 def evidence(
@@ -144,5 +146,8 @@ class SentenceVectors:
 
 
 def _telling(text: str) -> list[str]:
-    """The sentences that hold a word; the whole text where none does."""
-    return [stripped for sentence in sentences_of(text) if words_of(stripped := sentence.strip())] or [text]
+    """The sentences that hold a word, without headers of tables, which say nothing; the whole text if none does."""
+    sentences = [sentence.strip() for sentence in sentences_of(text)]
+    below = [*sentences[1:], ""]
+    said = [one for one, next_one in zip(sentences, below, strict=True) if words_of(one) and not _RULE.match(next_one)]
+    return said or [text]

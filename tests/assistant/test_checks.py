@@ -95,3 +95,4 @@ def test_a_quote_that_contradicts_the_answer_is_not_held_by_it():
         "Goods may be returned within 30 days of delivery.", "Goods may be returned within 14 days of delivery."
     )
     assert not holds("未成年人不可以入内。", "未成年人可以入内。")
+    assert not holds("A family room costs 185 euros.", "| Family | 185 euros |")

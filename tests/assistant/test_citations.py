@@ -151,4 +151,7 @@ def test_of_a_list_of_steps_all_are_quoted_on_lines_of_their_own():
 def test_of_a_table_the_row_is_quoted():
     text = "| Room | Price |\n|---|---|\n| Family | 185 |\n| Single | 90 |\n"
     assert "| Family | 185 |\n" in sentences_of(text)
-    assert quoted(["| Family | 185 |"], text) == "Family | 185"
+    assert quoted(["| Family | 185 |"], text) == "Room: Family; Price: 185"
+    both = quoted(["| Family | 185 |", "| Single | 90 |"], text)
+    assert both == "Room: Family; Price: 185  \n> Room: Single; Price: 90"
+    assert quoted(["| Family | 185 |"], "| Family | 185 |") == "Family | 185"
