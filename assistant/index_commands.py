@@ -32,7 +32,7 @@ def index(
         typer.Option("--allow-private", help="With --url: also pages of this machine and of the local network."),
     ] = False,
 ) -> None:
-    """Read new and changed files of documents/, and remove deleted ones from the index."""
+    """Read what is new or changed in documents/, drop what is gone."""
     from assistant.indexing import update_index
     from assistant.progress import Bars
     from indexes import IndexingError, fetch_page
