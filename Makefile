@@ -44,8 +44,8 @@ models: install
 	$(BIN)/lorewright pull smollm2-135m-instruct all-minilm-l6-v2 multilingual-e5-small qwen2.5-coder-0.5b-instruct
 
 # Models are fetched before the tests; the tests themselves may open no connection but to this machine.
-# `make test TEST_PROCESSES=2` shares the files of tests out to two processes; each may take 10 GB.
-TEST_PROCESSES ?= 0
+# Two processes share the files of tests (`make test TEST_PROCESSES=0`: one); each takes up to 5 GB.
+TEST_PROCESSES ?= 2
 test: models lint
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
 

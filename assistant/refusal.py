@@ -32,7 +32,9 @@ LANGUAGES = ("en", "zh")
 COVERED = 0.4
 """Share of its telling words (``Evidence.coverage``) from which on a question is not refused by a domain that is not
 calibrated: "Can I bring my cat?" where a passage says "no cats". Chosen."""
-FORMAT = 5
+RARE_NAME = 0.5
+"""From this ``Evidence.missing_name`` on an answer of a domain that is not calibrated is marked as unsure. Chosen."""
+FORMAT = 7
 """Bump when the features or the thresholds change: `lorewright index` then fits again."""
 
 Outcome = Literal["answered", "unsure", "refused"]
@@ -89,7 +91,9 @@ class Refusal:
         if probability < threshold:
             covered = not self.calibrated(asked) and evidence.coverage >= COVERED
             return Verdict("unsure" if covered else "refused", probability)
-        return Verdict("answered" if probability >= fit["thresholds"]["strict"] else "unsure", probability)
+        weak = probability < fit["thresholds"]["strict"]
+        weak |= not self.calibrated(asked) and evidence.missing_name >= RARE_NAME
+        return Verdict("unsure" if weak else "answered", probability)
 
     def calibrated(self, language: str) -> bool:
         """Whether the thresholds of a language come from the domain's own questions."""

@@ -15,7 +15,7 @@ from domain import write_text
 PROMPTS = (Path(__file__).parent / "general_prompts.txt").read_text(encoding="utf-8").splitlines()
 MAX_NEW_TOKENS = 160
 """A longer answer is cut off and not learnt: it would teach to stop in the middle."""
-BATCH = 8
+BATCH = 32
 KEPT_BACK = 16
 """The last prompts of both languages are never learnt from, so that forgetting can be measured on them."""
 
@@ -56,7 +56,7 @@ def _answered(
         if unknown:
             progress("answering general questions", len(chosen), count)
             asked = [[{"role": "user", "content": prompt}] for prompt in unknown]
-            made = generate(base, asked, Sampling(max_new_tokens=MAX_NEW_TOKENS))
+            made = generate(base, asked, Sampling(max_new_tokens=MAX_NEW_TOKENS), batch_size=BATCH)
             answers |= {prompt: one.text if one.stopped else "" for prompt, one in zip(unknown, made, strict=True)}
             lines = (json.dumps({"prompt": key, "answer": text}, ensure_ascii=False) for key, text in answers.items())
             write_text(file, "\n".join(lines) + "\n")

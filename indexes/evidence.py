@@ -1,7 +1,8 @@
 """Features of passages as the answer to a question, from which others decide whether to answer.
 
 The passage that is nearest in meaning is near also where it speaks of the same topic and does not answer. The other
-features look closer: how near the nearest *sentences* are, and how many of the question's words one passage holds.
+features look closer: how near the nearest *sentences* are, how many of the question's words one passage holds, and
+whether a name in the question stands in none of them.
 """
 
 import math
@@ -15,6 +16,7 @@ import numpy as np
 
 from indexes.full_text import AskedWord, look_up, spaced, weigh
 from indexes.language import Dictionary, asked_words, sentences_of, words_of
+from indexes.names import missing_name
 from indexes.passages import Passage
 from indexes.storage import read_built_with
 
@@ -49,6 +51,8 @@ class Evidence:
     """Share of the question's telling words that the best passage holds, rare words weighing more; 0 to 1."""
     bm25: float
     """The highest BM25 score of the passages."""
+    missing_name: float
+    """Rarity of the rarest name in the question that no passage holds; 0, where they hold all, to 1."""
 
     def features(self) -> tuple[float, ...]:
         """The features in the order above."""
@@ -74,7 +78,7 @@ def evidence(
     Where there are no passages nothing speaks for them: all features are 0.
     """
     if not passages:
-        return Evidence(0.0, 0.0, 0.0, 0.0, 0.0)
+        return Evidence(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     near = np.sort(np.concatenate([sentences[passage.text] for passage in passages]) @ vector)[-SENTENCES:]
     asked = look_up(connection, asked_words(question, dictionary))
     ids = [passage.id for passage in passages]
@@ -85,6 +89,7 @@ def evidence(
         best_sentence=float(near[-1]),
         coverage=coverage(connection, asked, list(kept.values())),
         bm25=float(weigh(connection, asked, list(kept.values())).bm25.max()) if kept else 0.0,
+        missing_name=missing_name(connection, question, passages, _total(connection)),
     )
 
 
@@ -99,7 +104,7 @@ def coverage(connection: sqlite3.Connection, asked: Sequence[AskedWord], kept: S
     that no passage of the index holds weighs most, and that is what tells a question which the documents cannot
     answer from one that merely asks with other words.
     """
-    total = max(read_built_with(connection)["rows"], FEWEST_PASSAGES)
+    total = _total(connection)
     rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({_listed(kept)})")
     held = [spaced(words) for (words,) in rows]
     rarity = {word: math.log((total + 1) / (word.passages + 0.5)) for word in asked}
@@ -122,6 +127,10 @@ def key_sentences(
     best = sorted(ranked, key=lambda row: (-row[0], row[1:3]))[:count]
     best = [row for row in best if row[0] >= best[0][0] - FAR_SENTENCE]
     return [(sentence, passages[rank]) for _, rank, _, sentence in sorted(best, key=lambda row: row[1:3])]
+
+
+def _total(connection: sqlite3.Connection) -> int:
+    return max(read_built_with(connection)["rows"], FEWEST_PASSAGES)
 
 
 class SentenceVectors:

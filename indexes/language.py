@@ -78,6 +78,11 @@ def language_of(text: str) -> str:
     return "en" if _ENGLISH.search(text) else "zh"
 
 
+def is_grammar(word: str) -> bool:
+    """Whether an English word is one of grammar or of asking, which says nothing about what is asked for."""
+    return bool(_ENGLISH.fullmatch(word))
+
+
 def words_of(text: str) -> list[str]:
     """The words of a text, in order: lower-cased words, and pairs of neighbours in Chinese.
 

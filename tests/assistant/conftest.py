@@ -67,6 +67,7 @@ def tuned_handbook(handbook: Path, real_model: Callable[[str], Path], tmp_path_f
     shutil.copytree(handbook, folder)
     set_setting(folder / "domain.toml", "base_model", "smollm2-135m-instruct")
     set_setting(folder / "domain.toml", "answer.max_new_tokens", 16)
+    set_setting(folder / "domain.toml", "retrieval.context_tokens", 200)  # short prompts, for speed
     tune(Domain.open(folder), "first", TINY_RUN)
     use(Domain.open(folder), "first")
     return folder

@@ -1,0 +1,59 @@
+"""Names in a question, and whether the passages found hold them."""
+
+import pytest
+from index_samples import TEA, make_domain
+
+from indexes import Index
+from indexes.names import names_in
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("用 TIES 合并几个 LoRA 时，density 一般设多少？", ["TIES", "LoRA", "density"]),
+        ("16G 的卡跑 6B 的模型够吗？要 3 小时", []),
+        ("ＱＬｏＲＡ 和 C++ 呢？", ["QLoRA", "C++"]),
+        ("What ratio does LoRA+ recommend?", ["LoRA+"]),
+        ("How often must the X200 be cleaned? Ask Anna.", ["X200", "Anna"]),
+        ("Do I need a visa? Why? How long is it valid?", []),
+        ("Is the IT department open in Café Müller on Mondays?", ["IT", "Café", "Müller", "Mondays"]),
+        ("How Do I Return A Product?", []),
+        ("WHERE IS MY PARCEL?", []),
+        ("How Do I Reset The iPhone15?", ["iPhone15"]),
+        ("A 7B model on one 80 GB card", ["GB"]),
+        ("Who is Anna Maria Smith?", ["Anna", "Maria", "Smith"]),
+        ("", []),
+    ],
+)
+def test_names(question, names):
+    assert names_in(question) == names
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory, minilm):
+    documents = TEA | {
+        "en/shop.md": "# Our shop\n\nAnna sells tea from Darjeeling. She knows C++ too.\n",
+        "en/pots.md": "# Pots\n\nThe X200 is a pot of glass.\n",
+    }
+    domain = make_domain(tmp_path_factory.mktemp("names") / "tea", documents, embedder="all-minilm-l6-v2")
+    with Index(domain, minilm) as index:
+        index.update()
+        yield index
+
+
+def test_a_name_that_no_passage_holds_is_rare(index):
+    everything = {passage.document: passage for passage in index.search("tea", k=20)}
+
+    def missing(question: str, *documents: str) -> float:
+        return index.evidence([question], [[everything[name] for name in documents]])[0].missing_name
+
+    assert missing("What does Anna sell?", "en/shop.md") == 0
+    assert missing("What does Anna sell, and what is the X200?", "en/shop.md", "en/pots.md") == 0
+    assert missing("Is it from Darjeelings?", "en/shop.md") == 0, "a plural is no other name"
+    assert missing("那家店的 Anna 卖什么?", "en/shop.md") == 0
+    assert missing("Who is Bob?", "en/shop.md") == 1
+    assert missing("Who is Bob?", "en/shop.md", "zh/puer.md") == 1
+    assert 0.5 < missing("Has the shop an X200?", "en/shop.md") < 1, "another passage holds it"
+    assert missing("Does she know C++?", "en/shop.md") == 0
+    assert missing("Does she know C#?", "en/shop.md") == 1
+    assert missing("我要找 puer", "zh/puer.md") == 0, "the name of the file counts"
