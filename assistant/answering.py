@@ -113,14 +113,14 @@ def search(index: Index, asked: Sequence[Asked]) -> list[list[Passage]]:
     """The :data:`SEARCHED` best passages for each question, the best first.
 
     For a part of a question the results of the part and of the whole take turns. The opening of a page or section that
-    the question names by its title comes first.
+    the question names by its title comes first, then the passage that defines what it wants to have explained.
     """
     queries = [[search_query(one), *([search_query(replace(one, part=""))] if one.part else [])] for one in asked]
     found = iter(index.search_many([*chain.from_iterable(queries)], SEARCHED))
     ranked = [_in_turns([next(found) for _ in several]) for several in queries]
     return [
-        _in_turns([[*index.openings(one.part or one.question, passages), *passages]])[:SEARCHED]
-        for one, passages in zip(asked, ranked, strict=True)
+        _in_turns([[*index.introductions(text, passages), *passages]])[:SEARCHED]
+        for text, passages in zip([one.part or one.question for one in asked], ranked, strict=True)
     ]
 
 
@@ -223,7 +223,7 @@ def finish(index: Index, found: Found, said: Sequence[str], refusal: str = "", q
             if words_of(sentence)
         ]
     whole = "\n\n".join(filter(None, written))
-    quotes = [(quote, passage) for quote, passage in quotes if not holds(whole, quote)]
+    quotes = _unsaid(quotes, whole, found)
     return Finished(
         "\n\n".join(filter(None, [*paragraphs, numbers.quote(quotes)])),
         whole,
@@ -250,6 +250,20 @@ def quotes_of(index: Index, found: Found) -> list[tuple[str, Passage]]:
     each = -(-count // len(units)) if units else 0
     quotes = [quote for unit in units for quote in index.key_sentences(search_query(unit.asked), unit.passages, each)]
     return list({(sentence, passage.id): (sentence, passage) for sentence, passage in quotes}.values())
+
+
+def _unsaid(quotes: Sequence[tuple[str, Passage]], answer: str, found: Found) -> list[tuple[str, Passage]]:
+    """The quotes that an answer does not say itself.
+
+    Where it says one of the best passage it needs no others as proof: they would speak of something else.
+    """
+    said = {passage.id for quote, passage in quotes if holds(answer, quote)}
+    proved = all(not unit.passages or unit.passages[0].id in said for unit in found.asks)
+    return [
+        (quote, passage)
+        for quote, passage in quotes
+        if not holds(answer, quote) and (not proved or passage.id in said)
+    ]
 
 
 def _together(asked: Asked, parts: Sequence[Found]) -> Found:

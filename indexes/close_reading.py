@@ -10,6 +10,7 @@ import numpy as np
 
 from indexes.context import context, openings
 from indexes.cross_language import remove_language
+from indexes.definitions import asked_term, defining
 from indexes.evidence import Evidence, SentenceVectors, evidence, key_sentences
 from indexes.models import Models
 from indexes.passages import Passage
@@ -68,15 +69,16 @@ class CloseReading:
         with self._storage.reading() as connection:
             _, direction = self._vectors.sample(connection)
         (vector,) = vectors if direction is None else remove_language(vectors, direction)
-        return key_sentences(vector, passages, self._sentence_vectors(passages), count)
+        return key_sentences(vector, passages, self._sentence_vectors(passages), count, asked_term(question))
 
-    def openings(self, question: str, found: Sequence[Passage]) -> list[Passage]:
-        """First passages of the pages and sections that a question names by title ("What is LoRA?").
+    def introductions(self, question: str, found: Sequence[Passage]) -> list[Passage]:
+        """The passages that introduce what a question asks for, of the documents of the passages found.
 
-        Looked for among the documents of the passages found; other words than those of the title make it no name.
+        These are the openings of pages and sections that it names by title; other words than those of the title make
+        it no name. Without any it is the first passage that defines what is to be explained ("What is DPO?").
         """
         with self._storage.reading() as connection:
-            return openings(connection, question, found)
+            return openings(connection, question, found) or defining(question, found)
 
     def context(self, found: Sequence[Passage], tokens: int) -> list[Passage]:
         """The passages found with what stands around them in their documents, in the order of the text.

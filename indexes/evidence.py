@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from indexes.definitions import defines
 from indexes.full_text import AskedWord, look_up, spaced, weigh
 from indexes.language import Dictionary, asked_words, sentences_of, words_of
 from indexes.names import missing_name
@@ -30,6 +31,9 @@ on training questions of the sample (``benchmarks/quotes.py``)."""
 FAR_SENTENCE = 0.06
 """A sentence that is further from the question than the nearest one by more than this is no key sentence. On the same
 questions it left the right answers as they were, with 2.8 sentences in place of three."""
+
+DEFINITION = 0.06
+"""By how much a sentence is nearer to "What is DPO?" that says what DPO is. Chosen: the range of the key sentences."""
 
 FEWEST_PASSAGES = 300
 """A smaller index counts as if it had so many passages: it cannot tell which words are rare."""
@@ -114,11 +118,19 @@ def coverage(connection: sqlite3.Connection, asked: Sequence[AskedWord], kept: S
 
 
 def key_sentences(
-    vector: Vectors, passages: Sequence[Passage], sentences: Mapping[str, Vectors], count: int
+    vector: Vectors, passages: Sequence[Passage], sentences: Mapping[str, Vectors], count: int, term: str = ""
 ) -> list[tuple[str, Passage]]:
-    """The sentences nearest to the question whose vector is ``vector`` [d], in the order of the passages."""
+    """The sentences nearest to the question whose vector is ``vector`` [d], in the order of the passages.
+
+    A sentence that defines the ``term`` that is asked for counts as nearer by :data:`DEFINITION`.
+    """
     ranked = [
-        (float(cosine) - LATER_PASSAGE * rank, rank, position, sentence)
+        (
+            float(cosine) - LATER_PASSAGE * rank + DEFINITION * bool(term and defines(sentence, term)),
+            rank,
+            position,
+            sentence,
+        )
         for rank, passage in enumerate(passages)
         for position, (sentence, cosine) in enumerate(
             zip(_telling(passage.text), sentences[passage.text] @ vector, strict=True)

@@ -13,7 +13,8 @@ LONG = "\n\n".join(f"Paragraph {n} tells of the harbour and its {n} boats at som
 TEA = "# Tea: an overview\n\nTea is a drink.\n\n## Water\n\nUse water of 80 degrees.\n\n## Harbour\n\n"
 DOCUMENTS = {
     "en/tea.md": f"{TEA}{LONG}\n",
-    "en/green.md": "# Green tea\n\nGreen tea is not oxidised.\n\n## Tea\n\nOf tea for two, take four grams.\n",
+    "en/green.md": "# Green tea\n\nGreen tea is not oxidised.\n\n## Tea\n\nOf tea for two, take four grams.\n\n"
+    "## Kinds\n\nOf sencha take more. Sencha is best fresh. Sencha (steamed leaves) is the most common kind.\n",
     "zh/tea.md": "# Tea\n\n茶是一种饮料。\n\n## 水温\n\n用 80 度的水。水太烫会苦。\n",
 }
 
@@ -60,13 +61,22 @@ def test_documents_stand_in_the_order_of_their_best_passage_and_passages_in_that
 
 def test_a_page_or_section_named_by_its_title_is_opened_in_the_language_of_the_question(index: Index) -> None:
     found = index.search("tea", k=50)
-    (opened,) = index.openings("What is tea?", [p for p in found if p.document == "en/tea.md"])
+    (opened,) = index.introductions("What is tea?", [p for p in found if p.document == "en/tea.md"])
     assert opened.text.startswith("Tea is a drink")
-    both = index.openings("What is tea?", found)
+    both = index.introductions("What is tea?", found)
     assert {passage.document for passage in both} == {"en/tea.md", "en/green.md"}, "a page and a section"
-    assert [passage.document for passage in index.openings("tea 是什么?", found)] == ["zh/tea.md"]
-    assert index.openings("What is tea for two?", found) == []
-    assert index.openings("What is black tea?", found) == []
+    assert [passage.document for passage in index.introductions("tea 是什么?", found)] == ["zh/tea.md"]
+    assert index.introductions("What is tea for two?", found) == []
+    assert index.introductions("What is black tea?", found) == []
+
+
+def test_what_no_title_names_is_introduced_by_the_passage_that_defines_it(index: Index) -> None:
+    found = index.search("oxidised", k=50)
+    (defining,) = index.introductions("What is sencha?", found)
+    assert "Sencha (" in defining.text
+    (first, *_) = index.key_sentences("What is sencha?", found, 1)
+    assert first[0].startswith("Sencha (")
+    assert index.introductions("How is sencha made?", found) == []
 
 
 def test_key_sentences_are_those_nearest_to_the_question_each_with_its_passage(index: Index) -> None:
