@@ -260,9 +260,7 @@ def _unsaid(quotes: Sequence[tuple[str, Passage]], answer: str, found: Found) ->
     said = {passage.id for quote, passage in quotes if holds(answer, quote)}
     proved = all(not unit.passages or unit.passages[0].id in said for unit in found.asks)
     return [
-        (quote, passage)
-        for quote, passage in quotes
-        if not holds(answer, quote) and (not proved or passage.id in said)
+        (quote, passage) for quote, passage in quotes if not holds(answer, quote) and (not proved or passage.id in said)
     ]
 
 

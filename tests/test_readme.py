@@ -95,6 +95,7 @@ def test_the_python_snippets(folder) -> None:
         assert "longjing.md" in printed
 
 
+@pytest.mark.slow
 def test_questions_as_shown_then_finetune_and_evaluate(folder) -> None:
     (english,), (chinese,) = (blocks(name, "json") for name in READMES)
     for file in ("train.jsonl", "held_out.jsonl"):
@@ -104,6 +105,7 @@ def test_questions_as_shown_then_finetune_and_evaluate(folder) -> None:
     assert "the answerable of 4 held-out questions" in printed
 
 
+@pytest.mark.slow
 def test_the_page_on_documents_and_search(folder) -> None:
     assert blocks(INDEXING[0], "bash") == blocks(INDEXING[1], "bash")
     assert blocks(INDEXING[0], "python") == blocks(INDEXING[1], "python")

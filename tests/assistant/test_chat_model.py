@@ -57,6 +57,7 @@ class TestUnit(OurModel, ChatModelUnitTests):
         super().test_bind_tool_pydantic(model, my_adder_tool)
 
 
+@pytest.mark.slow  # minutes; `TestUnit` and what is below are the main paths
 class TestIntegration(OurModel, ChatModelIntegrationTests):
     @pytest.fixture
     def model(self, request):
