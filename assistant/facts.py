@@ -64,6 +64,8 @@ _INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
 NEGATED_TOKENS = 6
 """How far before a wording, within its clause, the negation of a verb is taken to deny it; any other ("points not
 used", "without sugar") denies the two tokens behind it. Chosen."""
+_DENIED_BEHIND = (["不", "行"], ["不", "对"])
+"""What denies the wording that stands right before it: "80 度不行"."""
 _ABOUT_A_VERB = {"t", "cannot", "nobodi", "neither", "nor", "none", "noth", "不", "没", "未", "勿", "别"}
 _AUXILIARIES = {"do", "does", "did", "is", "are", "was", "were", "be", "been", "can", "could", "may", "might", "must"}
 _AUXILIARIES |= {"should", "will", "would", "shall", "has", "have", "had", "need", "it", "to"}
@@ -124,7 +126,22 @@ def tokens(text: str) -> list[str]:
         else:
             found.append(match[0])
         adjacent += [near] * (len(found) - len(adjacent))
-    return join_english(found, adjacent, _STEMMED_NUMBERS, ENGLISH_UNITS)
+    return _with_percent(join_english(found, adjacent, _STEMMED_NUMBERS, ENGLISH_UNITS))
+
+
+def _with_percent(found: list[str]) -> list[str]:
+    """``["10", "percent"]`` becomes ``["10", "%"]``: "ten percent", "ten per cent"."""
+    read: list[str] = []
+    for token in found:
+        if token == "cent" and read[-1:] == ["per"] and _is_number(read[-2:-1]):
+            read[-1] = "%"
+        else:
+            read.append("%" if token == "percent" and _is_number(read[-1:]) else token)
+    return read
+
+
+def _is_number(tokens: list[str]) -> bool:
+    return bool(tokens) and tokens[0][-1:].isdigit()
 
 
 def _plain(question: Question) -> list[str]:
@@ -157,7 +174,9 @@ def _says(sentence: Read, parts: list[list[str]]) -> bool:
     read, since = sentence
     own = parts[0][0] in _NEGATIONS
     return any(
-        (own or not _is_denied(read, since[start], start)) and _goes_on(read, start + len(parts[0]), parts[1:])
+        (own or not _is_denied(read, since[start], start))
+        and read[start + len(parts[0]) :][:2] not in _DENIED_BEHIND
+        and _goes_on(read, start + len(parts[0]), parts[1:])
         for start in range(len(read))
         if read[start : start + len(parts[0])] == parts[0]
     )

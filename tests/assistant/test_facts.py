@@ -51,6 +51,8 @@ def says(answer: str, *wordings: str) -> bool:
         ("二零二三年", "2023 年"),
         ("一九三四年", "1934 年"),
         ("3千克", "3 千克"),
+        ("ten percent", "10 %"),
+        ("twenty-five per cent", "百分之二十五"),
     ],
 )
 def test_two_ways_to_write_the_same_have_the_same_tokens(one, other):
@@ -149,3 +151,8 @@ def test_without_facts_numbers_and_names_of_the_gold_answer_stand_in():
     assert facts_of(question("用什么优化器?", "用 AdamW，学习率二十。")) == (("20",), ("AdamW",))
     assert facts_of(question("Is it open?", "Yes, always.")) == ()
     assert facts_of(question("Is it open?", "From 8.", facts=(("eight",),))) == (("eight",),)
+
+
+@pytest.mark.parametrize(("answer", "said"), [("80 度不行,要 95 度。", False), ("用 80 度,不要更热。", True)])
+def test_a_denial_may_stand_behind(answer, said):
+    assert (not missing_facts(answer, [("80 度",)])) == said
