@@ -19,8 +19,8 @@ FOLDS = 5
 BATCH = 64
 
 MOST_FALSE_REFUSALS = {"rare": 0.02, "balanced": 0.06}
-"""Share of the answerable training questions that a level may refuse. Chosen: of other questions more are refused, and at
-most 10 % of those are aimed at."""
+"""Share of the answerable training questions that a level may refuse. Chosen: of other questions more are refused, and
+at most 10 % of those are aimed at."""
 MOST_FALSE_ANSWERS = 0.15
 """Share of the unanswerable questions that the level strict may answer, and that may be answered unmarked. Chosen."""
 
