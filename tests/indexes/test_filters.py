@@ -161,4 +161,4 @@ def test_arguments_that_mean_nothing_are_said_and_what_is_not_there_is_empty(ind
         index.text("\ud800")
     assert index.meta("\ud800") is None
     assert index.given(["\ud800"]) == []
-    assert index.evidence(["tea"], [[]])[0].features() == (0.0,) * 5
+    assert index.evidence(["tea"], [[]])[0].features() == (0.0,) * 6
