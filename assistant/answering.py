@@ -223,7 +223,7 @@ def finish(index: Index, found: Found, said: Sequence[str], refusal: str = "", q
             if words_of(sentence)
         ]
     whole = "\n\n".join(filter(None, written))
-    quotes = _unsaid(quotes, whole, found)
+    quotes = [(quote, passage) for quote, passage in quotes if not holds(whole, quote)]
     return Finished(
         "\n\n".join(filter(None, [*paragraphs, numbers.quote(quotes)])),
         whole,
@@ -248,20 +248,14 @@ def quotes_of(index: Index, found: Found) -> list[tuple[str, Passage]]:
     count = index.domain.settings.answer.quotes
     units = found.asks if found.parts else (found,)
     each = -(-count // len(units)) if units else 0
-    quotes = [quote for unit in units for quote in index.key_sentences(search_query(unit.asked), unit.passages, each)]
-    return list({(sentence, passage.id): (sentence, passage) for sentence, passage in quotes}.values())
-
-
-def _unsaid(quotes: Sequence[tuple[str, Passage]], answer: str, found: Found) -> list[tuple[str, Passage]]:
-    """The quotes that an answer does not say itself.
-
-    Where it says one of the best passage it needs no others as proof: they would speak of something else.
-    """
-    said = {passage.id for quote, passage in quotes if holds(answer, quote)}
-    proved = all(not unit.passages or unit.passages[0].id in said for unit in found.asks)
-    return [
-        (quote, passage) for quote, passage in quotes if not holds(answer, quote) and (not proved or passage.id in said)
+    quotes = [
+        quote
+        for unit in units
+        for quote in index.key_sentences(
+            search_query(unit.asked), unit.passages, each, unit.asked.part or unit.asked.question
+        )
     ]
+    return list({(sentence, passage.id): (sentence, passage) for sentence, passage in quotes}.values())
 
 
 def _together(asked: Asked, parts: Sequence[Found]) -> Found:

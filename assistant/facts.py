@@ -64,12 +64,13 @@ _INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
 NEGATED_TOKENS = 6
 """How far before a wording, within its clause, the negation of a verb is taken to deny it; any other ("points not
 used", "without sugar") denies the two tokens behind it. Chosen."""
-_DENIED_BEHIND = (["不", "行"], ["不", "对"])
-"""What denies the wording that stands right before it: "80 度不行"."""
+_DENIED_BEHIND = re.compile(r"(?:不行|不对|不可以|不合适|不够)的?[。！!]*\s*$")
+"""What denies a clause at its end: "80 度不行"."""
 _ABOUT_A_VERB = {"t", "cannot", "nobodi", "neither", "nor", "none", "noth", "不", "没", "未", "勿", "别"}
 _AUXILIARIES = {"do", "does", "did", "is", "are", "was", "were", "be", "been", "can", "could", "may", "might", "must"}
 _AUXILIARIES |= {"should", "will", "would", "shall", "has", "have", "had", "need", "it", "to"}
 
+DENIED = -1
 Read = tuple[list[str], list[int]]
 _NAME = re.compile(r"`[^`]+`|\b[A-Za-z]*[A-Z0-9_][A-Za-z0-9_.+-]*\b")
 
@@ -155,13 +156,17 @@ def _parts(wording: str) -> list[list[str]]:
 
 def _read(sentence: str) -> Read:
     """The tokens of a sentence, and for each the position from which on a negation would deny it: that of its clause,
-    or its own in a clause without one."""
+    or its own in a clause without one; :data:`DENIED` where its clause ends with a denial."""
     read: list[str] = []
     since: list[int] = []
     for clause in _CLAUSE_END.split(_INSTEAD.sub("without", sentence)):
         found = tokens(clause)
         denies = not _NEGATIONS.isdisjoint(tokens(NO_NEGATION.sub(" ", clause)))
         begin = len(read)
+        if _DENIED_BEHIND.search(clause):
+            since += [DENIED] * len(found)
+            read += found
+            continue
         since += [begin if denies else begin + position for position in range(len(found))]
         read += found
     return read, since
@@ -174,9 +179,7 @@ def _says(sentence: Read, parts: list[list[str]]) -> bool:
     read, since = sentence
     own = parts[0][0] in _NEGATIONS
     return any(
-        (own or not _is_denied(read, since[start], start))
-        and read[start + len(parts[0]) :][:2] not in _DENIED_BEHIND
-        and _goes_on(read, start + len(parts[0]), parts[1:])
+        (own or not _is_denied(read, since[start], start)) and _goes_on(read, start + len(parts[0]), parts[1:])
         for start in range(len(read))
         if read[start : start + len(parts[0])] == parts[0]
     )
@@ -184,7 +187,7 @@ def _says(sentence: Read, parts: list[list[str]]) -> bool:
 
 def _is_denied(read: list[str], since: int, start: int) -> bool:
     """Whether a negation between the positions ``since`` and ``start`` denies what begins at ``start``."""
-    return any(
+    return since == DENIED or any(
         read[at] in _NEGATIONS
         and (start - at <= 2 or read[at] in _ABOUT_A_VERB or at == since or read[at - 1] in _STEMMED_AUXILIARIES)
         for at in range(max(since, start - NEGATED_TOKENS), start)

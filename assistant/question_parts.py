@@ -10,7 +10,7 @@ searched for together with that question, because the topic before would be foun
 
 import re
 
-from indexes import asked_words
+from indexes import asked_term, asked_words, names_in
 
 MOST_PARTS = 5
 """What is asked beyond them stays in the last part. Chosen."""
@@ -75,10 +75,13 @@ def searched_parts(question: str) -> list[str]:
 
 
 def leans(question: str) -> bool:
-    """Whether a question is understood only with the one before it: "And on Sundays?", "它多少钱?"."""
+    """Whether a question is understood only with the one before it: "And on Sundays?", "它多少钱?", and not "What is
+    DPO?"."""
     question = question.strip()
     marked = _LEANS_ZH if _CJK.search(question) else _LEANS
-    return bool(marked.search(question)) or len(asked_words(question)) < LEAST_WORDS
+    if marked.search(question):
+        return True
+    return len(asked_words(question)) < LEAST_WORDS and not (asked_term(question) and names_in(question))
 
 
 def _asking_en(question: str) -> list[str]:

@@ -34,7 +34,7 @@ COVERED = 0.4
 calibrated: "Can I bring my cat?" where a passage says "no cats". Chosen."""
 RARE_NAME = 0.5
 """From this ``Evidence.missing_name`` on an answer of a domain that is not calibrated is marked as unsure. Chosen."""
-FORMAT = 7
+FORMAT = 8
 """Bump when the features or the thresholds change: `lorewright index` then fits again."""
 
 Outcome = Literal["answered", "unsure", "refused"]

@@ -5,12 +5,14 @@ any time. Reading, splitting, storing and searching are files of their own; what
 torch and FAISS are loaded when something must be embedded or searched, not by importing this room.
 """
 
+from indexes.definitions import asked_term
 from indexes.errors import IndexingError
 from indexes.evidence import Evidence
 from indexes.filters import Filter
 from indexes.given import GivenText
 from indexes.index import Index
 from indexes.language import asked_words, language_of, sentences_of, words_of
+from indexes.names import names_in
 from indexes.passages import Passage
 from indexes.update import UpdateReport
 from indexes.web import fetch_page
@@ -23,9 +25,11 @@ __all__ = [
     "IndexingError",
     "Passage",
     "UpdateReport",
+    "asked_term",
     "asked_words",
     "fetch_page",
     "language_of",
+    "names_in",
     "sentences_of",
     "words_of",
 ]

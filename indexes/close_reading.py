@@ -57,11 +57,14 @@ class CloseReading:
         compared = vectors if direction is None else remove_language(vectors, direction)
         return cosines(vectors), cosines(compared).argmax(axis=1).tolist()
 
-    def key_sentences(self, question: str, passages: Sequence[Passage], count: int) -> list[tuple[str, Passage]]:
+    def key_sentences(
+        self, question: str, passages: Sequence[Passage], count: int, asked: str = ""
+    ) -> list[tuple[str, Passage]]:
         """The ``count`` sentences of some passages, the best passage first, that are nearest to a question.
 
         In the order of the passages and of their text, each with its passage. A sentence of a later passage must be
-        nearer by :data:`indexes.evidence.LATER_PASSAGE` for each rank.
+        nearer by :data:`indexes.evidence.LATER_PASSAGE` for each rank. ``asked`` is the question by itself, where
+        ``question`` holds the one before it too.
         """
         if not passages or not count:
             return []
@@ -69,7 +72,7 @@ class CloseReading:
         with self._storage.reading() as connection:
             _, direction = self._vectors.sample(connection)
         (vector,) = vectors if direction is None else remove_language(vectors, direction)
-        return key_sentences(vector, passages, self._sentence_vectors(passages), count, asked_term(question))
+        return key_sentences(vector, passages, self._sentence_vectors(passages), count, asked_term(asked or question))
 
     def introductions(self, question: str, found: Sequence[Passage]) -> list[Passage]:
         """The passages that introduce what a question asks for, of the documents of the passages found.

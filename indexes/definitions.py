@@ -4,39 +4,84 @@ By meaning alone other sentences on the same thing are as near: the question has
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from indexes.language import sentences_of
 from indexes.passages import Passage
 
-_ASKED = re.compile(
-    r"^(?:(?:what|who)(?:\s+(?:is|are)|'s|’s)\s+(?:an?\s+|the\s+)?(?P<a>[^?,;.]{1,60}?)(?:\s+(?:mean|stand)s?(?:\s+for)?)?"
-    r"|what\s+do(?:es)?\s+(?P<b>[^?,;.]{1,60}?)\s+(?:mean|stand\s+for)"
-    r"|(?:define|explain)\s+(?:an?\s+|the\s+)?(?P<c>[^?,;.]{1,60}?)"
-    r"|(?:请问|请解释(?:一下)?|解释(?:一下)?)?\s*(?:什么是|何为|何谓|什麼是)\s*(?P<d>[^？?，,。]{1,30}?)"
-    r"|(?:请问)?\s*(?P<e>[^？?，,。]{1,30}?)\s*(?:是什么(?:意思|东西)?|是啥(?:意思)?|是什麼(?:意思)?|指什么|指的是什么)"
-    r")(?:呢|呀|啊)?\s*[?？.。!！]*$",
+_LONGEST = 120
+"""Characters of the longest question that is taken to ask for a definition. Chosen."""
+
+_POLITE = re.compile(
+    r"^(?:(?:hi|hello|hey|ok|and|so|please|well)\b[,!.]?\s*|(?:can|could) you (?:please )?(?=explain|define|tell)"
+    r"|tell me\s+|(?:你好|您好|请问|請問|麻烦|请|告诉我|告訴我|解释一下|解释|那么?)[,，!！。:：]?\s*)+",
     re.IGNORECASE,
 )
-_MARKER = r"^\s*(?:[-*•>]\s+|\d{1,3}[.)、]\s+)?(?:\*\*|`)?(?:an?\s+|the\s+|our\s+|所谓)?[“\"「『]?"
-_SAYS_WHAT = (
-    r"[”\"」』]?(?:\*\*|`)?\s*(?:[(（]|[:：]|——|—|,\s+(?:also|short)\b|\b(?:is|are|was|means?|stands\s+for|refers\s+to|denotes)\b(?!\s+(?:not|only|also)\b)"
-    r"|(?:就|即|也)?(?:是|指|为|意为|意思是)(?!否|不是))"
+_ASKED = re.compile(
+    r"(?:what|who)(?: is| are| was| were) (?:meant by |the meaning of )?(?P<a>.+)"
+    r"|what do(?:es)? (?P<b>.+) (?:mean|stand for)|(?:define|explain) (?P<c>.+)|what (?P<d>.+) (?:is|are)"
+    r"|(?:什么是|什麼是|什么叫|何为|何谓|谁是|誰是) ?(?P<e>.+)"
+    r"|(?P<f>.+?) ?(?:到底|究竟)?(?:(?:是|指的是|是指) ?(?:什么|啥|什麼)(?:意思|东西)?|指什么|什么意思|是谁|是誰)",
+    re.IGNORECASE,
+)
+_ENDS = re.compile(r" ?[?？!！.。]+$|(?<=.)(?:呢|呀|啊|吗)(?=[?？。]*$)")
+_FIRST = re.compile(r"^(?:(?:an?|the|our|your|my) |你们的|我们的|贵公司的|本店的)(?=.)", re.IGNORECASE)
+_SHORT_IS = re.compile(r"\b(what|who)['’]s\b", re.IGNORECASE)
+_QUOTES = re.compile("[\"'`“”‘’「」『』《》*]")
+_NOTHING = re.compile(
+    r"(?:it|this|that|these|those|they|he|she|you|we|i|there|here|new|wrong|up|on|going|happening|next|best|up with .*"
+    r"|它们?|这个?|这些|那个?|那些|你|您|我|他|她|大家|.*的)",
+    re.IGNORECASE,
+)
+"""What is asked for without a name: no sentence defines it."""
+_SEPARATOR = re.compile(r"[,，;；:：?？!！。]|\b(?:and|or) (?:how|why|when|where|what)\b|以及|和怎么|(?<!\d)\.(?= )")
+
+_OPENING = (
+    r"(?:[-*•>|] ?|\(?[\d一二三四五六七八九十]{1,3}[.)、）)] ?|（[\d一二三四五六七八九十]{1,3}）"
+    r"|第[\d一二三四五六七八九十百]{1,5}[条款章节] ?)?"
+    r"(?:所谓|本(?:法|条例|规定|办法|制度|合同|协议|章程|规则|手册)(?:中|里)?所称的?"
+    r"|in this \w+,? |the term |an? |the |our )?"
+)
+_IS = (
+    r"(?: ?[(（][^()（）]{0,80}[)）])? ?"
+    r"(?:[(（]|[:：|]|——|—|–| - |, (?:also|short|or)\b|(?:shall )?means?\b|stands? for\b|refers? to\b|denotes?\b"
+    r"|(?:is|are|was|were) (?:an?|the|one|any|some|short for|when|where|what|how|each|every)\b"
+    r"|，?(?:是指|系指|係指|指的是|意为|意思是|定义为|就是|即|全称|简称|代表)"
+    r"|(?:是|為)(?!否|不|什么|什麼|如何|怎|谁|几|多|[^，。;；]{0,10}的[。！]?$))"
 )
 
 
 def asked_term(question: str) -> str:
     """What a question wants to have explained: ``"LoRA"`` of "What is LoRA?" and "LoRA 是什么?"; empty for others."""
-    match = _ASKED.match(question.strip())
-    return next(filter(None, match.groups()), "").strip() if match else ""
+    text = _plain(question[: _LONGEST + 1])
+    if len(text) > _LONGEST:
+        return ""
+    match = _ASKED.fullmatch(_ENDS.sub("", _POLITE.sub("", text)).strip())
+    term = next(filter(None, match.groups()), "") if match else ""
+    term = _FIRST.sub("", term.strip())
+    return "" if _NOTHING.fullmatch(term) or _SEPARATOR.search(term) or len(term) > 60 else term
 
 
 def defines(sentence: str, term: str) -> bool:
     """Whether a sentence begins by saying what a term is: "LoRA (Hu et al.) ...", "Low-rank adaptation (LoRA) ...",
-    "LoRA 是…"."""
-    name = re.escape(term)
-    inside = re.search(rf"^[^(（]{{0,60}}[(（]\s*{name}\s*[,，;；)）]", sentence, re.IGNORECASE)
-    return bool(inside or re.match(rf"{_MARKER}{name}{_SAYS_WHAT}", sentence, re.IGNORECASE))
+    "LoRA 是…", "本法所称用人单位，是指…"."""
+    text, name = _plain(sentence[:400]), re.escape(term)
+    if re.match(rf"{_OPENING}{name}(?:e?s)?{_IS}", text, re.IGNORECASE):
+        return True
+    short = re.match(
+        rf"(?P<long>[^(（]{{1,80}}?) ?[(（](?:[A-Za-z -]+[,，] ?|简称)?{name}[,，;；)）]", text, re.IGNORECASE
+    )
+    return bool(short) and _abbreviates(term, short["long"])
+
+
+def _abbreviates(term: str, words: str) -> bool:
+    """Whether a term is made of letters of some words, from the first one on; Chinese words cannot tell."""
+    long = re.sub(r"^(?:an?|the) ", "", words.lower())
+    if not long.isascii():
+        return " " not in words and len(words) <= 20
+    letters = iter(re.sub(r"[^a-z]", "", long))
+    return long[:1] == term[:1].lower() and all(letter in letters for letter in re.sub(r"[^a-z]", "", term.lower()))
 
 
 def defining(question: str, passages: Sequence[Passage]) -> list[Passage]:
@@ -44,3 +89,9 @@ def defining(question: str, passages: Sequence[Passage]) -> list[Passage]:
     term = asked_term(question)
     found = (p for p in passages if term and any(defines(sentence, term) for sentence in sentences_of(p.text)))
     return [first] if (first := next(found, None)) else []
+
+
+def _plain(text: str) -> str:
+    """Full-width signs but Chinese punctuation as half-width ones, no quotation marks, single spaces."""
+    wide = "".join(one if one in "，。；：？！（）" else unicodedata.normalize("NFKC", one) for one in text)
+    return " ".join(_QUOTES.sub("", _SHORT_IS.sub(r"\1 is", wide)).split())

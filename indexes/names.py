@@ -10,52 +10,95 @@ from indexes.full_text import look_up
 from indexes.language import CJK, indexed_words, is_grammar, language_of
 from indexes.passages import Passage
 
-_WORD = re.compile(rf"[^\W_{CJK}]+[+#]*")
-_QUANTITY = re.compile(r"\d+[A-Za-z]{0,2}")
+_LATIN = rf"[^\W_{CJK}]"
+_WORD = re.compile(rf"{_LATIN}+(?:[-.]{_LATIN}+)*(?:(?:\+\+|#)(?![^\W\d_{CJK}])|\+(?![\w+]))?")
+"""A word with its hyphens and points; ``C++``, ``C#`` and ``LoRA+``, but of ``WiFi+蓝牙`` the sign is none of it."""
+_PART = re.compile(rf"{_LATIN}+(?:\+\+|#|\+)?")
 _CODE = re.compile(r"[a-z][A-Z]|\d|[+#]")
 _ACRONYM = re.compile(r"[A-Z]{2}")
-_NEW_SENTENCE = re.compile(r"(?:^|[.?!:\"“(\n])\s*$")
+_NEW_SENTENCE = re.compile(r"[.?!:\"“(\n]\s*$")
+_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.\s*$")
+_ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+|(?:https?://|www\.)[^\s，。]+", re.ASCII)
+_MYSELF = re.compile(r"(?:\b(?:I'm|I’m|I am|[Mm]y name is)\s+|我(?:叫|是)\s*)[A-Z]\w*")
+_NO_NAME = re.compile(
+    r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|January|February|March|April|June|July|August|September|October"
+    r"|November|December|Christmas|Easter|Mr|Mrs|Ms|Dr|Prof|OK|English|Chinese"
+)
+"""What is written like a name and rarely decides what a passage must hold."""
+_PLACE = re.compile(r"(?:Section|Article|Chapter|Step|Page|Table|Figure|Part|Clause|Appendix|No)\.?\s*$")
+_LONGEST = 2_000
+"""Characters of a question that are looked through. Chosen."""
 
 
 def names_in(question: str) -> list[str]:
     """The words of a question that are written like a name, each once.
 
-    In Chinese that is every word of Latin letters; in English ``"QLoRA"``, ``"A100"``, ``"C++"``, and what has a
-    capital letter within a sentence, unless words of grammar have one too ("How Do I Pay?"). Quantities (``"16G"``) and
-    single letters are none.
+    ``"QLoRA"``, ``"A100"``, ``"C++"``; in Chinese every other word of Latin letters with a capital too, in English one
+    with a capital within a sentence, unless words of grammar have one ("How Do I Pay?"). What begins with a digit
+    (``"16GB"``) is a quantity; single letters, days, months, addresses, and what somebody is called who says so, are
+    no names either.
     """
-    text = unicodedata.normalize("NFKC", question)
-    found = list(_WORD.finditer(text))
-    words = [(match[0], bool(_NEW_SENTENCE.search(text[: match.start()]))) for match in found]
-    if language_of(text) == "zh":
-        names = [word for word, _ in words]
-    else:
-        shouted = text.isupper() or any(_is_title(word) for word, begins in words if not begins)
-        names = [
-            word
-            for word, begins in words
-            if _CODE.search(word) or (not shouted and (_ACRONYM.search(word) or (word[0].isupper() and not begins)))
-        ]
-    return list(dict.fromkeys(name for name in names if len(name) > 1 and not _QUANTITY.fullmatch(name)))
+    text = unicodedata.normalize("NFKC", question)[:_LONGEST]
+    text = _MYSELF.sub(" ", _ADDRESS.sub(" ", text))
+    words: list[tuple[str, bool]] = []
+    end = 0
+    for match in _WORD.finditer(text):
+        gap, before = text[end : match.start()], text[max(0, match.start() - 12) : match.start()]
+        begins = not words or (bool(_NEW_SENTENCE.search(gap)) and not _TITLE.search(before))
+        numbered = bool(re.match(r"\s*\d", text[match.end() : match.end() + 4])) and bool(_PLACE.search(match[0]))
+        words.append((match[0], begins or numbered))
+        end = match.end()
+    within = [word for word, begins in words if not begins]
+    shouted = text.isupper() or sum(map(_has_capitals, within)) >= 2
+    chinese = language_of(text) == "zh"
+    names = [
+        word
+        for word, begins in words
+        if _CODE.search(word)
+        or (not shouted and (_ACRONYM.search(word) or (word[0].isupper() and (chinese or not begins))))
+    ]
+    return list(
+        dict.fromkeys(
+            name for name in names if len(name) > 1 and not name[0].isdigit() and not _NO_NAME.fullmatch(name)
+        )
+    )
 
 
-def _is_title(word: str) -> bool:
-    """Whether it is a word of grammar with a capital letter; "I", "May" and "Will" have one anyway."""
-    return word.istitle() and word not in ("I", "May", "Will") and is_grammar(word)
+def _has_capitals(word: str) -> bool:
+    """Whether it is a word of grammar with a capital letter; "I", "IT", "May" and "Will" have one anyway."""
+    return word[0].isupper() and word not in ("I", "IT", "US", "May", "Will") and is_grammar(word)
 
 
 def missing_name(connection: sqlite3.Connection, question: str, passages: Sequence[Passage], total: int) -> float:
     """Rarity of the rarest name in a question that none of the passages holds; 0 where they hold all, 1 where none of
-    the ``total`` passages of the index does."""
+    the ``total`` passages of the index does.
+
+    ``"Wi-Fi"`` is held by ``"WiFi"``, and ``"GPT-4"`` by ``"GPT 4"``. Where all passages are in another language, which
+    may write names in its own script, only codes and acronyms count.
+    """
+    names = names_in(question)
+    language = language_of(question)
+    if all(language_of(passage.text) != language for passage in passages):
+        names = [name for name in names if _CODE.search(name) or _ACRONYM.search(name)]
+    if not names:
+        return 0.0
     text = "\n".join("\n".join((passage.document, *passage.headings, passage.text)) for passage in passages)
-    held, lower = set(indexed_words(text)), text.lower()
-    missing, signs = [], False
-    for name in names_in(question):
-        if not name[-1].isalnum():  # full text knows no signs
-            signs |= not re.search(rf"(?<!\w){re.escape(name.lower())}(?![\w+#])", lower)
-        elif (word := indexed_words(name)[0]) not in held:
-            missing.append(word)
-    if signs:
-        return 1.0
+    held, joined, lower = set(indexed_words(text)), _joined(text), unicodedata.normalize("NFKC", text).lower()
+    missing: list[str] = []
+    for name in names:
+        if re.sub(r"[-.]", "", name.lower()) in joined:
+            continue
+        for part in _PART.findall(name):
+            if not part[-1].isalnum():  # full text knows no signs
+                if not re.search(rf"(?<![a-z0-9]){re.escape(part.lower())}(?![+#])", lower):
+                    return 1.0
+            elif len(part) > 1 and not part[0].isdigit() and (part == name or part[0].isupper()):
+                missing += [word for word in indexed_words(part)[:1] if word not in held]
     rarity = [math.log((total + 1) / (word.passages + 0.5)) for word in look_up(connection, missing)]
     return max(rarity, default=0.0) / math.log((total + 1) / 0.5)
+
+
+def _joined(text: str) -> set[str]:
+    """The words of a text in lower case, and two or three of them that follow each other, as one."""
+    words = [match[0].lower() for match in re.finditer(rf"{_LATIN}+", unicodedata.normalize("NFKC", text))]
+    return {"".join(words[at : at + length]) for at in range(len(words)) for length in (1, 2, 3)}

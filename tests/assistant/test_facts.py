@@ -153,6 +153,15 @@ def test_without_facts_numbers_and_names_of_the_gold_answer_stand_in():
     assert facts_of(question("Is it open?", "From 8.", facts=(("eight",),))) == (("eight",),)
 
 
-@pytest.mark.parametrize(("answer", "said"), [("80 度不行,要 95 度。", False), ("用 80 度,不要更热。", True)])
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("80 度不行,要 95 度。", False),
+        ("80 度肯定不够。", False),
+        ("用 80 度,不要更热。", True),
+        ("先试 80 度,不行就升温。", True),
+        ("80 度不对外人说。", True),
+    ],
+)
 def test_a_denial_may_stand_behind(answer, said):
     assert (not missing_facts(answer, [("80 度",)])) == said

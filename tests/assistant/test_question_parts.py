@@ -96,6 +96,7 @@ def test_what_leans_on_the_question_before(question):
     "question",
     [
         *("Who bakes the cakes?", "Who is the president of France?", "Which rule applies to dogs that bark?"),
+        *("What is DPO?", "DPO 是什么？"),
         *("法国总统是谁？", "去柏林的机票多少钱？", "这家店几点开门？", "图书馆在哪里？"),
     ],
 )
