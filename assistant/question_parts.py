@@ -79,9 +79,9 @@ def leans(question: str) -> bool:
     DPO?"."""
     question = question.strip()
     marked = _LEANS_ZH if _CJK.search(question) else _LEANS
-    if marked.search(question):
-        return True
-    return len(asked_words(question)) < LEAST_WORDS and not (asked_term(question) and names_in(question))
+    if asked_term(question) in names_in(question):
+        return False
+    return bool(marked.search(question)) or len(asked_words(question)) < LEAST_WORDS
 
 
 def _asking_en(question: str) -> list[str]:

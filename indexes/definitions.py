@@ -72,7 +72,7 @@ def defines(sentence: str, term: str) -> bool:
     short = re.match(
         rf"(?P<long>[^(（]{{1,80}}?) ?[(（](?:[A-Za-z -]+[,，] ?|简称)?{name}[,，;；)）]", text, re.IGNORECASE
     )
-    return bool(short) and _abbreviates(term, short["long"])
+    return short is not None and _abbreviates(term, short["long"])
 
 
 def _abbreviates(term: str, words: str) -> bool:
