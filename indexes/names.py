@@ -49,8 +49,8 @@ def names_in(question: str) -> list[str]:
         words.append((match[0], begins or numbered))
         end = match.end()
     within = [word for word, begins in words if not begins]
-    shouted = text.isupper() or sum(map(_has_capitals, within)) >= 2
     chinese = language_of(text) == "zh"
+    shouted = not chinese and (text.isupper() or sum(map(_has_capitals, within)) >= 2)
     names = [
         word
         for word, begins in words

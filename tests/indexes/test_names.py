@@ -15,6 +15,7 @@ from indexes.names import names_in
         ("ＱＬｏＲＡ 和 C++ 呢？C#怎么写", ["QLoRA", "C++", "C#"]),
         ("支持WiFi+蓝牙吗，18+ 可以吗？email 呢", ["WiFi"]),
         ("我叫Peter，邮箱是 anna@example.com，X200 多少钱", ["X200"]),
+        ("DPO 是什么？", ["DPO"]),
         ("What ratio does LoRA+ recommend?", ["LoRA+"]),
         ("How often must the X200 be cleaned? Ask Anna.", ["X200", "Anna"]),
         ("Do I need a visa? Why? How long is it valid?", []),
