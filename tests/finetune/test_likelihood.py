@@ -50,7 +50,7 @@ def test_a_tuned_model_finds_what_it_learnt_as_likely_as_in_training(
 def test_what_is_kept_back_is_never_replayed(
     smollm2: LoadedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("finetune.replay.generate", lambda base, asked, sampling: [Answer() for _ in asked])
+    monkeypatch.setattr("finetune.replay.generate", lambda base, asked, sampling, batch_size: [Answer() for _ in asked])
     monkeypatch.setenv("LOREWRIGHT_CACHE", str(tmp_path))
     kept = {talk[0]["content"] for talk in kept_back(smollm2)}
     assert len(kept) == KEPT_BACK
