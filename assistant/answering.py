@@ -113,7 +113,7 @@ def search(index: Index, asked: Sequence[Asked]) -> list[list[Passage]]:
     """The :data:`SEARCHED` best passages for each question, the best first.
 
     For a part of a question the results of the part and of the whole take turns. The opening of a page or section that
-    the question names by its title comes first, then the passage that defines what it wants to have explained.
+    the question names by its title comes first; without one, the passage that defines the term it asks for.
     """
     queries = [[search_query(one), *([search_query(replace(one, part=""))] if one.part else [])] for one in asked]
     found = iter(index.search_many([*chain.from_iterable(queries)], SEARCHED))

@@ -64,13 +64,14 @@ _INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
 NEGATED_TOKENS = 6
 """How far before a wording, within its clause, the negation of a verb is taken to deny it; any other ("points not
 used", "without sugar") denies the two tokens behind it. Chosen."""
-_DENIED_BEHIND = re.compile(r"(?:不行|不对|不可以|不合适|不够)的?[。！!]*\s*$")
-"""What denies a clause at its end: "80 度不行"."""
+_TRAILING_NEGATION = re.compile(r"(?:不行|不对|不可以|不合适|不够)的?[。！!]*\s*$")
+"""A negation at the end of a clause, which denies all of it: "80 度不行"."""
 _ABOUT_A_VERB = {"t", "cannot", "nobodi", "neither", "nor", "none", "noth", "不", "没", "未", "勿", "别"}
 _AUXILIARIES = {"do", "does", "did", "is", "are", "was", "were", "be", "been", "can", "could", "may", "might", "must"}
 _AUXILIARIES |= {"should", "will", "would", "shall", "has", "have", "had", "need", "it", "to"}
 
 DENIED = -1
+"""In place of a position: the whole clause is denied."""
 Read = tuple[list[str], list[int]]
 _NAME = re.compile(r"`[^`]+`|\b[A-Za-z]*[A-Z0-9_][A-Za-z0-9_.+-]*\b")
 
@@ -156,14 +157,14 @@ def _parts(wording: str) -> list[list[str]]:
 
 def _read(sentence: str) -> Read:
     """The tokens of a sentence, and for each the position from which on a negation would deny it: that of its clause,
-    or its own in a clause without one; :data:`DENIED` where its clause ends with a denial."""
+    or its own in a clause without one; :data:`DENIED` where the clause ends with a negation."""
     read: list[str] = []
     since: list[int] = []
     for clause in _CLAUSE_END.split(_INSTEAD.sub("without", sentence)):
         found = tokens(clause)
         denies = not _NEGATIONS.isdisjoint(tokens(NO_NEGATION.sub(" ", clause)))
         begin = len(read)
-        if _DENIED_BEHIND.search(clause):
+        if _TRAILING_NEGATION.search(clause):
             since += [DENIED] * len(found)
             read += found
             continue

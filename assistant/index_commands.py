@@ -32,7 +32,7 @@ def index(
         typer.Option("--allow-private", help="With --url: also pages of this machine and of the local network."),
     ] = False,
 ) -> None:
-    """Read what is new or changed in documents/, drop what is gone."""
+    """Index new and changed documents, remove deleted ones."""
     from assistant.indexing import update_index
     from assistant.progress import Bars
     from indexes import IndexingError, fetch_page

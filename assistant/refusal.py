@@ -9,7 +9,8 @@ on these is fitted for each language, and thresholds on its probability are take
 A domain without enough training questions is not calibrated: nobody knows how near its near misses are. There only what
 is far from everything that the documents hold is refused, by the cosine of the nearest sentence. Shared words can only
 prevent a refusal (:data:`COVERED`): that there are none says little, for a question may use other words or another
-language. Cosines across languages are lower, so the thresholds
+language. A rare name in the question that no passage holds (:data:`RARE_NAME`) makes the answer unsure. Cosines across
+languages are lower, so the thresholds
 (``refusal_defaults.json``, by embedder, made by ``benchmarks/refusal_defaults.py``) are by the language of the question
 and that of the best passage.
 """
@@ -33,7 +34,7 @@ COVERED = 0.4
 """Share of its telling words (``Evidence.coverage``) from which on a question is not refused by a domain that is not
 calibrated: "Can I bring my cat?" where a passage says "no cats". Chosen."""
 RARE_NAME = 0.5
-"""From this ``Evidence.missing_name`` on an answer of a domain that is not calibrated is marked as unsure. Chosen."""
+"""``Evidence.missing_name`` from which on a domain that is not calibrated marks its answer as unsure. Chosen."""
 FORMAT = 8
 """Bump when the features or the thresholds change: `lorewright index` then fits again."""
 

@@ -16,6 +16,7 @@ PROMPTS = (Path(__file__).parent / "general_prompts.txt").read_text(encoding="ut
 MAX_NEW_TOKENS = 160
 """A longer answer is cut off and not learnt: it would teach to stop in the middle."""
 BATCH = 32
+"""Prompts that are decoded together. Chosen."""
 KEPT_BACK = 16
 """The last prompts of both languages are never learnt from, so that forgetting can be measured on them."""
 

@@ -78,7 +78,7 @@ class CloseReading:
         """The passages that introduce what a question asks for, of the documents of the passages found.
 
         These are the openings of pages and sections that it names by title; other words than those of the title make
-        it no name. Without any it is the first passage that defines what is to be explained ("What is DPO?").
+        it no name. Without any, it is the first passage that defines the term asked for ("What is DPO?").
         """
         with self._storage.reading() as connection:
             return openings(connection, question, found) or defining(question, found)

@@ -1,6 +1,6 @@
-"""Definitions: "What is DPO?" is best answered by the sentence that says what DPO is, wherever it stands.
+"""Definitions: "What is DPO?" is best answered by the sentence that defines DPO, wherever it stands.
 
-By meaning alone other sentences on the same thing are as near: the question has no word but its name.
+Embeddings alone do not find it: the question holds only the term, so every sentence about the term is about as near.
 """
 
 import re
@@ -25,25 +25,25 @@ _ASKED = re.compile(
     r"|(?P<f>.+?) ?(?:到底|究竟)?(?:(?:是|指的是|是指) ?(?:什么|啥|什麼)(?:意思|东西)?|指什么|什么意思|是谁|是誰)",
     re.IGNORECASE,
 )
-_ENDS = re.compile(r" ?[?？!！.。]+$|(?<=.)(?:呢|呀|啊|吗)(?=[?？。]*$)")
-_FIRST = re.compile(r"^(?:(?:an?|the|our|your|my) |你们的|我们的|贵公司的|本店的)(?=.)", re.IGNORECASE)
-_SHORT_IS = re.compile(r"\b(what|who)['’]s\b", re.IGNORECASE)
-_QUOTES = re.compile("[\"'`“”‘’「」『』《》*]")
-_NOTHING = re.compile(
+_TRAILING = re.compile(r" ?[?？!！.。]+$|(?<=.)(?:呢|呀|啊|吗)(?=[?？。]*$)")
+_ARTICLE = re.compile(r"^(?:(?:an?|the|our|your|my) |你们的|我们的|贵公司的|本店的)(?=.)", re.IGNORECASE)
+_CONTRACTED = re.compile(r"\b(what|who)['’]s\b", re.IGNORECASE)
+_QUOTATION_MARK = re.compile("[\"'`“”‘’「」『』《》*]")
+_NO_TERM = re.compile(
     r"(?:it|this|that|these|those|they|he|she|you|we|i|there|here|new|wrong|up|on|going|happening|next|best|up with .*"
     r"|它们?|这个?|这些|那个?|那些|你|您|我|他|她|大家|.*的)",
     re.IGNORECASE,
 )
-"""What is asked for without a name: no sentence defines it."""
+"""Pronouns and adjectives: no sentence defines them."""
 _SEPARATOR = re.compile(r"[,，;；:：?？!！。]|\b(?:and|or) (?:how|why|when|where|what)\b|以及|和怎么|(?<!\d)\.(?= )")
 
-_OPENING = (
+_PREFIX = (
     r"(?:[-*•>|] ?|\(?[\d一二三四五六七八九十]{1,3}[.)、）)] ?|（[\d一二三四五六七八九十]{1,3}）"
     r"|第[\d一二三四五六七八九十百]{1,5}[条款章节] ?)?"
     r"(?:所谓|本(?:法|条例|规定|办法|制度|合同|协议|章程|规则|手册)(?:中|里)?所称的?"
     r"|in this \w+,? |the term |an? |the |our )?"
 )
-_IS = (
+_SAYS_WHAT = (
     r"(?: ?[(（][^()（）]{0,80}[)）])? ?"
     r"(?:[(（]|[:：|]|——|—|–| - |, (?:also|short|or)\b|(?:shall )?means?\b|stands? for\b|refers? to\b|denotes?\b"
     r"|(?:is|are|was|were) (?:an?|the|one|any|some|short for|when|where|what|how|each|every)\b"
@@ -53,21 +53,22 @@ _IS = (
 
 
 def asked_term(question: str) -> str:
-    """What a question wants to have explained: ``"LoRA"`` of "What is LoRA?" and "LoRA 是什么?"; empty for others."""
-    text = _plain(question[: _LONGEST + 1])
+    """The term that a question asks to define: ``"LoRA"`` of "What is LoRA?" and "LoRA 是什么?"; empty for others."""
+    text = " ".join(question.split())
     if len(text) > _LONGEST:
         return ""
-    match = _ASKED.fullmatch(_ENDS.sub("", _POLITE.sub("", text)).strip())
+    text = _plain(text)
+    match = _ASKED.fullmatch(_TRAILING.sub("", _POLITE.sub("", text)).strip())
     term = next(filter(None, match.groups()), "") if match else ""
-    term = _FIRST.sub("", term.strip())
-    return "" if _NOTHING.fullmatch(term) or _SEPARATOR.search(term) or len(term) > 60 else term
+    term = _ARTICLE.sub("", term.strip())
+    return "" if _NO_TERM.fullmatch(term) or _SEPARATOR.search(term) or len(term) > 60 else term
 
 
 def defines(sentence: str, term: str) -> bool:
-    """Whether a sentence begins by saying what a term is: "LoRA (Hu et al.) ...", "Low-rank adaptation (LoRA) ...",
-    "LoRA 是…", "本法所称用人单位，是指…"."""
+    """Whether a sentence begins with the definition of a term: "LoRA (Hu et al.) ...", "LoRA 是…",
+    "Low-rank adaptation (LoRA) ...", "本法所称用人单位，是指…"."""
     text, name = _plain(sentence[:400]), re.escape(term)
-    if re.match(rf"{_OPENING}{name}(?:e?s)?{_IS}", text, re.IGNORECASE):
+    if re.match(rf"{_PREFIX}{name}(?:e?s)?{_SAYS_WHAT}", text, re.IGNORECASE):
         return True
     short = re.match(
         rf"(?P<long>[^(（]{{1,80}}?) ?[(（](?:[A-Za-z -]+[,，] ?|简称)?{name}[,，;；)）]", text, re.IGNORECASE
@@ -76,7 +77,8 @@ def defines(sentence: str, term: str) -> bool:
 
 
 def _abbreviates(term: str, words: str) -> bool:
-    """Whether a term is made of letters of some words, from the first one on; Chinese words cannot tell."""
+    """Whether a term abbreviates some words: it has the same first letter, and its letters occur in them in this order.
+    Chinese words have no letters to compare, so a short run of them is accepted."""
     long = re.sub(r"^(?:an?|the) ", "", words.lower())
     if not long.isascii():
         return " " not in words and len(words) <= 20
@@ -85,13 +87,13 @@ def _abbreviates(term: str, words: str) -> bool:
 
 
 def defining(question: str, passages: Sequence[Passage]) -> list[Passage]:
-    """The first of the passages with a sentence that defines what a question wants to have explained; or none."""
+    """The first passage with a sentence that defines the term a question asks for; empty if there is none."""
     term = asked_term(question)
     found = (p for p in passages if term and any(defines(sentence, term) for sentence in sentences_of(p.text)))
     return [first] if (first := next(found, None)) else []
 
 
 def _plain(text: str) -> str:
-    """Full-width signs but Chinese punctuation as half-width ones, no quotation marks, single spaces."""
+    """Half-width characters except for Chinese punctuation, no quotation marks, single spaces."""
     wide = "".join(one if one in "，。；：？！（）" else unicodedata.normalize("NFKC", one) for one in text)
-    return " ".join(_QUOTES.sub("", _SHORT_IS.sub(r"\1 is", wide)).split())
+    return " ".join(_QUOTATION_MARK.sub("", _CONTRACTED.sub(r"\1 is", wide)).split())

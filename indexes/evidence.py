@@ -33,7 +33,7 @@ FAR_SENTENCE = 0.06
 questions it left the right answers as they were, with 2.8 sentences in place of three."""
 
 DEFINITION = 0.06
-"""By how much a sentence is nearer to "What is DPO?" that says what DPO is. Chosen: the range of the key sentences."""
+"""Added to the cosine of a sentence that defines the term asked for ("What is DPO?"). Chosen, like FAR_SENTENCE."""
 
 FEWEST_PASSAGES = 300
 """A smaller index counts as if it had so many passages: it cannot tell which words are rare."""
@@ -93,7 +93,7 @@ def evidence(
         best_sentence=float(near[-1]),
         coverage=coverage(connection, asked, list(kept.values())),
         bm25=float(weigh(connection, asked, list(kept.values())).bm25.max()) if kept else 0.0,
-        missing_name=missing_name(connection, question, passages, _total(connection)),
+        missing_name=missing_name(connection, question, passages, _passage_count(connection)),
     )
 
 
@@ -108,7 +108,7 @@ def coverage(connection: sqlite3.Connection, asked: Sequence[AskedWord], kept: S
     that no passage of the index holds weighs most, and that is what tells a question which the documents cannot
     answer from one that merely asks with other words.
     """
-    total = _total(connection)
+    total = _passage_count(connection)
     rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({_listed(kept)})")
     held = [spaced(words) for (words,) in rows]
     rarity = {word: math.log((total + 1) / (word.passages + 0.5)) for word in asked}
@@ -122,7 +122,7 @@ def key_sentences(
 ) -> list[tuple[str, Passage]]:
     """The sentences nearest to the question whose vector is ``vector`` [d], in the order of the passages.
 
-    A sentence that defines the ``term`` that is asked for counts as nearer by :data:`DEFINITION`.
+    Sentences that define ``term``, the term asked for, get :data:`DEFINITION` on top.
     """
     ranked = [
         (
@@ -141,7 +141,7 @@ def key_sentences(
     return [(sentence, passages[rank]) for _, rank, _, sentence in sorted(best, key=lambda row: row[1:3])]
 
 
-def _total(connection: sqlite3.Connection) -> int:
+def _passage_count(connection: sqlite3.Connection) -> int:
     return max(read_built_with(connection)["rows"], FEWEST_PASSAGES)
 
 

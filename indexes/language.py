@@ -78,8 +78,8 @@ def language_of(text: str) -> str:
     return "en" if _ENGLISH.search(text) else "zh"
 
 
-def is_grammar(word: str) -> bool:
-    """Whether an English word is one of grammar or of asking, which says nothing about what is asked for."""
+def is_function_word(word: str) -> bool:
+    """Whether an English word is a function word or a question word: it does not tell what is asked for."""
     return bool(_ENGLISH.fullmatch(word))
 
 

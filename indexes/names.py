@@ -1,4 +1,4 @@
-"""Names in a question: product codes, people, methods. A passage that answers the question mostly holds them too."""
+"""Names in a question: product codes, people, methods. A passage that answers the question usually holds them too."""
 
 import math
 import re
@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from indexes.full_text import look_up
-from indexes.language import CJK, indexed_words, is_grammar, language_of
+from indexes.language import CJK, indexed_words, is_function_word, language_of
 from indexes.passages import Passage
 
 _LATIN = rf"[^\W_{CJK}]"
@@ -17,15 +17,15 @@ _PART = re.compile(rf"{_LATIN}+(?:\+\+|#|\+)?")
 _CODE = re.compile(r"[a-z][A-Z]|\d|[+#]")
 _ACRONYM = re.compile(r"[A-Z]{2}")
 _NEW_SENTENCE = re.compile(r"[.?!:\"“(\n]\s*$")
-_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.\s*$")
+_HONORIFIC = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.\s*$")
 _ADDRESS = re.compile(r"[\w.+-]+@[\w.-]+|(?:https?://|www\.)[^\s，。]+", re.ASCII)
-_MYSELF = re.compile(r"(?:\b(?:I'm|I’m|I am|[Mm]y name is)\s+|我(?:叫|是)\s*)[A-Z]\w*")
+_SELF_INTRODUCTION = re.compile(r"(?:\b(?:I'm|I’m|I am|[Mm]y name is)\s+|我(?:叫|是)\s*)[A-Z]\w*")
 _NO_NAME = re.compile(
     r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|January|February|March|April|June|July|August|September|October"
     r"|November|December|Christmas|Easter|Mr|Mrs|Ms|Dr|Prof|OK|English|Chinese"
 )
-"""What is written like a name and rarely decides what a passage must hold."""
-_PLACE = re.compile(r"(?:Section|Article|Chapter|Step|Page|Table|Figure|Part|Clause|Appendix|No)\.?\s*$")
+"""Written like names, but a passage that answers need not hold them."""
+_NUMBERED = re.compile(r"(?:Section|Article|Chapter|Step|Page|Table|Figure|Part|Clause|Appendix|No)\.?\s*$")
 _LONGEST = 2_000
 """Characters of a question that are looked through. Chosen."""
 
@@ -34,28 +34,27 @@ def names_in(question: str) -> list[str]:
     """The words of a question that are written like a name, each once.
 
     ``"QLoRA"``, ``"A100"``, ``"C++"``; in Chinese every other word of Latin letters with a capital too, in English one
-    with a capital within a sentence, unless words of grammar have one ("How Do I Pay?"). What begins with a digit
-    (``"16GB"``) is a quantity; single letters, days, months, addresses, and what somebody is called who says so, are
-    no names either.
+    with a capital within a sentence, unless function words have one ("How Do I Pay?"). Words that begin with a digit
+    are quantities (``"16GB"``). Single letters, days, months, addresses and the speaker's own name are no names either.
     """
     text = unicodedata.normalize("NFKC", question)[:_LONGEST]
-    text = _MYSELF.sub(" ", _ADDRESS.sub(" ", text))
+    text = _SELF_INTRODUCTION.sub(" ", _ADDRESS.sub(" ", text))
     words: list[tuple[str, bool]] = []
     end = 0
     for match in _WORD.finditer(text):
         gap, before = text[end : match.start()], text[max(0, match.start() - 12) : match.start()]
-        begins = not words or (bool(_NEW_SENTENCE.search(gap)) and not _TITLE.search(before))
-        numbered = bool(re.match(r"\s*\d", text[match.end() : match.end() + 4])) and bool(_PLACE.search(match[0]))
+        begins = not words or (bool(_NEW_SENTENCE.search(gap)) and not _HONORIFIC.search(before))
+        numbered = bool(re.match(r"\s*\d", text[match.end() : match.end() + 4])) and bool(_NUMBERED.search(match[0]))
         words.append((match[0], begins or numbered))
         end = match.end()
     within = [word for word, begins in words if not begins]
     chinese = language_of(text) == "zh"
-    shouted = not chinese and (text.isupper() or sum(map(_has_capitals, within)) >= 2)
+    title_case = not chinese and (text.isupper() or sum(map(_is_capitalised_function_word, within)) >= 2)
     names = [
         word
         for word, begins in words
         if _CODE.search(word)
-        or (not shouted and (_ACRONYM.search(word) or (word[0].isupper() and (chinese or not begins))))
+        or (not title_case and (_ACRONYM.search(word) or (word[0].isupper() and (chinese or not begins))))
     ]
     return list(
         dict.fromkeys(
@@ -64,9 +63,9 @@ def names_in(question: str) -> list[str]:
     )
 
 
-def _has_capitals(word: str) -> bool:
-    """Whether it is a word of grammar with a capital letter; "I", "IT", "May" and "Will" have one anyway."""
-    return word[0].isupper() and word not in ("I", "IT", "US", "May", "Will") and is_grammar(word)
+def _is_capitalised_function_word(word: str) -> bool:
+    """Whether it is a function word in title case or capitals; "I", "IT", "US", "May" and "Will" do not count."""
+    return word[0].isupper() and word not in ("I", "IT", "US", "May", "Will") and is_function_word(word)
 
 
 def missing_name(connection: sqlite3.Connection, question: str, passages: Sequence[Passage], total: int) -> float:
@@ -74,7 +73,8 @@ def missing_name(connection: sqlite3.Connection, question: str, passages: Sequen
     the ``total`` passages of the index does.
 
     ``"Wi-Fi"`` is held by ``"WiFi"``, and ``"GPT-4"`` by ``"GPT 4"``. Where all passages are in another language, which
-    may write names in its own script, only codes and acronyms count.
+    may write names in its own script, only codes and acronyms count. The rarity of a name with a sign (``"C++"``) is
+    unknown, since full-text search ignores signs: it counts as 1.
     """
     names = names_in(question)
     language = language_of(question)
@@ -89,10 +89,11 @@ def missing_name(connection: sqlite3.Connection, question: str, passages: Sequen
         if re.sub(r"[-.]", "", name.lower()) in joined:
             continue
         for part in _PART.findall(name):
-            if not part[-1].isalnum():  # full text knows no signs
+            if not part[-1].isalnum():
                 if not re.search(rf"(?<![a-z0-9]){re.escape(part.lower())}(?![+#])", lower):
                     return 1.0
-            elif len(part) > 1 and not part[0].isdigit() and (part == name or part[0].isupper()):
+            elif len(part) > 1 and not part[0].isdigit() and (part == name or part[0].isupper() or _CODE.search(part)):
+                # of "Houlsby-style" only "Houlsby" must be there
                 missing += [word for word in indexed_words(part)[:1] if word not in held]
     rarity = [math.log((total + 1) / (word.passages + 0.5)) for word in look_up(connection, missing)]
     return max(rarity, default=0.0) / math.log((total + 1) / 0.5)

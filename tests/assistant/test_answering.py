@@ -90,7 +90,7 @@ def question_of(question: str, history: tuple) -> Question:
 
 
 @pytest.fixture
-def roomy(tuned_handbook, copy_of) -> Iterator[Assistant]:
+def default_context(tuned_handbook, copy_of) -> Iterator[Assistant]:
     """Shows as many tokens as by default: with fewer, the right passage may be shown in training only."""
     folder = copy_of(tuned_handbook)
     set_setting(folder / "domain.toml", "retrieval.context_tokens", 600)
@@ -100,12 +100,12 @@ def roomy(tuned_handbook, copy_of) -> Iterator[Assistant]:
 
 
 @pytest.mark.parametrize(("question", "history"), [(PLAIN, ()), (FOLLOW_UP, HISTORY)])
-def test_chain_agent_evaluation_and_training_ask_the_same_ids(roomy, given, question, history):
-    ids = ids_of_chain(roomy, given, question, history)
+def test_chain_agent_evaluation_and_training_ask_the_same_ids(default_context, given, question, history):
+    ids = ids_of_chain(default_context, given, question, history)
     assert len(ids) == 1
-    assert ids_of_evaluation(roomy, given, question, history) == ids
-    assert ids_of_training(roomy, question, history) == ids
-    assert ids_of_agent(roomy, given, question, history) == ids
+    assert ids_of_evaluation(default_context, given, question, history) == ids
+    assert ids_of_training(default_context, question, history) == ids
+    assert ids_of_agent(default_context, given, question, history) == ids
 
 
 def test_a_question_in_two_parts_is_asked_part_by_part_in_chain_and_evaluation(small_assistant, given):

@@ -95,9 +95,7 @@ def test_a_refused_question_is_answered_all_the_same_and_its_refusal_is_replaced
 
 def test_the_level_moves_the_threshold(copy_of, handbook):
     folder, outcomes = copy_of(handbook), {}
-    file = (
-        folder / "questions" / "train.jsonl"
-    )  # among these some lie between the thresholds, which are their quantiles
+    file = folder / "questions" / "train.jsonl"  # the thresholds are quantiles of these, so some lie between them
     questions = [question.text for question in read_questions(file) if question.answerable]
     for level in ("rare", "balanced", "strict"):
         set_setting(folder / "domain.toml", "answer.refusal", level)

@@ -3,6 +3,7 @@
 import importlib
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,16 @@ def test_a_question_about_the_documents_is_not_refused(assistant, question):
     assert outcome(assistant.index, question) != "refused"
 
 
+def test_a_rare_name_that_no_passage_holds_makes_an_uncalibrated_answer_unsure(assistant):
+    question = "What is the rank of LoRA?"
+    passages = assistant.index.search(question)
+    (known,) = assistant.index.evidence([question], [passages])
+    near = replace(known, best_sentence=0.99)
+    uncalibrated = Refusal(assistant.index, default_fits("multilingual-e5-small"))
+    for rarity, outcome in ((0.0, "answered"), (0.3, "answered"), (0.9, "unsure")):
+        assert uncalibrated._verdict(question, passages, replace(near, missing_name=rarity)).outcome == outcome
+
+
 def test_without_passages_everything_is_refused(assistant):
     assert outcome(assistant.index, RELATED[0], []) == "refused"
 
@@ -96,11 +107,11 @@ def test_a_fit_on_questions_is_calibrated_and_tells_its_error_rates(assistant):
 
 
 def test_the_error_rates_are_those_of_the_thresholds_on_questions_that_were_not_learnt():
-    rows = [((value / 100 + kind,) * 5, kind) for value in range(40) for kind in (True, False)]
+    rows = [((value / 100 + kind,) * 6, kind) for value in range(40) for kind in (True, False)]
     apart = fit(rows)
     assert apart["rates"]["balanced"]["false_refusals"] == 0.05
     assert apart["rates"]["balanced"]["false_answers"] == 0
-    mixed = fit([((value / 40,) * 5, value % 2 == 0) for value in range(40)])
+    mixed = fit([((value / 40,) * 6, value % 2 == 0) for value in range(40)])
     assert mixed["rates"]["rare"]["false_refusals"] <= 0.05
     assert mixed["rates"]["strict"]["false_answers"] <= 0.2
     assert mixed["rates"]["strict"]["false_refusals"] > 0.5, "nothing tells these apart"

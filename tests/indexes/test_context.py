@@ -77,6 +77,8 @@ def test_what_no_title_names_is_introduced_by_the_passage_that_defines_it(index:
     (first, *_) = index.key_sentences("What is sencha?", found, 1)
     assert first[0].startswith("Sencha (")
     assert index.introductions("How is sencha made?", found) == []
+    (in_a_conversation,) = index.key_sentences("Is it fresh? What is sencha?", found, 1, "What is sencha?")
+    assert in_a_conversation[0].startswith("Sencha (")
 
 
 def test_key_sentences_are_those_nearest_to_the_question_each_with_its_passage(index: Index) -> None:

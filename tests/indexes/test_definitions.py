@@ -28,6 +28,8 @@ from indexes.definitions import asked_term, defines
         ("What's new?", ""),
         ("X 是什么时候到的？", ""),
         ("what is" + " " * 5000 + "x,y", ""),
+        ("What is DPO" + " " * 200 + ", and how does it work?", ""),
+        ("What is " + "very " * 50 + "long?", ""),
         ("How hot should the water be?", ""),
         ("What is the rank of LoRA, and how many values has nf4?", ""),
         ("龙井用多少度的水?", ""),
