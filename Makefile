@@ -37,7 +37,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q $(TORCH_INDEX) "$$(grep '^pip==' constraints.txt)"
 	$(BIN)/python -m pip install -q $(TORCH_INDEX) "$$(grep '^torch==' constraints.txt)"
-	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[quantization,test]'
+	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[openvino,quantization,test]'
 	touch $@
 
 models: install

@@ -43,6 +43,7 @@ class Assistant:
         settings = domain.settings
         self.llm = LocalChatModel(
             model=settings.base_model,
+            engine=settings.engine,
             adapter=domain.adapter(settings.adapter) if settings.adapter else None,
             max_tokens=settings.answer.max_new_tokens,
             temperature=settings.answer.temperature,

@@ -26,7 +26,18 @@ from pydantic import Field
 
 from assistant.errors import AssistantError
 from assistant.tool_calls import split_tool_calls
-from base_models import Generation, LoadedModel, Message, Sampling, generate, load, stream
+from base_models import (
+    Engine,
+    Generation,
+    LoadedModel,
+    Message,
+    Sampling,
+    choose_engine,
+    generate,
+    load,
+    load_openvino,
+    stream,
+)
 
 ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
 
@@ -40,6 +51,11 @@ def _loaded(model: str, quantization: Literal["nf4", "int8"] | None, dtype: str,
     return load(model, quantization=quantization, dtype=dtype, device=device)
 
 
+@lru_cache(maxsize=1)
+def _in_openvino(model: str) -> Engine:
+    return load_openvino(model)
+
+
 class LocalChatModel(BaseChatModel):
     """A chat model of the catalogue, or of a folder, on this machine.
 
@@ -48,6 +64,8 @@ class LocalChatModel(BaseChatModel):
 
     model: str
     """Catalogue name or path of a model folder."""
+    engine: Literal["auto", "transformers", "openvino"] = "auto"
+    """What computes: "auto" takes the faster one for this model, adapter and machine."""
     adapter: Path | None = None
     """Folder of a finished run to answer with; None answers with the base model."""
     quantization: Literal["nf4", "int8"] | None = None
@@ -64,15 +82,24 @@ class LocalChatModel(BaseChatModel):
 
     @property
     def loaded(self) -> LoadedModel:
-        """The weights, loaded at the first use."""
+        """The model in transformers, whatever the engine; loaded at the first use."""
         with LOADING:
             return _loaded(self.model, self.quantization, self.dtype, self.device)
+
+    @property
+    def answering(self) -> Engine:
+        """The engine that answers, with its weights; loaded at the first use."""
+        with LOADING:
+            choice = choose_engine(self.model, self.engine, self.adapter, self.quantization, self.dtype, self.device)
+            if choice.engine == "openvino":
+                return _in_openvino(self.model)
+        return self.loaded
 
     def answer_many(
         self, conversations: Sequence[Sequence[Message]], progress: Callable[[int], None] | None = None
     ) -> list[Generation]:
         """Answer many conversations, decoded in batches; far faster than one by one. No callbacks are called."""
-        return generate(self.loaded, conversations, self._sampling, self.adapter, None, self.batch_size, progress)
+        return generate(self.answering, conversations, self._sampling, self.adapter, None, self.batch_size, progress)
 
     def bind_tools(
         self,
@@ -109,7 +136,9 @@ class LocalChatModel(BaseChatModel):
         if given := {name: value for name, value in kwargs.items() if name in type(self).model_fields}:
             yield from self.model_copy(update=given)._stream(messages, stop, run_manager, tools)
             return
-        pieces = stream(self.loaded, [_message(message) for message in messages], self._sampling, self.adapter, tools)
+        pieces = stream(
+            self.answering, [_message(message) for message in messages], self._sampling, self.adapter, tools
+        )
         stops = stop or self.stop or []
         # With tools, text is held back until it is whole, for a call must not be shown as if it were an answer.
         held_back = "" if tools is None else None
@@ -154,7 +183,7 @@ class LocalChatModel(BaseChatModel):
         """The chunk that carries usage and why the answer ended."""
         from base_models import encode
 
-        tokenizer = self.loaded.tokenizer
+        tokenizer = self.answering.tokenizer
         if generation is None:  # ended by a stop string: count what was kept
             prompt = len(encode(tokenizer, [_message(message) for message in messages], tools).ids)
             completion = len(tokenizer(whole, add_special_tokens=False).input_ids)

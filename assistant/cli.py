@@ -64,14 +64,15 @@ def new(
 
 @app.command()
 def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")] = None) -> None:
-    """Download models into the user cache. Without names, the default chat model and embedder."""
-    from base_models import fetch, is_fetched
+    """Download models and prepare them. Without names, the default chat model and embedder."""
+    from base_models import CATALOGUE, choose_encoder, choose_engine, fetch, is_fetched
     from domain import Settings
 
     for name in names or [Settings().base_model, Settings().embedder]:
         known = is_fetched(name)
         path = fetch(name)
-        typer.echo(f"{name}: {'already' if known else 'now'} in {path}")
+        choice = choose_engine(name) if CATALOGUE[name].kind == "chat" else choose_encoder(name, path)
+        typer.echo(f"{name}: {'already' if known else 'now'} in {path}; computed by {choice.engine}")
 
 
 @app.command()

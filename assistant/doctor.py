@@ -28,10 +28,11 @@ PACKAGES = [
     "faiss-cpu",
     "sentence-transformers",
     "streamlit",
+    "openvino",
     "bitsandbytes",
     "numba",
 ]
-OPTIONAL = ("bitsandbytes", "numba")
+OPTIONAL = ("openvino", "bitsandbytes", "numba")
 VARIABLES = [
     "LOREWRIGHT_CACHE",
     "LOREWRIGHT_MODELS",
@@ -63,6 +64,7 @@ def print_report(domain: Path | None) -> None:
         ("This machine", _machine()),
         ("Packages", _packages()),
         ("Models", _models()),
+        ("Engines", _engines()),
         ("Environment", _environment()),
         *([(f"Domain {domain}", _domain(domain))] if domain else []),
     ):
@@ -136,8 +138,28 @@ def _packages() -> list[tuple[str, str]]:
     return rows
 
 
+def _engines() -> list[tuple[str, str]]:
+    """Which engine computes with each model that is here, and why."""
+    from base_models import known_choice
+
+    if not importlib.util.find_spec("openvino"):
+        return [
+            ("transformers", 'for all models; a CPU answers faster with OpenVINO: pip install "lorewright[openvino]"')
+        ]
+    names = [entry.name for entry in CATALOGUE.values() if not entry.missing and is_fetched(entry.name)]
+    rows = []
+    for name in names:
+        choice = known_choice(name)
+        told = (
+            f"{choice.engine}: {choice.reason}" if choice else "not timed yet; lorewright pull does"
+        )
+        rows.append((name, told))
+    return rows or [("", "no model is here yet")]
+
+
 def _models() -> list[tuple[str, str]]:
-    rows = [("cache", str(cache_folder()))]
+    rows = [("cache", f"{cache_folder()}, {_size(cache_folder()) / 2**20:.0f} MiB in all")]
+    rows += [("exports for OpenVINO", f"{_size(cache_folder() / 'openvino') / 2**20:.0f} MiB")]
     rows += [(name, f"{size / 2**20:.0f} MiB, {path.name}") for name, path, size in cached_models()]
     absent = [entry.name for entry in CATALOGUE.values() if not entry.missing and not is_fetched(entry.name)]
     return [*rows, ("not fetched", ", ".join(absent) or "none")]
@@ -208,6 +230,10 @@ def _index(domain: Domain) -> str:
 
     with Index.open(domain) as index:
         return f"{len(index.documents())} documents; refusal: {Refusal.of(index).describe()}"
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _existing(path: Path) -> Path:

@@ -24,8 +24,13 @@ if TYPE_CHECKING:
         poolers,
     )
     from base_models.embedding import Embedder, load_embedder
+    from base_models.engines import Engine
+    from base_models.engines.choices import Choice, known_choice
+    from base_models.engines.encoder_selection import choose_encoder
+    from base_models.engines.sampling import Sampling
+    from base_models.engines.selection import choose_engine, load_openvino
     from base_models.forecast import activation_bytes, config_of
-    from base_models.generation import Generation, Sampling, generate, stream
+    from base_models.generation import Generation, generate, stream
     from base_models.loaded_model import LoadedModel, bare
     from base_models.loading import load, load_tokenizer
     from base_models.merge import merge_adapter
@@ -52,7 +57,13 @@ _LAZY = {
     "load_reranker": "reranking",
     "load_embedder": "embedding",
     "Generation": "generation",
-    "Sampling": "generation",
+    "Choice": "engines.choices",
+    "Engine": "engines",
+    "Sampling": "engines.sampling",
+    "choose_encoder": "engines.encoder_selection",
+    "choose_engine": "engines.selection",
+    "known_choice": "engines.choices",
+    "load_openvino": "engines.selection",
     "generate": "generation",
     "stream": "generation",
     "LoadedModel": "loaded_model",
@@ -74,10 +85,12 @@ _LAZY = {
 
 __all__ = [
     "CATALOGUE",
+    "Choice",
     "Classified",
     "Classifier",
     "Embedder",
     "Encoded",
+    "Engine",
     "Entry",
     "Generation",
     "LoadedModel",
@@ -90,6 +103,8 @@ __all__ = [
     "cache_folder",
     "cached_models",
     "check_adapter",
+    "choose_encoder",
+    "choose_engine",
     "config_of",
     "encode",
     "encode_labelled",
@@ -99,10 +114,12 @@ __all__ = [
     "fingerprint",
     "generate",
     "is_fetched",
+    "known_choice",
     "load",
     "load_classifier",
     "load_embedder",
     "load_encoder",
+    "load_openvino",
     "load_reranker",
     "load_tokenizer",
     "looking",

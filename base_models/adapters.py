@@ -10,7 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from base_models.errors import ModelError
+from base_models.tensors import read_tensors
 
 MANIFEST_FORMAT = 1
 
@@ -78,15 +81,14 @@ def seal_adapter(folder: Path, facts: dict[str, Any]) -> None:
 def check_learnt(weights: Path) -> None:
     """Refuse an adapter whose lora_B is all zero, which would change nothing (peft initialises B to zero), and one
     that holds NaN or infinity, with which no answer can be computed."""
-    from safetensors import safe_open
-
-    with safe_open(weights, "pt") as tensors:
-        names = list(tensors.keys())
-        if not all(tensors.get_tensor(name).isfinite().all() for name in names):
+    learnt = []
+    for name, tensor in read_tensors(weights):
+        if not np.isfinite(tensor).all():
             raise ModelError(f"{weights} holds numbers that are not finite; train again with a lower learning_rate.")
-        learnt = [tensors.get_tensor(name).any() for name in names if "lora_B" in name]
-        if learnt and not any(learnt):
-            raise ModelError(f"{weights} has learnt nothing: every lora_B is zero; train longer.")
+        if "lora_B" in name:
+            learnt.append(tensor.any())
+    if learnt and not any(learnt):
+        raise ModelError(f"{weights} has learnt nothing: every lora_B is zero; train longer.")
 
 
 def file_hash(path: Path) -> str:

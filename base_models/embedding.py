@@ -1,24 +1,20 @@
-"""Texts -> vectors, by any model in the layout of sentence-transformers.
+"""Texts -> vectors, by any model in the layout of sentence-transformers, in OpenVINO or in sentence-transformers.
 
-The encoder runs in what is fastest on this processor (bfloat16 or float32); pooling and normalising are always done in
-float32. On a processor with bfloat16 instructions that is three times as fast, and vectors agree with those
-of float32 to a cosine of 0.9999. Not supported: models that bring their own code, sparse and multi-vector models.
+Not supported: models that bring their own code, sparse and multi-vector models.
 """
 
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from base_models.catalogue import CATALOGUE, find
+from base_models.engines.encoder_selection import Encoder, load_fastest_encoder
 from base_models.errors import ModelError
 from base_models.fetch import fetch, fingerprint
-
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
 
 BATCH = 32
 
@@ -26,19 +22,18 @@ BATCH = 32
 class Embedder:
     """An embedding model in memory. Its methods may be called from several threads; they take turns."""
 
-    def __init__(self, name: str, fingerprint: str, model: "SentenceTransformer") -> None:
+    def __init__(self, name: str, fingerprint: str, encoder: Encoder) -> None:
         self.name = name
         """Catalogue name, or the path it was loaded from."""
         self.fingerprint = fingerprint
         """SHA-256 (hex) of the model; vectors of two fingerprints must never meet in one index."""
-        self._model = model
+        self._encoder = encoder
         self._lock = threading.Lock()
-        self._passage_prompt = model.prompts.get("document") or model.prompts.get("passage") or ""
-        self._query_prompt = model.prompts.get("query") or ""
+        self._passage_prompt = encoder.prompts.get("document") or encoder.prompts.get("passage") or ""
+        self._query_prompt = encoder.prompts.get("query") or ""
         self.dimension: int = self._encode([""], "").shape[1]
         """Length of a vector."""
-        limit = model.max_seq_length or model.tokenizer.model_max_length
-        self.max_tokens: int = limit - len(model.tokenizer(self._passage_prompt)["input_ids"])
+        self.max_tokens: int = encoder.most_tokens - encoder.count_tokens(self._passage_prompt)
         """The most tokens of a passage that are read, as :meth:`token_offsets` counts them; more are cut off."""
 
     def encode_passages(
@@ -68,16 +63,11 @@ class Embedder:
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
         """The character span (start, end) in ``text`` of each of the embedder's tokens, without special tokens."""
         with self._lock:
-            encoded = self._model.tokenizer(
-                text, add_special_tokens=False, return_offsets_mapping=True, truncation=False, verbose=False
-            )
-        return encoded["offset_mapping"]
+            return self._encoder.token_offsets(text)
 
     def _encode(self, texts: list[str], prompt: str) -> np.ndarray[Any, np.dtype[np.float32]]:
         with self._lock:
-            return self._model.encode(
-                texts, prompt=prompt, batch_size=BATCH, show_progress_bar=False, normalize_embeddings=True
-            )
+            return self._encoder.encode(texts, prompt)
 
 
 _in_memory: "WeakValueDictionary[tuple[str, str, str], Embedder]" = WeakValueDictionary()
@@ -96,7 +86,8 @@ def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
         key = (str(name_or_path), fingerprint(name_or_path), device)
         embedder = _in_memory.get(key)
         if embedder is None:
-            embedder = _in_memory[key] = _load(folder, *key)
+            encoder = load_fastest_encoder(name_or_path, folder, device)
+            embedder = _in_memory[key] = Embedder(*key[:2], encoder)
         return embedder
 
 
@@ -114,19 +105,3 @@ def _folder(name_or_path: str | Path) -> Path:
     if not (folder / "modules.json").is_file():
         raise ModelError(f"{folder} has no modules.json, so it is not an embedder of sentence-transformers.")
     return folder
-
-
-def _load(folder: Path, name: str, identity: str, device: str) -> Embedder:
-    from sentence_transformers import SentenceTransformer
-
-    from base_models.loading import of_sentence_transformers
-
-    model = of_sentence_transformers(SentenceTransformer, folder, device)
-    model[0].register_forward_hook(_tokens_in_float32)
-    return Embedder(name, identity, model.eval())
-
-
-def _tokens_in_float32(_module: Any, _inputs: Any, features: dict[str, Any]) -> dict[str, Any]:
-    """Forward hook of the encoder: pool and normalise in float32 whatever type the encoder ran in."""
-    features["token_embeddings"] = features["token_embeddings"].float()
-    return features

@@ -116,6 +116,19 @@ def fingerprint(name_or_path: str | Path) -> str:
     return _folder_fingerprint(folder.resolve())
 
 
+def chat_folder(name_or_path: str | Path) -> Path:
+    """The folder of a chat model: of the catalogue, fetched first if need be, or the one that was named."""
+    if str(name_or_path) in CATALOGUE:
+        entry = find(str(name_or_path))
+        if entry.kind != "chat":
+            raise ModelError(f"{entry.name} is an embedder and cannot chat; see: lorewright models")
+        return fetch(entry.name)
+    folder = Path(name_or_path).expanduser()
+    if not (folder / "config.json").is_file():
+        find(str(name_or_path))  # raises, naming the nearest catalogue names
+    return folder
+
+
 def loadable(folder: Path, progress: bool = True) -> Path:
     """The model in the user's own ``folder`` as safetensors: the folder itself, or its copy that the cache then keeps.
 

@@ -8,7 +8,7 @@ the last one is taken off first and is read from its folder again when it is wan
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,10 @@ from transformers import PreTrainedTokenizerBase
 from base_models.adapters import check_adapter, read_manifest
 from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm.adapters import P_TUNING_V2, load_prefix, remove_prefix
+from base_models.engines import Sampling, transformers
 from base_models.errors import ModelError
-from base_models.probe import check_probe, probe_logits, same_rounding
+from base_models.probe import probe_logits, runs_in
+from base_models.probe_check import check_logits, check_shift
 
 AROUND = {
     "CAUSAL_LM": "PeftModelForCausalLM",
@@ -55,6 +57,16 @@ class LoadedModel:
     """Which kind of adapter is on the model, switched on or not."""
     _prefix: str | None = None
     """SHA-256 of the P-tuning v2 prefix that is on the model."""
+
+    def generate_ids(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling, adapter: Path | None = None
+    ) -> list[list[int]]:
+        """See :class:`base_models.engines.Engine`."""
+        return transformers.generate_ids(self, prompts, sampling, adapter)
+
+    def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[int]:
+        """See :class:`base_models.engines.Engine`."""
+        return transformers.stream_ids(self, prompt, sampling, adapter)
 
     @property
     def device(self) -> torch.device:
@@ -96,7 +108,8 @@ class LoadedModel:
             return
         if self._kind is None or name not in self.model.peft_config:
             facts = manifest.get("probe")  # adapters that were trained elsewhere have none
-            without = None if not facts or same_rounding(self.model, facts) else self._probe_without()
+            same_rounding = facts and runs_in(self.model) == facts["runs_in"]
+            without = None if not facts or same_rounding else self._probe_without()
             if kind == P_TUNING_V2:
                 load_prefix(self.model, folder)
                 self._prefix = name
@@ -117,7 +130,11 @@ class LoadedModel:
         if self._kind != P_TUNING_V2:
             self.model.set_adapter(read_manifest(folder)["adapter_sha256"])
         try:
-            check_probe(folder.name, self.model, facts, without, probe_logits(self.model, self.tokenizer))
+            tuned = probe_logits(self.model, self.tokenizer).numpy()
+            if without is None:
+                check_logits(folder.name, facts, tuned)
+            else:
+                check_shift(folder.name, facts, runs_in(self.model), without.numpy(), tuned)
         except ModelError:
             self.take_off()
             raise

@@ -17,10 +17,9 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
 
-from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm import ChatGLMTokenizer
 from base_models.errors import ModelError
-from base_models.fetch import fetch, fingerprint, loadable
+from base_models.fetch import chat_folder, fingerprint, loadable
 from base_models.hardware import choose_device, choose_dtype, fits, freeing_at_once
 from base_models.loaded_model import LoadedModel
 from base_models.messages import chat_format_hash
@@ -46,7 +45,7 @@ def load(
     on this processor, or bfloat16 where float32 would not fit into its memory, or on CUDA. ``device`` "auto" takes
     cuda, then mps, then cpu.
     """
-    folder = loadable(_chat_folder(name_or_path))
+    folder = loadable(chat_folder(name_or_path))
     identity = fingerprint(str(name_or_path))
     chosen = choose_device(device)
     packed = _packed_bits(folder)
@@ -97,28 +96,15 @@ def load(
 
 def load_tokenizer(name_or_path: str | Path) -> PreTrainedTokenizerBase:
     """The tokenizer of a chat model, fetched first if need be, without the model."""
-    return _tokenizer(_chat_folder(name_or_path))
+    return _tokenizer(chat_folder(name_or_path))
 
 
-def of_sentence_transformers(kind: Callable[..., Model], folder: Path, device: str) -> Model:
-    """A ``SentenceTransformer`` or ``CrossEncoder`` in memory, in what is fastest on a processor, else in float32."""
+def of_sentence_transformers(kind: Callable[..., Model], folder: Path, device: str, dtype: str = "auto") -> Model:
+    """A ``SentenceTransformer`` or ``CrossEncoder`` in memory; on a processor "auto" takes the fastest type."""
     device = choose_device(device)
-    dtype = choose_dtype("auto", device) if device == "cpu" else torch.float32
+    chosen = choose_dtype(dtype, device) if device == "cpu" else torch.float32
     with no_bar():
-        return kind(str(folder), device=device, model_kwargs={"dtype": dtype, "use_safetensors": True}, **ONLY_HERE)
-
-
-def _chat_folder(name_or_path: str | Path) -> Path:
-    """Where a chat model lies: a fetched one of the catalogue, or the folder that was named."""
-    if str(name_or_path) in CATALOGUE:
-        entry = find(str(name_or_path))
-        if entry.kind != "chat":
-            raise ModelError(f"{entry.name} is an embedder and cannot chat; see: lorewright models")
-        return fetch(entry.name)
-    folder = Path(name_or_path).expanduser()
-    if not (folder / "config.json").is_file():
-        find(str(name_or_path))  # raises, naming the nearest catalogue names
-    return folder
+        return kind(str(folder), device=device, model_kwargs={"dtype": chosen, "use_safetensors": True}, **ONLY_HERE)
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -15,7 +15,8 @@ from base_models.errors import ModelError
 from base_models.fetch import fetch
 from base_models.hardware import fits
 from base_models.loading import load, no_bar
-from base_models.probe import TOLERANCE, probe_logits
+from base_models.probe import probe_logits
+from base_models.probe_check import TOLERANCE
 from domain import whole_folder
 
 BEGINNINGS = ("PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", P_TUNING_V2)
@@ -27,8 +28,8 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
 
     The base is loaded in float32 where that fits into memory, and rounded to ``dtype`` at the end. The logits of the
     merged model are compared with those of base and adapter; where they differ by more than rounding explains
-    (``probe.TOLERANCE``), nothing is written. Returns the difference and what is allowed, as shares of the largest
-    logit.
+    (``probe_check.TOLERANCE``), nothing is written. Returns the difference and what is allowed, as shares of the
+    largest logit.
     """
     manifest = read_manifest(adapter)  # says what is wrong with a folder that is no adapter
     if output.exists():

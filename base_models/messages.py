@@ -167,9 +167,7 @@ def chat_format_hash(tokenizer: PreTrainedTokenizerBase) -> str:
 
 
 def _prompt_is_read_both_ways(tokenizer: PreTrainedTokenizerBase) -> bool:
-    from base_models.chatglm import ChatGLMTokenizer  # here, for it loads torch
-
-    return isinstance(tokenizer, ChatGLMTokenizer)
+    return getattr(tokenizer, "bidirectional_prompt", False)  # of ChatGLMTokenizer, whose import would load torch
 
 
 def _template(

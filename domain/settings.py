@@ -76,6 +76,9 @@ class Settings(Table):
     base_model: str = "qwen2.5-coder-0.5b-instruct"
     """The chat model: a name that `lorewright models` lists, or the path of a model folder."""
 
+    engine: Literal["auto", "transformers", "openvino"] = "auto"
+    """What computes the answers; auto takes what is faster on this machine (`lorewright doctor` tells which)."""
+
     adapter: str = ""
     """The tuned adapter that answers: a name under adapters/; empty answers with the base model."""
 

@@ -39,6 +39,8 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
     vocab_files_names = {"vocab_file": "ice_text.model"}
     model_input_names = ["input_ids", "attention_mask", "position_ids"]
     padding_side = "left"
+    bidirectional_prompt = True
+    """Every token of a prompt sees all others, so that an earlier answer in it cannot be learnt, see messages.py."""
 
     def __init__(
         self,

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
-import base_models.generation
 from assistant import Assistant
 from assistant.agent import search_tool
 from assistant.answering import (
@@ -21,6 +20,7 @@ from assistant.answering import (
     search,
     search_query,
 )
+from assistant.chat_model import LocalChatModel
 from assistant.evaluation import Cell, said_in
 from assistant.indexing import update_index
 from assistant.training import training_conversations
@@ -38,13 +38,21 @@ TWO_PARTS = "What is the rank of LoRA, and how many values does nf4 have?"
 def given(monkeypatch) -> list[list[int]]:
     """The ids of every prompt that a model is given; it answers with one token."""
     ids: list[list[int]] = []
-    real = base_models.generation._generate_ids
+    answering = LocalChatModel.answering.fget
 
-    def noted(loaded, prompts, sampling, *more):
-        ids.extend(map(list, prompts))
-        return real(loaded, prompts, replace(sampling, max_new_tokens=1), *more)
+    class Noting:
+        def __init__(self, engine):
+            self.tokenizer, self.engine = engine.tokenizer, engine
 
-    monkeypatch.setattr(base_models.generation, "_generate_ids", noted)
+        def generate_ids(self, prompts, sampling, adapter):
+            ids.extend(map(list, prompts))
+            return self.engine.generate_ids(prompts, replace(sampling, max_new_tokens=1), adapter)
+
+        def stream_ids(self, prompt, sampling, adapter):
+            ids.append(list(prompt))
+            return self.engine.stream_ids(prompt, replace(sampling, max_new_tokens=1), adapter)
+
+    monkeypatch.setattr(LocalChatModel, "answering", property(lambda llm: Noting(answering(llm))))
     return ids
 
 

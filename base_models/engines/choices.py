@@ -1,0 +1,83 @@
+"""What was measured and chosen once for a model and this machine: ``<cache>/engines.json``."""
+
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+from rich.console import Console
+
+from base_models.fetch import cache_folder, fingerprint
+from domain import write_text
+
+VERSION = 1
+"""Bump when the exported graphs change; older exports and choices are not used any more."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine, and the reason in words."""
+
+    engine: Literal["transformers", "openvino"]
+    reason: str
+    seconds: dict[str, float]
+    """Of the timed work, by engine; empty where nothing was timed."""
+
+
+def known_choice(name_or_path: str | Path) -> Choice | None:
+    """What was chosen for a model on this machine before, if anything."""
+    stored = _choices().get(_key(name_or_path))
+    return Choice(**stored) if stored else None
+
+
+def store_choice(name_or_path: str | Path, choice: Choice) -> Choice:
+    """Keep a choice for the next time, and return it."""
+    (cache_folder() / "locks").mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_folder() / "locks" / "engines.lock"):
+        stored = _choices() | {_key(name_or_path): asdict(choice)}
+        write_text(cache_folder() / "engines.json", json.dumps(stored, indent=1, ensure_ascii=False))
+    return choice
+
+
+def export_folder(name_or_path: str | Path) -> Path:
+    """Where the export of a model lies, or would."""
+    return cache_folder() / "openvino" / f"{fingerprint(name_or_path)[:16]}-v{VERSION}"
+
+
+def export_lock(target: Path) -> FileLock:
+    """Held by the process that exports to ``target``."""
+    (cache_folder() / "locks").mkdir(parents=True, exist_ok=True)
+    return FileLock(cache_folder() / "locks" / f"openvino-{target.name}.lock")
+
+
+def tell(name_or_path: str | Path, step: str) -> None:
+    """Show on stderr what is done once for a model and a machine."""
+    Console(stderr=True, highlight=False).print(f"{name_or_path}, once: {step}", soft_wrap=True)
+
+
+def _choices() -> dict[str, Any]:
+    file = cache_folder() / "engines.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _key(name_or_path: str | Path) -> str:
+    """Model, versions and machine; a GPU changes it, as far as can be seen without torch."""
+    versions = f"torch {version('torch')} openvino {version('openvino')} export {VERSION}"
+    gpu = "gpu" if shutil.which("nvidia-smi") else "no gpu"
+    return f"{fingerprint(name_or_path)[:16]} {_processor()} x{os.cpu_count()} {gpu} {versions}"
+
+
+def _processor() -> str:
+    """The processor's name and vector units, as far as the system tells."""
+    info = Path("/proc/cpuinfo")  # Linux; platform.processor() is empty there
+    if not info.is_file():
+        return platform.processor() or platform.machine()
+    lines = (line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+    facts = {key.strip(): value.strip() for key, value in lines}
+    vectors = [flag for flag in ("avx2", "avx512f", "amx_int8") if flag in facts.get("flags", "").split()]
+    return " ".join([facts.get("model name", platform.machine()), *vectors])

@@ -1,0 +1,106 @@
+"""Which engine computes the vectors of an embedding model on this machine.
+
+The model is exported for OpenVINO, compared with sentence-transformers in float32, and timed against what that runs in
+here. OpenVINO is taken where its vectors are as near to float32 as :data:`LEAST_COSINE` and it is not clearly slower.
+"""
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from base_models.engines.choices import Choice, export_folder, export_lock, known_choice, store_choice, tell
+from base_models.engines.openvino_encoder import OpenVinoEncoder, export_encoder
+from base_models.errors import ModelError
+from domain import whole_folder
+
+
+class Encoder(Protocol):
+    """An embedding model in memory. One thread at a time."""
+
+    prompts: dict[str, str]
+    most_tokens: int
+    """The most tokens of a text that are read, special ones included."""
+
+    def encode(self, texts: list[str], prompt: str) -> np.ndarray:
+        """Vectors of a batch of texts, each after the prompt, float32 [len(texts), width], of length 1."""
+        ...
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a text, special ones included."""
+        ...
+
+    def token_offsets(self, text: str) -> list[tuple[int, int]]:
+        """The character span of each token, without special tokens."""
+        ...
+
+
+LEAST_COSINE = 0.9999
+"""Between the vectors of a text in OpenVINO and in float32. Chosen."""
+MOST_SECONDS = 1.2
+"""As a share of the time in sentence-transformers: OpenVINO, which starts without torch, may take this much. Chosen."""
+SENTENCE = "The documents say: 文件里写着，水温八十度。"
+TIMED_TEXTS = [f"{number}. " + SENTENCE * length for length in (1, 4, 12, 24) for number in range(4)]
+"""From a sentence to a whole passage, in both languages."""
+
+
+def load_fastest_encoder(name_or_path: str | Path, folder: Path, device: str = "auto") -> Encoder:
+    """The embedding model in ``folder`` in the faster engine; the first time, both are compared, which is told."""
+    if choose_encoder(name_or_path, folder, device).engine == "openvino":
+        return OpenVinoEncoder(folder, export_folder(name_or_path))
+    from base_models.engines.sentence_transformers import SentenceTransformersEncoder
+
+    return SentenceTransformersEncoder(folder, device)
+
+
+def choose_encoder(name_or_path: str | Path, folder: Path, device: str = "auto") -> Choice:
+    """The engine for an embedding model on this machine, and why."""
+    if importlib.util.find_spec("openvino") is None:
+        return Choice("transformers", 'OpenVINO is not installed (pip install "lorewright[openvino]")', {})
+    if device not in ("auto", "cpu"):
+        return Choice("transformers", f"device {device} is asked for", {})
+    known = known_choice(name_or_path)
+    if known and (known.engine == "transformers" or export_folder(name_or_path).is_dir()):
+        return known
+    from base_models.hardware import choose_device
+
+    if (present := choose_device(device)) != "cpu":
+        return Choice("transformers", f"this machine has a GPU ({present})", {})
+    return store_choice(name_or_path, _time_both(name_or_path, folder))
+
+
+def _time_both(name_or_path: str | Path, folder: Path) -> Choice:
+    """Export the model, compare the vectors of both engines, and time them."""
+    from base_models.engines.sentence_transformers import SentenceTransformersEncoder
+
+    tell(name_or_path, "comparing sentence-transformers and OpenVINO")
+    reference = SentenceTransformersEncoder(folder, "cpu", "float32")
+    target = export_folder(name_or_path)
+    with export_lock(target):
+        try:
+            with whole_folder(target) as partial:
+                export_encoder(reference.model, partial)
+        except (ModelError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # all that tracing may raise
+            return Choice("transformers", f"the export failed: {str(error).strip().splitlines()[0][:200]}", {})
+    exported = OpenVinoEncoder(folder, target)
+    expected, vectors = (encoder.encode(TIMED_TEXTS, "") for encoder in (reference, exported))
+    same_tokens = all(exported.token_offsets(text) == reference.token_offsets(text) for text in TIMED_TEXTS)
+    cosine = float((vectors * expected).sum(1).min())
+    if not same_tokens or cosine < LEAST_COSINE:
+        difference = f"cosine {cosine:.5f}" if same_tokens else "other tokens"
+        return Choice("transformers", f"the export differs from float32 ({difference})", {})
+    del reference
+    seconds = {"transformers": _seconds(SentenceTransformersEncoder(folder, "cpu")), "openvino": _seconds(exported)}
+    ratio = seconds["openvino"] / seconds["transformers"]
+    reason = f"passages in OpenVINO take {ratio:.2f} of the time in sentence-transformers (cosine {cosine:.5f})"
+    return Choice("openvino" if ratio <= MOST_SECONDS else "transformers", reason, seconds)
+
+
+def _seconds(encoder: Encoder) -> float:
+    """Seconds for the timed texts, after a first round that warms up."""
+    encoder.encode(TIMED_TEXTS, "")
+    start = time.perf_counter()
+    encoder.encode(TIMED_TEXTS, "")
+    return round(time.perf_counter() - start, 3)

@@ -1,0 +1,75 @@
+"""peft's LoRA files -> the LoRA inputs of an OpenVINO graph.
+
+Not supported, and said so by :func:`unsupported`: every other kind of adapter, DoRA, trained copies of the base's own
+weights or biases, layers that the graph does not have.
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from base_models.engines.openvino_graph import Matrices
+from base_models.errors import ModelError
+from base_models.tensors import read_tensors
+
+NOT_IN_THE_GRAPH = {
+    "use_dora": "DoRA",
+    "modules_to_save": "trained copies of weights",
+    "trainable_token_indices": "trained token embeddings",
+    "layer_replication": "replicated layers",
+    "alora_invocation_tokens": "activated LoRA",
+    "target_parameters": "LoRA on parameters",
+}
+"""Keys of adapter_config.json that ask for more than low-rank updates of linear layers."""
+CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
+"""Values of init_lora_weights with which peft changes the base model's weights when it loads the adapter."""
+
+
+def unsupported(folder: Path) -> str:
+    """What in an adapter this engine cannot compute; empty where it can."""
+    config = _config(folder)
+    if config.get("peft_type") != "LORA" or config.get("task_type") != "CAUSAL_LM":
+        return f"{config.get('peft_type')} adapters"
+    if config.get("bias", "none") != "none" or config.get("lora_bias"):
+        return "trained biases"
+    if isinstance(start := config.get("init_lora_weights"), str) and start.startswith(CHANGES_THE_BASE):
+        return f"the initialisation {start}, which changes the base,"
+    return next((what for key, what in NOT_IN_THE_GRAPH.items() if config.get(key)), "")
+
+
+def lora_matrices(folder: Path, inputs: Matrices) -> Matrices:
+    """The matrices of an adapter, float32, scaled, by the graph's input names; ``inputs`` are all that the graph has.
+
+    Raises :class:`ModelError` where a tensor of the adapter has no place in the graph.
+    """
+    if reason := unsupported(folder):
+        raise ModelError(f'adapter {folder.name} has {reason}, which the engine "openvino" cannot compute.')
+    config = _config(folder)
+    matrices: Matrices = {}
+    for name, tensor in read_tensors(folder / "adapter_model.safetensors"):
+        layer, _, part = name.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
+        expected = inputs.get(f"{layer}.{part}")
+        if expected is None or tensor.shape[part == "lora_A"] != expected.shape[part == "lora_A"]:
+            raise ModelError(f'adapter {folder.name}: its tensor {name} fits no layer of the engine "openvino".')
+        matrices[f"{layer}.{part}"] = tensor
+    for name in [name for name in matrices if name.endswith(".lora_B")]:
+        layer = name.removesuffix(".lora_B")
+        matrices[name] = matrices[name] * np.float32(_scale(config, layer, matrices[name].shape[1]))
+    return matrices
+
+
+def _scale(config: dict[str, Any], layer: str, rank: int) -> float:
+    """alpha / r, or alpha / sqrt(r) for rsLoRA (Kalajdzievski 2023, arXiv:2312.03732)."""
+    patterns = config.get("alpha_pattern") or {}
+    alpha = next(
+        (value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", layer)), config["lora_alpha"]
+    )
+    return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))

@@ -1,0 +1,37 @@
+"""How the next token is chosen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+TOP_P = 0.9
+"""With a temperature above 0 only the likeliest tokens are drawn from, those that hold this probability together."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are chosen, and how many."""
+
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    """0 always takes the likeliest token."""
+    repetition_penalty: float = 1.0
+    """Divides the scores of tokens that the answer already holds; the prompt's tokens are not penalised, since a good
+    answer repeats its passages."""
+
+
+def choose(logits: np.ndarray, answer: Sequence[int], sampling: Sampling) -> int:
+    """The next token, given its logits [vocabulary] and the tokens of the answer so far."""
+    scores = logits.astype(np.float64)
+    if sampling.repetition_penalty != 1.0 and answer:
+        seen = np.unique(answer)
+        factor = np.where(scores[seen] > 0, 1 / sampling.repetition_penalty, sampling.repetition_penalty)
+        scores[seen] *= factor
+    if sampling.temperature <= 0:
+        return int(scores.argmax())
+    order = np.argsort(-scores)
+    likely = np.exp((scores[order] - scores[order[0]]) / sampling.temperature)
+    likely /= likely.sum()
+    nucleus = int(np.searchsorted(np.cumsum(likely), TOP_P)) + 1
+    return int(np.random.default_rng().choice(order[:nucleus], p=likely[:nucleus] / likely[:nucleus].sum()))

@@ -1,0 +1,185 @@
+"""Which engine answers with a chat model on this machine.
+
+``engine = "auto"`` exports the model for OpenVINO where that can compute it, times the same prompt on both engines, and
+takes the faster. The choice is kept in ``<cache>/engines.json`` for this model, processor and versions; the export in
+``<cache>/openvino/``. Without OpenVINO, on a GPU, or where dtype or quantisation are asked for, transformers answers.
+"""
+
+import importlib.util
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from base_models.engines.choices import Choice, export_folder, export_lock, known_choice, store_choice, tell
+from base_models.engines.openvino_lora import unsupported
+from base_models.engines.sampling import Sampling
+from base_models.errors import ModelError
+from base_models.fetch import chat_folder, fingerprint, loadable
+from domain import whole_folder, write_text
+
+if TYPE_CHECKING:
+    from base_models.engines import Engine
+    from base_models.engines.openvino import OpenVinoModel
+
+EngineName = Literal["auto", "transformers", "openvino"]
+MODEL_TYPES = ("llama", "qwen2", "qwen3", "mistral")
+"""``config.model_type`` of the models that were exported and compared with transformers."""
+TIMED_PROMPT, TIMED_ANSWER = 256, 24
+"""Tokens of the timed prompt and answer: about the proportion of a question with its passages. Chosen."""
+LEAST_COSINE = 0.99
+"""Between the logits of both engines after the timed prompt; an export that differs more is not used. Chosen: 8-bit
+weights reach .9994 with the default model."""
+
+
+def choose_engine(
+    name_or_path: str | Path,
+    engine: EngineName = "auto",
+    adapter: Path | None = None,
+    quantization: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+) -> Choice:
+    """The engine for a model on this machine; the first time, "auto" exports and times it, which takes a minute or two.
+
+    Each step of that is told on stderr. Raises :class:`ModelError` where "openvino" is asked for and cannot compute the
+    model or the adapter.
+    """
+    if engine == "transformers":
+        return Choice("transformers", "asked for", {})
+    asked_for = [f"{key} {value}" for key, value in (("quantization", quantization), ("dtype", dtype)) if value]
+    asked_for = [what for what in asked_for if what != "dtype auto"]
+    reason = f"{asked_for[0]} is asked for" if asked_for else _not_exportable(name_or_path, adapter, device)
+    if engine == "openvino":
+        if reason:
+            raise ModelError(f'the engine "openvino" cannot answer with {name_or_path}: {reason}.')
+        return Choice("openvino", "asked for", {})
+    if reason:
+        return Choice("transformers", reason, {})
+    return known_choice(name_or_path) or _time_both(name_or_path)
+
+
+def load_openvino(name_or_path: str | Path) -> "OpenVinoModel":
+    """The model in OpenVINO; exported first if need be. torch is not imported where it is exported already."""
+    from base_models.engines.openvino import OpenVinoModel
+
+    exported = export_folder(name_or_path)
+    if not exported.is_dir():
+        _export(name_or_path, exported)
+    facts = json.loads((exported / "export.json").read_text(encoding="utf-8"))
+    folder = loadable(chat_folder(name_or_path))
+    if facts["fast_tokenizer"]:
+        from transformers import PreTrainedTokenizerFast
+
+        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    else:
+        from base_models.loading import load_tokenizer
+
+        tokenizer = load_tokenizer(name_or_path)
+    return OpenVinoModel(str(name_or_path), fingerprint(name_or_path), exported, tokenizer, facts["chat_format"])
+
+
+def _not_exportable(name_or_path: str | Path, adapter: Path | None, device: str) -> str:
+    """Why OpenVINO cannot answer; empty where it can."""
+    if importlib.util.find_spec("openvino") is None:
+        return 'OpenVINO is not installed (pip install "lorewright[openvino]")'
+    if adapter is not None and (what := unsupported(adapter)):
+        return f"adapter {adapter.name} has {what}"
+    config = json.loads((chat_folder(name_or_path) / "config.json").read_text(encoding="utf-8"))
+    if config.get("model_type") not in MODEL_TYPES:
+        return f"models of the type {config.get('model_type')} are not exported"
+    if config.get("quantization_config"):
+        return "its weights are packed"
+    if config.get("use_sliding_window") or (config.get("model_type") == "mistral" and config.get("sliding_window")):
+        return "its attention has a sliding window"
+    if device not in ("auto", "cpu"):
+        return f"device {device} is asked for"
+    if device == "auto" and known_choice(name_or_path) is None:  # else torch need not be imported to see it
+        from base_models.hardware import choose_device
+
+        if (present := choose_device()) != "cpu":
+            return f"this machine has a GPU ({present})"
+    return ""
+
+
+def _time_both(name_or_path: str | Path) -> Choice:
+    """Time one answer on both engines and store the choice."""
+    from base_models.loading import load
+
+    loaded = load(name_or_path)
+    text: Any = loaded.tokenizer("The documents say: 文件里写着。" * TIMED_PROMPT, add_special_tokens=False)
+    prompt = text.input_ids[:TIMED_PROMPT]
+    tell(name_or_path, "timing transformers")
+    seconds = {"transformers": _seconds(loaded, prompt)}
+    expected = _logits(loaded, prompt)
+    del loaded
+    try:
+        fast = load_openvino(name_or_path)
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:  # all that tracing may raise
+        choice = Choice("transformers", f"the export failed: {str(error).strip().splitlines()[0][:200]}", seconds)
+    else:
+        logits = fast.next_logits(prompt)
+        cosine = float(logits @ expected / np.linalg.norm(logits) / np.linalg.norm(expected))
+        tell(name_or_path, "timing OpenVINO")
+        seconds["openvino"] = _seconds(fast, prompt)
+        ratio = seconds["openvino"] / seconds["transformers"]
+        measured = f"an answer in OpenVINO takes {ratio:.2f} of the time in transformers"
+        if cosine < LEAST_COSINE:
+            choice = Choice("transformers", f"the export differs from it (cosine of the logits {cosine:.3f})", seconds)
+        else:
+            choice = Choice("openvino" if ratio < 1 else "transformers", measured, seconds)
+    return store_choice(name_or_path, choice)
+
+
+def _seconds(engine: "Engine", prompt: list[int]) -> float:
+    """Seconds for the timed answer, after a shorter one that warms up; it is not ended early."""
+    engine.generate_ids([prompt[:16]], Sampling(max_new_tokens=2))
+    start = time.perf_counter()
+    answer = engine.generate_ids([prompt], Sampling(max_new_tokens=TIMED_ANSWER))[0]
+    return round((time.perf_counter() - start) * TIMED_ANSWER / len(answer), 3)
+
+
+def _logits(loaded: Any, prompt: list[int]) -> np.ndarray:
+    import torch
+
+    with torch.inference_mode():
+        return loaded.model(input_ids=torch.tensor([prompt], device=loaded.device)).logits[0, -1].float().cpu().numpy()
+
+
+def _export(name_or_path: str | Path, target: Path) -> None:
+    from base_models.engines.openvino_export import export
+    from base_models.loading import load_tokenizer
+    from base_models.messages import chat_format_hash
+
+    source = loadable(chat_folder(name_or_path))
+    with export_lock(target):
+        if target.is_dir():  # another process was faster
+            return
+        tokenizer = load_tokenizer(name_or_path)
+        facts = {
+            "model": str(name_or_path),
+            "chat_format": chat_format_hash(tokenizer),
+            "fast_tokenizer": _reads_alike(source, tokenizer),
+        }
+        try:
+            with whole_folder(target) as partial:
+                export(source, partial, lambda step: tell(name_or_path, f"exporting to OpenVINO, {step}"))
+                write_text(partial / "export.json", json.dumps(facts, ensure_ascii=False, indent=1))
+        except OSError as error:
+            raise ModelError(f"{name_or_path} could not be exported to {target.parent}: {error}") from error
+
+
+def _reads_alike(source: Path, tokenizer: Any) -> bool:
+    """Whether tokenizer.json alone, which loads without torch, makes the same ids as the model's own tokenizer."""
+    from base_models.messages import chat_format_hash
+
+    if not (source / "tokenizer.json").is_file():
+        return False
+    from transformers import PreTrainedTokenizerFast
+
+    fast: Any = PreTrainedTokenizerFast.from_pretrained(source, local_files_only=True)
+    texts = ("春眠不觉晓，处处闻啼鸟。", "def f(x):\n    return 12,345.6", " a\tb\u3000c\n\n😀 naïve I'LL <|im_end|>")
+    same_ids = all(fast(text).input_ids == tokenizer(text).input_ids for text in texts)
+    return same_ids and chat_format_hash(fast) == chat_format_hash(tokenizer)

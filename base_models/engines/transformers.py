@@ -1,0 +1,110 @@
+"""The reference engine: ``model.generate`` of transformers, for every model, device, packing and kind of adapter."""
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import (
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+from transformers.generation.streamers import BaseStreamer
+
+from base_models.engines.sampling import TOP_P, Sampling
+
+if TYPE_CHECKING:
+    from base_models.loaded_model import LoadedModel
+
+
+def generate_ids(
+    loaded: "LoadedModel",
+    prompts: Sequence[Sequence[int]],
+    sampling: Sampling,
+    adapter: Path | None = None,
+    streamer: BaseStreamer | None = None,
+    stop: threading.Event | None = None,
+) -> list[list[int]]:
+    """The answers to a batch of prompts, padded on the left, with the end token where the model wrote one."""
+    tokenizer = loaded.tokenizer
+    pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    length = max(map(len, prompts))
+    ids = torch.tensor([[pad] * (length - len(prompt)) + list(prompt) for prompt in prompts])
+    mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    processors = LogitsProcessorList()
+    if sampling.repetition_penalty != 1.0:
+        processors.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=length))
+    choice: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+    if sampling.temperature > 0:
+        choice = {"do_sample": True, "temperature": sampling.temperature, "top_p": TOP_P, "top_k": None}
+    with loaded.using(adapter or loaded.adapter) as model, torch.inference_mode():
+        output = model.generate(
+            input_ids=ids.to(loaded.device),
+            attention_mask=mask.to(loaded.device),
+            max_new_tokens=sampling.max_new_tokens,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=pad,
+            repetition_penalty=1.0,
+            logits_processor=processors,
+            streamer=streamer,
+            stopping_criteria=StoppingCriteriaList([_Stop(stop)]) if stop else None,
+            **choice,
+        )
+    answers = []
+    for row in output[:, length:].tolist():
+        end = row.index(tokenizer.eos_token_id) + 1 if tokenizer.eos_token_id in row else len(row)
+        answers.append(row[:end])
+    return answers
+
+
+def stream_ids(
+    loaded: "LoadedModel", prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None
+) -> Iterator[int]:
+    """One answer, token by token; closing the iterator stops the model at its next token."""
+    tokens = _Tokens()
+    stop = threading.Event()
+
+    def work() -> None:
+        try:
+            generate_ids(loaded, [prompt], sampling, adapter, tokens, stop)
+        except BaseException as error:  # raised again in the caller's thread
+            tokens.queue.put(error)
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    try:
+        while (token := tokens.queue.get()) is not None:
+            if isinstance(token, BaseException):
+                raise token
+            yield token
+    finally:
+        stop.set()
+        worker.join()
+
+
+class _Tokens(BaseStreamer):
+    """Hands tokens to another thread; ``generate`` first puts the prompt."""
+
+    def __init__(self) -> None:
+        self.queue: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
+        self.prompt_seen = False
+
+    def put(self, value: torch.Tensor) -> None:
+        if self.prompt_seen:
+            self.queue.put(int(value))
+        self.prompt_seen = True
+
+    def end(self) -> None:
+        self.queue.put(None)
+
+
+class _Stop(StoppingCriteria):
+    def __init__(self, event: threading.Event):
+        self.event = event
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
+        return torch.full((len(input_ids),), self.event.is_set(), device=input_ids.device)

@@ -1,0 +1,166 @@
+"""Which engine answers: measured once, told, and the other one where the faster cannot."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+from toy_answers import write_adapter
+
+from base_models import Choice, LoadedModel, ModelError, Sampling, choose_engine, known_choice, load_openvino
+from base_models.engines import selection
+from base_models.engines.choices import export_folder
+from base_models.tensors import read_tensors
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LOREWRIGHT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_auto_times_both_once_and_keeps_the_choice(
+    tiny_folder: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert known_choice(tiny_folder) is None
+    choice = choose_engine(tiny_folder)
+    assert set(choice.seconds) == {"transformers", "openvino"}
+    assert choice.engine == min(choice.seconds, key=lambda engine: choice.seconds[engine])
+    assert "of the time in transformers" in choice.reason
+    assert "once: exporting to OpenVINO, tracing" in capfd.readouterr().err
+    monkeypatch.setattr(selection, "_time_both", lambda _: pytest.fail("it is timed again"))
+    assert choose_engine(tiny_folder) == known_choice(tiny_folder) == choice
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"engine": "transformers"}, "asked for"),
+        ({"dtype": "float32"}, "dtype float32 is asked for"),
+        ({"quantization": "nf4"}, "quantization nf4 is asked for"),
+        ({"device": "cuda"}, "device cuda is asked for"),
+    ],
+)
+def test_what_openvino_does_not_do_goes_to_transformers(asked: dict[str, str], reason: str, tiny_folder: Path) -> None:
+    assert choose_engine(tiny_folder, **asked) == Choice("transformers", reason, {})  # type: ignore[arg-type]
+    if "engine" not in asked:
+        with pytest.raises(ModelError, match=reason):
+            choose_engine(tiny_folder, "openvino", **asked)  # type: ignore[arg-type]
+
+
+def test_an_adapter_that_is_more_than_lora_goes_to_transformers(
+    tiny: LoadedModel, tiny_folder: Path, tmp_path: Path
+) -> None:
+    adapter = write_adapter(tmp_path / "a", tiny)
+    assert choose_engine(tiny_folder, adapter=adapter).seconds
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}), encoding="utf-8")
+    assert choose_engine(tiny_folder, adapter=adapter) == Choice("transformers", "adapter a has DoRA", {})
+    with pytest.raises(ModelError, match=r'the engine "openvino" cannot answer with .*: adapter a has DoRA\.'):
+        choose_engine(tiny_folder, "openvino", adapter=adapter)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"model_type": "gpt2"}, "models of the type gpt2 are not exported"),
+        ({"quantization_config": {"bits": 4}}, "its weights are packed"),
+        ({"model_type": "mistral", "sliding_window": 512}, "its attention has a sliding window"),
+    ],
+)
+def test_models_that_are_not_exported_say_why(
+    changes: dict[str, object], reason: str, tiny_folder: Path, tmp_path: Path
+) -> None:
+    for file in tiny_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    (tmp_path / "config.json").write_text(json.dumps(config | changes), encoding="utf-8")
+    assert choose_engine(tmp_path) == Choice("transformers", reason, {})
+
+
+def test_an_export_that_computes_something_else_is_not_used(
+    tiny_folder: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "_logits", lambda loaded, prompt: np.random.default_rng(0).normal(size=49152))
+    choice = choose_engine(tiny_folder)
+    assert choice.engine == "transformers"
+    assert "the export differs from it" in choice.reason
+
+
+def test_a_failed_export_leaves_transformers_and_its_reason(
+    tiny_folder: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from base_models.engines import openvino_export
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no conversion rule for aten::something")
+
+    monkeypatch.setattr(openvino_export, "export", fails)
+    choice = choose_engine(tiny_folder)
+    assert (choice.engine, choice.reason) == (
+        "transformers",
+        "the export failed: no conversion rule for aten::something",
+    )
+    assert not export_folder(tiny_folder).exists()
+
+
+def test_a_killed_export_leaves_nothing_half(tiny_folder: Path, own_cache: Path) -> None:
+    program = f"from base_models import load_openvino; load_openvino({str(tiny_folder)!r})"
+    command = [sys.executable, "-c", program]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "tracing" in line:
+            child.send_signal(signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
+            break
+    child.wait()
+    child.stderr.close()
+    assert not export_folder(tiny_folder).exists()
+    assert load_openvino(tiny_folder).generate_ids([[5, 6]], Sampling(max_new_tokens=2))
+    assert [path.name for path in export_folder(tiny_folder).parent.iterdir()] == [export_folder(tiny_folder).name]
+
+
+def test_answering_imports_no_torch_and_no_telemetry(real_model: Callable[[str], Path]) -> None:
+    real_model("smollm2-135m-instruct")
+    load_openvino("smollm2-135m-instruct")
+    program = (
+        "import sys; from base_models import Sampling, generate, load_openvino\n"
+        "model = load_openvino('smollm2-135m-instruct')\n"
+        "asked = [[{'role': 'user', 'content': 'What is the capital of France?'}]]\n"
+        "print(generate(model, asked, Sampling(20))[0].text)\n"
+        "print('torch' in sys.modules, sys.modules['openvino_telemetry'])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout == "The capital of France is Paris.\nFalse None\n"
+
+
+def test_two_processes_export_once(tiny_folder: Path, own_cache: Path) -> None:
+    program = f"from base_models import load_openvino; load_openvino({str(tiny_folder)!r}); print('loaded')"
+    children = []
+    for _ in range(2):
+        children.append(
+            subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        )
+        time.sleep(0.1)
+    said = [child.communicate() for child in children]
+    assert [out for out, _ in said] == ["loaded\n"] * 2
+    assert sum("writing" in errors for _, errors in said) == 1
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+def test_safetensors_are_read_without_torch(dtype: str, tmp_path: Path) -> None:
+    import torch
+
+    tensors = {"a": torch.randn(3, 4, dtype=getattr(torch, dtype)), "b": torch.zeros(2, dtype=getattr(torch, dtype))}
+    save_file(tensors, tmp_path / "t.safetensors", {"format": "pt"})
+    for name, tensor in read_tensors(tmp_path / "t.safetensors"):
+        assert torch.equal(torch.from_numpy(tensor), tensors.pop(name).float())
+    assert not tensors
