@@ -17,7 +17,6 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.graph.state import CompiledStateGraph
 
-from assistant.agent import build_agent
 from assistant.answers import Answer, read_answer
 from assistant.candidates import finished_adapter
 from assistant.chain import Request, State, answering_chain
@@ -96,6 +95,8 @@ class Assistant:
     @cached_property
     def agent(self) -> CompiledStateGraph:
         """An agent that decides itself when to search the index or to calculate (LangChain's ``create_agent``)."""
+        from assistant.agent import build_agent  # here, for it takes a second to import
+
         return build_agent(self.llm, self.index, self.prompts, self.refusal)
 
     def ask(

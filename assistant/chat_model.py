@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
@@ -26,18 +26,10 @@ from pydantic import Field
 
 from assistant.errors import AssistantError
 from assistant.tool_calls import split_tool_calls
-from base_models import (
-    Engine,
-    Generation,
-    LoadedModel,
-    Message,
-    Sampling,
-    choose_engine,
-    generate,
-    load,
-    load_openvino,
-    stream,
-)
+from base_models import Generation, Message, Sampling, choose_engine, generate, load_openvino, stream
+
+if TYPE_CHECKING:
+    from base_models import Engine, LoadedModel
 
 ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
 
@@ -47,12 +39,14 @@ LOADING = threading.Lock()
 
 
 @lru_cache(maxsize=1)  # the weights of one base model fill a small machine; another name replaces it
-def _loaded(model: str, quantization: Literal["nf4", "int8"] | None, dtype: str, device: str) -> LoadedModel:
+def _loaded(model: str, quantization: Literal["nf4", "int8"] | None, dtype: str, device: str) -> "LoadedModel":
+    from base_models import load  # brings torch, which OpenVINO does not need
+
     return load(model, quantization=quantization, dtype=dtype, device=device)
 
 
 @lru_cache(maxsize=1)
-def _in_openvino(model: str) -> Engine:
+def _in_openvino(model: str) -> "Engine":
     return load_openvino(model)
 
 
@@ -81,13 +75,13 @@ class LocalChatModel(BaseChatModel):
     """The answer ends before the first of these strings."""
 
     @property
-    def loaded(self) -> LoadedModel:
+    def loaded(self) -> "LoadedModel":
         """The model in transformers, whatever the engine; loaded at the first use."""
         with LOADING:
             return _loaded(self.model, self.quantization, self.dtype, self.device)
 
     @property
-    def answering(self) -> Engine:
+    def answering(self) -> "Engine":
         """The engine that answers, with its weights; loaded at the first use."""
         with LOADING:
             choice = choose_engine(self.model, self.engine, self.adapter, self.quantization, self.dtype, self.device)

@@ -150,9 +150,7 @@ def _engines() -> list[tuple[str, str]]:
     rows = []
     for name in names:
         choice = known_choice(name)
-        told = (
-            f"{choice.engine}: {choice.reason}" if choice else "not timed yet; lorewright pull does"
-        )
+        told = f"{choice.engine}: {choice.reason}" if choice else "not timed yet; lorewright pull does"
         rows.append((name, told))
     return rows or [("", "no model is here yet")]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from base_models.engines.choices import Choice, known_choice
     from base_models.engines.encoder_selection import choose_encoder
     from base_models.engines.sampling import Sampling
-    from base_models.engines.selection import choose_engine, load_openvino
+    from base_models.engines.selection import choose_engine, faster_engine, load_openvino
     from base_models.forecast import activation_bytes, config_of
     from base_models.generation import Generation, generate, stream
     from base_models.loaded_model import LoadedModel, bare
@@ -62,6 +62,7 @@ _LAZY = {
     "Sampling": "engines.sampling",
     "choose_encoder": "engines.encoder_selection",
     "choose_engine": "engines.selection",
+    "faster_engine": "engines.selection",
     "known_choice": "engines.choices",
     "load_openvino": "engines.selection",
     "generate": "generation",
@@ -109,6 +110,7 @@ __all__ = [
     "encode",
     "encode_labelled",
     "examples_of",
+    "faster_engine",
     "fetch",
     "find",
     "fingerprint",

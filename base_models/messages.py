@@ -14,12 +14,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import TemplateError
-from transformers import PreTrainedTokenizerBase
 
 from base_models.errors import ModelError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 Message = Mapping[str, Any]
 """``{"role": "system" | "user" | "assistant" | "tool", "content": str}``, and ``tool_calls`` where a tool is called.
@@ -44,7 +46,7 @@ class Encoded:
 
 
 def encode(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     messages: Sequence[Message],
     tools: Sequence[dict] | None = None,
     last_only: bool = False,
@@ -94,7 +96,7 @@ def encode(
 
 
 def examples_of(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     messages: Sequence[Message],
     max_length: int | None = None,
     last_only: bool = False,
@@ -126,7 +128,7 @@ def examples_of(
 
 
 def _latest_rounds(
-    tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], max_length: int | None, last_only: bool
+    tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], max_length: int | None, last_only: bool
 ) -> tuple[Encoded, int]:
     """As many rounds at the end of a conversation as fit, at least one, and where the first of them begins."""
     system = list(messages[:1]) if messages[0]["role"] == "system" else []
@@ -138,7 +140,7 @@ def _latest_rounds(
     return replace(example, shortened=begins > len(system)), begins
 
 
-def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int | None = None) -> list[Encoded]:
+def encode_text(tokenizer: "PreTrainedTokenizerBase", text: str, max_length: int | None = None) -> list[Encoded]:
     """Plain text for continued pre-training, in pieces of at most ``max_length`` tokens, all of them labelled.
 
     The end token follows the last piece alone, for nothing ends between the others. Of ChatGLM each piece is the answer
@@ -156,7 +158,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, max_length: int |
     return [Encoded([*before, *piece], [False] * len(before) + [True] * len(piece)) for piece in pieces]
 
 
-def chat_format_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+def chat_format_hash(tokenizer: "PreTrainedTokenizerBase") -> str:
     """SHA-256 over all that decides how messages become ids: template, special tokens and vocabulary."""
     parts = [
         tokenizer.chat_template,
@@ -166,12 +168,12 @@ def chat_format_hash(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-def _prompt_is_read_both_ways(tokenizer: PreTrainedTokenizerBase) -> bool:
+def _prompt_is_read_both_ways(tokenizer: "PreTrainedTokenizerBase") -> bool:
     return getattr(tokenizer, "bidirectional_prompt", False)  # of ChatGLMTokenizer, whose import would load torch
 
 
 def _template(
-    tokenizer: PreTrainedTokenizerBase,
+    tokenizer: "PreTrainedTokenizerBase",
     messages: Sequence[Message],
     tools: Sequence[dict] | None,
     add_generation_prompt: bool,

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from base_models import LoadedModel, Message, Sampling, cache_folder, generate
+from base_models import Engine, LoadedModel, Message, Sampling, cache_folder, faster_engine, generate
 from domain import write_text
 
 PROMPTS = (Path(__file__).parent / "general_prompts.txt").read_text(encoding="utf-8").splitlines()
@@ -49,6 +49,7 @@ def _answered(
     file = cache_folder() / "replay" / f"{base.fingerprint[:16]}-{base.chat_format[:16]}.jsonl"
     answers = known_answers(file)
     chosen: list[list[Message]] = []
+    engine: Engine | None = None
     for start in range(0, len(prompts), BATCH):
         if len(chosen) >= count:
             break
@@ -57,7 +58,8 @@ def _answered(
         if unknown:
             progress("answering general questions", len(chosen), count)
             asked = [[{"role": "user", "content": prompt}] for prompt in unknown]
-            made = generate(base, asked, Sampling(max_new_tokens=MAX_NEW_TOKENS), batch_size=BATCH)
+            engine = engine or faster_engine(base)
+            made = generate(engine, asked, Sampling(max_new_tokens=MAX_NEW_TOKENS), batch_size=BATCH)
             answers |= {prompt: one.text if one.stopped else "" for prompt, one in zip(unknown, made, strict=True)}
             lines = (json.dumps({"prompt": key, "answer": text}, ensure_ascii=False) for key, text in answers.items())
             write_text(file, "\n".join(lines) + "\n")

@@ -1,5 +1,6 @@
 """What was measured and chosen once for a model and this machine: ``<cache>/engines.json``."""
 
+import importlib.util
 import json
 import os
 import platform
@@ -31,6 +32,8 @@ class Choice:
 
 def known_choice(name_or_path: str | Path) -> Choice | None:
     """What was chosen for a model on this machine before, if anything."""
+    if importlib.util.find_spec("openvino") is None:
+        return None
     stored = _choices().get(_key(name_or_path))
     return Choice(**stored) if stored else None
 

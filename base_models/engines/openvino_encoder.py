@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from base_models.engines.openvino_package import import_openvino
+from base_models.engines.openvino_package import import_openvino, trace
 from base_models.errors import ModelError
 from domain import write_text
 
@@ -96,8 +96,7 @@ def export_encoder(model: Any, target: Path) -> None:
             return self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
 
     example = (torch.ones(2, 5, dtype=torch.long), torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]))
-    with torch.no_grad():
-        graph = ov.convert_model(torch.jit.trace(Hidden(), example, strict=False, check_trace=False))
+    graph = trace(Hidden(), example)
     for port, name in zip(graph.inputs, ("input_ids", "attention_mask"), strict=True):
         port.get_tensor().set_names({name})
         port.get_node().set_partial_shape(ov.PartialShape([-1, -1]))

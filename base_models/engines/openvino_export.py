@@ -22,7 +22,8 @@ import torch
 from transformers import AutoModelForCausalLM
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from base_models.engines.openvino_package import import_openvino
+from base_models.engines.openvino_package import import_openvino, trace
+from base_models.loading import ONLY_HERE, no_bar
 
 EMBEDDING, HEAD = "embedding", "head"
 ROWS = 8192
@@ -130,9 +131,10 @@ def export(source: Path, target: Path, progress: Callable[[str], object] = lambd
     """
     ov = import_openvino()
     progress("reading the weights")
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        source, dtype=torch.bfloat16, local_files_only=True, trust_remote_code=False, use_safetensors=True
-    ).eval()
+    with no_bar():
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            source, dtype=torch.bfloat16, use_safetensors=True, **ONLY_HERE
+        ).eval()
     config = model.config
     heads = config.num_key_value_heads
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -151,7 +153,7 @@ def export(source: Path, target: Path, progress: Callable[[str], object] = lambd
             out, size = traceable.quantised[name][0].shape
             arguments += [torch.zeros(out, 1), torch.zeros(2, size), torch.zeros(out, 2)]
             shapes |= {name: [out, 1], f"{name}.lora_A": [-1, size], f"{name}.lora_B": [out, -1]}
-        graph = ov.convert_model(torch.jit.trace(traceable, tuple(arguments), strict=False, check_trace=False))
+        graph = trace(traceable, tuple(arguments))
     for port, (name, shape) in zip(graph.inputs, shapes.items(), strict=True):
         port.get_tensor().set_names({name})
         port.get_node().set_friendly_name(name)

@@ -5,10 +5,14 @@ the home folder forbids it. OpenVINO runs without that package, so here it canno
 """
 
 import sys
+import warnings
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from base_models.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def import_openvino() -> Any:
@@ -21,3 +25,19 @@ def import_openvino() -> Any:
             f'The engine "openvino" needs OpenVINO ({error}); pip install "lorewright[openvino]".'
         ) from None
     return openvino
+
+
+def trace(module: "torch.nn.Module", example: tuple["torch.Tensor", ...]) -> Any:
+    """The OpenVINO graph of a torch module, traced with example arguments; its inputs come in their order."""
+    import torch
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()  # the tracer reads every attribute, also those that warn
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # of the tracer, one for each branch in the model's code
+            traced: Any = torch.jit.trace(module, example, strict=False, check_trace=False)
+            return import_openvino().convert_model(traced)
+    finally:
+        logging.set_verbosity(verbosity)

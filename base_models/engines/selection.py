@@ -23,6 +23,7 @@ from domain import whole_folder, write_text
 if TYPE_CHECKING:
     from base_models.engines import Engine
     from base_models.engines.openvino import OpenVinoModel
+    from base_models.loaded_model import LoadedModel
 
 EngineName = Literal["auto", "transformers", "openvino"]
 MODEL_TYPES = ("llama", "qwen2", "qwen3", "mistral")
@@ -81,6 +82,17 @@ def load_openvino(name_or_path: str | Path) -> "OpenVinoModel":
     return OpenVinoModel(str(name_or_path), fingerprint(name_or_path), exported, tokenizer, facts["chat_format"])
 
 
+def faster_engine(loaded: "LoadedModel") -> "Engine":
+    """The base model in OpenVINO where that was chosen before, else ``loaded`` itself, which is in memory already."""
+    from base_models.probe import runs_in
+
+    here = runs_in(loaded.model)
+    known = known_choice(loaded.name)
+    if here["packed"] or here["device"] != "cpu" or known is None or known.engine == "transformers":
+        return loaded
+    return load_openvino(loaded.name)
+
+
 def _not_exportable(name_or_path: str | Path, adapter: Path | None, device: str) -> str:
     """Why OpenVINO cannot answer; empty where it can."""
     if importlib.util.find_spec("openvino") is None:
@@ -94,6 +106,9 @@ def _not_exportable(name_or_path: str | Path, adapter: Path | None, device: str)
         return "its weights are packed"
     if config.get("use_sliding_window") or (config.get("model_type") == "mistral" and config.get("sliding_window")):
         return "its attention has a sliding window"
+    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    if rope.get("rope_type", rope.get("type", "default")) in ("dynamic", "longrope"):
+        return "its positions are scaled by the length of the text"
     if device not in ("auto", "cpu"):
         return f"device {device} is asked for"
     if device == "auto" and known_choice(name_or_path) is None:  # else torch need not be imported to see it

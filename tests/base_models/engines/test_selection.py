@@ -74,6 +74,7 @@ def test_an_adapter_that_is_more_than_lora_goes_to_transformers(
         ({"model_type": "gpt2"}, "models of the type gpt2 are not exported"),
         ({"quantization_config": {"bits": 4}}, "its weights are packed"),
         ({"model_type": "mistral", "sliding_window": 512}, "its attention has a sliding window"),
+        ({"rope_scaling": {"rope_type": "dynamic"}}, "its positions are scaled by the length of the text"),
     ],
 )
 def test_models_that_are_not_exported_say_why(

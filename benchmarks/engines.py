@@ -1,0 +1,97 @@
+"""How fast answers are written: OpenVINO beside transformers, LangChain's HuggingFacePipeline and llama.cpp.
+
+    python benchmarks/engines.py [--model qwen2.5-coder-0.5b-instruct] [--peer-python .venv-peer/bin/python]
+
+All get the same prompts, greedy and without an end: a question behind passages of the sample domain, then the next turn
+of a conversation; both engines of ours also eight such questions at once. Each subject is a process of its own; they
+take turns, three times; quoted are medians. Results go to benchmarks/results/engines-CAPABILITY.json.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from hardware import hardware
+
+from base_models import CATALOGUE, cache_folder, fetch, load_tokenizer
+
+SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook" / "documents" / "en"
+REPEATS = 3
+PASSAGE_CHARACTERS = 2600
+"""About 600 tokens."""
+OURS = ("transformers", "openvino")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="qwen2.5-coder-0.5b-instruct")
+    parser.add_argument("--peer-python", help="an interpreter with langchain-huggingface and xllamacpp")
+    arguments = parser.parse_args()
+    pythons = dict.fromkeys(OURS, sys.executable)
+    if arguments.peer_python:
+        pythons |= dict.fromkeys(("HuggingFacePipeline", "llama.cpp"), arguments.peer_python)
+    rounds: dict[str, list[dict[str, float]]] = {subject: [] for subject in pythons}
+    for number in range(REPEATS):
+        for subject, python in pythons.items():
+            rounds[subject].append(measure(subject, python, arguments.model))
+            told = ", ".join(f"{name} {value:.2f}" for name, value in rounds[subject][-1].items())
+            print(f"round {number + 1}, {subject}: {told}", flush=True)
+    medians = {
+        subject: {name: round(statistics.median(row[name] for row in rows), 3) for name in rows[0]}
+        for subject, rows in rounds.items()
+    }
+    facts = hardware()
+    result = {
+        "format": 1,
+        "model": arguments.model,
+        "rounds": rounds,
+        "medians": medians,
+        "hardware": facts,
+        "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "openvino")},
+    }
+    file = Path(__file__).parent / "results" / f"engines-{facts['cpu_capability']}.json"
+    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(medians, indent=1))
+
+
+def measure(subject: str, python: str, model: str) -> dict[str, float]:
+    """One round of one subject, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, told = Path(folder) / "in.json", Path(folder) / "out.json"
+        given.write_text(json.dumps(work_of(model) | {"subject": subject}), encoding="utf-8")
+        peer = Path(__file__).with_name("engines_peer.py")
+        subprocess.run([python, str(peer), str(given), str(told)], check=True, capture_output=True)
+        return json.loads(told.read_text(encoding="utf-8"))
+
+
+def work_of(model: str) -> dict[str, Any]:
+    """Prompts as text, already in the model's chat format, and where the weights are."""
+    tokenizer = load_tokenizer(model)
+    pages = [file.read_text(encoding="utf-8")[:PASSAGE_CHARACTERS] for file in sorted(SAMPLE.glob("*.md"))[:9]]
+    questions = [f"{page}\n\nWhat does this page recommend, and why?" for page in pages]
+
+    def prompt(messages: list[dict[str, str]]) -> str:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+    asked = [{"role": "user", "content": questions[0]}]
+    entry = CATALOGUE[model]
+    return {
+        "model": model,
+        "folder": str(fetch(model)),
+        "gguf": str(cache_folder() / "files" / entry.files[0].sha256) if entry.conversion == "gguf" else "",
+        "first": prompt(asked),
+        "next_prompt": prompt(
+            [*asked, {"role": "assistant", "content": "{answer}"}, {"role": "user", "content": "Say it shorter."}]
+        ),
+        "users": [prompt([{"role": "user", "content": question}]) for question in questions[1:9]],
+    }
+
+
+if __name__ == "__main__":
+    main()
