@@ -106,7 +106,7 @@ def _not_exportable(name_or_path: str | Path, adapter: Path | None, device: str)
         return "its weights are packed"
     if config.get("use_sliding_window") or (config.get("model_type") == "mistral" and config.get("sliding_window")):
         return "its attention has a sliding window"
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    rope = (config.get("rope_parameters") or {}) | (config.get("rope_scaling") or {})
     if rope.get("rope_type", rope.get("type", "default")) in ("dynamic", "longrope"):
         return "its positions are scaled by the length of the text"
     if device not in ("auto", "cpu"):

@@ -81,7 +81,7 @@ def test_a_chosen_key_that_does_not_exist_is_refused() -> None:
         ),
         ("k = 3\n[retrieval]\nk = 3", ", line 1: unknown key 'k'; the keys here are base_model"),
         ("'base model' = 'x'", ", line 1: unknown key 'base model'; did you mean 'base_model'?"),
-        ('adapter = ""\n"语言" = "zh"', ", line 2: unknown key '语言'; the keys here are base_model, adapter,"),
+        ('adapter = ""\n"语言" = "zh"', ", line 2: unknown key '语言'; the keys here are base_model, engine, adapter,"),
         ("[answer.style]\nx = 1", ", line 1: unknown key 'answer.style'; the keys here are"),
         ("adapter = ''\nretrieval.kk = 1", ", line 2: unknown key 'retrieval.kk'; did you mean 'k'?"),
         ("adapter = ''\nretrieval = {kk = 1}", ", line 2: unknown key 'retrieval.kk'; did you mean 'k'?"),
