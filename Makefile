@@ -63,7 +63,8 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# benchmarks/methods.py (over an hour), chatglm_full_size.py, chatglm_peer.py and refusal_defaults.py are run by hand.
+# benchmarks/methods.py (over an hour), engine_parity.py, chatglm_full_size.py, chatglm_peer.py and refusal_defaults.py are
+# run by hand.
 # The peers are LangChain's own pipeline in an environment of its own, and documents that Debian packages (apt).
 bench: models $(SAMPLE)/domain.toml $(PEER)/installed $(DEBIAN)/downloaded
 	HF_HUB_OFFLINE=1 $(BIN)/lorewright index $(SAMPLE)
@@ -75,6 +76,7 @@ bench: models $(SAMPLE)/domain.toml $(PEER)/installed $(DEBIAN)/downloaded
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/ranking_trials.py $(SAMPLE) demo/faq-en demo/faq-zh
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/indexing.py $(DOC) demo/indexing --peer-python $(PEER)/bin/python
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/index_scale.py demo/index_scale $(BOOKS)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/engines.py --peer-python $(PEER)/bin/python
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/chatglm.py
 
@@ -82,7 +84,8 @@ $(PEER)/installed:
 	$(PYTHON) -m venv $(PEER)
 	$(PEER)/bin/python -m pip install -q $(TORCH_INDEX) "$$(grep '^torch==' constraints.txt)"
 	$(PEER)/bin/python -m pip install -q $(TORCH_INDEX) -c constraints.txt langchain-community==0.4.2 \
-	    langchain-huggingface==1.2.3 langchain-text-splitters==1.1.3 sentence-transformers faiss-cpu
+	    langchain-huggingface==1.2.3 langchain-text-splitters==1.1.3 sentence-transformers faiss-cpu \
+	    xllamacpp==2026.10.11549
 	touch $@
 
 $(DEBIAN)/downloaded:

@@ -80,6 +80,7 @@ def evaluate(
         "format": RESULT_FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "base_model": assistant.domain.settings.base_model,
+        "engine": assistant.llm.answering.engine,
         "adapter": adapter,
         "embedder": assistant.domain.settings.embedder,
         "questions": len(questions),

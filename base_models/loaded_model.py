@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -37,6 +37,7 @@ AROUND = {
 class LoadedModel:
     """A causal chat model in memory, or an encoder that classifies, with the adapters that were put on it so far."""
 
+    engine: ClassVar[str] = "transformers"
     name: str
     """Catalogue name, or the path it was loaded from."""
     fingerprint: str

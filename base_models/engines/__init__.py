@@ -29,6 +29,11 @@ class Engine(Protocol):
     adapter: Path | None
     """The adapter that answers where a call names none; None is the base model."""
 
+    @property
+    def engine(self) -> str:
+        """transformers or openvino."""
+        ...
+
     def generate_ids(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, adapter: Path | None = None
     ) -> list[list[int]]:

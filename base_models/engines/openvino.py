@@ -159,7 +159,7 @@ class OpenVinoModel:
                 if ending or (request is None and not self._rows):
                     for left in [*self._rows, *self._waiting, *([request] if request else [])]:
                         left.tokens.put(None)
-                    self._rows, self._worker = [], None
+                    self._rows, self._next, self._worker = [], [], None
                     return
             try:
                 with self._computing:
@@ -169,7 +169,7 @@ class OpenVinoModel:
             except BaseException as error:  # raised again in the threads of the callers
                 for failed in [*self._rows, *([request] if request and request not in self._rows else [])]:
                     failed.tokens.put(error)
-                self._rows = []
+                self._rows, self._next = [], []
 
     def _joining(self) -> _Request | None:
         """Take the request that joins the batch now, if one may."""
@@ -200,8 +200,7 @@ class OpenVinoModel:
         mask = np.ones((1, len(request.prompt)), np.int64)
         if self._rows:
             size = max(mask.shape[1], self._mask.shape[1])
-            others = [array[self._state_rows] for array in self._decode.state()]
-            pairs = zip(others, state, strict=True)
+            pairs = zip(self._decode.state(self._state_rows), state, strict=True)
             state = [np.concatenate([_left_padded(old, size), _left_padded(new, size)]) for old, new in pairs]
             mask = np.concatenate([_left_padded_mask(self._mask, size), _left_padded_mask(mask, size)])
         self._decode.set_state(state)
@@ -217,10 +216,9 @@ class OpenVinoModel:
         logits = self._decode.logits(np.array(self._next)[:, None], self._mask, self._state_rows)
         tokens = [request.add_token(row) for request, row in zip(self._rows, logits, strict=True)]
         remaining = [row for row, token in enumerate(tokens) if token is not None]
-        if len(remaining) < len(tokens):
-            state = self._decode.state()
-            for row in set(range(len(tokens))) - set(remaining):
-                self._keep(self._rows[row], [array[row : row + 1, :, self._mask[row] == 1] for array in state])
+        for row in set(range(len(tokens))) - set(remaining):
+            state = self._decode.state([row])
+            self._keep(self._rows[row], [array[:, :, self._mask[row] == 1] for array in state])
         self._rows, self._state_rows = [self._rows[row] for row in remaining], remaining
         self._next, self._mask = [token for token in tokens if token is not None], self._mask[remaining]
 

@@ -61,9 +61,9 @@ class Session:
         self._request.infer()
         return self._request.get_tensor("logits").data[:, 0].copy()
 
-    def state(self) -> State:
-        """A copy of the keys and values."""
-        return [state.state.data.copy() for state in self._request.query_state()]
+    def state(self, rows: Sequence[int] = (0,)) -> State:
+        """A copy of the keys and values of some rows."""
+        return [state.state.data[list(rows)] for state in self._request.query_state()]
 
     def set_state(self, arrays: State) -> None:
         """Continue from these keys and values; from none with an empty list."""

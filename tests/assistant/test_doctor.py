@@ -8,6 +8,7 @@ import pytest
 from assistant_samples import lorewright
 
 from assistant import doctor
+from base_models import choose_encoder
 from domain import set_setting
 
 
@@ -25,6 +26,17 @@ def test_it_tells_of_the_machine_the_packages_and_the_models(tmp_path, monkeypat
     assert f"torch {version('torch')}" in report
     assert "GiB free; the default model needs about 2" in report
     assert "all-minilm-l6-v2" in report.split("Models")[1]
+
+
+def test_it_tells_which_engine_computes_and_why(real_model):
+    choice = choose_encoder("all-minilm-l6-v2", real_model("all-minilm-l6-v2"))
+    engines = told().split("Engines")[1]
+    assert f"all-minilm-l6-v2 {choice.engine}: {choice.reason}" in engines
+
+
+def test_it_tells_that_a_faster_engine_could_be_installed(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "openvino" else object())
+    assert 'pip install "lorewright[openvino]"' in told().split("Engines")[1]
 
 
 def test_it_tells_the_variables_that_change_what_lorewright_does(tmp_path, monkeypatch):

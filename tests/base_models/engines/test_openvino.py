@@ -265,14 +265,28 @@ def test_a_cancelled_request_that_waits_is_never_computed(fast: OpenVinoModel, m
     assert not waiting.answer
 
 
+@pytest.mark.parametrize("tokens_before_it", [0, 5])
 def test_an_error_while_computing_reaches_all_who_wait_and_the_model_goes_on(
-    fast: OpenVinoModel, monkeypatch: pytest.MonkeyPatch
+    tokens_before_it: int, fast: OpenVinoModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    expected = fast.generate_ids(PROMPTS, TWELVE)
+    chosen = 0
+
+    def breaks(logits: np.ndarray, *_: object) -> int:
+        nonlocal chosen
+        chosen += 1
+        if chosen > tokens_before_it:
+            raise MemoryError("no memory is left")
+        return int(logits.argmax())
+
     with monkeypatch.context() as broken:
-        broken.setattr(openvino, "choose", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            fast.generate_ids(PROMPTS, TWELVE)
-    assert all(fast.generate_ids(PROMPTS, TWELVE))
+        broken.setattr(openvino, "choose", breaks)
+        requests = [fast._submit(prompt, TWELVE, None) for prompt in PROMPTS]
+        for request in requests:
+            with pytest.raises(MemoryError, match="no memory is left"):
+                list(openvino._answer(request))
+    forget(fast)
+    assert fast.generate_ids(PROMPTS, TWELVE) == expected
 
 
 def test_the_repetition_penalty_and_the_temperature_are_applied(fast: OpenVinoModel) -> None:
