@@ -56,6 +56,7 @@ class Entry:
     context_length: int
     """The most tokens that the model reads at once."""
     files: tuple[File, ...]
+    """Empty where the hashes are not known here; the first download then pins them (``pins.py``)."""
     sources: tuple[Hub | Carrier, ...]
     """Tried in this order, after the user's local folder; the user's mirror is asked right after the hub."""
     conversion: Literal["none", "gguf", "e5"] = "none"

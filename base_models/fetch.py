@@ -32,6 +32,7 @@ from rich.progress import (
 from base_models import convert_bin, convert_e5, convert_gguf
 from base_models.catalogue import CATALOGUE, Entry, File, find
 from base_models.errors import ModelError
+from base_models.pins import pin, pinned
 from base_models.sources import obtain
 from domain import whole_folder, write_text
 
@@ -55,10 +56,11 @@ def fetch(name: str, progress: bool = True) -> Path:
     entry = find(name)
     if entry.missing:
         raise ModelError(entry.missing)
+    console = Console(stderr=True, quiet=not progress)
+    entry = _with_files(entry)
     folder = _folder(entry)
     if folder.is_dir():
         return folder
-    console = Console(stderr=True, quiet=not progress)
     try:
         _check_space(entry)
         (cache_folder() / "locks").mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,8 @@ def fetch(name: str, progress: bool = True) -> Path:
 
 def is_fetched(name: str) -> bool:
     """Whether :func:`fetch` would return at once."""
-    return _folder(find(name)).is_dir()
+    entry = pinned(find(name), cache_folder())
+    return bool(entry.files) and _folder(entry).is_dir()
 
 
 def cached_models() -> list[tuple[str, Path, int]]:
@@ -101,10 +104,11 @@ def fingerprint(name_or_path: str | Path) -> str:
     """SHA-256 (hex) that is equal exactly where the model is: same weights, tokenizer and configuration.
 
     Of a catalogue model it is made from the hashes of its files and the version of the conversion, so the model need
-    not be here. Of a folder it is made from its files, and remembered in the cache until one of them changes.
+    not be here (but the hub is asked, once, for hashes that the catalogue does not know). Of a folder it is made from
+    its files, and remembered in the cache until one of them changes.
     """
     if str(name_or_path) in CATALOGUE:
-        entry = CATALOGUE[str(name_or_path)]
+        entry = _with_files(CATALOGUE[str(name_or_path)])
         files = [[file.name, file.sha256] for file in entry.files]
         text = json.dumps([files, entry.conversion, CONVERTER_VERSIONS[entry.conversion]])
         return hashlib.sha256(text.encode()).hexdigest()
@@ -195,6 +199,12 @@ def _bar(console: Console) -> Progress:
         TimeRemainingColumn(),
         console=console,
     )
+
+
+def _with_files(entry: Entry) -> Entry:
+    """The entry with the files of the catalogue, or of its pin, which is made if need be."""
+    entry = pinned(entry, cache_folder())
+    return entry if entry.files else pin(entry, cache_folder())
 
 
 def _folder(entry: Entry) -> Path:

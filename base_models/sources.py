@@ -88,12 +88,17 @@ def _from_folder(name: str, files: list[File], store: Path, report: Report) -> N
 
 
 def _from_hub(hub: Hub, files: list[File], store: Path, report: Report) -> None:
-    """GET from HF_ENDPOINT, or the hub itself, unless HF_HUB_OFFLINE forbids it."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise Unavailable("HF_HUB_OFFLINE is set")
-    endpoint = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+    """GET from the hub."""
+    endpoint = hub_endpoint()
     for file in files:
         _http(f"{endpoint}/{hub.repo}/resolve/{hub.revision}/{file.name}", file, store, report)
+
+
+def hub_endpoint() -> str:
+    """HF_ENDPOINT, or the hub itself; :class:`Unavailable` where HF_HUB_OFFLINE forbids it."""
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise Unavailable("HF_HUB_OFFLINE is set")
+    return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
 
 
 def _from_mirror(hub: Hub, files: list[File], store: Path, report: Report) -> None:
