@@ -13,6 +13,8 @@ from typing import Any, cast
 from base_models.engines import Engine, Sampling
 from base_models.messages import Message, encode
 
+THOUGHTS = ("<think>", "</think>")
+"""Between these a thinking model writes what it does not say; it is decoded, but neither shown nor returned."""
 HALF_CHARACTER = "\ufffd"
 """What the bytes of an unfinished character decode to; an answer may be cut there by max_new_tokens."""
 
@@ -48,7 +50,7 @@ def generate(
         batch = order[start : start + batch_size]
         answers = engine.generate_ids([prompts[index] for index in batch], sampling, adapter)
         for index, ids in zip(batch, answers, strict=True):
-            results[index] = _generation(engine, len(prompts[index]), ids)
+            results[index] = _generation(engine, prompts[index], ids)
         if progress:
             progress(len(batch))
     return [results[index] for index in range(len(prompts))]
@@ -71,18 +73,28 @@ def stream(
     with closing(cast(Any, engine.stream_ids(prompt, sampling, adapter))) as tokens:
         for token in tokens:
             ids.append(token)
-            text = _decoded(engine, ids)
+            text = _spoken(engine, prompt, ids)
             if len(text) > len(shown):
                 yield text[len(shown) :]
                 shown = text
-    yield _generation(engine, len(prompt), ids)
+    yield _generation(engine, prompt, ids)
+
+
+def _generation(engine: Engine, prompt: list[int], ids: list[int]) -> Generation:
+    ended = bool(ids) and ids[-1] == engine.tokenizer.eos_token_id
+    return Generation(_spoken(engine, prompt, ids).strip(), len(prompt), len(ids), ended)
+
+
+def _spoken(engine: Engine, prompt: list[int], ids: list[int]) -> str:
+    """The text of an answer so far, without thoughts and without half a character at its end."""
+    begins, ends = THOUGHTS
+    text = _decoded(engine, ids).rstrip(HALF_CHARACTER)
+    said = text.lstrip()
+    # the templates of models that always think end the prompt with the beginning of a thought
+    if said.startswith(begins) or _decoded(engine, prompt[-3:]).rstrip().endswith(begins):
+        return text.partition(ends)[2].lstrip()
+    return "" if begins.startswith(said) else text
 
 
 def _decoded(engine: Engine, ids: list[int]) -> str:
-    text: Any = engine.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-    return str(text).rstrip(HALF_CHARACTER)
-
-
-def _generation(engine: Engine, prompt_tokens: int, ids: list[int]) -> Generation:
-    ended = bool(ids) and ids[-1] == engine.tokenizer.eos_token_id
-    return Generation(_decoded(engine, ids).strip(), prompt_tokens, len(ids), ended)
+    return str(engine.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))

@@ -4,6 +4,8 @@ Adapters are commonly spoiled by training on ids that differ from those seen at 
 end token). Here both come from :func:`encode`, and an example whose prompt is not, id for id, what answering would
 send is refused.
 
+Models that can think before they answer are told not to.
+
 A control token that stands in what a person or a document says (``<|im_end|>``) is encoded as plain text. Blank space
 around an answer is left out: generation never yields any, and tokens that span the template and the answer's first line
 break would make the prompt of an example another than that of answering.
@@ -183,6 +185,7 @@ def _template(
             [_stripped(message) if message["role"] == "assistant" else dict(message) for message in messages],
             tools=list(tools) if tools else None,
             add_generation_prompt=add_generation_prompt,
+            enable_thinking=False,  # Qwen3's and MiniCPM5's templates know it, others ignore it
             sanitize_control_tokens=True,
             return_dict=False,
         )

@@ -134,6 +134,32 @@ def test_an_answer_cut_inside_a_character_leaves_the_half_out(parrot: LoadedMode
         assert generate(parrot, [ask("?")], Sampling(max_new_tokens=limit)) == [last]
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("<think>The pot is empty</think> No tea.", "No tea."),
+        (" <think></think>No tea.", "No tea."),
+        ("<think>The pot is", ""),
+        ("< 5 cups", "< 5 cups"),
+    ],
+)
+@pytest.mark.parametrize("begun_in_the_prompt", [False, True])
+def test_thoughts_are_neither_shown_nor_returned(
+    begun_in_the_prompt: bool, said: str, shown: str, tiny_folder: Path, tmp_path: Path
+) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
+    tokenizer.add_tokens(["<think>", "</think>"])
+    if begun_in_the_prompt and "<think>" in said:  # as the templates of models do that always think
+        said = said.partition("<think>")[2]
+        tokenizer.chat_template += "{{ '<think>' }}"
+    write_parrot(tmp_path, tokenizer, said, after="<think>" if "{{ '<think>' }}" in tokenizer.chat_template else "\n")
+    loaded = load(tmp_path, dtype="float32")
+    *pieces, last = stream(loaded, ask("?"), Sampling(max_new_tokens=30))
+    assert isinstance(last, Generation)
+    assert ["".join(map(str, pieces)).strip(), last.text] == [shown, shown]
+    assert generate(loaded, [ask("?")], Sampling(max_new_tokens=30)) == [last]
+
+
 def test_closing_a_stream_stops_the_model(smollm2: LoadedModel) -> None:
     threads = threading.active_count()
     pieces = stream(smollm2, ask("Write a very long story."), Sampling(max_new_tokens=40_000, temperature=0.7))

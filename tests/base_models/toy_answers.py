@@ -10,13 +10,14 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 from base_models import LoadedModel, seal_adapter
 
 
-def write_parrot(folder: Path, tokenizer: PreTrainedTokenizerBase, text: str) -> None:
+def write_parrot(folder: Path, tokenizer: PreTrainedTokenizerBase, text: str, after: str = "\n") -> None:
     """Write a model that answers everything with ``text``: each of its tokens makes the next one the likeliest.
+    ``after`` ends in the last token of the prompt.
 
     The layers add nothing, so what the head sees is the embedding of the last token, and the head's row of a token is
     the embedding of the one before it. So no token may stand twice in ``text``.
     """
-    before_it = tokenizer("\n").input_ids[-1]  # the last token of the prompt, "assistant\n"
+    before_it = tokenizer(after).input_ids[-1]
     chain = [before_it, *tokenizer(text).input_ids, tokenizer.eos_token_id]
     assert len(set(chain)) == len(chain), "a token stands twice in the text"
     config = LlamaConfig(
