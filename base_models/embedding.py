@@ -97,7 +97,7 @@ def _folder(name_or_path: str | Path) -> Path:
         entry = find(str(name_or_path))
         if entry.kind != "embedder":
             embedders = " or ".join(other.name for other in CATALOGUE.values() if other.kind == "embedder")
-            raise ModelError(f"{entry.name} is a chat model and cannot embed passages; use {embedders}.")
+            raise ModelError(f"{entry.name} is a {entry.kind} model and cannot embed passages; use {embedders}.")
         return fetch(entry.name)
     folder = Path(name_or_path).expanduser()
     if not folder.is_dir():

@@ -30,7 +30,8 @@ from rich.progress import (
 )
 
 from base_models import convert_bin, convert_e5, convert_gguf
-from base_models.catalogue import CATALOGUE, Entry, File, find
+from base_models.catalogue import CATALOGUE, find
+from base_models.catalogue_entry import Entry, File
 from base_models.errors import ModelError
 from base_models.pins import pin, pinned
 from base_models.sources import obtain
@@ -125,7 +126,8 @@ def chat_folder(name_or_path: str | Path) -> Path:
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))
         if entry.kind != "chat":
-            raise ModelError(f"{entry.name} is an embedder and cannot chat; see: lorewright models")
+            article = "an" if entry.kind == "embedder" else "a"
+            raise ModelError(f"{entry.name} is {article} {entry.kind} and cannot chat; see: lorewright models")
         return fetch(entry.name)
     folder = Path(name_or_path).expanduser()
     if not (folder / "config.json").is_file():

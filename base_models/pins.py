@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from base_models.catalogue import Entry, File, Hub
+from base_models.catalogue_entry import Entry, File, Hub
 from base_models.errors import ModelError
 from base_models.sources import CONNECT_SECONDS, READ_SECONDS, hub_endpoint
 from base_models.store import Unavailable

@@ -1,7 +1,7 @@
 """A question and passages -> how well each answers it, by a cross-encoder in the layout of sentence-transformers.
 
 A cross-encoder reads question and passage together, which is slower than comparing vectors and more exact. Not
-supported: models that bring their own code. No such model is in the catalogue yet; one is named by its folder.
+supported: models that bring their own code.
 """
 
 import threading
@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from base_models.catalogue import CATALOGUE, find
 from base_models.errors import ModelError
+from base_models.fetch import fetch
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
@@ -36,19 +38,28 @@ class Reranker:
         return [float(score) for score in predicted]
 
 
-def load_reranker(folder: str | Path, device: str = "auto") -> Reranker:
-    """Load a cross-encoder with one output from a folder; ``device`` "auto" takes cuda, then mps, then cpu."""
+def load_reranker(name_or_path: str | Path, device: str = "auto") -> Reranker:
+    """Load a cross-encoder with one output by catalogue name (fetched first if need be) or from a folder.
+
+    ``device`` "auto" takes cuda, then mps, then cpu.
+    """
     from sentence_transformers import CrossEncoder
 
     from base_models.loading import of_sentence_transformers
 
-    path = Path(folder).expanduser()
+    if str(name_or_path) in CATALOGUE:
+        if (kind := find(str(name_or_path)).kind) != "reranker":
+            rerankers = " or ".join(entry.name for entry in CATALOGUE.values() if entry.kind == "reranker")
+            raise ModelError(f"{name_or_path} is a {kind} model and cannot order passages; use {rerankers}.")
+        path = fetch(str(name_or_path))
+    else:
+        path = Path(name_or_path).expanduser()
     if not (path / "config.json").is_file() or not list(path.glob("*.safetensors")):
         raise ModelError(
-            f"{folder} is not the folder of a reranker: it has no config.json or no .safetensors file; "
+            f"{name_or_path} is not the folder of a reranker: it has no config.json or no .safetensors file; "
             "save a cross-encoder there, or leave retrieval.reranker empty in domain.toml."
         )
     model = of_sentence_transformers(CrossEncoder, path, device)
     if model.num_labels != 1:
-        raise ModelError(f"{folder} gives {model.num_labels} figures for a passage, but a reranker gives one.")
-    return Reranker(str(folder), model)
+        raise ModelError(f"{name_or_path} gives {model.num_labels} figures for a passage, but a reranker gives one.")
+    return Reranker(str(name_or_path), model)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from base_models.catalogue import Entry, File, Hub
+from base_models.catalogue_entry import Entry, File, Hub
 from base_models.errors import ModelError
 from base_models.store import Report, Unavailable, accept, already_there, is_right, part_of, unreachable
 from base_models.wheels import from_wheels

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from base_models.catalogue import File
+from base_models.catalogue_entry import File
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
-from base_models.catalogue import Carrier, File
+from base_models.catalogue_entry import Carrier, File
 from base_models.store import Report, Unavailable, accept, part_of, unreachable
 from domain import whole_file
 

@@ -36,7 +36,7 @@ class RetrievalSettings(Table):
     """Weight of meaning (dense vectors) against words (full text) in the ranking: 0 is words only, 1 meaning only."""
 
     reranker: str = ""
-    """Folder of a cross-encoder (sentence-transformers) that orders what was found once more; empty is none."""
+    """A reranker that orders what was found once more: a name of `lorewright models`, or a folder; empty is none."""
 
 
 REFUSAL_LEVELS = ("rare", "balanced", "strict")

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry
 
-from base_models.catalogue import CATALOGUE, Entry
+from base_models.catalogue import CATALOGUE
+from base_models.catalogue_entry import Entry
 from base_models.store import unreachable
 
 

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from base_models import CATALOGUE, Entry, ModelError, find
-from base_models.catalogue import Carrier, Hub
+from base_models.catalogue_entry import Carrier, Hub
 
 
 def test_the_default_models_of_a_new_domain_are_in_the_catalogue() -> None:

@@ -14,7 +14,8 @@ import pytest
 from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry, wait_for
 
 from base_models import ModelError, cached_models, fetch, find, fingerprint, is_fetched
-from base_models.catalogue import CATALOGUE, Entry
+from base_models.catalogue import CATALOGUE
+from base_models.catalogue_entry import Entry
 
 WEIGHTS = "/maker/toy/resolve/main/model.safetensors"
 FETCH_THE_TOY = """
@@ -251,8 +252,8 @@ def test_chatglm_says_what_is_missing_and_what_to_use() -> None:
 
 
 def test_the_fingerprint_of_a_catalogue_model_needs_no_files(toy: Entry, monkeypatch: pytest.MonkeyPatch) -> None:
-    prints = {name: fingerprint(name) for name in CATALOGUE}
-    assert len(set(prints.values())) == len(CATALOGUE)
+    prints = {name: fingerprint(name) for name, entry in CATALOGUE.items() if entry.files}
+    assert len(set(prints.values())) == len(prints) > 5
     assert all(len(value) == 64 for value in prints.values())
     changed = replace(toy.files[1], sha256="0" * 64)
     monkeypatch.setitem(CATALOGUE, "toy", replace(toy, files=(toy.files[0], changed, toy.files[2])))

@@ -13,7 +13,8 @@ import pytest
 from toy_model import TOY_FILES, LoopbackHub, toy_entry, wait_for
 
 from base_models import ModelError, fetch
-from base_models.catalogue import CATALOGUE, Carrier, Entry
+from base_models.catalogue import CATALOGUE
+from base_models.catalogue_entry import Carrier, Entry
 from base_models.sources import obtain
 
 BIG = {"weights.gguf": TOY_FILES["model.safetensors"]}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from base_models.catalogue import Carrier, Entry, File, Hub
+from base_models.catalogue_entry import Carrier, Entry, File, Hub
 
 TOY_FILES = {
     "config.json": b'{"toy": true}',

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from base_models import LoadedModel, Sampling, generate, load, read_manifest
+from base_models import Engine, LoadedModel, Sampling, generate, load, load_openvino, read_manifest
 from domain import FinetuneConfig
 from finetune import FinetuneError, RunReport, Step, finetune
 from finetune.data import choose_examples
@@ -44,7 +44,7 @@ def digest(model: torch.nn.Module) -> str:
     return result.hexdigest()
 
 
-def answers(loaded: LoadedModel, adapter: Path | None) -> list[str]:
+def answers(loaded: Engine, adapter: Path | None) -> list[str]:
     asked = [example[:-1] for example in EXAMPLES]
     return [one.text for one in generate(loaded, asked, Sampling(max_new_tokens=12), adapter=adapter)]
 
@@ -85,6 +85,14 @@ def test_the_adapter_answers_as_it_was_taught_and_the_base_does_not(smollm2: Loa
     taught = [example[-1]["content"] for example in EXAMPLES]
     assert answers(smollm2, real_run[1]) == taught
     assert not set(answers(smollm2, None)) & set(taught)
+
+
+def test_the_adapter_answers_so_in_openvino_too(real_run: RealRun) -> None:
+    pytest.importorskip("openvino", reason="the engine openvino is not installed")
+    fast = load_openvino("smollm2-135m-instruct")
+    taught = [example[-1]["content"] for example in EXAMPLES]
+    assert answers(fast, real_run[1]) == taught
+    assert not set(answers(fast, None)) & set(taught)
 
 
 def test_the_base_is_bit_for_bit_what_it_was(real_run: RealRun) -> None:

@@ -1,0 +1,52 @@
+"""What `lorewright models` shows: each model, whether it is here, whether it fits this machine, and how fast it is."""
+
+import psutil
+from rich.console import Console
+from rich.padding import Padding
+
+from base_models import CATALOGUE, Entry, cache_folder, is_fetched, known_choice
+
+BYTES = {"chat": 2.4, "embedder": 4.8, "reranker": 4.8}
+"""Memory a parameter: weights of 16 bits, or of 32 where vectors are computed, and a fifth for the work. Estimated."""
+TIMED_SHARE = 0.4
+"""The timed answer (256 tokens of prompt, 24 of answer) as a share of an ordinary one (600 and 64). By tokens."""
+
+
+def print_models() -> None:
+    """Print the catalogue, and what of it is in the cache."""
+    console = Console(highlight=False)
+    for entry in CATALOGUE.values():
+        here = "from a folder of yours" if entry.missing else "here" if is_fetched(entry.name) else "not fetched"
+        console.print(f"[bold]{entry.name}[/bold]: {entry.kind}, {entry.licence}, {here}", soft_wrap=True)
+        facts = [
+            f"{entry.parameters / 1e9:.2g} billion parameters",
+            f"reads {entry.context_length:,} tokens",
+            f"needs about {memory(entry) / 1e9:.1f} GB" + ("" if fits(entry) else ", too much for this machine"),
+        ]
+        if entry.kind == "chat" and fits(entry) and (seconds := seconds_of_an_answer(entry)):
+            facts.append(f"about {seconds:.0f} s an answer here")
+        console.print(Padding(f"{entry.summary} {'; '.join(facts)}.", (0, 0, 1, 4)))
+    console.print(f"Cache: {cache_folder()}. Any folder of safetensors that transformers loads can be named too.")
+
+
+def memory(entry: Entry) -> float:
+    """Bytes of memory that a model needs, about."""
+    return entry.parameters * BYTES[entry.kind]
+
+
+def fits(entry: Entry) -> bool:
+    """Whether a model leaves a tenth of this machine's memory; a GPU's is not asked."""
+    return memory(entry) < 0.9 * psutil.virtual_memory().total
+
+
+def seconds_of_an_answer(entry: Entry) -> float | None:
+    """Seconds of an ordinary answer: of what was timed here, else in proportion to the nearest timed model in size."""
+    timed = {
+        other.parameters: choice.seconds[choice.engine]
+        for other in CATALOGUE.values()
+        if other.kind == "chat" and is_fetched(other.name) and (choice := known_choice(other.name)) and choice.seconds
+    }
+    if not timed:
+        return None
+    nearest = min(timed, key=lambda parameters: abs(parameters - entry.parameters))
+    return timed[nearest] * entry.parameters / nearest / TIMED_SHARE
