@@ -4,7 +4,7 @@
     llm.invoke("龙井怎么泡?").content
 
 Weights are loaded at the first call and shared by all LocalChatModels of the process that name the same model; an
-adapter is switched on for the time of a call. One call computes at a time.
+adapter is switched on for the time of a call. In transformers one call computes at a time; OpenVINO batches them.
 """
 
 import threading

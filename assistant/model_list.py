@@ -23,7 +23,7 @@ def print_models() -> None:
             f"reads {entry.context_length:,} tokens",
             f"needs about {memory(entry) / 1e9:.1f} GB" + ("" if fits(entry) else ", too much for this machine"),
         ]
-        if entry.kind == "chat" and fits(entry) and (seconds := seconds_of_an_answer(entry)):
+        if entry.kind == "chat" and not entry.missing and fits(entry) and (seconds := seconds_of_an_answer(entry)):
             facts.append(f"about {seconds:.0f} s an answer here")
         console.print(Padding(f"{entry.summary} {'; '.join(facts)}.", (0, 0, 1, 4)))
     console.print(f"Cache: {cache_folder()}. Any folder of safetensors that transformers loads can be named too.")

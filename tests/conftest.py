@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import importlib.util
 import os
 import platform
 import shutil
@@ -45,6 +46,13 @@ def absent() -> Absent:
         pytest.skip(reason)
 
     return say
+
+
+@pytest.fixture(scope="session")
+def openvino_is_here(absent: Absent) -> None:
+    """For tests of the engine OpenVINO."""
+    if importlib.util.find_spec("openvino") is None:
+        absent('OpenVINO is not installed: pip install "lorewright[openvino]"')
 
 
 @pytest.fixture(scope="session")

@@ -84,6 +84,8 @@ def _time_both(name_or_path: str | Path, folder: Path) -> Choice:
                 export_encoder(reference.model, partial)
         except (ModelError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # all that tracing may raise
             return Choice("transformers", f"the export failed: {str(error).strip().splitlines()[0][:200]}", {})
+        except OSError as error:
+            raise ModelError(f"{name_or_path} could not be exported to {target.parent}: {error}") from error
     exported = OpenVinoEncoder(folder, target)
     expected, vectors = (encoder.encode(TIMED_TEXTS, "") for encoder in (reference, exported))
     same_tokens = all(exported.token_offsets(text) == reference.token_offsets(text) for text in TIMED_TEXTS)

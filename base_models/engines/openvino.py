@@ -124,18 +124,19 @@ class OpenVinoModel:
             return self._graph.no_lora
         weights = adapter / "adapter_model.safetensors"
         key = (weights, weights.stat().st_mtime_ns if weights.exists() else 0)
-        with self._computing if key not in self._adapters else self._queue:
-            if key not in self._adapters:
-                manifest = check_adapter(adapter, self.fingerprint, self.chat_format)
-                matrices = self._graph.no_lora | lora_matrices(adapter, self._graph.no_lora)
-                if facts := manifest.get("probe"):
-                    ids = probe_ids(self.tokenizer)
-                    base, tuned = self._logits_after(ids, self._graph.no_lora), self._logits_after(ids, matrices)
-                    check_shift(adapter.name, facts, RUNS_IN, base, tuned)
-                self._adapters[key] = matrices
-                if len(self._adapters) > KEPT_ADAPTERS:
-                    self._adapters.popitem(last=False)
-            return self._adapters[key]
+        if known := self._adapters.get(key):
+            return known
+        with self._computing:
+            manifest = check_adapter(adapter, self.fingerprint, self.chat_format)
+            matrices = self._graph.no_lora | lora_matrices(adapter, self._graph.no_lora)
+            if facts := manifest.get("probe"):
+                ids = probe_ids(self.tokenizer)
+                base, tuned = self._logits_after(ids, self._graph.no_lora), self._logits_after(ids, matrices)
+                check_shift(adapter.name, facts, RUNS_IN, base, tuned)
+            known = self._adapters.setdefault(key, matrices)  # of two threads the first: a batch has one of them
+            if len(self._adapters) > KEPT_ADAPTERS:
+                self._adapters.popitem(last=False)
+            return known
 
     def _submit(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None) -> _Request:
         end = self.tokenizer.eos_token_id

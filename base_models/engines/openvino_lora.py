@@ -14,7 +14,7 @@ import numpy as np
 
 from base_models.engines.openvino_graph import Matrices
 from base_models.errors import ModelError
-from base_models.tensors import read_tensors
+from base_models.tensors import read_tensors, tensor_names
 
 NOT_IN_THE_GRAPH = {
     "use_dora": "DoRA",
@@ -25,6 +25,8 @@ NOT_IN_THE_GRAPH = {
     "target_parameters": "LoRA on parameters",
 }
 """Keys of adapter_config.json that ask for more than low-rank updates of linear layers."""
+IN_A_LAYER = re.compile(r"base_model\.model\.model\.layers\.\d+\..+\.lora_[AB]\.weight$")
+"""Names of the tensors of LoRA on linear layers of the decoder; the graph has none on embeddings or the head."""
 CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Values of init_lora_weights with which peft changes the base model's weights when it loads the adapter."""
 
@@ -38,7 +40,10 @@ def unsupported(folder: Path) -> str:
         return "trained biases"
     if isinstance(start := config.get("init_lora_weights"), str) and start.startswith(CHANGES_THE_BASE):
         return f"the initialisation {start}, which changes the base,"
-    return next((what for key, what in NOT_IN_THE_GRAPH.items() if config.get(key)), "")
+    if what := next((what for key, what in NOT_IN_THE_GRAPH.items() if config.get(key)), ""):
+        return what
+    others = (name for name in tensor_names(folder / "adapter_model.safetensors") if not IN_A_LAYER.match(name))
+    return next((f"tensors of {_layer(name)}" for name in others), "")
 
 
 def lora_matrices(folder: Path, inputs: Matrices) -> Matrices:
@@ -69,6 +74,11 @@ def _scale(config: dict[str, Any], layer: str, rank: int) -> float:
         (value for key, value in patterns.items() if re.match(rf"(.*\.)?({key})$", layer)), config["lora_alpha"]
     )
     return alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _layer(tensor: str) -> str:
+    """``lm_head`` of ``base_model.model.lm_head.lora_A.weight``, and of ``base_model.model.lm_head.weight``."""
+    return tensor.split(".lora_")[0].removesuffix(".weight").removesuffix(".base_layer").rpartition(".")[2]
 
 
 def _config(folder: Path) -> dict[str, Any]:

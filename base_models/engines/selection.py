@@ -149,7 +149,7 @@ def _time_both(name_or_path: str | Path) -> Choice:
 
 
 def _seconds(engine: "Engine", prompt: list[int]) -> float:
-    """Seconds for the timed answer, after a shorter one that warms up; it is not ended early."""
+    """Seconds for the timed answer, in proportion where the model ends it early; after a shorter one that warms up."""
     engine.generate_ids([prompt[:16]], Sampling(max_new_tokens=2))
     start = time.perf_counter()
     answer = engine.generate_ids([prompt], Sampling(max_new_tokens=TIMED_ANSWER))[0]

@@ -19,8 +19,9 @@ EXAMPLES = [[*ASKED, {"role": "assistant", "content": "Eighty degrees, said the 
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
-def test_it_loads_learns_and_answers_on_each_engine(kind: str, tiny_folder: Path, tmp_path: Path) -> None:
-    pytest.importorskip("openvino", reason="the engine openvino is not installed")
+def test_it_loads_learns_and_answers_on_each_engine(
+    kind: str, openvino_is_here: None, tiny_folder: Path, tmp_path: Path
+) -> None:
     tokenizer = AutoTokenizer.from_pretrained(tiny_folder)
     torch.manual_seed(0)
     config = AutoConfig.for_model(

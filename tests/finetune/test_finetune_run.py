@@ -87,8 +87,7 @@ def test_the_adapter_answers_as_it_was_taught_and_the_base_does_not(smollm2: Loa
     assert not set(answers(smollm2, None)) & set(taught)
 
 
-def test_the_adapter_answers_so_in_openvino_too(real_run: RealRun) -> None:
-    pytest.importorskip("openvino", reason="the engine openvino is not installed")
+def test_the_adapter_answers_so_in_openvino_too(openvino_is_here: None, real_run: RealRun) -> None:
     fast = load_openvino("smollm2-135m-instruct")
     taught = [example[-1]["content"] for example in EXAMPLES]
     assert answers(fast, real_run[1]) == taught

@@ -203,6 +203,16 @@ def test_adapters_that_are_more_than_lora_are_named(
     assert what in unsupported(adapter)
 
 
+@pytest.mark.parametrize("layer", ["lm_head", "embed_tokens"])
+def test_lora_on_the_head_or_the_embeddings_is_named(layer: str, tiny_folder: Path, tmp_path: Path) -> None:
+    """So that transformers answers with it in place of an error."""
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=2, target_modules=["q_proj", layer], task_type="CAUSAL_LM")
+    get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_folder), config).save_pretrained(str(tmp_path))
+    assert unsupported(tmp_path) == f"tensors of {layer}"
+
+
 def test_an_adapter_replaced_under_the_same_name_is_read_anew(
     fast: OpenVinoModel, tiny: LoadedModel, tmp_path: Path
 ) -> None:
