@@ -5,35 +5,49 @@ The format: 8 bytes with the length of the header (little-endian), the header in
 """
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from base_models.errors import ModelError
+
 TYPES = {"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": np.uint16}
+LONGEST_HEADER = 100_000_000
+"""Bytes; the format's own limit."""
 
 
 def tensor_names(path: Path) -> list[str]:
-    """The names of the tensors of a file."""
+    """The names of the tensors of a file; :class:`ModelError` where it is missing or damaged."""
     return list(_header(path)[0])
 
 
 def read_tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """The names and tensors of a file, in float32, one at a time."""
-    header, size = _header(path)
+    """The names and tensors of a file, float32, one at a time; :class:`ModelError` where it is missing or damaged."""
+    header, first = _header(path)
     for name, tensor in header.items():
         start, end = tensor["data_offsets"]
-        stored = np.fromfile(path, np.uint8, end - start, offset=8 + size + start).view(TYPES[tensor["dtype"]])
+        stored = np.fromfile(path, np.uint8, end - start, offset=first + start).view(TYPES[tensor["dtype"]])
         if tensor["dtype"] == "BF16":
             stored = (stored.astype(np.uint32) << 16).view(np.float32)
         yield name, stored.astype(np.float32).reshape(tensor["shape"])
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """Type, shape and place of each tensor, and the bytes of the header."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(size))
-    header.pop("__metadata__", None)
-    return header, size
+    """Type, shape and place of each tensor, and where in the file the places are counted from."""
+    try:
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(min(size, LONGEST_HEADER)))
+        header.pop("__metadata__", None)
+        for name, tensor in header.items():
+            start, end = tensor["data_offsets"]
+            if end - start != math.prod(tensor["shape"]) * np.dtype(TYPES[tensor["dtype"]]).itemsize:
+                raise ValueError(f"{name} has another size than its shape")
+        if 8 + size + max(tensor["data_offsets"][1] for tensor in header.values()) > path.stat().st_size:
+            raise ValueError("it ends too early")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} is missing or damaged ({error}); train it again.") from None
+    return header, 8 + size

@@ -11,13 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.torch import save_file
 from toy_answers import write_adapter
 
 from base_models import Choice, LoadedModel, ModelError, Sampling, choose_engine, known_choice, load_openvino
 from base_models.engines import selection
 from base_models.engines.choices import export_folder
-from base_models.tensors import read_tensors
 
 
 @pytest.fixture
@@ -154,14 +152,3 @@ def test_two_processes_export_once(tiny_folder: Path, own_cache: Path) -> None:
     said = [child.communicate() for child in children]
     assert [out for out, _ in said] == ["loaded\n"] * 2
     assert sum("writing" in errors for _, errors in said) == 1
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
-def test_safetensors_are_read_without_torch(dtype: str, tmp_path: Path) -> None:
-    import torch
-
-    tensors = {"a": torch.randn(3, 4, dtype=getattr(torch, dtype)), "b": torch.zeros(2, dtype=getattr(torch, dtype))}
-    save_file(tensors, tmp_path / "t.safetensors", {"format": "pt"})
-    for name, tensor in read_tensors(tmp_path / "t.safetensors"):
-        assert torch.equal(torch.from_numpy(tensor), tensors.pop(name).float())
-    assert not tensors
