@@ -50,10 +50,11 @@ def _answered(
     answers = known_answers(file)
     chosen: list[list[Message]] = []
     engine: Engine | None = None
-    for start in range(0, len(prompts), BATCH):
-        if len(chosen) >= count:
-            break
-        batch = prompts[start : start + BATCH]
+    start = 0
+    while len(chosen) < count and start < len(prompts):
+        wanted = count - len(chosen)
+        batch = prompts[start : start + min(BATCH, wanted + wanted // 2)]  # about a third is not answered to an end
+        start += len(batch)
         unknown = [prompt for prompt in batch if prompt not in answers]
         if unknown:
             progress("answering general questions", len(chosen), count)

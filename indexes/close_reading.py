@@ -11,9 +11,10 @@ import numpy as np
 from indexes.context import context, openings
 from indexes.cross_language import remove_language
 from indexes.definitions import asked_term, defining
-from indexes.evidence import Evidence, SentenceVectors, evidence, key_sentences
+from indexes.evidence import Evidence, evidence, key_sentences
 from indexes.models import Models
 from indexes.passages import Passage
+from indexes.sentence_vectors import SentenceVectors
 from indexes.storage import Storage
 from indexes.vectors import VectorCache
 

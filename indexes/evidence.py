@@ -8,7 +8,7 @@ whether a name in the question stands in none of them.
 import math
 import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -133,7 +133,7 @@ def key_sentences(
         )
         for rank, passage in enumerate(passages)
         for position, (sentence, cosine) in enumerate(
-            zip(_telling(passage.text), sentences[passage.text] @ vector, strict=True)
+            zip(telling_sentences(passage.text), sentences[passage.text] @ vector, strict=True)
         )
     ]
     best = sorted(ranked, key=lambda row: (-row[0], row[1:3]))[:count]
@@ -145,28 +145,12 @@ def _passage_count(connection: sqlite3.Connection) -> int:
     return max(read_built_with(connection)["rows"], FEWEST_PASSAGES)
 
 
-class SentenceVectors:
-    """Vectors of the sentences of passages, kept in memory for those that were asked for lately."""
-
-    KEPT = 4096
-
-    def __init__(self) -> None:
-        self._known: dict[str, Vectors] = {}
-
-    def of(self, passages: Sequence[Passage], encode: Callable[[Sequence[str]], Vectors]) -> dict[str, Vectors]:
-        """By the text of a passage, the vectors [n, d] of its n sentences."""
-        asked = {passage.text for passage in passages}
-        vectors = {text: known for text in asked if (known := self._known.get(text)) is not None}
-        new = {text: _telling(text) for text in asked if text not in vectors}
-        if new:
-            rows = iter(encode([_MARKER.sub("", sentence) for sentences in new.values() for sentence in sentences]))
-            vectors |= {text: np.stack([next(rows) for _ in sentences]) for text, sentences in new.items()}
-            kept = list({**self._known, **vectors}.items())
-            self._known = dict(kept[-self.KEPT :])
-        return vectors
+def embedded_sentences(text: str) -> list[str]:
+    """The sentences of a passage as they are embedded, one for each of :func:`telling_sentences`."""
+    return [_MARKER.sub("", sentence) for sentence in telling_sentences(text)]
 
 
-def _telling(text: str) -> list[str]:
+def telling_sentences(text: str) -> list[str]:
     """The sentences that hold a word, without headers of tables, which say nothing; the whole text if none does."""
     sentences = [sentence.strip() for sentence in sentences_of(text)]
     below = [*sentences[1:], ""]

@@ -14,7 +14,6 @@ from domain import Domain, is_text
 from indexes.approximate import FLAT_LIMIT
 from indexes.close_reading import CloseReading
 from indexes.errors import IndexingError
-from indexes.evidence import SentenceVectors
 from indexes.filters import Filter, chosen_part
 from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import difference, prepare
@@ -23,6 +22,7 @@ from indexes.models import Models
 from indexes.passages import Passage, groups, read_neighbours, read_passage, some_sentences
 from indexes.rebuilding import rebuild_index, unfinished
 from indexes.search import Mode, Scores, Search, candidates, search
+from indexes.sentence_vectors import SentenceVectors
 from indexes.storage import Storage, only_writer, read_built_with, transaction
 from indexes.update import Progress, UpdateReport, follow
 from indexes.vectors import VectorCache
@@ -55,7 +55,7 @@ class Index(CloseReading):
         self._models = Models(domain, embedder, reranker)
         self._storage = Storage(domain.index / "passages.sqlite", domain.command("index"))
         self._vectors = VectorCache(domain.index / "vectors.faiss", self._own_questions)
-        self._sentences = SentenceVectors()
+        self._sentences = SentenceVectors(self._storage)
         self._writer_lock = domain.index / "writer.lock"
 
     @classmethod
@@ -203,19 +203,21 @@ class Index(CloseReading):
 
     @contextmanager
     def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:
-        """One state of a checked index, and the vectors of the queries; on leaving, the vector cache is mended."""
+        """One state of a checked index, and the vectors of the queries; on leaving, the caches are mended."""
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
         vectors = self._models.embedder().encode_queries(queries) if queries and mode != "full_text" else None
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
             yield connection, vectors
-        if vectors is not None and not self._vectors.is_saved():
-            # while an update is at work the cache is left alone, it will be written at its end; what this search saw
-            # is not what is there now, if documents were deleted or all was made anew meanwhile
-            with suppress(IndexingError), only_writer(self._writer_lock, wait=0), self._storage.reading() as now:
-                self._check(read_built_with(now))
-                self._vectors.save(now)
+        if vectors is not None and not (self._vectors.is_saved() and self._sentences.is_saved()):
+            # while an update is at work the caches are left alone, vectors will be written at its end; what this search
+            # saw is not what is there now, if documents were deleted or all was made anew meanwhile
+            with suppress(IndexingError), only_writer(self._writer_lock, wait=0):
+                with self._storage.reading() as now:
+                    self._check(read_built_with(now))
+                    self._vectors.save(now)
+                self._sentences.save()
 
     def passage(self, passage_id: int) -> Passage:
         """A passage by the id that a search gave; ids of passages that are gone never mean another one."""

@@ -95,7 +95,17 @@ _FORMAT_2 = """
     """
 """Words are other ones, so they are not copied: a search says that the index must be rebuilt, which keeps vectors."""
 
-FORMATS = (_FORMAT_1, _FORMAT_2)
+_FORMAT_3 = """
+    CREATE TABLE sentence_vectors (   -- a cache: what searches computed of passages, sentence by sentence
+        passage_id INTEGER PRIMARY KEY REFERENCES passages (id) ON DELETE CASCADE,
+        key BLOB NOT NULL,            -- of the text, and of how it is cut into sentences
+        vectors BLOB NOT NULL
+    );
+    """
+
+WORDS_SINCE = 2
+"""Files of older formats must be rebuilt, for their words are other ones."""
+FORMATS = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
 
 
 def embedding_key(embedded: str) -> bytes:

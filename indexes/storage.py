@@ -23,7 +23,7 @@ from typing import Any
 from domain import reading_database
 from indexes.errors import IndexingError
 from indexes.filters import has_metadata
-from indexes.migrations import FORMATS, migrate
+from indexes.migrations import FORMATS, WORDS_SINCE, migrate
 
 WAIT_SECONDS = 10.0
 
@@ -151,7 +151,8 @@ class Storage:
             )
         if version < len(FORMATS):
             raise IndexingError(
-                f"{self.path} has the older format {version}; bring it up to date with: {self.command} --rebuild"
+                f"{self.path} has the older format {version}; bring it up to date with: {self.command}"
+                + " --rebuild" * (version < WORDS_SINCE)
             )
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
