@@ -6,7 +6,7 @@ from index_samples import make_domain
 
 from base_models import Embedder
 from indexes import Index, Passage
-from indexes.evidence import _telling
+from indexes.evidence import telling_sentences
 from indexes.search import SENTENCE_CANDIDATES, with_sentences
 
 LONG = "\n\n".join(f"Paragraph {n} tells of the harbour and its {n} boats at some length." for n in range(8))
@@ -94,8 +94,8 @@ def test_key_sentences_are_those_nearest_to_the_question_each_with_its_passage(i
 
 def test_the_header_of_a_table_is_no_key_sentence() -> None:
     table = "Prices:\n\n| Room | Price |\n|:--|--:|\n| Family | 185 |\n| Single | 90 |"
-    assert _telling(table) == ["Prices:", "| Family | 185 |", "| Single | 90 |"]
-    assert _telling("| Room | Price |") == ["| Room | Price |"]
+    assert telling_sentences(table) == ["Prices:", "| Family | 185 |", "| Single | 90 |"]
+    assert telling_sentences("| Room | Price |") == ["| Room | Price |"]
 
 
 def test_likeness_is_that_of_the_nearest_sentence_also_across_languages(index: Index) -> None:
