@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -18,7 +19,7 @@ if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:  # 
 
 import pytest
 
-from base_models import fetch, is_fetched
+from base_models import cache_folder, fetch, is_fetched
 
 if TYPE_CHECKING:
     from base_models import LoadedModel
@@ -34,6 +35,16 @@ def _forget_models() -> Iterator[None]:
     gc.collect()
     if platform.libc_ver()[0] == "glibc":
         ctypes.CDLL(None).malloc_trim(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_export_of_a_tests_model_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Of models that tests make; those of the catalogue's are kept, they take a minute."""
+    yield
+    for facts in (cache_folder() / "openvino").glob("*/export.json"):
+        model = json.loads(facts.read_text(encoding="utf-8")).get("model", "")
+        if Path(model).is_relative_to(tmp_path_factory.getbasetemp()):
+            shutil.rmtree(facts.parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from rich.console import Console
 from base_models.fetch import cache_folder, fingerprint
 from domain import write_text
 
-VERSION = 1
+VERSION = 2
 """Bump when the exported graphs change; older exports and choices are not used any more."""
 
 
@@ -52,6 +52,14 @@ def export_folder(name_or_path: str | Path) -> Path:
     return cache_folder() / "openvino" / f"{fingerprint(name_or_path)[:16]}-v{VERSION}"
 
 
+def remove_older_exports(target: Path) -> None:
+    """Delete what earlier versions of this code exported of the model of ``target``."""
+    fingerprint_part = target.name.removesuffix(f"-v{VERSION}")
+    for older in target.parent.glob(f"{fingerprint_part}-v*"):
+        if older != target:
+            shutil.rmtree(older, ignore_errors=True)
+
+
 def export_lock(target: Path) -> FileLock:
     """Held by the process that exports to ``target``."""
     (cache_folder() / "locks").mkdir(parents=True, exist_ok=True)
@@ -72,10 +80,10 @@ def _key(name_or_path: str | Path) -> str:
     """Model, versions and machine; a GPU changes it, as far as can be seen without torch."""
     versions = f"torch {version('torch')} openvino {version('openvino')} export {VERSION}"
     gpu = "gpu" if shutil.which("nvidia-smi") else "no gpu"
-    return f"{fingerprint(name_or_path)[:16]} {_processor()} x{os.cpu_count()} {gpu} {versions}"
+    return f"{fingerprint(name_or_path)[:16]} {processor()} x{os.cpu_count()} {gpu} {versions}"
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name and vector units, as far as the system tells."""
     info = Path("/proc/cpuinfo")  # Linux; platform.processor() is empty there
     if not info.is_file():

@@ -11,7 +11,15 @@ from typing import Protocol
 
 import numpy as np
 
-from base_models.engines.choices import Choice, export_folder, export_lock, known_choice, store_choice, tell
+from base_models.engines.choices import (
+    Choice,
+    export_folder,
+    export_lock,
+    known_choice,
+    remove_older_exports,
+    store_choice,
+    tell,
+)
 from base_models.engines.openvino_encoder import OpenVinoEncoder, export_encoder
 from base_models.errors import ModelError
 from domain import whole_folder
@@ -82,6 +90,7 @@ def _time_both(name_or_path: str | Path, folder: Path) -> Choice:
         try:
             with whole_folder(target) as partial:
                 export_encoder(reference.model, partial)
+            remove_older_exports(target)
         except (ModelError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # all that tracing may raise
             return Choice("transformers", f"the export failed: {str(error).strip().splitlines()[0][:200]}", {})
         except OSError as error:

@@ -8,14 +8,13 @@ Not supported: models with other modules than transformer, pooling (mean, first 
 """
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from base_models.engines.openvino_package import import_openvino, trace
+from base_models.engines.openvino_package import compiled, import_openvino, trace
 from base_models.errors import ModelError
 from domain import write_text
 
@@ -38,11 +37,7 @@ class OpenVinoEncoder:
         self._pooling, self._padding = facts["pooling"], facts["padding_id"]
         self._tokenizer = Tokenizer.from_file(str(source / "tokenizer.json"))
         self._tokenizer.no_padding()
-        options = {"PERFORMANCE_HINT": "LATENCY"}
-        if threads := os.environ.get("OMP_NUM_THREADS"):
-            options["INFERENCE_NUM_THREADS"] = threads
-        compiled = import_openvino().Core().compile_model(exported / "openvino_model.xml", "CPU", options)
-        self._request = compiled.create_infer_request()
+        self._request = compiled(exported).create_infer_request()
 
     def encode(self, texts: Sequence[str], prompt: str) -> np.ndarray:
         """Vectors of a batch of texts, each after the prompt, float32 [len(texts), width], of length 1."""

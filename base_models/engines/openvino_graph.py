@@ -1,13 +1,12 @@
 """The graph of ``openvino_export.py`` in memory: arrays in, logits out, with its state and its LoRA inputs."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from base_models.engines.openvino_package import import_openvino
+from base_models.engines.openvino_package import compiled, import_openvino
 
 Matrices = dict[str, np.ndarray]
 """LoRA matrices, float32, by the names of the graph's inputs."""
@@ -19,10 +18,7 @@ class Graph:
     """A compiled graph; its weights are in memory once for all its sessions."""
 
     def __init__(self, folder: Path) -> None:
-        options = {"PERFORMANCE_HINT": "LATENCY", "KV_CACHE_PRECISION": "f32"}  # a kept prefix is then exact
-        if threads := os.environ.get("OMP_NUM_THREADS"):
-            options["INFERENCE_NUM_THREADS"] = threads
-        self._compiled = import_openvino().Core().compile_model(folder / "openvino_model.xml", "CPU", options)
+        self._compiled = compiled(folder, KV_CACHE_PRECISION="f32")  # a kept prefix is then exact
         self.no_lora: Matrices = {
             port.any_name: np.zeros([1 if size.is_dynamic else size.get_length() for size in port.partial_shape], "f4")
             for port in self._compiled.inputs

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from base_models.engines.choices import Choice, export_folder, export_lock, known_choice, store_choice, tell
+from base_models.engines.choices import (
+    Choice,
+    export_folder,
+    export_lock,
+    known_choice,
+    remove_older_exports,
+    store_choice,
+    tell,
+)
 from base_models.engines.openvino_lora import unsupported
 from base_models.engines.sampling import Sampling
 from base_models.errors import ModelError
@@ -182,6 +190,7 @@ def _export(name_or_path: str | Path, target: Path) -> None:
             with whole_folder(target) as partial:
                 export(source, partial, lambda step: tell(name_or_path, f"exporting to OpenVINO, {step}"))
                 write_text(partial / "export.json", json.dumps(facts, ensure_ascii=False, indent=1))
+            remove_older_exports(target)
         except OSError as error:
             raise ModelError(f"{name_or_path} could not be exported to {target.parent}: {error}") from error
 

@@ -152,3 +152,34 @@ def test_two_processes_export_once(tiny_folder: Path, own_cache: Path) -> None:
     said = [child.communicate() for child in children]
     assert [out for out, _ in said] == ["loaded\n"] * 2
     assert sum("writing" in errors for _, errors in said) == 1
+
+
+def test_what_was_compiled_once_is_read_again_and_made_anew_where_it_is_damaged(
+    tiny_folder: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from base_models.engines.openvino_package import import_openvino
+
+    prompt = list(range(5, 60))
+    expected = load_openvino(tiny_folder).next_logits(prompt)
+    (kept,) = export_folder(tiny_folder).glob("compiled-*.blob")
+    core = import_openvino().Core
+    with monkeypatch.context() as patched:
+        patched.setattr(core, "compile_model", lambda *_: pytest.fail("it is compiled again"))
+        assert np.array_equal(load_openvino(tiny_folder).next_logits(prompt), expected)
+    whole = kept.read_bytes()
+    for damaged in (b"", whole[:100], whole[: len(whole) // 2]):
+        kept.write_bytes(damaged)
+        assert np.array_equal(load_openvino(tiny_folder).next_logits(prompt), expected)
+        assert len(kept.read_bytes()) == len(whole)
+
+
+def test_an_export_of_an_earlier_version_goes_when_the_new_one_is_there(tiny_folder: Path, own_cache: Path) -> None:
+    target = export_folder(tiny_folder)
+    older = target.with_name(target.name.rpartition("-v")[0] + "-v0")
+    other = target.with_name("0123456789abcdef-v0")
+    for folder in (older, other):
+        folder.mkdir(parents=True)
+        (folder / "openvino_model.bin").write_bytes(b"weights")
+    load_openvino(tiny_folder)
+    assert not older.exists()
+    assert other.is_dir()
