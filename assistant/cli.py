@@ -46,11 +46,15 @@ def lorewright(
 @app.command()
 def new(
     domain: DomainFolder,
-    base_model: Annotated[str | None, typer.Option(help="Chat model; see: lorewright models")] = None,
+    base_model: Annotated[
+        str | None, typer.Option(help="Chat model; see: lorewright models. [default: the best for this machine]")
+    ] = None,
     embedder: Annotated[str | None, typer.Option(help="Embedding model; see: lorewright models")] = None,
 ) -> None:
     """Make a new domain folder; put your files into its documents/."""
+    from assistant.model_list import best_chat_model
     from base_models import CATALOGUE, fingerprint
+    from domain import Settings
 
     chosen = {key: name for key, name in (("base_model", base_model), ("embedder", embedder)) if name}
     for folder in domain.resolve().parents:
@@ -58,8 +62,11 @@ def new(
             raise DomainError(f"{domain} lies inside the domain {folder}; name a folder outside of it.")
     for name in set(chosen.values()) - set(CATALOGUE):
         fingerprint(name)  # says what is wrong with a name or folder that is no model
+    if not base_model and (best := best_chat_model().name) != Settings().base_model:
+        chosen["base_model"] = best
     made = create_domain(domain, **chosen, adapter="")
     typer.echo(f"Made {domain}. Put documents into {made.documents}, then run: {made.command('index')}")
+    typer.echo(f"It answers with {made.settings.base_model}; for others see: lorewright models")
 
 
 @app.command()

@@ -1,15 +1,33 @@
-"""What `lorewright models` shows: each model, whether it is here, whether it fits this machine, and how fast it is."""
+"""What `lorewright models` shows: each model, whether it is here, whether it fits this machine, and how fast it is.
+
+And which of them `lorewright new` takes.
+"""
+
+import shutil
 
 import psutil
 from rich.console import Console
 from rich.padding import Padding
 
-from base_models import CATALOGUE, Entry, cache_folder, is_fetched, known_choice
+from base_models import (
+    CATALOGUE,
+    Entry,
+    cache_folder,
+    find,
+    gpu_memory,
+    hub_is_reachable,
+    is_fetched,
+    known_choice,
+)
+from domain import Settings
 
 BYTES = {"chat": 2.4, "embedder": 4.8, "reranker": 4.8}
 """Memory a parameter: weights of 16 bits, or of 32 where vectors are computed, and a fifth for the work. Estimated."""
 TIMED_SHARE = 0.4
 """The timed answer (256 tokens of prompt, 24 of answer) as a share of an ordinary one (600 and 64). By tokens."""
+
+MOST_SECONDS = 12
+"""Of an ordinary answer, with the model that a new domain gets on a processor. Chosen."""
 
 
 def print_models() -> None:
@@ -50,3 +68,29 @@ def seconds_of_an_answer(entry: Entry) -> float | None:
         return None
     nearest = min(timed, key=lambda parameters: abs(parameters - entry.parameters))
     return timed[nearest] * entry.parameters / nearest / TIMED_SHARE
+
+
+def best_chat_model() -> Entry:
+    """The largest chat model that fits, can be had, and on a processor answers within :data:`MOST_SECONDS`.
+
+    What is not here can be had from the hub, if that may be asked and answers. Where nothing was timed yet, and where
+    no larger one is quick enough, it is the default. On a GPU, untested on one, only the size counts.
+    """
+    default = find(Settings().base_model)
+    on_gpu = gpu_memory() if shutil.which("nvidia-smi") else 0  # else torch, which takes seconds, need not be loaded
+
+    def is_quick(entry: Entry) -> bool:
+        if on_gpu:
+            return memory(entry) < 0.9 * on_gpu
+        seconds = seconds_of_an_answer(entry)
+        return fits(entry) and seconds is not None and seconds <= MOST_SECONDS
+
+    larger = [
+        entry
+        for entry in CATALOGUE.values()
+        if entry.kind == "chat" and not entry.missing and entry.parameters > default.parameters and is_quick(entry)
+    ]
+    larger.sort(key=lambda entry: -entry.parameters)
+    if any(not is_fetched(entry.name) for entry in larger) and not hub_is_reachable():
+        larger = [entry for entry in larger if is_fetched(entry.name)]
+    return next(iter(larger), default)

@@ -13,6 +13,7 @@ from base_models.catalogue import CATALOGUE, find
 from base_models.catalogue_entry import Entry
 from base_models.errors import ModelError
 from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, is_fetched
+from base_models.sources import hub_is_reachable
 
 if TYPE_CHECKING:
     from base_models.classifier import (
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from base_models.engines.selection import choose_engine, faster_engine, load_openvino
     from base_models.forecast import activation_bytes, config_of
     from base_models.generation import Generation, generate, stream
+    from base_models.hardware import gpu_memory
     from base_models.loaded_model import LoadedModel, bare
     from base_models.loading import load, load_tokenizer
     from base_models.merge import merge_adapter
@@ -72,6 +74,7 @@ _LAZY = {
     "bare": "loaded_model",
     "activation_bytes": "forecast",
     "config_of": "forecast",
+    "gpu_memory": "hardware",
     "load": "loading",
     "load_tokenizer": "loading",
     "looking": "probe",
@@ -116,6 +119,8 @@ __all__ = [
     "find",
     "fingerprint",
     "generate",
+    "gpu_memory",
+    "hub_is_reachable",
     "is_fetched",
     "known_choice",
     "load",

@@ -34,6 +34,11 @@ def choose_device(device: str = "auto") -> str:
     return device
 
 
+def gpu_memory() -> int:
+    """Bytes of memory of the CUDA device; 0 without one."""
+    return torch.cuda.get_device_properties(0).total_memory if torch.cuda.is_available() else 0
+
+
 def choose_dtype(dtype: str, device: str) -> torch.dtype:
     """bfloat16 or float32 by name, or by what is faster: bfloat16 on CUDA, a measurement on a CPU."""
     if dtype != "auto":

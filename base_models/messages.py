@@ -58,8 +58,8 @@ def encode(
     If the last message is the assistant's, the result is an example to learn from; else it is a prompt that ends where
     the assistant is to speak, with nothing labelled. ``tools`` are JSON schemas of functions the model may call.
 
-    All that the assistant says is labelled; with ``last_only``, and of ChatGLM always, only what it says at last, see
-    :func:`examples_of`.
+    All that the assistant says is labelled; with ``last_only``, and of some models always, only what it says at last,
+    see :func:`examples_of`.
     """
     if messages[-1]["role"] != "assistant":
         ids = _template(tokenizer, messages, tools, add_generation_prompt=True)
@@ -69,7 +69,7 @@ def encode(
     ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
     labelled = [False] * len(ids)
     end = tokenizer.eos_token_id
-    first_turn = len(messages) - 1 if last_only or _prompt_is_read_both_ways(tokenizer) else 0
+    first_turn = len(messages) - 1 if last_only or _only_the_last_is_learnt(tokenizer) else 0
     for turn, message in enumerate(messages):
         if message["role"] != "assistant" or turn < first_turn:
             continue
@@ -77,8 +77,8 @@ def encode(
         start = len(prompt)
         if ids[:start] != prompt:
             raise ModelError(
-                f"the chat template of {tokenizer.name_or_path} writes an earlier turn differently once it is "
-                "answered, so training on it would not match answering; use single-turn examples with this model."
+                f"the chat template of {tokenizer.name_or_path} writes a turn differently once it is answered, so "
+                "training on it would not match answering; take another model."
             )
         said = _template(tokenizer, messages[: turn + 1], tools, add_generation_prompt=False)
         try:
@@ -105,9 +105,10 @@ def examples_of(
 ) -> list[Encoded]:
     """What a conversation teaches, as few examples as can be; of plain text, its pieces.
 
-    One example teaches all answers, but for ChatGLM: its prompt is read in both directions, so an earlier answer would
-    be learnt by a model that has already read it. There each answer makes an example of its own. ``last_only`` learns
-    the last answer alone.
+    One example teaches all answers, but for two kinds of model, where each answer makes an example of its own. The
+    prompt of ChatGLM is read in both directions, so an earlier answer would be learnt by a model that has already read
+    it; and the templates of Qwen3 and others that think write an earlier answer without the empty thoughts that it was
+    asked with. ``last_only`` learns the last answer alone.
 
     A conversation longer than ``max_length`` tokens is divided between its rounds (a question with its answer), so that
     every answer is learnt once, after as many whole rounds as fit, and nothing is cut off. What is longer still, a
@@ -118,7 +119,7 @@ def examples_of(
     if last_only:
         return [_latest_rounds(tokenizer, messages, max_length, last_only)[0]]
     examples: list[Encoded] = []
-    if _prompt_is_read_both_ways(tokenizer):
+    if _only_the_last_is_learnt(tokenizer):
         answers = [turn for turn, message in enumerate(messages, start=1) if message["role"] == "assistant"]
         return [_latest_rounds(tokenizer, messages[:turn], max_length, last_only)[0] for turn in answers]
     rest = messages
@@ -172,6 +173,16 @@ def chat_format_hash(tokenizer: "PreTrainedTokenizerBase") -> str:
 
 def _prompt_is_read_both_ways(tokenizer: "PreTrainedTokenizerBase") -> bool:
     return getattr(tokenizer, "bidirectional_prompt", False)  # of ChatGLMTokenizer, whose import would load torch
+
+
+def _only_the_last_is_learnt(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    """Whether what the assistant said before its last answer is no text to learn, see :func:`examples_of`."""
+    if _prompt_is_read_both_ways(tokenizer):
+        return True
+    chat: list[Message] = [{"role": role, "content": "1"} for role in ("user", "assistant", "user", "assistant")]
+    prompt = _template(tokenizer, chat[:1], None, add_generation_prompt=True)
+    last, earlier = (_template(tokenizer, some, None, add_generation_prompt=False) for some in (chat[:2], chat))
+    return last[: len(prompt)] == prompt != earlier[: len(prompt)]
 
 
 def _template(

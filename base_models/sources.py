@@ -20,6 +20,7 @@ from base_models.wheels import from_wheels
 
 HUB = "https://huggingface.co"
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 5.0, 60.0, 20
+PROBE_SECONDS = 2.0
 
 
 def obtain(entry: Entry, store: Path, report: Report) -> list[Path]:
@@ -99,6 +100,15 @@ def hub_endpoint() -> str:
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         raise Unavailable("HF_HUB_OFFLINE is set")
     return os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+
+
+def hub_is_reachable() -> bool:
+    """Whether the hub may be asked, and answers within :data:`PROBE_SECONDS`."""
+    try:
+        httpx.head(hub_endpoint(), timeout=PROBE_SECONDS)
+    except (Unavailable, httpx.HTTPError, httpx.InvalidURL):
+        return False
+    return True
 
 
 def _from_mirror(hub: Hub, files: list[File], store: Path, report: Report) -> None:

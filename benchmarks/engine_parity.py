@@ -29,10 +29,11 @@ ENGINES = ("transformers", "openvino")
 def main(
     domain: Path,
     adapter: Annotated[str, typer.Option(help="A run of the domain; empty is the base model.")] = "",
-    questions: Annotated[int, typer.Option(help="The first so many only.")] = 10_000,
+    questions: Annotated[int, typer.Option(help="So many only, evenly chosen; 0: all.")] = 0,
 ) -> None:
     assistant = Assistant.open(domain)
-    asked = read_questions(assistant.domain.held_out_questions)[:questions]
+    asked = read_questions(assistant.domain.held_out_questions)
+    asked = asked[:: max(1, len(asked) // questions)] if questions else asked
     found = find(assistant.index, assistant.refusal, [Asked.of(question) for question in asked])
     cell = Cell(bool(adapter), index=True)
     said, summary = {}, {}

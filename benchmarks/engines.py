@@ -1,10 +1,10 @@
 """How fast answers are written: OpenVINO beside transformers, LangChain's HuggingFacePipeline and llama.cpp.
 
-    python benchmarks/engines.py [--model qwen2.5-coder-0.5b-instruct] [--peer-python .venv-peer/bin/python]
+    python benchmarks/engines.py [--model NAME] [--peer-python .venv-peer/bin/python] [--rounds 3]
 
 All get the same prompts, greedy and without an end: a question behind passages of the sample domain, then the next turn
-of a conversation; both engines of ours also eight such questions at once. Each subject is a process of its own; they
-take turns, three times; quoted are medians. Results go to benchmarks/results/engines-CAPABILITY.json.
+of a conversation; OpenVINO also eight questions at once, behind passages and without. Each subject is a process of
+its own; they take turns; quoted are medians. Results go to benchmarks/results/engines-CAPABILITY.json.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from hardware import hardware
 from base_models import CATALOGUE, cache_folder, fetch, load_tokenizer
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook" / "documents" / "en"
-REPEATS = 3
 PASSAGE_CHARACTERS = 2600
 """About 600 tokens."""
 OURS = ("transformers", "openvino")
@@ -32,12 +31,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="qwen2.5-coder-0.5b-instruct")
     parser.add_argument("--peer-python", help="an interpreter with langchain-huggingface and xllamacpp")
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     pythons = dict.fromkeys(OURS, sys.executable)
     if arguments.peer_python:
         pythons |= dict.fromkeys(("HuggingFacePipeline", "llama.cpp"), arguments.peer_python)
     rounds: dict[str, list[dict[str, float]]] = {subject: [] for subject in pythons}
-    for number in range(REPEATS):
+    for number in range(arguments.rounds):
         for subject, python in pythons.items():
             rounds[subject].append(measure(subject, python, arguments.model))
             told = ", ".join(f"{name} {value:.2f}" for name, value in rounds[subject][-1].items())
@@ -66,7 +66,7 @@ def measure(subject: str, python: str, model: str) -> dict[str, float]:
         given, told = Path(folder) / "in.json", Path(folder) / "out.json"
         given.write_text(json.dumps(work_of(model) | {"subject": subject}), encoding="utf-8")
         peer = Path(__file__).with_name("engines_peer.py")
-        subprocess.run([python, str(peer), str(given), str(told)], check=True, capture_output=True)
+        subprocess.run([python, str(peer), str(given), str(told)], check=True, capture_output=True, timeout=1800)
         return json.loads(told.read_text(encoding="utf-8"))
 
 
@@ -90,6 +90,7 @@ def work_of(model: str) -> dict[str, Any]:
             [*asked, {"role": "assistant", "content": "{answer}"}, {"role": "user", "content": "Say it shorter."}]
         ),
         "users": [prompt([{"role": "user", "content": question}]) for question in questions[1:9]],
+        "short": [prompt([{"role": "user", "content": page[:150]}]) for page in pages[1:9]],
     }
 
 

@@ -80,9 +80,7 @@ def load_openvino(name_or_path: str | Path) -> "OpenVinoModel":
     facts = json.loads((exported / "export.json").read_text(encoding="utf-8"))
     folder = loadable(chat_folder(name_or_path))
     if facts["fast_tokenizer"]:
-        from transformers import PreTrainedTokenizerFast
-
-        tokenizer: Any = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+        tokenizer = _fast_tokenizer(folder, facts["special_tokens"])
     else:
         from base_models.loading import load_tokenizer
 
@@ -184,6 +182,7 @@ def _export(name_or_path: str | Path, target: Path) -> None:
         facts = {
             "model": str(name_or_path),
             "chat_format": chat_format_hash(tokenizer),
+            "special_tokens": tokenizer.special_tokens_map,
             "fast_tokenizer": _reads_alike(source, tokenizer),
         }
         try:
@@ -201,9 +200,14 @@ def _reads_alike(source: Path, tokenizer: Any) -> bool:
 
     if not (source / "tokenizer.json").is_file():
         return False
-    from transformers import PreTrainedTokenizerFast
-
-    fast: Any = PreTrainedTokenizerFast.from_pretrained(source, local_files_only=True)
+    fast = _fast_tokenizer(source, tokenizer.special_tokens_map)
     texts = ("春眠不觉晓，处处闻啼鸟。", "def f(x):\n    return 12,345.6", " a\tb\u3000c\n\n😀 naïve I'LL <|im_end|>")
     same_ids = all(fast(text).input_ids == tokenizer(text).input_ids for text in texts)
     return same_ids and chat_format_hash(fast) == chat_format_hash(tokenizer)
+
+
+def _fast_tokenizer(folder: Path, special_tokens: dict[str, str]) -> Any:
+    """tokenizer.json, with the special tokens that the model's own class adds to those of tokenizer_config.json."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True, **special_tokens)

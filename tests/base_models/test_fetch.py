@@ -13,7 +13,7 @@ from typing import NoReturn
 import pytest
 from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry, wait_for
 
-from base_models import ModelError, cached_models, fetch, find, fingerprint, is_fetched
+from base_models import ModelError, cached_models, fetch, find, fingerprint, hub_is_reachable, is_fetched
 from base_models.catalogue import CATALOGUE
 from base_models.catalogue_entry import Entry
 
@@ -300,3 +300,12 @@ def test_a_folder_without_weights_and_an_unknown_name_are_explained(toy: Entry, 
     with pytest.raises(ModelError, match=r"no model 'tay'.*'toy'"):
         fingerprint("tay")
     assert find("toy") is toy
+
+
+def test_whether_the_hub_may_be_asked_and_answers(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hub_is_reachable()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert not hub_is_reachable()
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert not hub_is_reachable()

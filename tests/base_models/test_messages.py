@@ -130,8 +130,29 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     monkeypatch.setattr(tokenizer, "chat_template", template)
-    with pytest.raises(ModelError, match="writes an earlier turn differently once it is answered"):
+    with pytest.raises(ModelError, match="writes a turn differently once it is answered"):
         encode(tokenizer, CHAT)
+
+
+def test_answers_that_a_template_rewrites_later_are_learnt_one_by_one(
+    tokenizer: PreTrainedTokenizerBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the templates of models that think: empty thoughts before the last answer alone."""
+    template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+        "{% if loop.last and m.role == 'assistant' %}<think></think>\n{% endif %}"
+        "{{ m.content }}<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n"
+        "{% if not enable_thinking %}<think></think>\n{% endif %}{% endif %}"
+    )
+    monkeypatch.setattr(tokenizer, "chat_template", template)
+    examples = examples_of(tokenizer, CHAT)
+    answers = [turn for turn, message in enumerate(CHAT) if message["role"] == "assistant"]
+    assert len(answers) == len(examples) == 2
+    for turn, example in zip(answers, examples, strict=True):
+        prompt = encode(tokenizer, CHAT[:turn]).ids
+        assert example.ids[: len(prompt)] == prompt
+        assert learnt(tokenizer, example) == [CHAT[turn]["content"] + "<|im_end|>"]
+    assert learnt(tokenizer, encode(tokenizer, CHAT)) == [CHAT[-1]["content"] + "<|im_end|>"]
 
 
 def test_an_example_that_begins_with_the_assistant_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:

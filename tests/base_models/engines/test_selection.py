@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -127,18 +128,19 @@ def test_a_killed_export_leaves_nothing_half(tiny_folder: Path, own_cache: Path)
     assert [path.name for path in export_folder(tiny_folder).parent.iterdir()] == [export_folder(tiny_folder).name]
 
 
-def test_answering_imports_no_torch_and_no_telemetry(real_model: Callable[[str], Path]) -> None:
-    real_model("smollm2-135m-instruct")
-    load_openvino("smollm2-135m-instruct")
+@pytest.mark.parametrize("name", ["smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"])
+def test_answering_imports_no_torch_and_no_telemetry(name: str, real_model: Callable[[str], Path]) -> None:
+    real_model(name)
+    load_openvino(name)
     program = (
         "import sys; from base_models import Sampling, generate, load_openvino\n"
-        "model = load_openvino('smollm2-135m-instruct')\n"
+        f"model = load_openvino({name!r})\n"
         "asked = [[{'role': 'user', 'content': 'What is the capital of France?'}]]\n"
         "print(generate(model, asked, Sampling(20))[0].text)\n"
         "print('torch' in sys.modules, sys.modules['openvino_telemetry'])\n"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ended.stdout == "The capital of France is Paris.\nFalse None\n"
+    assert re.fullmatch(r"The capital of France is Paris.*\nFalse None\n", ended.stdout)
 
 
 def test_two_processes_export_once(tiny_folder: Path, own_cache: Path) -> None:
