@@ -206,7 +206,7 @@ def _reads_alike(source: Path, tokenizer: Any) -> bool:
     return same_ids and chat_format_hash(fast) == chat_format_hash(tokenizer)
 
 
-def _fast_tokenizer(folder: Path, special_tokens: dict[str, str]) -> Any:
+def _fast_tokenizer(folder: Path, special_tokens: dict[str, Any]) -> Any:
     """tokenizer.json, with the special tokens that the model's own class adds to those of tokenizer_config.json."""
     from transformers import PreTrainedTokenizerFast
 
