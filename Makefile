@@ -20,7 +20,7 @@ TORCH_INDEX = $(if $(TORCH_INDEX_URL),--extra-index-url $(TORCH_INDEX_URL))
 run: demo
 	$(BIN)/lorewright ui $(SAMPLE)
 
-demo: install $(SAMPLE)/domain.toml
+demo: $(VENV)/product $(SAMPLE)/domain.toml
 	$(BIN)/lorewright pull
 	$(BIN)/lorewright index $(SAMPLE)
 	$(BIN)/lorewright finetune $(SAMPLE)
@@ -30,13 +30,17 @@ $(SAMPLE)/domain.toml:
 	mkdir -p demo
 	cp -R examples/peft-handbook demo/
 
+# What people use, and with it what developers need: quantisation, tests, linters.
 # torch first: otherwise other packages' requirements may pull a build for CUDA of several GB.
 install: $(VENV)/installed
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/product: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q $(TORCH_INDEX) "$$(grep '^pip==' constraints.txt)"
 	$(BIN)/python -m pip install -q $(TORCH_INDEX) "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[openvino]'
+	touch $@
+$(VENV)/installed: $(VENV)/product
 	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[openvino,quantization,test]'
 	touch $@
 
