@@ -21,6 +21,7 @@ from base_models import CATALOGUE, ModelError, fingerprint, read_manifest
 from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, write_text
 
 if TYPE_CHECKING:
+    from base_models import Message
     from finetune import Forecast, RunReport, Step
     from indexes import Index
 
@@ -87,14 +88,15 @@ def tune(
             "write questions with their answers into it (README shows how)."
         )
     examples = mixed(conversations, sources, config.seed)
-    choose_examples(base.tokenizer, examples, config)  # refuses a run that would learn everyday questions alone
-    replay = round(len(examples) * config.replay_share / (1 - config.replay_share))
+    learnt = len(choose_examples(base.tokenizer, examples, config).examples)  # refuses a run without any
+    replay = round(learnt * config.replay_share / (1 - config.replay_share))
+    general: list[list[Message]] = []
     with only_trainer(output):
         if replay:
-            examples += replayed(base, replay, progress)
+            general = replayed(base, replay, progress)
             if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
                 base = load_base(domain.settings.base_model, config)
-        report = finetune(base, examples, output, config, inputs, on_step, start, on_start)
+        report = finetune(base, examples, output, config, inputs, on_step, start, on_start, general)
     return report, len(questions) - len(conversations)
 
 

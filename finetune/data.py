@@ -49,12 +49,17 @@ class Chosen:
 
 
 def choose_examples(
-    tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], config: FinetuneConfig
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: Sequence[Sequence[Message]],
+    config: FinetuneConfig,
+    general: Sequence[Sequence[Message]] = (),
 ) -> Chosen:
     """Encode the conversations; hold out ``held_out_share`` of them, leave out what does not fit ``max_length``, and
     the rest once ``max_train_tokens`` is reached.
 
-    The order is shuffled with ``config.seed`` first, so that a bounded run sees a fair sample.
+    The order is shuffled with ``config.seed`` first, so that a bounded run sees a fair sample. ``general``
+    conversations (:func:`finetune.replay.replayed`) are learnt beside them, of a bounded run in ``replay_share`` of its
+    tokens.
     """
     encoded: list[tuple[int, Encoded]] = []
     held_out: list[Encoded] = []
@@ -86,22 +91,31 @@ def choose_examples(
     chosen: list[tuple[int, Encoded]] = []
     budget = config.max_train_tokens / config.num_train_epochs
     used = 0
+    for number, messages in enumerate(general, start=len(conversations) + 1):
+        for example in examples_of(tokenizer, messages, config.max_length):
+            if not config.max_train_tokens or used + len(example.ids) <= budget * config.replay_share:
+                used += len(example.ids)
+                chosen.append((number, example))
+    of_general = len(chosen)
     for number, example in fitting:
         if config.max_train_tokens and used + len(example.ids) > budget:
             continue
         used += len(example.ids)
         chosen.append((number, example))
-    if not chosen:
+    if len(chosen) == of_general:
         shortest = min(len(example.ids) for _, example in fitting)
         raise FinetuneError(
             f"max_train_tokens={config.max_train_tokens} is too few: the shortest example has {shortest} tokens and is "
             f"read num_train_epochs={config.num_train_epochs:g} times; raise it."
         )
+    over_budget = len(fitting) - (len(chosen) - of_general)
+    if of_general:
+        random.Random(config.seed).shuffle(chosen)
     return Chosen(
         [example for _, example in chosen],
         [number for number, _ in chosen],
         len(encoded) - len(fitting),
-        len(fitting) - len(chosen),
+        over_budget,
         held_out,
         sum(example.shortened for _, example in chosen),
     )

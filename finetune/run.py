@@ -67,6 +67,7 @@ def finetune(
     on_step: Callable[[Step], None] | None = None,
     start: Path | None = None,
     on_start: Callable[[Forecast], None] | None = None,
+    general: Sequence[Sequence[Message]] = (),
 ) -> RunReport:
     """Train an adapter on the conversations and write it to the folder ``output``, replacing an older one there.
 
@@ -74,11 +75,11 @@ def finetune(
 
     ``inputs`` is kept in the manifest as it is: the caller's hashes of what the conversations were made from, by
     which it can tell later that the run need not be repeated. ``start`` is a finished adapter to go on from. What the
-    run will take is told to ``on_start``; one that memory cannot hold is refused. The base model is left as it was.
+    run will take is told to ``on_start``; one that memory cannot hold is refused. ``general`` conversations keep the
+    model from forgetting, see :func:`choose_examples`. The base model is left as it was.
     """
-    return train_on(
-        base, choose_examples(base.tokenizer, conversations, config), output, config, inputs, on_step, start, on_start
-    )
+    chosen = choose_examples(base.tokenizer, conversations, config, general)
+    return train_on(base, chosen, output, config, inputs, on_step, start, on_start)
 
 
 def train_on(

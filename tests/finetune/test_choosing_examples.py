@@ -137,3 +137,31 @@ def test_a_batch_is_padded_on_the_right_and_labels_only_what_is_learnt() -> None
         [IGNORED, 6, 7, IGNORED, IGNORED],
         [IGNORED, 9, IGNORED, IGNORED, 12],
     ]
+
+
+GENERAL = [
+    [{"role": "user", "content": f"Say {word}."}, {"role": "assistant", "content": f"{word}."}]
+    for word in ("red", "blue", "green", "white")
+]
+
+
+def test_general_conversations_are_learnt_among_the_others(tokenizer: PreTrainedTokenizerBase) -> None:
+    chosen = choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(), GENERAL)
+    assert sorted(chosen.numbers) == list(range(1, 17))
+    assert set(chosen.numbers[-4:]) != {13, 14, 15, 16}
+    assert chosen.over_budget == 0
+
+
+@pytest.mark.parametrize(("share", "learnt"), [(0.0, 0), (0.1, 1), (0.9, 4)])
+def test_of_a_bounded_run_general_conversations_get_their_share(
+    tokenizer: PreTrainedTokenizerBase, lengths: list[int], share: float, learnt: int
+) -> None:
+    longest = max(len(encode(tokenizer, talk).ids) for talk in GENERAL)
+    budget = max(11 * longest, sum(lengths) // 2)
+    config = FinetuneConfig(max_train_tokens=budget, num_train_epochs=1, replay_share=share)
+    chosen = choose_examples(tokenizer, CONVERSATIONS, config, GENERAL)
+    assert chosen.tokens <= budget
+    general = [example for example, number in zip(chosen.examples, chosen.numbers, strict=True) if number > 12]
+    assert len(general) >= learnt
+    assert sum(len(example.ids) for example in general) <= share * budget
+    assert chosen.over_budget == 12 - (len(chosen.examples) - len(general))
