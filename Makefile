@@ -30,7 +30,7 @@ $(SAMPLE)/domain.toml:
 	mkdir -p demo
 	cp -R examples/peft-handbook demo/
 
-# What people use, and with it what developers need: quantisation, tests, linters.
+# `make demo` installs what answering and tuning need; `make install` also quantisation, tests and linters.
 # torch first: otherwise other packages' requirements may pull a build for CUDA of several GB.
 install: $(VENV)/installed
 $(VENV)/product: pyproject.toml constraints.txt

@@ -90,6 +90,7 @@ def work_of(model: str) -> dict[str, Any]:
             [*asked, {"role": "assistant", "content": "{answer}"}, {"role": "user", "content": "Say it shorter."}]
         ),
         "users": [prompt([{"role": "user", "content": question}]) for question in questions[1:9]],
+        "short_alone": prompt([{"role": "user", "content": pages[0][:150]}]),
         "short": [prompt([{"role": "user", "content": page[:150]}]) for page in pages[1:9]],
     }
 

@@ -101,7 +101,7 @@ def main() -> None:
     }
     if work["subject"] == "openvino":  # transformers answers one after the other
         result["8 users with passages, tokens of one"] = eight_users(stream, work["users"]) * whole / ANSWER
-        _, alone, _ = timed(stream, work["short"][0])
+        _, alone, _ = timed(stream, work["short_alone"])
         result["8 users without, tokens of one"] = eight_users(stream, work["short"]) * alone / ANSWER
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     result["peak memory, GB"] = peak / (2**30 if sys.platform == "darwin" else 2**20)

@@ -92,10 +92,11 @@ def choose_examples(
     budget = config.max_train_tokens / config.num_train_epochs
     used = 0
     for number, messages in enumerate(general, start=len(conversations) + 1):
-        for example in examples_of(tokenizer, messages, config.max_length):
-            if not config.max_train_tokens or used + len(example.ids) <= budget * config.replay_share:
-                used += len(example.ids)
-                chosen.append((number, example))
+        (example,) = examples_of(tokenizer, messages)
+        room = budget * config.replay_share - used if config.max_train_tokens else config.max_length
+        if len(example.ids) <= min(room, config.max_length):
+            used += len(example.ids)
+            chosen.append((number, example))
     of_general = len(chosen)
     for number, example in fitting:
         if config.max_train_tokens and used + len(example.ids) > budget:

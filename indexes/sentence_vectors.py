@@ -52,7 +52,10 @@ class SentenceVectors:
         return not self._unsaved
 
     def save(self) -> None:
-        """Store what was computed of passages that are still there; only who holds the update lock may call this."""
+        """Store what was computed of passages that are still there; only who holds the update lock may call this.
+
+        Where that fails nothing is lost: who needs them computes them again.
+        """
         unsaved, self._unsaved = self._unsaved, {}
         if not unsaved:
             return
@@ -66,9 +69,8 @@ class SentenceVectors:
         texts = {_key(text): text for text in passages}
         ids = ",".join(map(str, passages.values()))
         with self._storage.reading() as connection:
-            rows = connection.execute(
-                f"SELECT key, vectors FROM sentence_vectors WHERE passage_id IN ({ids})"
-            ).fetchall()
+            sql = f"SELECT key, vectors FROM sentence_vectors WHERE passage_id IN ({ids})"
+            rows = connection.execute(sql).fetchall()
         return {
             texts[key]: np.frombuffer(vectors, np.float32).reshape(len(embedded_sentences(texts[key])), -1)
             for key, vectors in rows

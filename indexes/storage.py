@@ -1,4 +1,5 @@
-"""``index/passages.sqlite``: documents, passages, full-text rows and vectors, the only truth of an index.
+"""``index/passages.sqlite``: documents, passages, full-text rows and vectors, the only truth of an index,
+and the vectors of sentences that searches met.
 
 Every change is one transaction in write-ahead mode: a reader sees the state before or after it, never between, and is
 never made to wait. A process killed at any moment leaves what it had committed. Each use opens its own connection,
@@ -150,10 +151,8 @@ class Storage:
                 f"update Lorewright, or make the index again with: {self.command} --rebuild"
             )
         if version < len(FORMATS):
-            raise IndexingError(
-                f"{self.path} has the older format {version}; bring it up to date with: {self.command}"
-                + " --rebuild" * (version < WORDS_SINCE)
-            )
+            command = f"{self.command} --rebuild" if version < WORDS_SINCE else self.command
+            raise IndexingError(f"{self.path} has the older format {version}; bring it up to date with: {command}")
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -42,9 +43,10 @@ def _no_export_of_a_tests_model_stays(tmp_path_factory: pytest.TempPathFactory) 
     """Of models that tests make; those of the catalogue's are kept, they take a minute."""
     yield
     for facts in (cache_folder() / "openvino").glob("*/export.json"):
-        model = json.loads(facts.read_text(encoding="utf-8")).get("model", "")
-        if Path(model).is_relative_to(tmp_path_factory.getbasetemp()):
-            shutil.rmtree(facts.parent, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process of the tests removes its own
+            model = json.loads(facts.read_text(encoding="utf-8")).get("model", "")
+            if Path(model).is_relative_to(tmp_path_factory.getbasetemp()):
+                shutil.rmtree(facts.parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

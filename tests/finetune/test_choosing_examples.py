@@ -152,6 +152,14 @@ def test_general_conversations_are_learnt_among_the_others(tokenizer: PreTrained
     assert chosen.over_budget == 0
 
 
+def test_a_general_conversation_that_is_too_long_is_left_out(tokenizer: PreTrainedTokenizerBase) -> None:
+    long = [{"role": "user", "content": "Say " + "red " * 300}, {"role": "assistant", "content": "red."}]
+    chosen = choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_length=128), [long, *GENERAL])
+    assert 13 not in chosen.numbers
+    assert {14, 15, 16, 17} <= set(chosen.numbers)
+    assert max(len(example.ids) for example in chosen.examples) <= 128
+
+
 @pytest.mark.parametrize(("share", "learnt"), [(0.0, 0), (0.1, 1), (0.9, 4)])
 def test_of_a_bounded_run_general_conversations_get_their_share(
     tokenizer: PreTrainedTokenizerBase, lengths: list[int], share: float, learnt: int
