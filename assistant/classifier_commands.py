@@ -70,16 +70,21 @@ def train(
 def ask(
     folder: Folder,
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts to look at.")],
+    pairs: Annotated[bool, typer.Option("--pairs", help="Every two texts are a pair of one class.")] = False,
 ) -> None:
     """Say which class each text is of, with its probability; or the tag of each word."""
     from base_models import load_classifier
 
+    if pairs and len(texts) % 2:
+        raise AssistantError(f"--pairs reads texts two by two, and {len(texts)} were given; add the other one.")
     known = load_classifier(folder)
     if known.task == "TOKEN_CLS":
         for text, tags in zip(texts, known.tag([text.split() for text in texts]), strict=True):
             typer.echo(" ".join(f"{word}/{tag}" for word, tag in zip(text.split(), tags, strict=True)))
         return
-    for text, shares in zip(texts, known.classify(texts), strict=True):
+    asked = list(zip(texts[::2], texts[1::2], strict=True)) if pairs else texts
+    for text, shares in zip(asked, known.classify(asked), strict=True):
+        text = text if isinstance(text, str) else " | ".join(text)
         typer.echo(f"{', '.join(f'{label} {share:.2f}' for label, share in list(shares.items())[:3])}  {text}")
 
 

@@ -1,11 +1,13 @@
-"""Encoders that say which class a text is of (SEQ_CLS), or which tag each of its words has (TOKEN_CLS).
+"""Encoders that say which class a text, or a pair of texts, is of (SEQ_CLS), or which tag each of its words has
+(TOKEN_CLS).
 
 The encoder is one of the catalogue's embedders, or any folder of a BERT-like model; what makes it a classifier is an
 adapter: a LoRA on its attention, and a head of its own (a linear layer on the first token's vector, through BERT's
 pooler; Devlin et al. 2019, section 4.1). The folder of that adapter is all that is needed to ask it, for
 its manifest names encoder and classes. Runs in float32: the head learns and decides by small differences.
 
-Not supported: several classes for one text, encoders that bring their own code.
+Not supported: several classes for one text, segment ids (the two texts of a pair have a separator between them),
+encoders that bring their own code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,6 +44,8 @@ FAMILIES: dict[str, Any] = {
     "TOKEN_CLS": AutoModelForTokenClassification,
 }
 BATCH = 32
+Text = str | tuple[str, str] | Sequence[str]
+"""A text, a pair of texts, or words to tag."""
 NO_LABEL = -100
 """Of a token that has no tag of its own: a special token, or a later piece of a word."""
 
@@ -60,16 +64,17 @@ class Classified:
 
 
 def encode_labelled(
-    tokenizer: PreTrainedTokenizerBase, text: str | Sequence[str], max_length: int, labels: Sequence[int] = ()
+    tokenizer: PreTrainedTokenizerBase, text: Text, max_length: int, labels: Sequence[int] = ()
 ) -> Classified:
-    """A text with its one class; or words with the tags of all, of which the first piece of each word bears its own.
-    What is beyond ``max_length`` tokens is cut off.
+    """A text or a pair with its one class; or words with the tags of all, of which the first piece of each word bears
+    its own. What is beyond ``max_length`` tokens is cut off, of a pair from the longer text.
 
     Without ``labels``, to ask: the labels of the result are then the numbers of the words that bear them, from 0.
     """
     cut = {"truncation": True, "max_length": max_length}
-    if isinstance(text, str):
-        return Classified(tokenizer(text, **cut).input_ids, list(labels))
+    if isinstance(text, str | tuple):
+        texts = (text,) if isinstance(text, str) else text
+        return Classified(tokenizer(*texts, **cut).input_ids, list(labels))
     encoded = tokenizer(list(text), is_split_into_words=True, **cut)
     words = encoded.word_ids()
     first = [word is not None and word not in words[:place] for place, word in enumerate(words)]
@@ -155,9 +160,9 @@ class Classifier:
         self.labels = loaded.labels
         """The classes or tags that it knows."""
 
-    def classify(self, texts: Sequence[str]) -> list[dict[str, float]]:
-        """For each text the probability of every class, the likeliest first. A text is read up to the encoder's
-        length."""
+    def classify(self, texts: Sequence[str | tuple[str, str]]) -> list[dict[str, float]]:
+        """For each text, or pair of texts, the probability of every class, the likeliest first. It is read up to the
+        encoder's length."""
         if self.task != "SEQ_CLS":
             raise ModelError(f"{self.adapter} tags words; ask it with tag().")
         rows: list[dict[str, float]] = []
@@ -185,7 +190,7 @@ class Classifier:
                 rows.append(row)
         return rows
 
-    def _encoded(self, texts: Sequence[str | Sequence[str]]) -> list[Classified]:
+    def _encoded(self, texts: Sequence[Text]) -> list[Classified]:
         if isinstance(texts, str) or (self.task == "TOKEN_CLS" and any(isinstance(text, str) for text in texts)):
             raise ModelError("a list is asked for: of texts to classify, or of lists of words to tag.")
         if not all(is_text("".join(text)) for text in texts):

@@ -1,9 +1,10 @@
 """Texts with a class, or words with tags, become a classifier on an encoder: the data file, and the run.
 
     {"text": "12 乘以 30 是多少?", "label": "calculate"}                       a class for each text
+    {"text": "几点关门?", "text_pair": "周日不开门。", "label": "no"}              a class for each pair of texts
     {"tokens": ["LoRA", "is", "small"], "tags": ["B-METHOD", "O", "O"]}        a tag for each word
 
-A file holds one of the two (jsonl, json, csv, tsv, parquet; in tables lists are JSON). ``ner_tags`` is ``tags``.
+A file holds one of the three (jsonl, json, csv, tsv, parquet; in tables lists are JSON). ``ner_tags`` is ``tags``.
 """
 
 from collections import Counter
@@ -24,8 +25,8 @@ from finetune.report import RunReport
 from finetune.run import train_on
 from finetune.steps import Step
 
-Text = str | list[str]
-"""A text, or words."""
+Text = str | tuple[str, str] | list[str]
+"""A text, a pair of texts, or words."""
 
 
 @dataclass
@@ -57,8 +58,8 @@ def read_labelled(path: Path) -> LabelledFile:
             if isinstance(record, Wrong):
                 raise ValueError(record.problem)
             task, text, labels = _labelled(record)
-            if file.task and task != file.task:
-                raise ValueError("a text with one label among words with tags; a file holds one of the two")
+            if file.texts and type(text) is not type(file.texts[0]):
+                raise ValueError("another kind than the records before it: texts, pairs of texts, or words with tags")
         except ValueError as error:
             raise FinetuneError(f"{path}, {place}: {error}.") from None
         file.task = task
@@ -127,7 +128,9 @@ def _chosen(base: LoadedModel, file: LabelledFile, config: ClassifierConfig) -> 
 
 
 def _is_held_out(text: Text, share: float) -> bool:
-    return is_held_out([{"role": "user", "content": text if isinstance(text, str) else " ".join(text)}], share)
+    """By the first text of a pair: what is said of one question with several passages is held out together."""
+    first = text if isinstance(text, str) else text[0] if isinstance(text, tuple) else " ".join(text)
+    return is_held_out([{"role": "user", "content": first}], share)
 
 
 def _labelled(record: Any) -> tuple[str, Text, list[str]]:
@@ -136,10 +139,12 @@ def _labelled(record: Any) -> tuple[str, Text, list[str]]:
         raise ValueError(f"a record must be an object, not {type(record).__name__}")
     key = "tags" if "tags" in record else "ner_tags"
     if "text" in record and "label" in record:
-        text, label = record["text"], record["label"]
-        if not isinstance(text, str) or not text.strip() or not is_text(text):
-            raise ValueError('"text" must be a text that is not empty and holds no half character')
-        return "SEQ_CLS", text, [_name(label, "label")]
+        for name in ("text", "text_pair"):
+            text = record.get(name, record["text"])
+            if not isinstance(text, str) or not text.strip() or not is_text(text):
+                raise ValueError(f'"{name}" must be a text that is not empty and holds no half character')
+        pair = (record["text"], record["text_pair"]) if "text_pair" in record else record["text"]
+        return "SEQ_CLS", pair, [_name(record["label"], "label")]
     if "tokens" in record and key in record:
         words, tags = listed(record, "tokens"), listed(record, key)
         if len(words) != len(tags):

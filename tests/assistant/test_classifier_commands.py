@@ -39,6 +39,15 @@ def test_it_says_which_class_a_new_text_is_of(trained: Path) -> None:
     assert 0.5 < scores["accuracy"][0] <= 1
 
 
+def test_pairs_are_asked_two_by_two(trained: Path) -> None:
+    ended = lorewright("classifier", "ask", trained / "intents", "--pairs", "what is 60", "plus 7")
+    assert ended.out.startswith("calculate 0.")
+    assert ended.out.strip().endswith("what is 60 | plus 7")
+    ended = lorewright("classifier", "ask", trained / "intents", "--pairs", "what is 60")
+    assert (ended.status, ended.out) == (1, "")
+    assert "--pairs reads texts two by two, and 1 were given; add the other one." in ended.err
+
+
 def test_other_texts_can_be_measured_on_and_training_anew_is_asked_for(trained: Path) -> None:
     other = trained / "other.csv"
     other.write_text("text,label\nhow much is 5 plus 5,calculate\ngood morning,chat\n", encoding="utf-8")

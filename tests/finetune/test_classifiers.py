@@ -97,6 +97,35 @@ def test_one_learns_what_is_there_to_learn(encoder: str, tmp_path: Path) -> None
     assert load_classifier(tmp_path / "words").tag(words.texts) == words.labels
 
 
+def test_pairs_of_texts_are_told_apart_by_what_their_texts_share(encoder: str, tmp_path: Path) -> None:
+    """Only both texts together tell the class: "7 add" goes with "add 3", not with "hello 3"."""
+    kinds = ("add", "你好")
+    records = [
+        {"text": f"{asked} {number}", "text_pair": said, "label": "yes" if asked == said else "no"}
+        for number in range(6)
+        for asked in kinds
+        for said in kinds
+    ]
+    data = read_labelled(written(tmp_path, records))
+    whole = config(held_out_share=0.0, num_train_epochs=80.0, r=16)
+    train_classifier(encoder, data, tmp_path / "pairs", whole)
+    known = load_classifier(tmp_path / "pairs")
+    said = known.classify([("add 3", "add"), ("add 3", "你好"), ("你好 3", "你好"), ("你好 3", "add")])
+    assert [next(iter(shares)) for shares in said] == ["yes", "no", "yes", "no"]
+
+
+def test_the_pairs_of_one_text_are_held_out_together(tmp_path: Path) -> None:
+    records = [
+        {"text": f"question {number}", "text_pair": f"passage {other}", "label": "yes" if other else "no"}
+        for number in range(30)
+        for other in range(3)
+    ]
+    apart = held_out_of(read_labelled(written(tmp_path, records)), 0.3).texts
+    questions = [text[0] for text in apart]
+    assert 0 < len(set(questions)) < 30
+    assert all(questions.count(question) == 3 for question in questions)
+
+
 @pytest.mark.slow
 def test_intents_are_told_apart_on_a_real_encoder(real_model: Callable[[str], Path], tmp_path: Path) -> None:
     real_model("multilingual-e5-small")
@@ -156,13 +185,15 @@ def test_long_texts_are_cut_to_what_the_encoder_reads(encoder: str, tmp_path: Pa
 
 WRONG: list[tuple[Any, str]] = [
     ({"text": "Hi"}, 'line 2: neither "text" and "label" nor "tokens" and "tags", but text'),
+    ({"text": "Hi", "text_pair": "you", "label": "chat"}, "line 2: another kind than the records before it"),
+    ({"text": "Hi", "text_pair": 3, "label": "chat"}, 'line 2: "text_pair" must be a text that is not empty'),
     ({"text": " ", "label": "chat"}, 'line 2: "text" must be a text that is not empty'),
     ({"text": "Hi", "label": None}, 'line 2: "label" holds None, which is no name of a class'),
     ({"text": "Hi", "label": ["chat"]}, 'line 2: "label" holds'),
     (["Hi", "chat"], "line 2: a record must be an object, not list"),
     ({"tokens": ["Hi", "you"], "tags": ["O"]}, "line 2: 2 tokens and 1 tags; each token has one"),
     ({"tokens": ["Hi", 3], "ner_tags": ["O", "O"]}, 'line 2: "tokens" must be texts that are not empty'),
-    ({"tokens": ["Hi"], "ner_tags": ["O"]}, "line 2: a text with one label among words with tags"),
+    ({"tokens": ["Hi"], "ner_tags": ["O"]}, "line 2: another kind than the records before it: texts, pairs"),
 ]
 
 
