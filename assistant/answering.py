@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Literal
 
-from assistant.checks import differs_in_negation, holds, is_supported, unknown_numbers
+from assistant.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
 from assistant.citations import Citation, Numbers, answer_sentences, sources_of
 from assistant.question_parts import leans, searched_parts
 from assistant.refusal import Outcome, Refusal
@@ -194,8 +194,9 @@ def finish(index: Index, found: Found, said: Sequence[str], refusal: str = "", q
     """What the user reads of an answer: the model's words with their sources, and the key sentences of the passages.
 
     ``said`` and ``refusal`` are those of :func:`join`. What the model said to a part is left out where no passage
-    supports what it adds to the question, unless another language was asked for, which the quotes are not in. An answer
-    that was stopped is not ``quoted``.
+    supports what it adds to the question, or where it lacks the number that is asked for, unless another language was
+    asked for, which the quotes are not in; and where it said the same to an earlier part. An answer that was stopped is
+    not ``quoted``.
     """
     quotes = quotes_of(index, found) if quoted else []
     numbers = Numbers()
@@ -209,14 +210,17 @@ def finish(index: Index, found: Found, said: Sequence[str], refusal: str = "", q
         sentences = answer_sentences(next(texts, ""))
         likeness, nearest = index.likeness(sentences, one.shown)
         wanted = found.asked.language and found.asked.language == language_of("".join(sentences))
-        if quotes and not wanted and not is_supported(sentences, found.asked.question, one.shown, likeness, nearest):
+        text, near = "".join(sentences).strip(), [quote for quote, passage in quotes if passage in one.passages]
+        answers = is_supported(sentences, found.asked.question, one.shown, likeness, nearest)
+        answers = answers and not lacks_number(text, one.asked.part or found.asked.question, near)
+        if text in written or (quotes and not wanted and not answers):
             left_out = True
             continue
         rank = {passage.id: rank for rank, passage in enumerate(one.passages)}
         ranks = [rank.get(passage.id, len(rank)) for passage in one.shown]
         sources = sources_of(sentences, one.shown, likeness, ranks)
         paragraphs.append(numbers.cite(sentences, sources, one.shown))
-        written.append("".join(sentences).strip())
+        written.append(text)
         pairs += [
             (sentence.strip(), None if at is None else one.shown[at])
             for sentence, at in zip(sentences, sources, strict=True)

@@ -20,6 +20,11 @@ _NEGATION = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(r"[,，;；:：]\s*")
+_ASKS_FOR_A_NUMBER = re.compile(
+    r"\bhow (?:many|much|long|old|hot|far)\b"
+    r"|多少|多久|多长|多大|多高|多远|多重|几(?:点|天|号|岁|元|块|分钟|小时|个小时|个月)",
+    re.IGNORECASE,
+)
 SAME_WORDS = 0.9
 """Share of words above which two texts say the same. Chosen."""
 SUPPORTED_WORDS = 0.5
@@ -40,6 +45,12 @@ def unknown_numbers(answer: str, question: str, passages: Sequence[Passage]) -> 
         held.update(tokens("\n".join((*passage.headings, passage.text))))
     said = [token for token in tokens(without_items) if _NUMBER.fullmatch(token) and token not in ("0", "1")]
     return [number for number in dict.fromkeys(said) if number not in held and number.lstrip("-") not in held]
+
+
+def lacks_number(answer: str, question: str, quotes: Sequence[str]) -> bool:
+    """Whether a question asks for a number that an answer does not name, and the sentences nearest to it do: then the
+    answer is one to something else ("多少度?" answered with where the tea comes from)."""
+    return bool(_ASKS_FOR_A_NUMBER.search(question)) and not _numbers(answer) and any(map(_numbers, quotes))
 
 
 def differs_in_negation(sentence: str, passage: Passage) -> bool:

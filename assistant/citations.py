@@ -137,7 +137,7 @@ def quoted(sentences: Sequence[str], text: str) -> str:
         elif said and _STEP.match(sentence):
             said += " …\n> " if skipped else "\n> "
         elif said:
-            said += " … " if skipped else " "
+            said += " … " if skipped else " " * bool(text[end:start])
         if is_row:
             line = _row_with_names(line, text[:start])
         before_is_row = is_row

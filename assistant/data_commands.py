@@ -61,8 +61,8 @@ def check(
 
 
 def _print_report(report: "DataReport", tokenizer: Any, base_model: str, max_length: int) -> None:
-    turns = ", ".join(f"{count} of {answers}" for answers, count in report.turns.items())
-    typer.echo(f"answers in a conversation: {turns}; {report.duplicates} stand there twice, word for word")
+    turns = ", ".join(f"{count:,} with {answers}" for answers, count in report.turns.items())
+    typer.echo(f"conversations, by number of answers: {turns}; exact duplicates: {report.duplicates}")
     lengths = ", ".join(f"{name} {length:,}" for name, length in report.lengths.items())
     typer.echo(
         f"for {base_model}: {report.examples:,} examples, {report.tokens:,} tokens, {report.labelled_tokens:,} of them "
@@ -96,7 +96,8 @@ def _print_near_copies(found: "DataFile", file: Path | None) -> None:
         train = [(place, messages) for place, messages in train if not is_held_out(messages, HELD_OUT)]
         where = "that a split by hash holds out"
     near = near_copies([messages for _, messages in held_out], [messages for _, messages in train])
-    typer.echo(f"of the {len(held_out)} {where}, {len(near)} ask nearly what a training conversation asks")
+    if held_out:
+        typer.echo(f"of the {len(held_out)} {where}, {len(near)} ask nearly what a training conversation asks")
     lines = [f"  {held_out[one][0]} and {train[other][0]} share {shared:.0%}" for one, other, shared in near]
     _print_some(lines, "near-copies")
 

@@ -107,7 +107,8 @@ def _machine() -> list[tuple[str, str]]:
         ),
         (
             "device",
-            f"{device}, weights in {str(choose_dtype('auto', device)).removeprefix('torch.')} (the faster here)",
+            f"{device}; transformers computes in {str(choose_dtype('auto', device)).removeprefix('torch.')} "
+            "(the faster dtype here); which engine answers is told below",
         ),
         (
             "memory",

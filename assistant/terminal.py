@@ -59,7 +59,7 @@ def speak(
 
 
 def remarks(answer: Answer) -> list[str]:
-    """What a reader should know of an answer: how sure it is, what no passage says, and the nearest passages."""
+    """What a reader should know of an answer: how sure it is, what no passage says, and other passages."""
     lines = []
     if answer.unsure:
         lines.append("(unsure: the passages found may not answer this)")
@@ -70,7 +70,8 @@ def remarks(answer: Answer) -> list[str]:
     lines += [f'(check: the source of this sentence differs in a "not": {sentence})' for sentence in answer.negations]
     if answer.refused or answer.unsure:
         near = [f"  {passage.document}, {passage.place}: {_beginning(passage.text)}" for passage in answer.nearest]
-        lines += ["nearest passages:", *near] if near else []
+        found = "other passages that were found:" if answer.unsure else "nearest passages:"
+        lines += [found, *near] if near else []
     return lines
 
 

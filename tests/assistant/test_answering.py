@@ -193,6 +193,14 @@ def test_of_a_partly_refused_question_the_answer_and_the_refusal_are_both_told(a
     assert (finished.written, finished.unsupported, finished.left_out) == ("nf4 有 16 个取值。", [], False)
 
 
+def test_what_the_model_said_to_an_earlier_part_is_not_said_again(assistant):
+    (whole,) = find(assistant.index, assistant.refusal, [Asked(f"{PLAIN} LoRA 的矩阵 B 为什么初始化为零?")])
+    assert len(whole.parts) == 2
+    finished = finish(assistant.index, whole, ["nf4 有 16 个取值。", "nf4 有 16 个取值。"])
+    assert finished.written == "nf4 有 16 个取值。"
+    assert finished.left_out
+
+
 @pytest.fixture(scope="module")
 def english_only(tmp_path_factory, handbook) -> Domain:
     import shutil

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assistant.checks import differs_in_negation, holds, is_supported, unknown_numbers
+from assistant.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
 from indexes import Passage
 
 
@@ -55,6 +55,22 @@ def test_numbers_of_the_question_and_of_titles_are_known():
 )
 def test_a_sentence_that_differs_from_its_source_in_a_negation_is_told(sentence, source, differs):
     assert differs_in_negation(sentence, passage(source)) is differs
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "quote", "lacks"),
+    [
+        ("龙井用多少度的水泡?", "龙井茶产于杭州。", "龙井用 80 度左右的水泡。", True),
+        ("龙井用多少度的水泡?", "用八十度的水。", "龙井用 80 度左右的水泡。", False),
+        ("银行几点关门?", "银行周日关门。", "银行下午五点关门。", True),
+        ("几乎没有人知道的路在哪里?", "在山上。", "路长 3 公里。", False),
+        ("How long does parking take?", "Parking is in the garage.", "Parking takes two hours.", True),
+        ("How much is parking?", "Parking is free.", "Parking is free for all.", False),
+        ("How do I park?", "In the garage.", "The garage has 200 places.", False),
+    ],
+)
+def test_an_answer_without_the_number_that_is_asked_for_answers_something_else(question, answer, quote, lacks):
+    assert lacks_number(answer, question, [quote]) is lacks
 
 
 ASKED = "How hot should the water for green tea be?"

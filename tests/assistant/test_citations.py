@@ -148,6 +148,13 @@ def test_of_a_list_of_steps_all_are_quoted_on_lines_of_their_own():
     assert quoted(["Breakfast is at 8."], text) == "Breakfast is at 8."
 
 
+def test_quoted_sentences_stand_as_they_do_in_the_text():
+    assert quoted(["急诊 30 元。", "老人免费。"], "急诊 30 元。老人免费。") == "急诊 30 元。老人免费。"
+    assert quoted(["急诊 30 元。", "老人免费。"], "急诊 30 元。\n老人免费。") == "急诊 30 元。 老人免费。"
+    assert quoted(["It is 30.", "Or free."], "It is 30. Or free.") == "It is 30. Or free."
+    assert quoted(["急诊 30 元。", "老人免费。"], "急诊 30 元。孩子 10 元。老人免费。") == "急诊 30 元。 … 老人免费。"
+
+
 def test_of_a_table_the_row_is_quoted():
     text = "| Room | Price |\n|---|---|\n| Family | 185 |\n| Single | 90 |\n"
     assert "| Family | 185 |\n" in sentences_of(text)

@@ -90,7 +90,7 @@ def test_the_command_shows_counts_an_example_and_what_is_wrong(tmp_path: Path, t
     right = CliRunner().invoke(app, arguments)
     assert right.exit_code == 0, right.output
     assert f"{file}: 9 conversations (9 messages)" in right.output
-    assert "9 of 1; 0 stand there twice" in right.output
+    assert "9 with 1; exact duplicates: 0" in right.output
     assert "种茶用什么水?<|im_end|>\n<|im_start|>assistant\n八十度。<|im_end|>" in right.output
     near = written(tmp_path / "near.jsonl", talk("第 3 种茶用什么水呢?"))
     compared = CliRunner().invoke(app, [*arguments, "--held-out", str(near)])
