@@ -20,7 +20,7 @@ from typing import Literal
 
 from assistant.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
 from assistant.citations import Citation, Numbers, answer_sentences, sources_of
-from assistant.question_parts import leans, searched_parts
+from assistant.question_parts import leans, refers_back, searched_parts
 from assistant.refusal import Outcome, Refusal
 from domain import Question
 from indexes import Index, Passage, language_of, words_of
@@ -46,6 +46,8 @@ class Asked:
     """The language to answer in; empty is the domain's, or that of the question."""
     part: str = ""
     """The part of the question that is to be answered; empty is all of it."""
+    alone: bool = False
+    """Whether it is searched for without the question before it, even if it seems to lean on that."""
 
     @classmethod
     def of(cls, question: Question) -> "Asked":
@@ -80,8 +82,7 @@ class Finished:
     """The answer of a model with its proof."""
 
     text: str
-    """The whole answer: what the model wrote, if it stands the checks, and the quotes below it. ``[1]`` in it points to
-    the citation of that number."""
+    """What the model wrote, if it stands the checks, and the quotes; ``[1]`` points to the citation of that number."""
     written: str = ""
     """What the model wrote, without numbers; empty where that was left out."""
     citations: list[Citation] = field(default_factory=list)
@@ -103,7 +104,7 @@ def recent(messages: Sequence[dict[str, str]]) -> tuple[dict[str, str], ...]:
 def search_query(asked: Asked) -> str:
     """What is searched for: the question or its part; where that leans on what was asked before, together with it."""
     text = asked.part or asked.question
-    if not leans(text):
+    if asked.alone or not leans(text):
         return text
     before = [message["content"] for message in asked.history if message["role"] == "user"]
     return " ".join([asked.question, text] if asked.part else [*before[-1:], text])
@@ -125,7 +126,20 @@ def search(index: Index, asked: Sequence[Asked]) -> list[list[Passage]]:
 
 
 def find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]:
-    """Search for questions and decide for each, and for each of its parts, whether it is answered."""
+    """Search for questions and decide for each, and for each of its parts, whether it is answered.
+
+    "Where is the key?" may lean on the question before it; where it is refused with that one, it is tried alone.
+    """
+    found = _find(index, refusal, asked)
+    for at, one in enumerate(found):
+        leans_unmarked = leans(one.asked.question) and not (one.parts or refers_back(one.asked.question))
+        if one.outcome == "refused" and one.asked.history and leans_unmarked:
+            (alone,) = _find(index, refusal, [replace(one.asked, alone=True)])
+            found[at] = one if alone.outcome == "refused" else alone
+    return found
+
+
+def _find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]:
     divided = [[replace(one, part=part) for part in searched_parts(one.question)] for one in asked]
     units = [unit for one, parts in zip(asked, divided, strict=True) for unit in (parts if len(parts) > 1 else [one])]
     k = index.domain.settings.retrieval.k

@@ -11,7 +11,7 @@ import numpy as np
 
 from assistant.citations import Likeness
 from assistant.facts import NO_NEGATION, tokens
-from indexes import Passage, language_of, sentences_of, words_of
+from indexes import Passage, asked_words, language_of, sentences_of, words_of
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NEGATION = re.compile(
@@ -58,13 +58,14 @@ def differs_in_negation(sentence: str, passage: Passage) -> bool:
 
     False where no sentence or clause of the passage holds most of its words: then there is nothing to compare with.
     """
-    said = set(words_of(_NEGATION.sub(" ", _straight(sentence))))
+    words = asked_words if language_of(sentence) == "en" else words_of  # "may be used" and "must not use" are alike
+    said = set(words(_NEGATION.sub(" ", _straight(sentence))))
     if not said:
         return False
     clauses = [
         clause for part in sentences_of(passage.text) for clause in (part, *_CLAUSE.split(part)) if clause.strip()
     ]
-    shares = [(len(said & set(words_of(clause))) / len(said), -len(clause), clause) for clause in clauses]
+    shares = [(len(said & set(words(clause))) / len(said), -len(clause), clause) for clause in clauses]
     share, _, source = max(shares, default=(0.0, 0, ""))
     return share >= SAME_SENTENCE and is_negative(sentence) != is_negative(source)
 

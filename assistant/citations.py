@@ -17,7 +17,7 @@ import numpy as np
 
 from indexes import Passage, language_of, sentences_of, words_of
 
-_NUMBER = r"[\[【]\s*\d{1,2}\s*[\]】]"
+_NUMBER = r"[\[【]\s*[1-9]\d?\s*[\]】]"
 _CODE_OR_NUMBER = re.compile(
     rf"(?P<code>```.*?```|`[^`\n]*`)|\s+{_NUMBER}|(?<![A-Za-z0-9_)\]]){_NUMBER}|(?:{_NUMBER})+(?=\s*(?:[.,;:!?。，；：！？]|$))",
     re.DOTALL | re.MULTILINE,
@@ -45,7 +45,7 @@ LONGEST_QUOTE = 400
 LONGEST_LIST = 1_200
 """Characters of the longest numbered list that is quoted whole because one of its steps is. Chosen."""
 
-_STEP = re.compile(r"\s*\d{1,2}[.)、]\s")
+_STEP = re.compile(r"\s*(?P<number>\d{1,2})[.)、]\s")
 _TABLE_ROW = re.compile(r"\|.*\|", re.DOTALL)
 _TABLE_RULE = re.compile(r"\|[\s:|-]+\|")
 
@@ -109,7 +109,7 @@ class Numbers:
         for passage, group in groupby(quotes, key=lambda quote: quote[1]):
             said = quoted([sentence for sentence, _ in group], passage.text)
             paragraphs.append(f"> {said} [{self._of(passage)}]")
-        return "\n\n".join(paragraphs)
+        return "\n\n".join(dict.fromkeys(paragraphs))
 
     def _of(self, passage: Passage) -> int:
         known = next((citation for citation in self.citations if citation.passage.id == passage.id), None)
@@ -150,30 +150,52 @@ def _row_with_names(row: str, before: str) -> str:
     """The cells of a row of a Markdown table, each with the name of its column, which stands in the text before it."""
     lines = [line.strip() for line in before.splitlines()]
     header = next((at - 1 for at in range(len(lines) - 1, 0, -1) if _TABLE_RULE.fullmatch(lines[at])), None)
-    cells = [cell.strip() for cell in row.strip("|").split("|")]
-    names = [] if header is None else [name.strip() for name in lines[header].strip("|").split("|")]
+    cells = _cells(row)
+    names = [] if header is None else _cells(lines[header])
     if len(names) != len(cells):
         return " | ".join(cells)
     return "; ".join(f"{name}: {cell}" for name, cell in zip(names, cells, strict=True) if cell)
 
 
+def _cells(row: str) -> list[str]:
+    """The cells of a row of a Markdown table, in which ``\\|`` is a sign of the text."""
+    inner = row.removeprefix("|").removesuffix("|")
+    return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", inner)]
+
+
 def _with_all_steps(sentences: Sequence[str], text: str) -> list[str]:
-    """The sentences in their order, and all of the numbered list that one of them stands in."""
+    """The sentences in their order, and all of the numbered lists that they stand in."""
     every = sentences_of(text)
-    steps = [position for position, sentence in enumerate(every) if _STEP.match(sentence)]
-    if len(steps) < 2:
-        return list(sentences)
-    last = next((at for at in range(steps[-1], len(every)) if every[at].endswith("\n")), len(every) - 1)
-    listed = range(steps[0], last + 1)
     chosen = {at for at, sentence in enumerate(every) if sentence.strip() in {quote.strip() for quote in sentences}}
-    if chosen.isdisjoint(listed) or sum(len(every[at]) for at in listed) > LONGEST_LIST:
-        return list(sentences)
-    return [every[at].strip() for at in sorted(chosen | set(listed))]
+    whole = set(chosen)
+    for listed in _numbered_lists(every):
+        if not chosen.isdisjoint(listed) and sum(len(every[at]) for at in listed) <= LONGEST_LIST:
+            whole |= set(listed)
+    return list(sentences) if whole == chosen else [every[at].strip() for at in sorted(whole)]
+
+
+def _numbered_lists(sentences: Sequence[str]) -> list[list[int]]:
+    """The positions of the sentences of each numbered list of two steps or more.
+
+    A list ends where its numbers begin anew, and where a line begins without a number.
+    """
+    lists: list[list[int]] = []
+    number, begins_line = 0, True
+    for at, sentence in enumerate(sentences):
+        step = _STEP.match(sentence)
+        if step and (not number or int(step["number"]) <= number):
+            lists.append([])
+        number = int(step["number"]) if step else 0 if begins_line else number
+        if number:
+            lists[-1].append(at)
+        begins_line = sentence.endswith("\n")
+    return [listed for listed in lists if sum(bool(_STEP.match(sentences[at])) for at in listed) > 1]
 
 
 def support(sentence: str, passage: Passage) -> float:
-    """Share of the distinct words (pairs of characters in Chinese) of a sentence that a passage holds; 0 to 1."""
-    said = set(words_of(sentence))
+    """Share of the distinct words (pairs of characters in Chinese) of a sentence that a passage holds; 0 to 1. The
+    number of an item is no word."""
+    said = set(words_of(_STEP.sub("", sentence, count=1)))
     held = set(words_of(" ".join((*passage.headings, passage.text))))
     return len(said & held) / len(said) if said else 0.0
 

@@ -82,10 +82,10 @@ def ask(
         for text, tags in zip(texts, known.tag([text.split() for text in texts]), strict=True):
             typer.echo(" ".join(f"{word}/{tag}" for word, tag in zip(text.split(), tags, strict=True)))
         return
-    asked = list(zip(texts[::2], texts[1::2], strict=True)) if pairs else texts
-    for text, shares in zip(asked, known.classify(asked), strict=True):
-        text = text if isinstance(text, str) else " | ".join(text)
-        typer.echo(f"{', '.join(f'{label} {share:.2f}' for label, share in list(shares.items())[:3])}  {text}")
+    asked = [(text, other) for text, other in zip(texts[::2], texts[1::2], strict=True)] if pairs else texts
+    for one, shares in zip(asked, known.classify(asked), strict=True):
+        shown = one if isinstance(one, str) else " | ".join(one)
+        typer.echo(f"{', '.join(f'{label} {share:.2f}' for label, share in list(shares.items())[:3])}  {shown}")
 
 
 @app.command()

@@ -46,6 +46,8 @@ _LEANS = re.compile(
     rf"|^{_AUXILIARY} that\b|\bthe (?:first|last|second|next) ones?\b",
     re.IGNORECASE,
 )
+_COMPLETE = re.compile(rf"{_PREPOSITION}{_WH} {_AUXILIARY} (?!the\b|an?\b|there\b)[\w-]+\W*$", re.IGNORECASE)
+"""When is breakfast?"""
 _LEANS_ZH = re.compile(
     "^(?:还有|那|另外|再|而|但|或者)|呢[?？]?$|它|[他她](?!人)|这(?!家|里)|该(?!怎|如|不|去|找|用|带|交|做)|其(?!实|中)|上述|前者|后者|同样|也|的话"
 )
@@ -78,10 +80,16 @@ def leans(question: str) -> bool:
     """Whether a question is understood only with the one before it: "And on Sundays?", "它多少钱?", and not "What is
     DPO?"."""
     question = question.strip()
-    marked = _LEANS_ZH if _CJK.search(question) else _LEANS
     if asked_term(question) in names_in(question):
         return False
-    return bool(marked.search(question)) or len(asked_words(question)) < LEAST_WORDS
+    return refers_back(question) or (len(asked_words(question)) < LEAST_WORDS and not _COMPLETE.match(question))
+
+
+def refers_back(question: str) -> bool:
+    """Whether a word of a question points to what was said before: "And on Sundays?", "它多少钱?". "Where is the key?"
+    has none, and says so little that it may lean all the same."""
+    question = question.strip()
+    return bool((_LEANS_ZH if _CJK.search(question) else _LEANS).search(question))
 
 
 def _asking_en(question: str) -> list[str]:

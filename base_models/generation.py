@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from base_models.engines import Engine, Sampling
+from base_models.errors import ModelError
 from base_models.messages import Message, encode
 
 THOUGHTS = ("<think>", "</think>")
@@ -43,7 +44,7 @@ def generate(
 
     ``adapter`` None takes the one that :func:`load` was given, if any. ``tools`` are JSON schemas for the chat format.
     """
-    prompts = [encode(engine.tokenizer, messages, tools).ids for messages in conversations]
+    prompts = [_prompt(engine, messages, tools) for messages in conversations]
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     results: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
@@ -67,7 +68,7 @@ def stream(
 
     No piece ends inside a character. Closing the iterator stops the model at its next token.
     """
-    prompt = encode(engine.tokenizer, messages, tools).ids
+    prompt = _prompt(engine, messages, tools)
     ids: list[int] = []
     shown = ""
     with closing(cast(Any, engine.stream_ids(prompt, sampling, adapter))) as tokens:
@@ -78,6 +79,17 @@ def stream(
                 yield text[len(shown) :]
                 shown = text
     yield _generation(engine, prompt, ids)
+
+
+def _prompt(engine: Engine, messages: Sequence[Message], tools: Sequence[dict] | None) -> list[int]:
+    """The ids of a prompt; refused where the model cannot read it and write one token more."""
+    ids = encode(engine.tokenizer, messages, tools).ids
+    if len(ids) >= engine.context_length:
+        raise ModelError(
+            f"the prompt has {len(ids):,} tokens, and {engine.name} reads at most {engine.context_length:,}; "
+            "shorten it, or take a model that reads more."
+        )
+    return ids
 
 
 def _generation(engine: Engine, prompt: list[int], ids: list[int]) -> Generation:

@@ -7,6 +7,7 @@ the last one is taken off first and is read from its folder again when it is wan
 
 import json
 import re
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -68,6 +69,11 @@ class LoadedModel:
     def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[int]:
         """See :class:`base_models.engines.Engine`."""
         return transformers.stream_ids(self, prompt, sampling, adapter)
+
+    @property
+    def context_length(self) -> int:
+        """The most tokens that the model reads, as its configuration says."""
+        return getattr(self.model.config, "max_position_embeddings", None) or sys.maxsize
 
     @property
     def device(self) -> torch.device:

@@ -30,6 +30,11 @@ class Engine(Protocol):
     """The adapter that answers where a call names none; None is the base model."""
 
     @property
+    def context_length(self) -> int:
+        """The most tokens that the model reads, prompt and answer together."""
+        ...
+
+    @property
     def engine(self) -> str:
         """transformers or openvino."""
         ...

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -35,21 +36,40 @@ def known_choice(name_or_path: str | Path) -> Choice | None:
     if importlib.util.find_spec("openvino") is None:
         return None
     stored = _choices().get(_key(name_or_path))
-    return Choice(**stored) if stored else None
+    with suppress(TypeError):  # damaged: it is measured again
+        return Choice(**stored) if stored else None
+    return None
 
 
 def store_choice(name_or_path: str | Path, choice: Choice) -> Choice:
-    """Keep a choice for the next time, and return it."""
-    (cache_folder() / "locks").mkdir(parents=True, exist_ok=True)
-    with FileLock(cache_folder() / "locks" / "engines.lock"):
-        stored = _choices() | {_key(name_or_path): asdict(choice)}
-        write_text(cache_folder() / "engines.json", json.dumps(stored, indent=1, ensure_ascii=False))
+    """Keep a choice for the next time, where the cache may be written, and return it."""
+    with suppress(OSError):
+        (cache_folder() / "locks").mkdir(parents=True, exist_ok=True)
+        with FileLock(cache_folder() / "locks" / "engines.lock"):
+            stored = _choices() | {_key(name_or_path): asdict(choice)}
+            write_text(cache_folder() / "engines.json", json.dumps(stored, indent=1, ensure_ascii=False))
     return choice
 
 
 def export_folder(name_or_path: str | Path) -> Path:
     """Where the export of a model lies, or would."""
     return cache_folder() / "openvino" / f"{fingerprint(name_or_path)[:16]}-v{VERSION}"
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Write ``export.json``, the last file of an export, with the sizes of the others."""
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    write_text(folder / "export.json", json.dumps(facts | {"files": sizes}, ensure_ascii=False, indent=1))
+
+
+def read_facts(folder: Path) -> dict[str, Any] | None:
+    """What :func:`write_facts` wrote; None where there is no export, or a file of it is missing or has another size."""
+    try:
+        facts = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+        whole = all((folder / name).stat().st_size == size for name, size in facts["files"].items())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return facts if whole else None
 
 
 def remove_older_exports(target: Path) -> None:
@@ -72,8 +92,12 @@ def tell(name_or_path: str | Path, step: str) -> None:
 
 
 def _choices() -> dict[str, Any]:
-    file = cache_folder() / "engines.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    """What is stored; nothing where the file is damaged, so that it is measured again."""
+    try:
+        stored = json.loads((cache_folder() / "engines.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _key(name_or_path: str | Path) -> str:

@@ -70,9 +70,16 @@ class OpenVinoModel:
     engine = "openvino"
 
     def __init__(
-        self, name: str, fingerprint: str, folder: Path, tokenizer: "PreTrainedTokenizerBase", chat_format: str
+        self,
+        name: str,
+        fingerprint: str,
+        folder: Path,
+        tokenizer: "PreTrainedTokenizerBase",
+        chat_format: str,
+        context_length: int,
     ) -> None:
         self.name, self.fingerprint, self.tokenizer, self.chat_format = name, fingerprint, tokenizer, chat_format
+        self.context_length = context_length
         self.adapter: Path | None = None
         self._graph = Graph(folder)
         self._prefill, self._decode = self._graph.session(), self._graph.session()

@@ -7,16 +7,15 @@ torch is imported afterwards.
 Not supported: models with other modules than transformer, pooling (mean, first or last token) and normalisation.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from base_models.engines.choices import read_facts, write_facts
 from base_models.engines.openvino_package import compiled, import_openvino, trace
 from base_models.errors import ModelError
-from domain import write_text
 
 POOLINGS = ("mean", "cls", "lasttoken")
 UNLIMITED = 1_000_000
@@ -31,7 +30,9 @@ class OpenVinoEncoder:
     def __init__(self, source: Path, exported: Path) -> None:
         from tokenizers import Tokenizer
 
-        facts = json.loads((exported / "export.json").read_text(encoding="utf-8"))
+        facts = read_facts(exported)
+        if facts is None:
+            raise ModelError(f"{exported} is not a whole export of an embedding model; delete it to have it made anew.")
         self.prompts: dict[str, str] = facts["prompts"]
         self.most_tokens: int = facts["most_tokens"]
         self._pooling, self._padding = facts["pooling"], facts["padding_id"]
@@ -103,4 +104,4 @@ def export_encoder(model: Any, target: Path) -> None:
         "pooling": pooling,
         "padding_id": tokenizer.pad_token_id,
     }
-    write_text(target / "export.json", json.dumps(facts, ensure_ascii=False, indent=1))
+    write_facts(target, facts)

@@ -82,4 +82,11 @@ def _layer(tensor: str) -> str:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    file = folder / "adapter_config.json"
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        config = None
+    if not isinstance(config, dict):
+        raise ModelError(f"{file} is missing or damaged; train the adapter again.")
+    return config

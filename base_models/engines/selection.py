@@ -7,6 +7,7 @@ takes the faster. The choice is kept in ``<cache>/engines.json`` for this model,
 
 import importlib.util
 import json
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,15 +19,17 @@ from base_models.engines.choices import (
     export_folder,
     export_lock,
     known_choice,
+    read_facts,
     remove_older_exports,
     store_choice,
     tell,
+    write_facts,
 )
 from base_models.engines.openvino_lora import unsupported
 from base_models.engines.sampling import Sampling
 from base_models.errors import ModelError
 from base_models.fetch import chat_folder, fingerprint, loadable
-from domain import whole_folder, write_text
+from domain import whole_folder
 
 if TYPE_CHECKING:
     from base_models.engines import Engine
@@ -75,9 +78,7 @@ def load_openvino(name_or_path: str | Path) -> "OpenVinoModel":
     from base_models.engines.openvino import OpenVinoModel
 
     exported = export_folder(name_or_path)
-    if not exported.is_dir():
-        _export(name_or_path, exported)
-    facts = json.loads((exported / "export.json").read_text(encoding="utf-8"))
+    facts = read_facts(exported) or _export(name_or_path, exported)
     folder = loadable(chat_folder(name_or_path))
     if facts["fast_tokenizer"]:
         tokenizer = _fast_tokenizer(folder, facts["special_tokens"])
@@ -85,7 +86,15 @@ def load_openvino(name_or_path: str | Path) -> "OpenVinoModel":
         from base_models.loading import load_tokenizer
 
         tokenizer = load_tokenizer(name_or_path)
-    return OpenVinoModel(str(name_or_path), fingerprint(name_or_path), exported, tokenizer, facts["chat_format"])
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return OpenVinoModel(
+        str(name_or_path),
+        fingerprint(name_or_path),
+        exported,
+        tokenizer,
+        facts["chat_format"],
+        config.get("max_position_embeddings") or sys.maxsize,
+    )
 
 
 def faster_engine(loaded: "LoadedModel") -> "Engine":
@@ -138,6 +147,8 @@ def _time_both(name_or_path: str | Path) -> Choice:
     del loaded
     try:
         fast = load_openvino(name_or_path)
+    except ModelError as error:  # it could not be written; not stored, since another time it may be
+        return Choice("transformers", str(error), seconds)
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:  # all that tracing may raise
         choice = Choice("transformers", f"the export failed: {str(error).strip().splitlines()[0][:200]}", seconds)
     else:
@@ -169,29 +180,34 @@ def _logits(loaded: Any, prompt: list[int]) -> np.ndarray:
         return loaded.model(input_ids=torch.tensor([prompt], device=loaded.device)).logits[0, -1].float().cpu().numpy()
 
 
-def _export(name_or_path: str | Path, target: Path) -> None:
+def _export(name_or_path: str | Path, target: Path) -> dict[str, Any]:
+    """Export the model to the folder ``target`` and return what its ``export.json`` says."""
     from base_models.engines.openvino_export import export
     from base_models.loading import load_tokenizer
     from base_models.messages import chat_format_hash
 
     source = loadable(chat_folder(name_or_path))
-    with export_lock(target):
-        if target.is_dir():  # another process was faster
-            return
-        tokenizer = load_tokenizer(name_or_path)
-        facts = {
-            "model": str(name_or_path),
-            "chat_format": chat_format_hash(tokenizer),
-            "special_tokens": tokenizer.special_tokens_map,
-            "fast_tokenizer": _reads_alike(source, tokenizer),
-        }
-        try:
+    try:
+        with export_lock(target):
+            if (made := read_facts(target)) is not None:  # another process was faster
+                return made
+            tokenizer = load_tokenizer(name_or_path)
+            facts = {
+                "model": str(name_or_path),
+                "chat_format": chat_format_hash(tokenizer),
+                "special_tokens": tokenizer.special_tokens_map,
+                "fast_tokenizer": _reads_alike(source, tokenizer),
+            }
             with whole_folder(target) as partial:
                 export(source, partial, lambda step: tell(name_or_path, f"exporting to OpenVINO, {step}"))
-                write_text(partial / "export.json", json.dumps(facts, ensure_ascii=False, indent=1))
+                write_facts(partial, facts)
             remove_older_exports(target)
-        except OSError as error:
-            raise ModelError(f"{name_or_path} could not be exported to {target.parent}: {error}") from error
+            return facts
+    except OSError as error:
+        raise ModelError(
+            f"{name_or_path} could not be exported to {target.parent} ({error}); name a folder that may be written in "
+            'LOREWRIGHT_CACHE, or write engine = "transformers" into domain.toml.'
+        ) from error
 
 
 def _reads_alike(source: Path, tokenizer: Any) -> bool:

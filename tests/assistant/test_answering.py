@@ -172,6 +172,17 @@ def test_another_topic_after_a_question_is_neither_found_nor_answered_with_the_o
     assert [found.outcome for found in unrelated] == ["refused", "refused"]
 
 
+def test_a_short_question_after_an_unrelated_one_is_answered_as_it_is_alone(assistant):
+    before = ({"role": "user", "content": "法国总统是谁？"}, {"role": "assistant", "content": "没有答案。"})
+    asked = Asked("LoRA 的秩呢", before)  # refers back: it stays with the question before it
+    short = Asked("Where is dropout applied?", before)
+    assert search_query(asked) != "LoRA 的秩呢"
+    alone, after = find(assistant.index, assistant.refusal, [Asked(short.question), short])
+    assert alone.outcome != "refused"
+    assert after.outcome == alone.outcome
+    assert [passage.id for passage in after.passages] == [passage.id for passage in alone.passages]
+
+
 def test_what_leans_on_the_question_before_and_is_about_something_else_is_unsure(english_only):
     with Index.open(english_only) as index:
         refusal = Assistant(english_only, index).refusal

@@ -323,9 +323,11 @@ def test_an_unknown_adapter_is_named_with_those_there_are(tuned_handbook):
         assistant.ask("What is LoRA?", adapter="frist")
 
 
-@pytest.mark.parametrize("question", ["", " \n"])
-def test_an_empty_question_is_an_error(assistant, question):
-    with pytest.raises(AssistantError, match="the question is empty"):
+@pytest.mark.parametrize(
+    ("question", "said"), [("", "is empty"), (" \n", "is empty"), ("?", "holds no word"), ("……？", "holds no word")]
+)
+def test_an_empty_question_is_an_error(assistant, question, said):
+    with pytest.raises(AssistantError, match=f"the question {said}"):
         assistant.ask(question, "never made")
     assert "never made" not in [entry.id for entry in assistant.conversations.all()]
 

@@ -37,6 +37,7 @@ def test_numbers_of_the_question_and_of_titles_are_known():
     [
         ("You may use a hair dryer.", "Do not use a hair dryer.", True),
         ("You may not use a hair dryer.", "You may use a hair dryer.", True),
+        ("Yes, guests may use a hair dryer in the sauna.", "Hair dryers must not be used in the sauna.", True),
         ("Do not use a hair dryer.", "Never use a hair dryer. Use a towel.", False),
         ("退货需要小票。", "退货不需要小票。", True),
         ("退货不需要小票。", "退货不需要小票,换货需要。", False),

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from assistant.citations import LONGEST_QUOTE, NEAR, Numbers, answer_sentences, quoted, sources_of, support
+from assistant.citations import (
+    LONGEST_QUOTE,
+    NEAR,
+    Numbers,
+    answer_sentences,
+    quoted,
+    sources_of,
+    support,
+    without_numbers,
+)
 from indexes import Passage, sentences_of
 
 
@@ -66,6 +75,7 @@ def test_numbers_that_the_model_wrote_itself_are_replaced_by_checked_ones(writte
 
 def test_an_array_index_of_three_digits_is_no_citation():
     assert "[2048]" in cite("The shape is [2048].", [B])[0]
+    assert without_numbers("The first element is rows[0].") == "The first element is rows[0]."
 
 
 @pytest.mark.parametrize(
@@ -148,6 +158,36 @@ def test_of_a_list_of_steps_all_are_quoted_on_lines_of_their_own():
     assert quoted(["Breakfast is at 8."], text) == "Breakfast is at 8."
 
 
+TWO_LISTS = """In a fire:
+1. Press the red button. It is loud.
+2. Leave the house.
+In a flood do the following instead.
+1. Close the valve.
+2. Start the pump.
+"""
+
+
+def test_of_two_lists_only_the_one_that_is_meant_is_quoted():
+    assert quoted(["2. Start the pump."], TWO_LISTS) == "1. Close the valve.\n> 2. Start the pump."
+    fire = "1. Press the red button. It is loud.\n> 2. Leave the house."
+    assert quoted(["It is loud."], TWO_LISTS) == fire
+    assert quoted(["In a flood do the following instead."], TWO_LISTS) == "In a flood do the following instead."
+    assert quoted(["1. 关阀门。"], "1. 按钮。\n2. 离开。\n\n1. 关阀门。\n2. 开水泵。") == "1. 关阀门。\n> 2. 开水泵。"
+
+
+def test_a_list_that_two_parts_quote_stands_there_once():
+    lists = passage(1, TWO_LISTS)
+    other = passage(2, "The pump is old.")
+    quotes = [("1. Close the valve.", lists), ("The pump is old.", other), ("2. Start the pump.", lists)]
+    text = Numbers().quote(quotes)
+    assert text == "> 1. Close the valve.\n> 2. Start the pump. [1]\n\n> The pump is old. [2]"
+
+
+def test_the_number_of_an_item_is_no_word_of_it():
+    steps = passage(1, "1. Press the button. 2. Leave. 3. Wait. 4. Return.")
+    assert support("3. The answer is tea.", steps) == support("The answer is tea.", steps)
+
+
 def test_quoted_sentences_stand_as_they_do_in_the_text():
     assert quoted(["急诊 30 元。", "老人免费。"], "急诊 30 元。老人免费。") == "急诊 30 元。老人免费。"
     assert quoted(["急诊 30 元。", "老人免费。"], "急诊 30 元。\n老人免费。") == "急诊 30 元。 老人免费。"
@@ -162,3 +202,4 @@ def test_of_a_table_the_row_is_quoted():
     both = quoted(["| Family | 185 |", "| Single | 90 |"], text)
     assert both == "Room: Family; Price: 185  \n> Room: Single; Price: 90"
     assert quoted(["| Family | 185 |"], "| Family | 185 |") == "Family | 185"
+    assert quoted([r"| a \| b | 2 |"], "| Name | Count |\n|---|---|\n| a \\| b | 2 |\n") == "Name: a | b; Count: 2"

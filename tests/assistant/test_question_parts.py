@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.question_parts import MOST_PARTS, leans, parts_of, searched_parts
+from assistant.question_parts import MOST_PARTS, leans, parts_of, refers_back, searched_parts
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,19 @@ def test_what_leans_on_the_question_before(question):
 
 
 @pytest.mark.parametrize(
+    ("question", "refers"),
+    [("Where is the key?", False), ("多少钱？", False), ("Where is it?", True), ("那钥匙呢？", True)],
+)
+def test_a_short_question_may_lean_without_a_word_that_refers_back(question, refers):
+    assert leans(question)
+    assert refers_back(question) is refers
+
+
+@pytest.mark.parametrize(
     "question",
     [
         *("Who bakes the cakes?", "Who is the president of France?", "Which rule applies to dogs that bark?"),
-        *("What is DPO?", "DPO 是什么？"),
+        *("What is DPO?", "DPO 是什么？", "When is breakfast?"),
         *("法国总统是谁？", "去柏林的机票多少钱？", "这家店几点开门？", "图书馆在哪里？"),
     ],
 )

@@ -33,6 +33,19 @@ def answers(smollm2_once: LoadedModel) -> list[Generation]:
     return [generate(smollm2_once, [conversation], sampling)[0] for conversation in CONVERSATIONS]
 
 
+def test_a_prompt_that_the_model_cannot_read_whole_is_refused(tiny: LoadedModel, tiny_folder: Path) -> None:
+    most = tiny.context_length
+    assert most == tiny.model.config.max_position_embeddings
+    for call in (
+        lambda: generate(tiny, [ask("?"), ask("tea " * most)], Sampling(max_new_tokens=1)),
+        lambda: list(stream(tiny, ask("tea " * most), Sampling(max_new_tokens=1))),
+    ):
+        with pytest.raises(
+            ModelError, match=rf"the prompt has [\d,]+ tokens, and .* reads at most {most:,}; shorten it"
+        ):
+            call()
+
+
 @pytest.mark.parametrize("batch_size", [2, 4])
 def test_a_batch_answers_as_each_alone(smollm2: LoadedModel, answers: list[Generation], batch_size: int) -> None:
     """Greedy, in float32, prompts of different lengths, in the order in which they were asked."""

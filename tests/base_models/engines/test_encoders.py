@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from base_models import Choice, fingerprint
+from base_models import Choice, ModelError, fingerprint
 from base_models.engines import encoder_selection
 from base_models.engines.choices import export_folder, known_choice
 from base_models.engines.encoder_selection import choose_encoder
@@ -60,6 +60,22 @@ def test_a_far_or_slow_export_is_not_used(
     assert set(choice.seconds) == {"transformers", "openvino"}
     assert choose_encoder(folder, folder, "cuda") == Choice("transformers", "device cuda is asked for", {})
     assert export_folder(folder).name.startswith(fingerprint(folder)[:16])
+
+
+def test_a_damaged_export_is_made_again(
+    real_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = real_model("all-minilm-l6-v2")
+    monkeypatch.setenv("LOREWRIGHT_CACHE", str(tmp_path))
+    monkeypatch.setattr(encoder_selection, "MOST_SECONDS", 1000.0)
+    assert choose_encoder(folder, folder, "cpu").engine == "openvino"
+    weights = export_folder(folder) / "openvino_model.bin"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:1000])
+    with pytest.raises(ModelError, match="is not a whole export of an embedding model"):
+        OpenVinoEncoder(folder, export_folder(folder))
+    assert choose_encoder(folder, folder, "cpu").engine == "openvino"
+    assert weights.read_bytes() == whole
 
 
 def test_embedding_a_question_imports_no_torch(real_model: Callable[[str], Path], tmp_path: Path) -> None:

@@ -201,6 +201,10 @@ def test_adapters_that_are_more_than_lora_are_named(
     assert unsupported(adapter) == ""
     rewrite(adapter, **changes)
     assert what in unsupported(adapter)
+    for text in ("", '{"peft_type":', "[]"):
+        (adapter / "adapter_config.json").write_text(text, encoding="utf-8")
+        with pytest.raises(ModelError, match=r"adapter_config\.json is missing or damaged; train the adapter again"):
+            unsupported(adapter)
 
 
 @pytest.mark.parametrize("layer", ["lm_head", "embed_tokens"])

@@ -15,7 +15,7 @@ from toy_answers import write_adapter
 
 from base_models import Choice, LoadedModel, ModelError, Sampling, choose_engine, known_choice, load_openvino
 from base_models.engines import selection
-from base_models.engines.choices import export_folder
+from base_models.engines.choices import export_folder, store_choice
 
 
 @pytest.fixture
@@ -172,6 +172,52 @@ def test_what_was_compiled_once_is_read_again_and_made_anew_where_it_is_damaged(
         kept.write_bytes(damaged)
         assert np.array_equal(load_openvino(tiny_folder).next_logits(prompt), expected)
         assert len(kept.read_bytes()) == len(whole)
+
+
+def _shortened(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [_shortened, Path.unlink], ids=["shortened", "missing"])
+@pytest.mark.parametrize("name", ["openvino_model.bin", "openvino_model.xml", "export.json"])
+def test_a_damaged_export_is_made_again(
+    name: str, damage: Callable[[Path], None], tiny_folder: Path, own_cache: Path
+) -> None:
+    prompt = list(range(5, 60))
+    expected = load_openvino(tiny_folder).next_logits(prompt)
+    damage(export_folder(tiny_folder) / name)
+    assert np.array_equal(load_openvino(tiny_folder).next_logits(prompt), expected)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"KEY": {"engine": "openvino", "why": "fast"}}', '{"KEY": 3}'])
+def test_a_damaged_list_of_choices_is_measured_again(text: str, tiny_folder: Path, own_cache: Path) -> None:
+    choice = Choice("transformers", "measured", {})
+    store_choice(tiny_folder, choice)
+    file = own_cache / "engines.json"
+    (key,) = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(text.replace("KEY", key), encoding="utf-8")
+    assert known_choice(tiny_folder) is None
+    store_choice(tiny_folder, choice)
+    assert known_choice(tiny_folder) == choice
+
+
+@pytest.fixture
+def no_export_can_be_written(own_cache: Path) -> None:
+    """A file stands where the folders of exports and locks would."""
+    own_cache.mkdir()
+    for name in ("openvino", "locks"):
+        (own_cache / name).write_bytes(b"")
+
+
+@pytest.mark.usefixtures("no_export_can_be_written")
+def test_where_no_export_can_be_written_transformers_answers_and_nothing_is_kept(tiny_folder: Path) -> None:
+    choice = choose_engine(tiny_folder)
+    assert choice.engine == "transformers"
+    assert "could not be exported to" in choice.reason
+    assert "LOREWRIGHT_CACHE" in choice.reason
+    assert known_choice(tiny_folder) is None
+    with pytest.raises(ModelError, match=r"could not be exported to .*; name a folder that may be written"):
+        load_openvino(tiny_folder)
 
 
 def test_an_export_of_an_earlier_version_goes_when_the_new_one_is_there(tiny_folder: Path, own_cache: Path) -> None:
