@@ -27,6 +27,8 @@ _BORDER_EN = re.compile(
     re.IGNORECASE,
 )
 _ASKING = re.compile(rf"(?!when (?!{_AUXILIARY})){_WH}", re.IGNORECASE)  # "When it rains, ..." does not ask
+_POLAR = re.compile(_AUXILIARY, re.IGNORECASE)
+_ASKS_ANEW = re.compile(rf"(?:how|what|when|where|why) {_AUXILIARY}", re.IGNORECASE)
 _SUBORDINATE = re.compile(r"\b(?:if|when|unless|because|that|which|who|while|since)\b", re.IGNORECASE)
 _SUBJECT = re.compile(
     rf"{_AUXILIARY} (?:it|i|you|we|they|he|she|there|the|an?|my|your|our|his|her|its|their|this|that|these|those)\b",
@@ -68,8 +70,7 @@ def searched_parts(question: str) -> list[str]:
     """The parts of a question; one that says too little to be searched for alone stays with the part before it."""
     parts: list[str] = []
     for part in parts_of(question):
-        short = len(asked_words(part)) < LEAST_WORDS or (parts and len(asked_words(parts[-1])) < LEAST_WORDS)
-        if parts and short:
+        if parts and (_says_too_little(part) or _says_too_little(parts[-1])):
             parts[-1] += ("，" if _CJK.search(question) else ", ") + part
         else:
             parts.append(part)
@@ -82,7 +83,12 @@ def leans(question: str) -> bool:
     question = question.strip()
     if asked_term(question) in names_in(question):
         return False
-    return refers_back(question) or (len(asked_words(question)) < LEAST_WORDS and not _COMPLETE.match(question))
+    return refers_back(question) or _says_too_little(question)
+
+
+def _says_too_little(question: str) -> bool:
+    """Whether a question cannot be searched for alone: "How much?", and not "When is breakfast?"."""
+    return len(asked_words(question)) < LEAST_WORDS and not _COMPLETE.match(question)
 
 
 def refers_back(question: str) -> bool:
@@ -98,7 +104,8 @@ def _asking_en(question: str) -> list[str]:
     start = 0
     for match in _BORDER_EN.finditer(question):
         before, after = question[start : match.start()], question[match.end() :]
-        if match["end"] or (_is_border(before, after) and (match["and"] or _ASKING.match(before))):
+        anew = match["and"] or _ASKING.match(before) or (_POLAR.match(before) and _ASKS_ANEW.match(after))
+        if match["end"] or (_is_border(before, after) and anew):
             pieces.append(before)
             start = match.end()
     pieces.append(question[start:])

@@ -13,6 +13,7 @@ from assistant.question_parts import MOST_PARTS, leans, parts_of, refers_back, s
             ["How hot must the water be", "how long does the tea draw"],
         ),
         ("What does it cost? Can I pay by card?", ["What does it cost", "Can I pay by card"]),
+        ("May cats stay overnight, when is breakfast?", ["May cats stay overnight", "when is breakfast"]),
         (
             "How many failed logins lead to a ban, and for how long?",
             ["How many failed logins lead to a ban", "for how long"],
@@ -63,6 +64,10 @@ def test_one_question_has_no_parts(question):
 
 def test_a_part_that_says_too_little_stays_with_the_one_before():
     assert searched_parts("Is the shop open on Monday? Why?") == []
+    assert searched_parts("May cats stay overnight? When is breakfast?") == [
+        "May cats stay overnight",
+        "When is breakfast",
+    ]
     assert searched_parts("Who founded the shop, how many people work there, and when?") == [
         "Who founded the shop",
         "how many people work there, when",
