@@ -53,7 +53,8 @@ def show_answer(
         _show_remarks(answer, say)
         if answer.refused or answer.unsure:
             for passage in answer.nearest:
-                label = say("nearest", place=f"{passage.document} · {place_of(passage, say)}")
+                place = f"{passage.document} · {place_of(passage, say)}"
+                label = say("also_found", place=place) if answer.unsure else say("nearest", place=place)
                 _show_source(assistant, f"{answer.id}-near-{passage.id}", label, passage, say, opened=answer.unsure)
         if answer.refused and answer.passages and answer_anyway:
             st.button(say("answer_anyway"), key=f"anyway-{answer.id}", on_click=answer_anyway)

@@ -75,6 +75,7 @@ WORDS = {
         "Check: {numbers} stands in no passage that was read.",
         "请核对：读到的段落里没有 {numbers} 这个数。",
     ),
+    "also_found": ("Also found: {place}", "另外找到：{place}"),
     "nearest": ("Nearest passage: {place}", "最接近的段落：{place}"),
     "unsure": ("Unsure", "不确定"),
     "unsure_help": (
