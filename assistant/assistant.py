@@ -125,10 +125,10 @@ class Assistant:
         The last one replaces the pieces: its citations have been checked. When ``stop`` is set, or the iterator is
         closed, the model stops at its next token; what it had said then is remembered as the answer.
         """
-        if not any(character.isalnum() for character in question):
-            raise AssistantError("the question is empty." if not question.strip() else "the question holds no word.")
         if not is_text(question):
             raise AssistantError("the question is not valid text; is the terminal set to UTF-8?")
+        if not any(character.isalnum() for character in question):
+            raise AssistantError("the question holds no word." if question.strip() else "the question is empty.")
         request = Request(self.adapter_folder(adapter), stop or threading.Event(), answer_anyway)
         chain = self.remembering_chain if conversation else self.chain
         if conversation:
