@@ -43,6 +43,7 @@ def given(monkeypatch) -> list[list[int]]:
     class Noting:
         def __init__(self, engine):
             self.tokenizer, self.engine = engine.tokenizer, engine
+            self.name, self.context_length = engine.name, engine.context_length
 
         def generate_ids(self, prompts, sampling, adapter):
             ids.extend(map(list, prompts))
@@ -174,12 +175,10 @@ def test_another_topic_after_a_question_is_neither_found_nor_answered_with_the_o
 
 def test_a_short_question_after_an_unrelated_one_is_answered_as_it_is_alone(assistant):
     before = ({"role": "user", "content": "法国总统是谁？"}, {"role": "assistant", "content": "没有答案。"})
-    asked = Asked("LoRA 的秩呢", before)  # refers back: it stays with the question before it
-    short = Asked("Where is dropout applied?", before)
-    assert search_query(asked) != "LoRA 的秩呢"
+    short = Asked("Where is the rank?", before)
+    assert search_query(short) == "法国总统是谁？ Where is the rank?"
     alone, after = find(assistant.index, assistant.refusal, [Asked(short.question), short])
-    assert alone.outcome != "refused"
-    assert after.outcome == alone.outcome
+    assert alone.outcome == after.outcome == "answered"
     assert [passage.id for passage in after.passages] == [passage.id for passage in alone.passages]
 
 
