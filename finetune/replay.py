@@ -17,8 +17,6 @@ MAX_NEW_TOKENS = 160
 """A longer answer is cut off and not learnt: it would teach to stop in the middle."""
 BATCH = 32
 """Prompts that are decoded together. Chosen."""
-SPARE = 8
-"""How many more prompts are asked than answers are wanted, at least: a round of one takes as long as one of eight."""
 KEPT_BACK = 16
 """The last prompts of both languages are never learnt from, so that forgetting can be measured on them."""
 
@@ -55,8 +53,7 @@ def _answered(
     start = 0
     while len(chosen) < count and start < len(prompts):
         wanted = count - len(chosen)
-        spare = max(SPARE, wanted // 2)  # about a third is not answered to an end
-        batch = prompts[start : start + min(BATCH, wanted + spare)]
+        batch = prompts[start : start + min(BATCH, wanted + wanted // 2)]  # about a third is not answered to an end
         start += len(batch)
         unknown = [prompt for prompt in batch if prompt not in answers]
         if unknown:
