@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from assistant import classifier_commands, data_commands, index_commands, tuning_commands
+from assistant import classifier_commands, data_commands, index_commands, reader_commands, tuning_commands
 from assistant.tuning_commands import Adapter, DomainFolder, adapter_name
 from domain import Domain, DomainError, create_domain
 
@@ -97,6 +97,7 @@ app.add_typer(index_commands.app)  # index, search, export
 app.add_typer(tuning_commands.app)  # finetune, use, adopt, merge, evaluate
 app.add_typer(data_commands.app, name="data")
 app.add_typer(classifier_commands.app, name="classifier")
+app.add_typer(reader_commands.app, name="reader")
 
 
 @app.command()

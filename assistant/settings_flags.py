@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
@@ -14,11 +14,11 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def settings_flags(
-    table: type[BaseModel], default: str = "domain.toml's, else "
+    table: type[BaseModel], default: str = "domain.toml's, else ", other_defaults: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a command that takes ``config: dict``: each key of the table becomes a flag of the same name, explained
     by the key's own docstring, and ``config`` receives the ones that were given. A key that can have one value alone is
-    no flag. ``default`` stands before the default in the help."""
+    no flag. ``default`` stands before the default in the help; a command may have ``other_defaults`` than the table."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command)
@@ -30,6 +30,7 @@ def settings_flags(
             given = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items() if v not in (None, [])}
             command(config=given, **arguments)
 
+        defaults = {name: field.default for name, field in fields.items()} | dict(other_defaults or {})
         own = [parameter for name, parameter in signature.parameters.items() if name != "config"]
         flags = [
             inspect.Parameter(
@@ -38,7 +39,7 @@ def settings_flags(
                 default=None,
                 annotation=Annotated[
                     _flag_type(field.annotation),
-                    typer.Option(help=f"{field.description} [default: {default}{field.default}]"),
+                    typer.Option(help=f"{field.description} [default: {default}{defaults[name]}]"),
                 ],
             )
             for name, field in fields.items()

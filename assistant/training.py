@@ -12,6 +12,9 @@ Three kinds of example with passages:
 - a question that the documents do not answer (UNANSWERABLE for each one that they do): the answer is the refusal.
 
 Both kinds of refusal are kept rare. A small model that sees many learns to refuse, whatever the passages say.
+
+With ``finetune.shared_passages`` a question is shown the passages of an earlier one where its answer stands in them
+(or, for a refusal, does not, though the index found one of them for it too). Packed, they are read once for all.
 """
 
 import random
@@ -38,12 +41,30 @@ def training_conversations(
     questions = _with_few_unanswerable(questions, config.retrieved_share, chance)
     asked = [Asked.of(question) for question in questions]
     conversations: list[list[Message]] = []
+    earlier: dict[str, list[list[Passage]]] = {"en": [], "zh": []}
     for question, one, passages in zip(questions, asked, search(index, asked), strict=True):
         grounded = chance.random() < config.retrieved_share or not question.answerable
-        shown, answer = _shown(index, question, passages, prompts, chance) if grounded else (None, question.answer)
+        shown, right = _shown(index, question, passages, chance) if grounded else (None, None)
+        if config.shared_passages and shown:
+            sets = earlier[prompts.language(question.text)]
+            fitting = (found for found in sets if _fits(found, question, shown, right))
+            if same := next(fitting, None):
+                shown = same
+            else:
+                sets.append(shown)
+        refused = shown is not None and right is None
+        answer = prompts.refusal(prompts.language(question.text)) if refused else question.answer
         messages = prompts.answering(one, shown)
         conversations.append([*messages, {"role": "assistant", "content": answer}])
     return conversations
+
+
+def _fits(earlier: Sequence[Passage], question: Question, shown: Sequence[Passage], right: Passage | None) -> bool:
+    """Whether the passages shown for an earlier question teach the same about this one."""
+    known = {passage.id for passage in earlier}
+    if right:
+        return right.id in known
+    return any(one.id in known for one in shown) and not any(_may_answer(one, question) for one in earlier)
 
 
 def _with_few_unanswerable(
@@ -57,29 +78,28 @@ def _with_few_unanswerable(
 
 
 def _shown(
-    index: Index, question: Question, found: Sequence[Passage], prompts: Prompts, chance: random.Random
-) -> tuple[list[Passage] | None, str]:
-    """What the model is shown of the passages found (None: ask without any), and the answer that it allows."""
+    index: Index, question: Question, found: Sequence[Passage], chance: random.Random
+) -> tuple[list[Passage] | None, Passage | None]:
+    """What the model is shown of the passages found (None: ask without any), and the one that answers, if any does."""
     k = index.domain.settings.retrieval.k
-    refusal = prompts.refusal(prompts.language(question.text))
     if not question.answerable:
-        return show(index, found[:k]), refusal
+        return show(index, found[:k]), None
     supports = {passage.id: support(question.answer, passage) for passage in found}
     if question.document:
         supporting = [passage for passage in found if passage.document == question.document]
     else:
         supporting = [passage for passage in found if supports[passage.id] >= SUPPORTS]
     if not supporting and not question.document:
-        return None, question.answer  # nobody knows whether the passages that were found support the answer
+        return None, None  # nobody knows whether the passages that were found support the answer
     if not supporting or chance.random() < DISTRACTORS_ONLY:
         shown = show(index, [passage for passage in found if not _may_answer(passage, question)][:k])
-        return [passage for passage in shown if not _may_answer(passage, question)], refusal
+        return [passage for passage in shown if not _may_answer(passage, question)], None
     right = max(supporting, key=lambda passage: supports[passage.id])
     chosen = list(found[:k])
     if right not in chosen:
         chosen[chance.randrange(len(chosen))] = right
     shown = show(index, chosen)
-    return shown if right in shown else show(index, [right, *chosen]), question.answer
+    return shown if right in shown else show(index, [right, *chosen]), right
 
 
 def _may_answer(passage: Passage, question: Question) -> bool:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from base_models.loading import load, load_tokenizer
     from base_models.merge import merge_adapter
     from base_models.messages import Encoded, Message, encode, examples_of
-    from base_models.packing import packed
+    from base_models.packing import can_share, packed
     from base_models.probe import looking, probe_facts, probe_logits
     from base_models.reranking import Reranker, load_reranker
 
@@ -81,6 +81,7 @@ _LAZY = {
     "merge_adapter": "merge",
     "probe_facts": "probe",
     "probe_logits": "probe",
+    "can_share": "packing",
     "packed": "packing",
     "Encoded": "messages",
     "Message": "messages",
@@ -107,6 +108,7 @@ __all__ = [
     "bare",
     "cache_folder",
     "cached_models",
+    "can_share",
     "check_adapter",
     "choose_encoder",
     "choose_engine",

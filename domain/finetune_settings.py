@@ -88,7 +88,7 @@ class FinetuneConfig(Table):
     """Put examples of like length into one forward pass, so that little is padding."""
 
     packing: bool = False
-    """Fill each forward pass with several whole examples, none of which reads another, up to max_length tokens."""
+    """Fill each forward pass with several examples up to max_length tokens; those that begin alike share that part."""
 
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them: much less memory, a third slower."""
@@ -131,6 +131,9 @@ class FinetuneConfig(Table):
 
     retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the examples that are shown with retrieved passages, as questions are when the index is on."""
+
+    shared_passages: bool = False
+    """Show questions that the same passages answer the same ones; with packing those are read once for all of them."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     """Seed of everything random in the run."""

@@ -4,37 +4,45 @@ The order is drawn anew for every epoch from the seed alone, so that a run that 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import Any
 
 import torch
 
-from base_models import Classified, Encoded, packed
+from base_models import Classified, Encoded, can_share, packed
 from domain import FinetuneConfig
 
 IGNORED = -100
 """Label of a token that is not learnt (torch's cross_entropy ignores it)."""
+SHARED = 64
+"""Tokens that examples must begin with alike to hold them once: more than the system prompt. Chosen."""
 GROUPED = 50
 """With group_by_length, batches are made of like lengths among so many batches' worth of examples."""
 
 
-def windows(lengths: Sequence[int], config: FinetuneConfig) -> list[list[list[int]]]:
-    """For each optimiser step its forward passes, and for each of them the numbers of its examples, from 0."""
-    passes = list(_passes(lengths, config))
+def windows(examples: Sequence[Any], config: FinetuneConfig, share: bool = False) -> list[list[list[int]]]:
+    """For each optimiser step its forward passes, and for each of them the numbers of its examples, from 0.
+
+    With ``share`` and packing, examples that begin alike stand side by side and hold that beginning once.
+    """
+    passes = list(_passes(examples, config, share))
     each = config.gradient_accumulation_steps
     steps = [passes[start : start + each] for start in range(0, len(passes), each)]
     return steps[: config.max_steps] if config.max_steps else steps
 
 
-def _passes(lengths: Sequence[int], config: FinetuneConfig) -> Iterator[list[int]]:
+def _passes(examples: Sequence[Any], config: FinetuneConfig, share: bool) -> Iterator[list[int]]:
     """Every epoch in a new order, the last one cut at its share."""
     generator = torch.Generator().manual_seed(config.seed)
+    lengths = [len(example.ids) for example in examples]
     left = round(len(lengths) * config.num_train_epochs) or 1
     size = config.per_device_train_batch_size
+    alike = _alike(examples) if config.packing and share else range(len(examples))
     while left > 0:
         order = torch.randperm(len(lengths), generator=generator)[:left].tolist()
         left -= len(order)
         if config.packing:
-            yield from _filled(order, lengths, config.max_length * size)
+            yield from _filled(order, examples, alike, config.max_length * size)
             continue
         if config.group_by_length and size > 1:
             order = _grouped(order, lengths, size, generator)
@@ -42,18 +50,55 @@ def _passes(lengths: Sequence[int], config: FinetuneConfig) -> Iterator[list[int
             yield order[start : start + size]
 
 
-def _filled(order: Sequence[int], lengths: Sequence[int], room: int) -> list[list[int]]:
-    """Rows of at most ``room`` tokens: each example goes into the first row where it fits, in the order given."""
+def _filled(order: Sequence[int], examples: Sequence[Any], alike: Sequence[int], room: int) -> list[list[int]]:
+    """Rows of at most ``room`` tokens: each example goes to those that begin alike if it fits there, else into the
+    first row where it fits, in the order given."""
+    groups: dict[int, list[int]] = {}
+    for index in order:
+        groups.setdefault(alike[index], []).append(index)
     rows: list[list[int]] = []
     free: list[int] = []
-    for index in order:
-        row = next((row for row, left in enumerate(free) if left >= lengths[index]), len(rows))
-        if row == len(rows):
-            rows.append([])
-            free.append(room)
-        rows[row].append(index)
-        free[row] -= lengths[index]
+    for members in groups.values():
+        home, head = -1, members[0]
+        for index in members:
+            length = len(examples[index].ids)
+            more = length - _common(examples[head], examples[index]) if home >= 0 else length
+            if home < 0 or free[home] < more:
+                head, more = index, length
+                home = next((row for row, left in enumerate(free) if left >= length), len(rows))
+            if home == len(rows):
+                rows.append([])
+                free.append(room)
+            rows[home].append(index)
+            free[home] -= more
     return rows
+
+
+def _alike(examples: Sequence[Encoded]) -> list[int]:
+    """For each example the number of the one whose beginning it has, its own if none has it."""
+    alike = list(range(len(examples)))
+    head = -1
+    for index in sorted(alike, key=lambda index: examples[index].ids):
+        head = head if head >= 0 and _common(examples[head], examples[index]) else index
+        alike[index] = head
+    return alike
+
+
+def shared_beginnings(examples: Sequence[Encoded]) -> list[int]:
+    """How many of the first ids of each example lie in the row already, as those of the last example with 0 here."""
+    shared: list[int] = []
+    head = examples[0]
+    for example in examples:
+        shared.append(_common(head, example) if shared else 0)
+        head = head if shared[-1] else example
+    return shared
+
+
+def _common(head: Encoded, example: Encoded) -> int:
+    """How many ids both begin with, short of the first that ``example`` learns; 0 for fewer than :data:`SHARED`."""
+    learnt = example.labelled.index(True) if True in example.labelled else len(example.ids)
+    first = list(takewhile(lambda pair: pair[0] == pair[1], zip(head.ids, example.ids[: learnt - 1], strict=False)))
+    return len(first) if len(first) >= SHARED else 0
 
 
 def _grouped(order: list[int], lengths: Sequence[int], size: int, generator: torch.Generator) -> list[int]:
@@ -75,9 +120,14 @@ def collate(examples: Sequence[Encoded], pad_token_id: int, device: torch.device
 
 def collate_packed(model: Any, examples: Sequence[Encoded]) -> dict[str, torch.Tensor]:
     """One row that holds all of them, none of which reads another; the first token of each has no label, for what
-    stands before it belongs to another example."""
-    labels = [label for example in examples for label in [IGNORED, *_labels(example)[1:]]]
-    return packed(model, [example.ids for example in examples]) | {
+    stands before it may belong to another example. Neighbours that begin alike hold the beginning once."""
+    shared = shared_beginnings(examples) if can_share(model) else [0] * len(examples)
+    labels = [
+        label
+        for example, common in zip(examples, shared, strict=True)
+        for label in [IGNORED, *_labels(example)[common + 1 :]]
+    ]
+    return packed(model, [example.ids for example in examples], shared) | {
         "labels": torch.tensor([labels], device=model.device)
     }
 

@@ -8,9 +8,9 @@ from typing import Any
 import psutil
 import torch
 
-from base_models import LoadedModel, activation_bytes
+from base_models import LoadedModel, activation_bytes, can_share
 from domain import FinetuneConfig
-from finetune.batches import windows
+from finetune.batches import shared_beginnings, windows
 from finetune.data import Chosen
 from finetune.errors import FinetuneError
 from finetune.tuned import Tuned
@@ -37,13 +37,18 @@ class Forecast:
 
 def forecast(base: LoadedModel, tuned: Tuned, chosen: Chosen, config: FinetuneConfig) -> Forecast:
     """Count and measure, in a second or two."""
-    lengths = [len(example.ids) for example in chosen.examples]
-    plan = windows(lengths, config)
     model = tuned.model
+    plan = windows(chosen.examples, config, can_share(model))
     trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-    rows, longest = _widest_pass(lengths, plan, config)
+    shapes = [
+        _shape([chosen.examples[index] for index in indices], config.packing, can_share(model))
+        for window in plan
+        for indices in window
+    ]
+    rows, longest = max(shapes, key=lambda shape: shape[0] * shape[1])
     kept = activation_bytes(model.config, model.dtype, rows, longest, config.gradient_checkpointing, base.task)
-    tokens = sum(lengths[index] for window in plan for indices in window for index in indices)
+    tokens = sum(len(chosen.examples[index].ids) for window in plan for indices in window for index in indices)
+    computed = sum(longest for _, longest in shapes) if config.packing else tokens
     passes = 3 if config.method == "full" else 2  # forward, to the inputs, to the weights; each 2 flop a weight
     passes += config.gradient_checkpointing
     weights = sum(part.in_features * part.out_features for part in model.modules() if isinstance(part, torch.nn.Linear))
@@ -54,7 +59,7 @@ def forecast(base: LoadedModel, tuned: Tuned, chosen: Chosen, config: FinetuneCo
         trained_parameters=trained,
         memory_bytes=trained * OPTIMIZER_BYTES[config.optim] + kept,
         free_bytes=_free(base.device),
-        least_seconds=passes * 2 * weights * tokens / _flop_rate(model),
+        least_seconds=passes * 2 * weights * computed / _flop_rate(model),
     )
 
 
@@ -75,18 +80,12 @@ def refuse_what_does_not_fit(told: Forecast, config: FinetuneConfig) -> None:
     )
 
 
-def _widest_pass(
-    lengths: Sequence[int], plan: Sequence[Sequence[Sequence[int]]], config: FinetuneConfig
-) -> tuple[int, int]:
-    """Rows and columns of the forward pass that holds the most, padding included."""
-    shapes = [
-        (1, sum(lengths[index] for index in indices))
-        if config.packing
-        else (len(indices), max(lengths[index] for index in indices))
-        for window in plan
-        for indices in window
-    ]
-    return max(shapes, key=lambda shape: shape[0] * shape[1])
+def _shape(examples: Sequence[Any], packing: bool, share: bool) -> tuple[int, int]:
+    """Rows and columns of the forward pass that holds these examples, padding included."""
+    lengths = [len(example.ids) for example in examples]
+    if not packing:
+        return len(lengths), max(lengths)
+    return 1, sum(lengths) - (sum(shared_beginnings(examples)) if share else 0)
 
 
 def _free(device: torch.device) -> int:

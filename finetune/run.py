@@ -24,6 +24,7 @@ from base_models import (
     CATALOGUE,
     LoadedModel,
     Message,
+    can_share,
     check_adapter,
     config_of,
     fetch,
@@ -104,7 +105,7 @@ def train_on(
                 f"{base.name} itself computes numbers that are not finite, so its weights are damaged or do not fit "
                 "its dtype; fetch it again, or load it in float32."
             )
-        tuned = make(base, model, config, step_count([len(example.ids) for example in chosen.examples], config))
+        tuned = make(base, model, config, step_count(chosen.examples, config, can_share(model)))
         try:
             if start:
                 _start_from(tuned, start, base)

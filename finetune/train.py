@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import get_scheduler
 
-from base_models import looking
+from base_models import can_share, looking
 from domain import FinetuneConfig
 from finetune.batches import windows
 from finetune.checkpoint import Checkpoint, Learning
@@ -50,7 +50,7 @@ def train(
     are the ones that stay, and ``early_stopping_patience`` looks without a lower one end the run.
     """
     model, numbers = tuned.model, numbers or range(1, len(examples) + 1)
-    plan = windows([len(example.ids) for example in examples], config)
+    plan = windows(examples, config, can_share(model))
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = _optimizer(model, config)
     scheduler = get_scheduler(config.lr_scheduler_type, optimizer, _warmup(config, len(plan)), len(plan))
@@ -119,9 +119,9 @@ def train(
     return history
 
 
-def step_count(lengths: Sequence[int], config: FinetuneConfig) -> int:
-    """How many optimiser steps a run over examples of these lengths has."""
-    return len(windows(lengths, config))
+def step_count(examples: Sequence[Any], config: FinetuneConfig, share: bool) -> int:
+    """How many optimiser steps a run over these examples has; ``share`` as in :func:`windows`."""
+    return len(windows(examples, config, share))
 
 
 def mean_loss(

@@ -88,6 +88,25 @@ def test_the_right_passage_is_among_those_shown_and_the_answer_is_the_gold_one(a
     assert refused < 0.3 * len(examples)
 
 
+def test_with_shared_passages_questions_about_the_same_passages_are_shown_the_same_ones(
+    assistant, prompts, questions, passages
+):
+    config = FinetuneConfig(retrieved_share=1.0, shared_passages=True)
+    apart = training_conversations(assistant.index, prompts, questions, ALL_GROUNDED)
+    shared = training_conversations(assistant.index, prompts, questions, config)
+    assert [example[-1] for example in shared] == [example[-1] for example in apart], "the answers are the same"
+
+    def sets(examples) -> int:
+        return len({tuple(passage.id for passage in shown_in(example, passages)) for example in examples})
+
+    assert sets(shared) < 0.8 * sets(apart)
+    by_text = {question.text: question for question in questions}
+    for example in shared:
+        question = next(q for text, q in by_text.items() if example[-2]["content"].endswith(text))
+        documents = {passage.document for passage in shown_in(example, passages)}
+        assert is_refusal(example, prompts) != (question.document in documents)
+
+
 def test_the_right_passage_is_shown_where_only_one_fits(handbook, questions, tmp_path):
     folder = shutil.copytree(handbook, tmp_path / "handbook")
     set_setting(folder / "domain.toml", "retrieval.context_tokens", 64)

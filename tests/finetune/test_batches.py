@@ -16,13 +16,14 @@ from chatglm_samples import write_released
 from base_models import Encoded, LoadedModel, examples_of, load
 from domain import FinetuneConfig
 from finetune import FinetuneError, finetune, is_held_out
-from finetune.batches import collate, collate_packed, windows
+from finetune.batches import collate, collate_packed, shared_beginnings, windows
 from finetune.objectives import answers, summed_loss
 from finetune.train import mean_loss, train
 from finetune.tuned import Tuned
 
 DRAWN = random.Random(1)
 LENGTHS = [DRAWN.randint(5, 200) for _ in range(57)]
+EXAMPLES = [Encoded(list(range(length)), [True] * length) for length in LENGTHS]
 TALKS = [
     [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
     for asked, answer in (
@@ -35,7 +36,7 @@ TALKS = [
 
 
 def passes(config: FinetuneConfig) -> list[list[int]]:
-    return [indices for window in windows(LENGTHS, config) for indices in window]
+    return [indices for window in windows(EXAMPLES, config) for indices in window]
 
 
 @pytest.mark.parametrize("settings", [{}, {"group_by_length": True}, {"packing": True, "max_length": 256}])
@@ -75,8 +76,8 @@ def test_packed_rows_are_full_and_never_over() -> None:
 
 def test_max_steps_ends_a_run_early() -> None:
     config = FinetuneConfig(num_train_epochs=3, max_steps=4)
-    assert len(windows(LENGTHS, config)) == 4
-    assert windows(LENGTHS, config) == windows(LENGTHS, config.model_copy(update={"max_steps": 0}))[:4]
+    assert len(windows(EXAMPLES, config)) == 4
+    assert windows(EXAMPLES, config) == windows(EXAMPLES, config.model_copy(update={"max_steps": 0}))[:4]
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +108,51 @@ def test_packed_examples_have_the_loss_and_gradients_they_have_alone(
     assert packed[0] == pytest.approx(alone[0], rel=1e-5)
     for one, other in zip(packed[1], alone[1], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=5e-5)
+
+
+PASSAGES = "Read this passage:\n" + "Green tea is steeped at eighty degrees, black tea at a hundred. " * 8
+ABOUT_PASSAGES = [
+    [{"role": "user", "content": PASSAGES + asked}, {"role": "assistant", "content": answer}]
+    for asked, answer in (("Green?", "Eighty."), ("And black tea, how hot?", "A hundred degrees."), ("Milk?", "No."))
+]
+
+
+@pytest.mark.parametrize("family", ["llama", "chatglm"])
+def test_examples_that_begin_alike_hold_the_beginning_once_and_learn_the_same(
+    families: dict[str, LoadedModel], family: str
+) -> None:
+    base = families[family]
+    model = copy.deepcopy(base.model).requires_grad_(True)
+    talks = [ABOUT_PASSAGES[0], TALKS[0], *ABOUT_PASSAGES[1:], TALKS[1]]
+    examples = [example for talk in talks for example in examples_of(base.tokenizer, talk)]
+    config = FinetuneConfig(num_train_epochs=1, packing=True, max_length=1024)
+    ((order,),) = windows(examples, config, share=family == "llama")
+    row = collate_packed(model, [examples[index] for index in order])
+    alone = sum(len(example.ids) for example in examples)
+    length = row["input_ids"].shape[1]
+    assert length == alone if family == "chatglm" else length < 0.6 * alone
+
+    def outcome(batches: list[dict[str, torch.Tensor]]) -> tuple[float, list[torch.Tensor]]:
+        model.zero_grad()
+        loss = sum((summed_loss(Tuned(model), **batch) for batch in batches), start=torch.zeros(()))
+        loss.backward()
+        return loss.item(), [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+
+    together = outcome([row])
+    apart = outcome([collate([example], 0, model.device) for example in examples])
+    assert together[0] == pytest.approx(apart[0], rel=1e-5)
+    for one, other in zip(together[1], apart[1], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=5e-5)
+
+
+def test_a_row_that_is_full_begins_the_next_one_with_the_same_beginning() -> None:
+    beginning = list(range(100))
+    examples = [Encoded([*beginning, 100 + number, *[7] * 19], [False] * 101 + [True] * 19) for number in range(9)]
+    config = FinetuneConfig(num_train_epochs=1, packing=True, max_length=200)
+    rows = [indices for window in windows(examples, config, share=True) for indices in window]
+    assert sorted(index for row in rows for index in row) == list(range(9))
+    assert sorted(map(len, rows)) == [4, 5], "100 tokens and five times 20 are 200"
+    assert all(shared_beginnings([examples[index] for index in row])[1:] == [100] * (len(row) - 1) for row in rows)
 
 
 @pytest.mark.parametrize("family", ["llama", "chatglm"])

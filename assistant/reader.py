@@ -1,0 +1,93 @@
+"""The reader: an adapter that has learnt to read passages before it meets the documents of a domain.
+
+    reading data -> a domain of its paragraphs -> its index -> examples -> a run -> what it is worth
+
+Each step is one that a user's own domain takes too (``index``, ``finetune``); only the questions come from reading data
+(``reading_data.py``), and what is measured here is the model alone: its own words, without quotes, and without a
+refusal that the evidence decides.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assistant.answering import Asked, search, show
+from assistant.chat_model import LocalChatModel
+from assistant.facts import missing_facts
+from assistant.metrics import bootstrap, ratio
+from assistant.prompts import Prompts
+from assistant.reading_data import ReadingQuestion, whole_titles, write_reading_domain
+from assistant.tuning import Progress, balanced, train_run
+from domain import Domain, FinetuneConfig, read_questions
+from indexes import Index, language_of
+
+if TYPE_CHECKING:
+    from finetune import Forecast, RunReport, Step
+
+RUN = "reader"
+
+
+def reading_domain(
+    folder: Path,
+    base_model: str,
+    train: Sequence[ReadingQuestion],
+    held_out: Sequence[ReadingQuestion],
+    questions: int,
+    seed: int,
+    progress: Progress = lambda *_: None,
+) -> Domain:
+    """The domain of about so many questions in ``folder``, indexed; one that is there already is taken as it is."""
+    if (folder / "domain.toml").is_file():
+        domain = Domain.open(folder)
+    else:
+        domain = write_reading_domain(folder, base_model, whole_titles(train, questions, seed), held_out)
+    with Index.open(domain) as index:
+        index.update(progress=lambda done, total, _: progress("indexing (bytes)", done, total))
+    return domain
+
+
+def train_reader(
+    domain: Domain,
+    config: FinetuneConfig,
+    progress: Progress = lambda *_: None,
+    on_step: "Callable[[Step], None] | None" = None,
+    on_start: "Callable[[Forecast], None] | None" = None,
+) -> "RunReport":
+    """Train the adapter ``adapters/reader`` of a domain of reading data. Killed, the same call goes on."""
+    report, _ = train_run(domain, RUN, config, progress, on_step, on_start)
+    return report
+
+
+def measure_reader(domain: Domain, adapter: str, count: int, progress: Progress = lambda *_: None) -> dict[str, Any]:
+    """Ask ``count`` held-out questions (0: all) of the model alone; shares with 95 % bootstrap intervals.
+
+    By kind of question: of answerable ones how many are answered rightly (by facts), wrongly and refused, and how many
+    answers are in the language of the question; of unanswerable ones how many are refused. ``adapter`` empty is the
+    bare base model.
+    """
+    prompts = Prompts(domain)
+    questions = balanced(read_questions(domain.held_out_questions), count)
+    with Index.open(domain) as index:
+        asked = list(map(Asked.of, questions))
+        found = [show(index, passages[: domain.settings.retrieval.k]) for passages in search(index, asked)]
+    llm = LocalChatModel(
+        model=domain.settings.base_model,
+        engine=domain.settings.engine,
+        adapter=domain.adapter(adapter) if adapter else None,
+        max_tokens=domain.settings.answer.max_new_tokens,
+        repetition_penalty=domain.settings.answer.repetition_penalty,
+    )
+    messages = [prompts.answering(one, passages) for one, passages in zip(asked, found, strict=True)]
+    said = [one.text for one in llm.answer_many(messages, lambda done: progress("asking", done, len(messages)))]
+    rows: dict[str, list[float]] = {"right": [], "wrong": [], "refused": [], "language": [], "refused unanswerable": []}
+    for question, answer in zip(questions, said, strict=True):
+        refused = prompts.is_refusal(answer)
+        if not question.answerable:
+            rows["refused unanswerable"].append(float(refused))
+            continue
+        right = not refused and not missing_facts(answer, question.facts)
+        rows["right"].append(float(right))
+        rows["refused"].append(float(refused))
+        rows["wrong"].append(float(not right and not refused))
+        rows["language"].append(float(language_of(answer) == language_of(question.text)))
+    return {kind: bootstrap([(value, 1) for value in values], ratio) for kind, values in rows.items() if values}

@@ -1,0 +1,68 @@
+"""``lorewright reader …``: train a reader of one's own, for another base model or on other data."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from assistant.settings_flags import settings_flags, validated
+from domain import FinetuneConfig, Settings, write_text
+
+SETTINGS: dict[str, Any] = {
+    "r": 16,
+    "lora_alpha": 32.0,
+    "num_train_epochs": 1.0,
+    "gradient_accumulation_steps": 2,
+    "packing": True,
+    "shared_passages": True,
+    "retrieved_share": 1.0,
+}
+"""What a reader's run has other than the defaults; flags change it."""
+
+app = typer.Typer(no_args_is_help=True, help="Train a model to read passages, before any domain.")
+
+
+@app.callback()
+def reader() -> None:
+    """Train a model to read passages, before any domain."""
+
+
+@app.command()
+@settings_flags(FinetuneConfig, default="", other_defaults=SETTINGS)
+def train(
+    file: Annotated[Path, typer.Argument(metavar="DATA", help="Questions about paragraphs, see docs/readers.md.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for their domain.")],
+    config: dict[str, Any],
+    held_out: Annotated[Path, typer.Option(help="Questions of other titles, to measure on.")],
+    base_model: Annotated[str, typer.Option(help="The chat model, a name or a folder.")] = Settings().base_model,
+    questions: Annotated[int, typer.Option(min=0, help="Learn from about so many; 0: all.")] = 0,
+    measured: Annotated[int, typer.Option(min=1, help="How many held-out questions are asked.")] = 100,
+) -> None:
+    """Train a reader on questions about paragraphs. Shows how often the model is right without and with it.
+
+    FOLDER becomes a domain; the adapter is FOLDER/adapters/reader. `lorewright adopt DOMAIN FOLDER/adapters/reader`
+    lets it answer in another domain.
+    """
+    from assistant.progress import Bars
+    from assistant.reader import RUN, measure_reader, reading_domain, train_reader
+    from assistant.reading_data import read_reading_data
+    from assistant.tables import forecast, trained
+
+    settings = validated(FinetuneConfig, {**SETTINGS, **config})
+    train_data, held_out_data = read_reading_data(file), read_reading_data(held_out)
+    left = "the run is not finished. The same command goes on with it where it was last saved."
+    with Bars(left) as bars:
+        domain = reading_domain(
+            folder, base_model, train_data, held_out_data, questions, settings.seed, progress=bars.update
+        )
+        report = train_reader(
+            domain, settings, bars.update, bars.step, lambda told: typer.echo(forecast(told), err=True)
+        )
+    typer.echo(f"{folder}: {trained(report)}")
+    with Bars(f"{domain.adapter(RUN)} is finished, only its figures were not taken.") as bars:
+        figures = {who or "base": measure_reader(domain, who, measured, bars.update) for who in ("", RUN)}
+    write_text(domain.adapter(RUN) / "figures.json", json.dumps(figures, indent=1) + "\n")
+    for who, shares in figures.items():
+        said = ", ".join(f"{kind} {value:.2f} ({low:.2f}-{high:.2f})" for kind, (value, low, high) in shares.items())
+        typer.echo(f"{who}: {said}")

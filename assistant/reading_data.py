@@ -1,0 +1,159 @@
+"""Reading data: questions about paragraphs, as SQuAD, CMRC 2018 and DRCD have them, made into a domain.
+
+One JSON object a line. ``answers`` are spans of ``context``; they are empty where it does not answer the question.
+
+.. code-block:: json
+
+    {"language": "en", "title": "Tea", "context": "Green tea is steeped at 80 degrees, black tea at 100.",
+     "question": "How hot for green tea?", "answers": ["80 degrees"], "answerable": true, "source": "squad2:1"}
+
+Each paragraph becomes a document under its title, so that others of that title can be near misses. A span becomes the
+sentence around it, for an assistant answers in sentences; the span itself is the fact that a right answer must say.
+"""
+
+import json
+import random
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from assistant.errors import AssistantError
+from domain import Domain, create_domain, write_text
+from indexes import language_of, sentences_of, words_of
+
+LONG = {"zh": 60, "en": 220}
+"""Characters from which a sentence is cut to the clauses around the span. Chosen."""
+CLAUSE = {"zh": 12, "en": 40}
+"""Characters that such clauses have at least. Chosen."""
+_CLAUSE_END = re.compile(r"(?<=[，；])|(?<=[,;])(?=\s)")
+
+
+@dataclass(frozen=True)
+class ReadingQuestion:
+    """One question about one paragraph."""
+
+    id: str
+    title: str
+    context: str
+    question: str
+    answers: tuple[str, ...]
+    """Spans of ``context``, or the same in other words; none where it does not answer."""
+
+
+def read_reading_data(path: Path) -> list[ReadingQuestion]:
+    """Read a file as described above, or raise an :class:`AssistantError` that names the line."""
+    questions = []
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise AssistantError(f"{path} does not exist; name a file of questions about paragraphs.") from None
+    except (OSError, UnicodeDecodeError):
+        raise AssistantError(f"{path} cannot be read; save it as UTF-8 text.") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            answers = tuple(map(str, record["answers"])) if record["answerable"] else ()
+            title, context, question = (str(record[key]) for key in ("title", "context", "question"))
+        except (ValueError, KeyError, TypeError) as error:
+            raise AssistantError(
+                f"{path}, line {number}: not a question about a paragraph ({error}); it needs title, context, "
+                "question, answers and answerable."
+            ) from None
+        if record["answerable"] and not answers:
+            raise AssistantError(f"{path}, line {number}: an answerable question needs an answer.")
+        questions.append(ReadingQuestion(f"{number:06}", title, context, question, answers))
+    if not questions:
+        raise AssistantError(f"{path} holds no question.")
+    return questions
+
+
+def whole_titles(questions: Sequence[ReadingQuestion], count: int, seed: int) -> list[ReadingQuestion]:
+    """About ``count`` of the questions (0: all): those of some titles, drawn by ``seed``, for their near misses are the
+    other paragraphs of the same title."""
+    titles = sorted({question.title for question in questions})
+    random.Random(seed).shuffle(titles)
+    of_title = {title: [question for question in questions if question.title == title] for title in titles}
+    chosen: list[ReadingQuestion] = []
+    for title in titles:
+        if not count or len(chosen) + len(of_title[title]) <= count:
+            chosen += of_title[title]
+    return chosen
+
+
+def write_reading_domain(
+    folder: Path, base_model: str, train: Sequence[ReadingQuestion], held_out: Sequence[ReadingQuestion]
+) -> Domain:
+    """Make a domain of the paragraphs of both, and of their questions."""
+    domain = create_domain(folder, base_model=base_model)
+    headings = {question.context: " ".join(question.title.split()) for question in [*train, *held_out]}
+    documents = {text: f"{number:05}.md" for number, text in enumerate(headings, start=1)}
+    for text, heading in headings.items():
+        write_text(domain.documents / documents[text], f"# {heading}\n\n{text}\n")
+    for file, questions in ((domain.train_questions, train), (domain.held_out_questions, held_out)):
+        write_text(file, "".join(_line(question, documents[question.context]) for question in questions))
+    return domain
+
+
+def sentence_around(question: ReadingQuestion) -> str:
+    """The sentence of the paragraph that holds the answer; of a long one the clauses around it.
+
+    Where the span stands in several sentences, the one that shares most words with the question is meant. An answer
+    that is no span is taken as it is.
+    """
+    asked = set(words_of(question.question))
+    ends = _places(question.context, sentences_of(question.context))
+    spans = [
+        (match.start(), match.end())
+        for answer in question.answers
+        for match in re.finditer(re.escape(answer), question.context)
+    ]
+    if not spans:
+        return question.answers[0]
+    sentences = [(_around(ends, start, end), (start, end)) for start, end in spans]
+    (first, last), (start, end) = max(
+        sentences, key=lambda pair: len(asked & set(words_of(question.context[pair[0][0] : pair[0][1]])))
+    )
+    language = language_of(question.context)
+    if last - first > LONG[language]:
+        clauses = _places(question.context[first:last], _CLAUSE_END.split(question.context[first:last]))
+        clauses = [(first + one, first + other) for one, other in clauses]
+        shorter, last = _around(clauses, start, end)
+        before = [one for one, _ in clauses if one < shorter]
+        while before and last - shorter < CLAUSE[language]:
+            shorter = before.pop()
+        first = shorter
+    text = question.context[first:last].strip().rstrip("，；,;")
+    return text if re.search(r"[.。!！?？]['\"”’」』)）]*$", text) else text + ("。" if language == "zh" else ".")
+
+
+def _places(text: str, parts: Iterable[str]) -> list[tuple[int, int]]:
+    places, start = [], 0
+    for part in parts:
+        places.append((start, start + len(part)))
+        start += len(part)
+    return places
+
+
+def _around(places: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
+    """From the beginning of the first to the end of the last of the parts that a span touches."""
+    touched = [(one, other) for one, other in places if one < end and other > start]
+    return touched[0][0], touched[-1][1]
+
+
+def _line(question: ReadingQuestion, document: str) -> str:
+    language = language_of(question.question)
+    answer = sentence_around(question) if question.answers else {"zh": "资料里没有。", "en": "Not said."}[language]
+    record = {
+        "id": question.id,
+        "language": language,
+        "answerable": bool(question.answers),
+        "document": document if question.answers else None,
+        "messages": [{"role": "user", "content": question.question}, {"role": "assistant", "content": answer}],
+        "facts": [list(dict.fromkeys(question.answers))] if question.answers else [],
+    }
+    return (
+        json.dumps({key: value for key, value in record.items() if value not in (None, [])}, ensure_ascii=False) + "\n"
+    )
