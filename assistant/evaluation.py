@@ -197,9 +197,9 @@ def _likelihood(
         if q.answerable
     ]
     folder = assistant.adapter_folder(adapter)
-    rows = {"base": likelihoods(loaded, None, held_out, progress)}
+    rows = {"base": likelihoods(loaded, None, held_out, len(questions), progress)}
     if folder:
-        rows["tuned"] = likelihoods(loaded, folder, held_out, progress)
+        rows["tuned"] = likelihoods(loaded, folder, held_out, len(questions), progress)
     result: dict[str, Any] = {
         who: {name: bootstrap(values, ratio) for name, values in sets.items()} for who, sets in rows.items()
     }

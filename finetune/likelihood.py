@@ -13,7 +13,7 @@ from peft import PeftModel
 from base_models import Encoded, LoadedModel, Message, examples_of
 from finetune.batches import collate
 from finetune.objectives import summed_loss
-from finetune.replay import kept_back
+from finetune.replay import KEPT_BACK, kept_back
 from finetune.tuned import Tuned
 
 TEXTS = [
@@ -32,16 +32,17 @@ def likelihoods(
     base: LoadedModel,
     adapter: Path | None,
     held_out: Sequence[Sequence[Message]],
+    general: int = KEPT_BACK,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> dict[str, Rows]:
     """Rows of the base (adapter None) or the tuned model, under "held_out", "general_prompts" and "general_text".
 
     The general prompts carry the base model's own answers, so a tuned model that still answers as the base did finds
-    them as likely as the base does.
+    them as likely as the base does. At most ``general`` of them are asked.
     """
     sets: dict[str, Sequence[Sequence[Message]]] = {
         "held_out": held_out,
-        "general_prompts": kept_back(base, progress),
+        "general_prompts": kept_back(base, min(general, KEPT_BACK), progress),
         "general_text": [[{"role": "text", "content": text}] for text in TEXTS],
     }
     return {name: losses(base, adapter, conversations) for name, conversations in sets.items()}

@@ -31,9 +31,11 @@ def replayed(
     return _answered(base, _in_turns()[:-KEPT_BACK], count, progress)
 
 
-def kept_back(base: LoadedModel, progress: Callable[[str, int, int], None] = lambda *_: None) -> list[list[Message]]:
-    """The conversations that are never replayed: what a run does to them is forgetting."""
-    return _answered(base, _in_turns()[-KEPT_BACK:], KEPT_BACK, progress)
+def kept_back(
+    base: LoadedModel, count: int = KEPT_BACK, progress: Callable[[str, int, int], None] = lambda *_: None
+) -> list[list[Message]]:
+    """So many of the conversations that are never replayed: what a run does to them is forgetting."""
+    return _answered(base, _in_turns()[-KEPT_BACK:], count, progress)
 
 
 def _in_turns() -> list[str]:
