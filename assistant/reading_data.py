@@ -19,13 +19,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.errors import AssistantError
-from domain import Domain, create_domain, write_text
+from domain import Domain, create_domain, set_setting, write_text
 from indexes import language_of, sentences_of, words_of
 
 LONG = {"zh": 60, "en": 220}
 """Characters from which a sentence is cut to the clauses around the span. Chosen."""
 CLAUSE = {"zh": 12, "en": 40}
 """Characters that such clauses have at least. Chosen."""
+PASSAGE_TOKENS, CONTEXT_TOKENS = 160, 360
+"""Shorter than in a user's domain (300 and 600), for reading them is what training costs. Chosen."""
 _CLAUSE_END = re.compile(r"(?<=[，；])|(?<=[,;])(?=\s)")
 
 
@@ -42,7 +44,8 @@ class ReadingQuestion:
 
 
 def read_reading_data(path: Path) -> list[ReadingQuestion]:
-    """Read a file as described above, or raise an :class:`AssistantError` that names the line."""
+    """Read a file as described above, or raise an :class:`AssistantError` that names the line. Records whose question
+    or paragraph is empty are left out."""
     questions = []
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -64,7 +67,8 @@ def read_reading_data(path: Path) -> list[ReadingQuestion]:
             ) from None
         if record["answerable"] and not answers:
             raise AssistantError(f"{path}, line {number}: an answerable question needs an answer.")
-        questions.append(ReadingQuestion(f"{number:06}", title, context, question, answers))
+        if context.strip() and question.strip():
+            questions.append(ReadingQuestion(f"{number:06}", title, context, question, answers))
     if not questions:
         raise AssistantError(f"{path} holds no question.")
     return questions
@@ -88,13 +92,15 @@ def write_reading_domain(
 ) -> Domain:
     """Make a domain of the paragraphs of both, and of their questions."""
     domain = create_domain(folder, base_model=base_model)
+    set_setting(domain.settings_file, "retrieval.passage_tokens", PASSAGE_TOKENS)
+    set_setting(domain.settings_file, "retrieval.context_tokens", CONTEXT_TOKENS)
     headings = {question.context: " ".join(question.title.split()) for question in [*train, *held_out]}
     documents = {text: f"{number:05}.md" for number, text in enumerate(headings, start=1)}
     for text, heading in headings.items():
         write_text(domain.documents / documents[text], f"# {heading}\n\n{text}\n")
     for file, questions in ((domain.train_questions, train), (domain.held_out_questions, held_out)):
         write_text(file, "".join(_line(question, documents[question.context]) for question in questions))
-    return domain
+    return Domain.open(folder)
 
 
 def sentence_around(question: ReadingQuestion) -> str:

@@ -89,7 +89,7 @@ def test_a_file_is_read_and_each_paragraph_is_a_document(file: Path, tmp_path: P
     assert (train[1].answer, train[1].facts) == ("龙井用八十度的水冲泡两分钟。", (("两分钟",),))
     assert (domain.documents / held_out[0].document).read_text(encoding="utf-8") == f"# Tea\n\n{TEA}\n"
     with Index.open(domain) as index:
-        assert index.update().added == 2
+        assert index.update().added == ["00001.md", "00002.md"]
         assert index.search("龙井泡多久?")[0].document == train[1].document
 
 
