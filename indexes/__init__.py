@@ -2,8 +2,11 @@
 
 SQLite holds the truth (documents, passages, full-text rows, vectors), FAISS a cache of the vectors that can be lost at
 any time. Reading, splitting, storing and searching are files of their own; what other rooms need is named here.
-torch and FAISS are loaded when something must be embedded or searched, not by importing this room.
+torch and FAISS are loaded when something must be embedded or searched, not by importing this room; what reads web pages
+when one is fetched.
 """
+
+from typing import TYPE_CHECKING
 
 from indexes.definitions import asked_term
 from indexes.errors import IndexingError
@@ -15,7 +18,9 @@ from indexes.language import asked_words, language_of, sentences_of, words_of
 from indexes.names import names_in
 from indexes.passages import Passage
 from indexes.update import UpdateReport
-from indexes.web import fetch_page
+
+if TYPE_CHECKING:
+    from indexes.web import fetch_page
 
 __all__ = [
     "Evidence",
@@ -33,3 +38,11 @@ __all__ = [
     "sentences_of",
     "words_of",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "fetch_page":
+        from indexes.web import fetch_page
+
+        return fetch_page
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
