@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Huma
 from langgraph.graph.state import CompiledStateGraph
 
 from assistant.answers import Answer, read_answer
-from assistant.candidates import finished_adapter
+from assistant.candidates import READER, adapter_folder, is_shipped
 from assistant.chain import Request, State, answering_chain
 from assistant.chat_model import LocalChatModel
 from assistant.conversations import Conversations
@@ -43,7 +43,7 @@ class Assistant:
         self.llm = LocalChatModel(
             model=settings.base_model,
             engine=settings.engine,
-            adapter=domain.adapter(settings.adapter) if settings.adapter else None,
+            adapter=adapter_folder(domain, settings.adapter, check=False),
             max_tokens=settings.answer.max_new_tokens,
             temperature=settings.answer.temperature,
             repetition_penalty=settings.answer.repetition_penalty,
@@ -68,7 +68,16 @@ class Assistant:
     def adapter_folder(self, name: str = DEFAULT) -> Path | None:
         """The folder of an adapter by name: empty is the base model (None), the default is what domain.toml says."""
         chosen = self.domain.settings.adapter if name == DEFAULT else name
-        return finished_adapter(self.domain, chosen) if chosen else None
+        return adapter_folder(self.domain, chosen)
+
+    def adapter_names(self) -> list[str]:
+        """Who may answer: the base model (empty), the reader if one is shipped for it, and the domain's runs."""
+        return ["", *([READER] if self.has_reader else []), *self.domain.adapter_names()]
+
+    @property
+    def has_reader(self) -> bool:
+        """Whether a reader is shipped for the base model, and no run of the domain has its name."""
+        return is_shipped(self.domain, READER) and self.adapter_folder(READER) is not None
 
     @property
     def refusal(self) -> Refusal:

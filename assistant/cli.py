@@ -64,7 +64,7 @@ def new(
         fingerprint(name)  # says what is wrong with a name or folder that is no model
     if not base_model and (best := best_chat_model().name) != Settings().base_model:
         chosen["base_model"] = best
-    made = create_domain(domain, **chosen, adapter="")
+    made = create_domain(domain, **chosen, adapter="reader")
     typer.echo(f"Made {domain}. Put documents into {made.documents}, then run: {made.command('index')}")
     typer.echo(f"It answers with {made.settings.base_model}; for others see: lorewright models")
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from assistant.candidates import finished_adapter
-from base_models import CATALOGUE, cache_folder, cached_models, fingerprint, is_fetched, read_manifest
+from assistant.candidates import finished_adapter, is_shipped
+from base_models import CATALOGUE, cache_folder, cached_models, fingerprint, is_fetched, read_manifest, reader_of
 from domain import Domain, DomainError, read_questions
 
 PACKAGES = [
@@ -199,7 +199,9 @@ def _model(name: str) -> str:
 
 def _adapter(domain: Domain) -> str:
     name = domain.settings.adapter
-    if not name:
+    if is_shipped(domain, name) and reader_of(domain.settings.base_model):
+        return "reader, as shipped"
+    if not name or is_shipped(domain, name):
         return "none, the base model answers"
     base = read_manifest(finished_adapter(domain, name))["base_model"]
     return name if base == domain.settings.base_model else f"{name}, PROBLEM: it was trained on {base}"

@@ -1,4 +1,5 @@
-"""Proof: {base, tuned} x {without, with index} on the held-out questions, and how well passages are found.
+"""Proof: {base, tuned} x {without, with index} on the held-out questions, and how well passages are found. Between them
+stands the reader that is shipped for the base model, if there is one, with the index.
 
 An answer is **right** when it says all facts of its question (``facts.py``), **wrong** when it was given without them;
 a refused answerable question is neither. What the user reads counts, quotes from the documents included; the model's
@@ -18,14 +19,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
 from assistant.answering import Asked, Finished, Found, decide, find, finish, join, outcome, search
 from assistant.assistant import Assistant
+from assistant.candidates import READER
 from assistant.citations import answer_sentences, without_numbers
-from assistant.evaluation_scores import Row, gains, retrieval, summary, trade_off, verdict
+from assistant.evaluation_scores import Row, gains, pairs_of, retrieval, summary, trade_off, verdict
 from assistant.facts import facts_of, missing_facts
 from assistant.metrics import bleu4, bootstrap, exact_match, ratio, rouge, token_f1
 from assistant.refusal import default_fits
@@ -45,12 +47,12 @@ Progress = Callable[[str, int, int], None]
 class Cell:
     """One cell of the table: who answered, and from what."""
 
-    tuned: bool
+    who: Literal["base", "reader", "tuned"]
     index: bool
 
     @property
     def name(self) -> str:
-        return f"{'tuned' if self.tuned else 'base'}, {'with' if self.index else 'without'} index"
+        return f"{self.who}, {'with' if self.index else 'without'} index"
 
 
 def evaluate(
@@ -58,7 +60,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Ask every question in every cell and return the result as it is written to ``evaluations/``.
 
-    ``adapter`` is the tuned one's name; if it is empty, only the base model is asked.
+    ``adapter`` is the tuned one's name; if it is empty, only the base model and its reader are asked.
     """
     progress("searching", 0, len(questions))
     index, refusal = assistant.index, assistant.refusal
@@ -67,15 +69,17 @@ def evaluate(
     uncalibrated = decide(replace(refusal, fits=default_fits(assistant.domain.settings.embedder)), found)
     progress("searching", len(questions), len(questions))
     answers: dict[str, list[Row]] = {}
-    for cell in [
-        Cell(tuned, with_index) for tuned in ([False, True] if adapter else [False]) for with_index in (False, True)
-    ]:
+    cells = [Cell("base", False), Cell("base", True)]
+    cells += [Cell("reader", True)] if assistant.has_reader else []
+    cells += [Cell("tuned", False), Cell("tuned", True)] if adapter else []
+    for cell in cells:
         said = said_in(assistant, cell, adapter, [found, uncalibrated], progress)
         answers[cell.name] = _rows(assistant, cell, questions, found, said)
         if cell.index and any(refusal.calibrated(language) for language in ("en", "zh")):
             answers[f"{cell.name}, {UNCALIBRATED}"] = _rows(assistant, cell, questions, uncalibrated, said)
     trained = _trained(assistant.adapter_folder(adapter))
-    gain = {score: gains(answers, score) for score in ("right_written", "unsupported", "f1")}
+    compared = pairs_of(answers)
+    gain = {score: gains(answers, compared, score) for score in ("right_written", "unsupported", "f1")}
     return {
         "format": RESULT_FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -90,11 +94,12 @@ def evaluate(
         "refusal_level": assistant.domain.settings.answer.refusal,
         "trade_off": trade_off(questions, found),
         "table": {name: summary(rows) for name, rows in answers.items()},
+        "compared": compared,
         "gain": gain,
         "trained": trained,
         "verdict": {
-            cell: verdict(gain["right_written"][cell], answers[f"tuned, {cell}"], trained)
-            for cell in gain["right_written"]
+            cell: verdict(gain["right_written"][cell], answers[f"{after}, {cell}"], trained, after, before)
+            for cell, (after, before) in compared.items()
         },
         "retrieval": retrieval(questions, search(index, asked)),
         "likelihood": _likelihood(assistant, adapter, questions, progress),
@@ -121,7 +126,8 @@ def said_in(
         for position, whole in enumerate(found)
         for one in _asks(cell, whole)
     }
-    speaker = assistant.llm.model_copy(update={"adapter": assistant.adapter_folder(adapter) if cell.tuned else None})
+    name = {"base": "", "reader": READER, "tuned": adapter}[cell.who]
+    speaker = assistant.llm.model_copy(update={"adapter": assistant.adapter_folder(name)})
     done = 0
 
     def advance(more: int) -> None:
@@ -196,7 +202,7 @@ def _likelihood(
         for q in questions
         if q.answerable
     ]
-    folder = assistant.adapter_folder(adapter)
+    folder = assistant.adapter_folder(adapter or READER)
     rows = {"base": likelihoods(loaded, None, held_out, len(questions), progress)}
     if folder:
         rows["tuned"] = likelihoods(loaded, folder, held_out, len(questions), progress)

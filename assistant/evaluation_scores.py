@@ -51,21 +51,31 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     return result
 
 
-def gains(answers: dict[str, list[Row]], score: str) -> dict[str, Interval]:
-    """Tuned minus base on the answerable questions, paired by question, with its interval.
+def pairs_of(answers: dict[str, list[Row]]) -> dict[str, tuple[str, str]]:
+    """Who is compared with whom, without and with the index: the tuned model, or where there is none the reader, with
+    the one that would answer otherwise."""
+    pairs = {}
+    for cell in ("without index", "with index"):
+        there = [who for who in ("tuned", "reader", "base") if f"{who}, {cell}" in answers]
+        if len(there) > 1:
+            pairs[cell] = (there[0], there[1])
+    return pairs
+
+
+def gains(answers: dict[str, list[Row]], compared: dict[str, tuple[str, str]], score: str) -> dict[str, Interval]:
+    """How much the first of each pair gains over the second on the answerable questions, paired by question.
 
     ``score`` is "right_written", "f1", or "unsupported" (the share of an answer's sentences; of a refusal 0).
     """
     result = {}
-    for cell in ("without index", "with index"):
-        base, tuned = (answers.get(f"{who}, {cell}") for who in ("base", "tuned"))
-        if base and tuned:
-            pairs = [
-                _score(after, score) - _score(before, score)
-                for before, after in zip(base, tuned, strict=True)
-                if before["answerable"] and before[score] is not None
-            ]
-            result[cell] = bootstrap(pairs, mean)
+    for cell, whose in compared.items():
+        rows = zip(*(answers[f"{who}, {cell}"] for who in whose), strict=True)
+        differences = [
+            _score(after, score) - _score(before, score)
+            for after, before in rows
+            if before["answerable"] and before[score] is not None
+        ]
+        result[cell] = bootstrap(differences, mean)
     return result
 
 
@@ -73,22 +83,27 @@ def _score(row: Row, score: str) -> float:
     return row[score] / max(1, row["sentences"]) if score == "unsupported" else float(row[score])
 
 
-def verdict(gain: Interval, tuned: Sequence[Row], trained: dict[str, int]) -> str:
-    """Whether tuning helped, in words; and where that is not shown, what in the figures may be the reason."""
+def verdict(
+    gain: Interval, rows: Sequence[Row], trained: dict[str, int], after: str = "tuned", before: str = "base"
+) -> str:
+    """Whether tuning helped, in words; and where that is not shown, what in the figures may be the reason.
+
+    ``rows`` are those of ``after``, which is compared with ``before``.
+    """
     if gain is None:
         return "no question was asked whose answer can be judged, so nothing can be said."
     _, low, high = gain
     if low > 0:
-        return "tuned is better than base."
+        return f"{after} is better than {before}."
     if max(-low, high) < SAME:
-        return "tuned is right as often as base."
-    answerable = [row for row in tuned if row["right"] is not None]
+        return f"{after} is right as often as {before}."
+    answerable = [row for row in rows if row["right"] is not None]
     unasked = sum(not row["asked_the_model"] for row in answerable)
     reasons = []
     if high < 0:
-        said = "tuned is worse than base."
+        said = f"{after} is worse than {before}."
     else:
-        said = "tuned is not proven different from base."
+        said = f"{after} is not proven different from {before}."
         seen = (high - low) / 2
         reasons.append(f"with {len(answerable)} questions to judge a difference below {seen:.2f} may be chance")
     if unasked:

@@ -18,6 +18,7 @@ from base_models import (
     hub_is_reachable,
     is_fetched,
     known_choice,
+    reader_of,
 )
 from domain import Settings
 
@@ -41,6 +42,8 @@ def print_models() -> None:
             f"reads {entry.context_length:,} tokens",
             f"needs about {memory(entry) / 1e9:.1f} GB" + ("" if fits(entry) else ", too much for this machine"),
         ]
+        if reader_of(entry.name):
+            facts.append("a reader is shipped for it")
         if entry.kind == "chat" and not entry.missing and fits(entry) and (seconds := seconds_of_an_answer(entry)):
             facts.append(f"about {seconds:.0f} s an answer here")
         console.print(Padding(f"{entry.summary} {'; '.join(facts)}.", (0, 0, 1, 4)))

@@ -1,14 +1,14 @@
-"""Whether an adapter has won, and may answer in place of the base model.
+"""Whether an adapter has won, and may answer in place of the base model, or of the reader that is shipped for it.
 
 A finished run is a candidate. It is promoted by an evaluation in which, with the index, its own words are right more
-often than the base model's by more than chance, or as often while fewer of its sentences are unsupported; and in which
+often than the other's by more than chance, or as often while fewer of its sentences are unsupported; and in which
 it has not forgotten too much of everyday language.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from assistant.candidates import use
+from assistant.candidates import is_shipped, use
 from domain import Domain
 
 MOST_FORGOTTEN = 0.3
@@ -37,14 +37,15 @@ def decide(result: dict[str, Any]) -> Decision:
     said = f"right {_signed(right)}, unsupported sentences {_signed(unsupported)}"
     better = right[1] > 0
     as_good = right[0] >= 0 and unsupported is not None and unsupported[2] < 0
+    before = {"base": "the base model", "reader": "the reader"}[result["compared"]["with index"][1]]
     if not (better or as_good):
-        return Decision(False, f"{name!r} is not shown to be better than the base model: {said}")
+        return Decision(False, f"{name!r} is not shown to be better than {before}: {said}")
     if rise > MOST_FORGOTTEN:
         return Decision(
             False,
             f"{name!r} has forgotten too much: loss on everyday language {rise:+.2f}, at most {MOST_FORGOTTEN:.2f}",
         )
-    return Decision(True, f"{name!r} is better than the base model: {said}")
+    return Decision(True, f"{name!r} is better than {before}: {said}")
 
 
 def promote(domain: Domain, result: dict[str, Any]) -> str:
@@ -59,7 +60,7 @@ def promote(domain: Domain, result: dict[str, Any]) -> str:
         return f"{decision.reason}{change}."
     if not decision.won:
         return f"{decision.reason}; it stays a candidate ({by_hand} {name} lets it answer all the same)."
-    if answers:
+    if answers and not is_shipped(domain, answers):
         return (
             f"{decision.reason}; {answers!r} answers, and two adapters are not compared: {by_hand} {name} changes it."
         )

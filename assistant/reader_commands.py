@@ -10,8 +10,7 @@ from assistant.settings_flags import settings_flags, validated
 from domain import FinetuneConfig, Settings, write_text
 
 SETTINGS: dict[str, Any] = {
-    "r": 16,
-    "lora_alpha": 32.0,
+    "from_adapter": "base",
     "num_train_epochs": 1.0,
     "gradient_accumulation_steps": 2,
     "packing": True,

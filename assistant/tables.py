@@ -77,8 +77,9 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
             f"answers stand in{unknown}"
         )
     for cell, gain in result["gain"]["right_written"].items():
+        after, before = result["compared"][cell]
         console.print(
-            f"Right in the model's words, tuned minus base, {cell}: {_interval(gain)}: {result['verdict'][cell]}"
+            f"Right in the model's words, {after} minus {before}, {cell}: {_interval(gain)}: {result['verdict'][cell]}"
         )
     if result.get("promotion"):
         console.print(result["promotion"])

@@ -4,28 +4,26 @@ A finished run, and a written evaluation, carry the hashes of all they were made
 anything heavy is imported, so that asking again for what is finished answers at once.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from difflib import get_close_matches
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.candidates import candidate, finished_adapter, use
+from assistant.candidates import READER, adapter_folder, candidate, finished_adapter, is_shipped, use
 from assistant.errors import AssistantError
+from assistant.inputs import check_documents, inputs_of, resolved, sha256_of, start_of, training_inputs
 from base_models import CATALOGUE, ModelError, fingerprint, read_manifest
-from domain import Domain, DomainError, FinetuneConfig, Question, read_questions, write_text
+from domain import Domain, FinetuneConfig, Question, read_questions, write_text
 
 if TYPE_CHECKING:
     from base_models import Message
     from finetune import Forecast, RunReport, Step
-    from indexes import Index
 
-RESULT_FORMAT = 4
+RESULT_FORMAT = 5
 """Bump when the written result of an evaluation holds other things."""
 
 Progress = Callable[[str, int, int], None]
@@ -37,8 +35,9 @@ def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
         manifest = read_manifest(domain.adapter(run))
     except ModelError:
         return False
-    wanted = json.loads(json.dumps(config.model_dump()))
-    return (manifest["inputs"], manifest["config"]) == (_training_inputs(domain, config), wanted)
+    start = start_of(domain, config)
+    wanted = json.loads(json.dumps(resolved(config).model_dump()))
+    return (manifest["inputs"], manifest["config"]) == (training_inputs(domain, config, start), wanted)
 
 
 def with_base_model(domain: Domain, name_or_path: str) -> Domain:
@@ -67,7 +66,7 @@ def tune(
 
     questions = read_questions(domain.train_questions)
     with Index.open(domain) as index:
-        _check_documents(index, questions, domain.train_questions)
+        check_documents(index, questions, domain.train_questions)
         calibrate(index, progress)
     report, learnt = train_run(domain, run, config, progress, on_step, on_start)
     return report, len(questions) - learnt
@@ -92,8 +91,9 @@ def train_run(
     sources = [named_source(entry, domain.path) for entry in config.data]
     if config.from_adapter == run:
         raise FinetuneError(f"the run {run!r} cannot go on from itself; name the new run: --run NAME")
-    start = finished_adapter(domain, config.from_adapter) if config.from_adapter else None
-    inputs = _training_inputs(domain, config)
+    start = start_of(domain, config)
+    inputs = training_inputs(domain, config, start)
+    config = resolved(config)
     base = load_base(domain.settings.base_model, config)
     progress("reading questions", 0, len(questions))
     with Index.open(domain) as index:
@@ -154,9 +154,10 @@ def merge(domain: Domain, name: str, output: Path, dtype: str) -> dict[str, Any]
     """Merge a finished run into the base it was trained on, see :func:`base_models.merge_adapter`."""
     from base_models import merge_adapter
 
-    if not name:
+    folder = adapter_folder(domain, name)
+    if not folder:
         raise AssistantError(f"{domain.path} answers with the base model; name the run to merge: --adapter NAME")
-    return merge_adapter(domain.settings.base_model, finished_adapter(domain, name), output, dtype)
+    return merge_adapter(domain.settings.base_model, folder, output, dtype)
 
 
 def evaluate_domain(
@@ -172,19 +173,23 @@ def evaluate_domain(
     from indexes import Index
 
     name = candidate(domain) if adapter is None else adapter
+    reader = adapter_folder(domain, READER)
+    if is_shipped(domain, name):
+        name = ""
     questions = balanced(read_questions(domain.held_out_questions), count)
     if not questions:
         raise AssistantError(f"{domain.held_out_questions} holds no question, so there is nothing to ask.")
-    inputs = _inputs(domain, domain.held_out_questions)
+    inputs = inputs_of(domain, domain.held_out_questions)
     with Index.open(domain) as index:
-        _check_documents(index, questions, domain.held_out_questions)
+        check_documents(index, questions, domain.held_out_questions)
         calibrate(index, progress)
         refusal = index.meta("refusal")
     inputs |= {
-        "refusal": _sha256(refusal),
+        "refusal": sha256_of(refusal),
         "adapter": read_manifest(finished_adapter(domain, name))["adapter_sha256"] if name else "",
+        "reader": read_manifest(reader)["adapter_sha256"] if reader else "",
         "answer": domain.settings.answer.model_dump_json(),
-        "asked": _sha256([question.id for question in questions]),
+        "asked": sha256_of([question.id for question in questions]),
     }
     from assistant.evaluation_plot import plot_evaluation
     from assistant.promotion import promote
@@ -216,61 +221,10 @@ def balanced(questions: Sequence[Question], count: int) -> list[Question]:
         return question.language or "", question.answerable
 
     placed: list[tuple[float, Question]] = []
-    for _, group in groupby(sorted(questions, key=lambda q: (kind(q), _sha256([q.id]))), key=kind):
+    for _, group in groupby(sorted(questions, key=lambda q: (kind(q), sha256_of([q.id]))), key=kind):
         members = list(group)
         placed += [((position + 0.5) / len(members), question) for position, question in enumerate(members)]
     return [question for _, question in sorted(placed, key=lambda pair: pair[0])[:count]]
-
-
-def _inputs(domain: Domain, questions: Path) -> dict[str, str]:
-    """Hashes of what training examples and evaluations are made from: questions, index, prompts, base model."""
-    from assistant.prompts import Prompts
-    from indexes import Index
-
-    if not questions.is_file():
-        raise DomainError(
-            f"{questions} does not exist; write one question and answer a line into it (README shows how)."
-        )
-    with Index.open(domain) as index:
-        generation = index.generation
-    return {
-        "questions": hashlib.sha256(questions.read_bytes()).hexdigest(),
-        "index": generation,
-        "retrieval": domain.settings.retrieval.model_dump_json(),
-        "prompts": Prompts(domain).sha256(),
-        "base_model": fingerprint(domain.settings.base_model),
-    }
-
-
-def _training_inputs(domain: Domain, config: FinetuneConfig) -> dict[str, str]:
-    """:func:`_inputs` of the training questions, and hashes of the other files and of the adapter to begin from."""
-    inputs = _inputs(domain, domain.train_questions)
-    if config.data:
-        from finetune import named_source
-
-        for entry in config.data:
-            path, _ = named_source(entry, domain.path)
-            inputs[f"data {entry}"] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-    if config.from_adapter:
-        inputs["from_adapter"] = read_manifest(finished_adapter(domain, config.from_adapter))["adapter_sha256"]
-    return inputs
-
-
-def _check_documents(index: "Index", questions: Sequence[Question], file: Path) -> None:
-    """Refuse a gold document that is not in the index: it would be taken for one that is never found."""
-    known = index.documents()
-    for question in questions:
-        if question.document and question.document not in known:
-            near = get_close_matches(question.document, known, n=1, cutoff=0.6)
-            raise AssistantError(
-                f"{file}: the question {question.id!r} names the document {question.document!r}, which is not in the "
-                f"index{f'; did you mean {near[0]!r}?' if near else ''} "
-                f"(after a change of documents/: {index.domain.command('index')})"
-            )
-
-
-def _sha256(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _known_result(file: Path) -> dict[str, Any] | None:

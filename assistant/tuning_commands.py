@@ -12,7 +12,7 @@ app = typer.Typer()
 
 DomainFolder = Annotated[Path, typer.Argument(metavar="DOMAIN", help="The domain folder.")]
 Adapter = Annotated[
-    str | None, typer.Option(help="Adapter to answer with: a run's name, or 'base' for none. [default: domain.toml's]")
+    str | None, typer.Option(help="Who answers: a run's name, 'reader', or 'base' for none. [default: domain.toml's]")
 ]
 
 
@@ -59,14 +59,17 @@ def _next(domain: Domain, run: str) -> str:
 
 @app.command()
 def use(
-    domain: DomainFolder, adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or 'base'.")]
+    domain: DomainFolder,
+    adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, 'reader' or 'base'.")],
 ) -> None:
-    """Choose who answers: the adapter of a run, or the base model."""
+    """Choose who answers: the adapter of a run, the reader that Lorewright ships, or the base model."""
+    from assistant.candidates import is_shipped
     from assistant.candidates import use as use_adapter
 
     opened = Domain.open(domain)
     changed = use_adapter(opened, adapter_name(adapter) or "")
-    who = "the base model" if adapter == "base" else f"the adapter {adapter!r}"
+    shipped = "the reader" if is_shipped(opened, adapter) else f"the adapter {adapter!r}"
+    who = "the base model" if adapter == "base" else shipped
     typer.echo(f"{domain}: {who} answers {'from now on' if changed else 'already'} (domain.toml, chosen by hand).")
 
 

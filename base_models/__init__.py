@@ -13,6 +13,7 @@ from base_models.catalogue import CATALOGUE, find
 from base_models.catalogue_entry import Entry
 from base_models.errors import ModelError
 from base_models.fetch import cache_folder, cached_models, fetch, fingerprint, is_fetched
+from base_models.reader import reader_of
 from base_models.sources import hub_is_reachable
 
 if TYPE_CHECKING:
@@ -140,6 +141,7 @@ __all__ = [
     "probe_facts",
     "probe_logits",
     "read_manifest",
+    "reader_of",
     "seal_adapter",
     "stream",
 ]

@@ -92,7 +92,9 @@ def measure(domain: Domain, questions: list[Any]) -> dict[str, Any]:
                     pieces.append(piece)
                 whole.append(time.perf_counter() - start)
                 said[position, part.asked.part] = "".join(pieces)
-        rows = rows_of(assistant, Cell(bool(domain.settings.adapter), index=True), questions, found, said)
+        rows = rows_of(
+            assistant, Cell("tuned" if domain.settings.adapter else "base", index=True), questions, found, said
+        )
     judged = [row for question, row in zip(questions, rows, strict=True) if question.answerable]
     refused = [row["outcome"] == "refused" for row in judged]
     return {

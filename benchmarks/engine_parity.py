@@ -35,7 +35,7 @@ def main(
     asked = read_questions(assistant.domain.held_out_questions)
     asked = asked[:: max(1, len(asked) // questions)] if questions else asked
     found = find(assistant.index, assistant.refusal, [Asked.of(question) for question in asked])
-    cell = Cell(bool(adapter), index=True)
+    cell = Cell("tuned" if adapter else "base", index=True)
     said, summary = {}, {}
     for engine in ENGINES:
         assistant.llm.engine = engine

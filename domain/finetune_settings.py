@@ -118,7 +118,7 @@ class FinetuneConfig(Table):
     """Save what the run needs to go on after so many optimiser steps; 0: as often as costs little time."""
 
     from_adapter: str = ""
-    """Go on from the weights of a finished run, by its name; method and shapes must be the same."""
+    """Go on from a finished run of the same shapes; empty: from the shipped reader if it fits; base starts anew."""
 
     data: tuple[str, ...] = ()
     """Further files of examples, from the domain's folder; `chats.jsonl=0.5` takes half of them, `=2` each twice."""

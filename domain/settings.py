@@ -79,8 +79,8 @@ class Settings(Table):
     engine: Literal["auto", "transformers", "openvino"] = "auto"
     """What computes the answers; auto takes what is faster on this machine (`lorewright doctor` tells which)."""
 
-    adapter: str = ""
-    """The tuned adapter that answers: a name under adapters/; empty answers with the base model."""
+    adapter: str = "reader"
+    """Who answers: a run under adapters/; reader, which Lorewright ships for some base models; empty is the base."""
 
     embedder: str = "multilingual-e5-small"
     """The model that turns passages and questions into vectors; another one needs `lorewright index --rebuild`."""

@@ -41,12 +41,12 @@ def show_sidebar(assistant: Assistant, conversation: str, speaking: bool, reload
 
 def _choose_adapter(assistant: Assistant, say: Say) -> str:
     usual = assistant.domain.settings.adapter
-    names = ["", *assistant.domain.adapter_names()]
+    names = assistant.adapter_names()
     return st.selectbox(
         say("adapter_label"),
         names,
         index=names.index(usual) if usual in names else 0,
-        format_func=lambda name: name or say("base_model"),
+        format_func=lambda name: {"": say("base_model"), "reader": say("reader")}.get(name, name),
         key="adapter",
         help=say("adapter_help"),
     )

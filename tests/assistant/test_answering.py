@@ -78,7 +78,7 @@ def ids_of_evaluation(assistant: Assistant, given: list, question: str, history:
     """With the index."""
     found = find(assistant.index, assistant.refusal, [Asked.of(question_of(question, history))])
     given.clear()
-    said_in(assistant, Cell(tuned=False, index=True), "", [found], lambda *_: None)
+    said_in(assistant, Cell("base", index=True), "", [found], lambda *_: None)
     return list(given)
 
 

@@ -322,6 +322,7 @@ def evaluated(right: tuple, unsupported: tuple, rise: float = 0.0, judged: int =
     rises = {"general_prompts": (rise, rise, rise), "general_text": (0.0, 0.0, 0.0)}
     return {
         "adapter": "first",
+        "compared": {"with index": ("tuned", "base")},
         "gain": {"right_written": {"with index": right}, "unsupported": {"with index": unsupported}},
         "likelihood": {"rise": rises},
         "answers": {"tuned, with index": [{"right": True}] * judged + [{"right": None}]},

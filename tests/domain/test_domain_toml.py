@@ -55,7 +55,7 @@ def test_a_new_file_shows_every_key_with_its_default_and_its_help() -> None:
 
 def test_the_chosen_keys_of_a_new_file_are_set(toml: Path) -> None:
     toml.write_text(new_settings_text(base_model="smollm2-135m-instruct", adapter=""), encoding="utf-8")
-    assert read_settings(toml) == Settings(base_model="smollm2-135m-instruct")
+    assert read_settings(toml) == Settings(base_model="smollm2-135m-instruct", adapter="")
     assert '\nadapter = ""\n' in toml.read_text(encoding="utf-8")
 
 
