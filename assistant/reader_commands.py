@@ -18,8 +18,8 @@ SETTINGS: dict[str, Any] = {
     "shared_passages": True,
     "retrieved_share": 1.0,
 }
-"""What a reader's run has other than the defaults; flags change it. Rows of 1,024 tokens were 1.15 times as fast as rows
-of 2,048 with AVX2, for attention reads whole rows (one trial)."""
+"""What a reader's run has other than the defaults; flags change it. Rows of 1,024 tokens were 1.15 times as fast as
+rows of 2,048 with AVX2, for attention computes whole rows (one trial)."""
 
 app = typer.Typer(no_args_is_help=True, help="Train a model to read passages, before any domain.")
 
