@@ -62,7 +62,7 @@ def use(
     domain: DomainFolder,
     adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, 'reader' or 'base'.")],
 ) -> None:
-    """Choose who answers: a run, the shipped reader or the base model."""
+    """Choose who answers: a run, the reader or the base model."""
     from assistant.candidates import is_shipped
     from assistant.candidates import use as use_adapter
 
