@@ -17,7 +17,7 @@ from assistant.facts import missing_facts
 from assistant.metrics import bootstrap, ratio
 from assistant.prompts import Prompts
 from assistant.reading_data import ReadingQuestion, whole_titles, write_reading_domain
-from assistant.tuning import Progress, balanced, train_run
+from assistant.tuning import Progress, balanced, tune
 from domain import Domain, FinetuneConfig, read_questions
 from indexes import Index, language_of
 
@@ -54,7 +54,7 @@ def train_reader(
     on_start: "Callable[[Forecast], None] | None" = None,
 ) -> "RunReport":
     """Train the adapter ``adapters/reader`` of a domain of reading data. Killed, the same call goes on."""
-    report, _ = train_run(domain, RUN, config, progress, on_step, on_start)
+    report, _ = tune(domain, RUN, config, progress, on_step, on_start, calibrated=False)
     return report
 
 

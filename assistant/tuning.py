@@ -54,33 +54,15 @@ def tune(
     progress: Progress = lambda *_: None,
     on_step: "Callable[[Step], None] | None" = None,
     on_start: "Callable[[Forecast], None] | None" = None,
+    calibrated: bool = True,
 ) -> "tuple[RunReport, int]":
-    """Train an adapter on the domain's training questions, after fitting the refusal thresholds to them.
+    """Train an adapter on the domain's training questions.
 
     It lies in ``adapters/RUN/`` once the run has ended and is a candidate: :func:`evaluate_domain` lets it answer if it
     is shown to be better. Returns what the run did, and how many unanswerable questions it was not shown, so that
-    refusals stay rare.
+    refusals stay rare. The refusal thresholds are fitted to the questions too, unless ``calibrated`` is false.
     """
     from assistant.indexing import calibrate
-    from indexes import Index
-
-    questions = read_questions(domain.train_questions)
-    with Index.open(domain) as index:
-        check_documents(index, questions, domain.train_questions)
-        calibrate(index, progress)
-    report, learnt = train_run(domain, run, config, progress, on_step, on_start)
-    return report, len(questions) - learnt
-
-
-def train_run(
-    domain: Domain,
-    run: str,
-    config: FinetuneConfig,
-    progress: Progress = lambda *_: None,
-    on_step: "Callable[[Step], None] | None" = None,
-    on_start: "Callable[[Forecast], None] | None" = None,
-) -> "tuple[RunReport, int]":
-    """The training itself: what the run did, and how many of the questions became examples."""
     from assistant.prompts import Prompts
     from assistant.training import training_conversations
     from finetune import FinetuneError, choose_examples, finetune, load_base, mixed, named_source, replayed
@@ -97,6 +79,9 @@ def train_run(
     base = load_base(domain.settings.base_model, config)
     progress("reading questions", 0, len(questions))
     with Index.open(domain) as index:
+        check_documents(index, questions, domain.train_questions)
+        if calibrated:
+            calibrate(index, progress)
         conversations = training_conversations(index, Prompts(domain), questions, config)
     progress("reading questions", len(questions), len(questions))
     if not conversations:
@@ -114,7 +99,7 @@ def train_run(
             if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
                 base = load_base(domain.settings.base_model, config)
         report = finetune(base, examples, output, config, inputs, on_step, start, on_start, general)
-    return report, len(conversations)
+    return report, len(questions) - len(conversations)
 
 
 @contextmanager
