@@ -68,11 +68,9 @@ def _show_page(assistant: Assistant, say: Say) -> None:
     conversation = st.query_params.get("conversation", "")
     speech = speeches().get(conversation)
     speaking = speech is not None and not speech.finished
-    adapter = show_sidebar(assistant, conversation, speaking, open_assistant.clear, say)
+    show_sidebar(assistant, conversation, speaking, open_assistant.clear, say)
     st.header(label_text(assistant.domain.path.name))
-    st.chat_input(
-        say("ask"), key="question", disabled=speaking, on_submit=_ask, args=(assistant, conversation, adapter)
-    )
+    st.chat_input(say("ask"), key="question", disabled=speaking, on_submit=_ask, args=(assistant, conversation))
     history = assistant.history(conversation) if conversation else []
     ratings = assistant.conversations.ratings(conversation)
     if not history and not speech:
@@ -81,7 +79,7 @@ def _show_page(assistant: Assistant, say: Say) -> None:
     for turn in history:
         if isinstance(turn, Answer):
             last = turn is history[-1] and not speaking
-            again = partial(_speak, assistant, question, conversation, adapter, True) if last else None
+            again = partial(_speak, assistant, question, conversation, True) if last else None
             show_answer(assistant, conversation, turn, ratings.get(turn.id), say, again)
         else:
             question = turn
@@ -92,17 +90,18 @@ def _show_page(assistant: Assistant, say: Say) -> None:
         show_speech(speech, say) if speaking else show_failure(speech, say)
 
 
-def _ask(assistant: Assistant, conversation: str, adapter: str) -> None:
+def _ask(assistant: Assistant, conversation: str) -> None:
     """Begin to answer what was typed, in the open conversation or in a new one."""
     question = st.session_state["question"]
     running = speeches().get(conversation)  # another tab may be waiting for an answer in the same conversation
     if question.strip() and (running is None or running.finished):
         conversation = conversation or uuid.uuid4().hex
         st.query_params["conversation"] = conversation
-        _speak(assistant, question, conversation, adapter)
+        _speak(assistant, question, conversation)
 
 
-def _speak(assistant: Assistant, question: str, conversation: str, adapter: str, answer_anyway: bool = False) -> None:
+def _speak(assistant: Assistant, question: str, conversation: str, answer_anyway: bool = False) -> None:
+    adapter = st.session_state["adapter"]  # as chosen now: the page may not have been drawn since
     speeches()[conversation] = Speech(assistant, question, conversation, adapter, answer_anyway)
 
 

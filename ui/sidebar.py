@@ -13,8 +13,8 @@ SHOWN = 15
 """How many conversations are listed before somebody asks for all."""
 
 
-def show_sidebar(assistant: Assistant, conversation: str, speaking: bool, reload: Callable[[], None], say: Say) -> str:
-    """Draw the sidebar; returns the name of the adapter that shall answer, empty for the base model."""
+def show_sidebar(assistant: Assistant, conversation: str, speaking: bool, reload: Callable[[], None], say: Say) -> None:
+    """Draw the sidebar; who shall answer is in the session state, ``adapter``: a name, empty for the base model."""
     with st.sidebar:
         st.button(
             say("new_conversation"),
@@ -24,7 +24,7 @@ def show_sidebar(assistant: Assistant, conversation: str, speaking: bool, reload
             on_click=_open,
             args=("",),
         )
-        adapter = _choose_adapter(assistant, say)
+        _choose_adapter(assistant, say)
         _list_conversations(assistant, conversation, speaking, say)
         st.divider()
         _show_facts(assistant, say)
@@ -36,13 +36,12 @@ def show_sidebar(assistant: Assistant, conversation: str, speaking: bool, reload
             help=say("reload_help"),
             on_click=reload,
         )
-    return adapter
 
 
-def _choose_adapter(assistant: Assistant, say: Say) -> str:
+def _choose_adapter(assistant: Assistant, say: Say) -> None:
     usual = assistant.domain.settings.adapter
     names = assistant.adapter_names()
-    return st.selectbox(
+    st.selectbox(
         say("adapter_label"),
         names,
         index=names.index(usual) if usual in names else 0,

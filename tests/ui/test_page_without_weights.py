@@ -91,6 +91,16 @@ def test_a_model_that_cannot_be_loaded_is_one_sentence_below_the_question(page, 
     assert not shown.exception
 
 
+def test_whoever_is_chosen_in_the_moment_of_asking_answers(page, tea: Domain) -> None:
+    """A browser may send the choice and the question at once, before the page was drawn with the choice."""
+    (tea.adapters / "damaged").mkdir(parents=True)
+    (tea.adapters / "damaged" / "manifest.json").write_text("{}", "utf-8")
+    shown = page(tea.path)
+    shown.selectbox(key="adapter").set_value("damaged")
+    shown = _answered(shown.chat_input[0].set_value("How is Longjing brewed?").run())
+    assert "damaged" in _plain(shown.error[0].value)
+
+
 def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None:
     shown = page(tea.path)
     tea.settings_file.write_text(tea.settings_file.read_text("utf-8") + "\n", "utf-8")
