@@ -20,7 +20,7 @@ from typing import Literal
 
 from assistant.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
 from assistant.citations import Citation, Numbers, answer_sentences, sources_of
-from assistant.question_parts import leans, refers_back, searched_parts
+from assistant.question_parts import last_part, leaning_on, leans, refers_back, searched_parts
 from assistant.refusal import Outcome, Refusal
 from domain import Question
 from indexes import Index, Passage, language_of, words_of
@@ -103,11 +103,11 @@ def recent(messages: Sequence[dict[str, str]]) -> tuple[dict[str, str], ...]:
 
 def search_query(asked: Asked) -> str:
     """What is searched for: the question or its part; where that leans on what was asked before, together with it."""
-    text = asked.part or asked.question
+    text = asked.part or last_part(asked.question)
     if asked.alone or not leans(text):
         return text
     before = [message["content"] for message in asked.history if message["role"] == "user"]
-    return " ".join([asked.question, text] if asked.part else [*before[-1:], text])
+    return " ".join([last_part(asked.question), text] if asked.part else [*leaning_on(before), text])
 
 
 def search(index: Index, asked: Sequence[Asked]) -> list[list[Passage]]:
@@ -132,7 +132,7 @@ def find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]:
     """
     found = _find(index, refusal, asked)
     for at, one in enumerate(found):
-        leans_unmarked = leans(one.asked.question) and not (one.parts or refers_back(one.asked.question))
+        leans_unmarked = leans(text := last_part(one.asked.question)) and not (one.parts or refers_back(text))
         if one.outcome == "refused" and one.asked.history and leans_unmarked:
             (alone,) = _find(index, refusal, [replace(one.asked, alone=True)])
             found[at] = one if alone.outcome == "refused" else alone
@@ -140,7 +140,7 @@ def find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]:
 
 
 def _find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]:
-    divided = [[replace(one, part=part) for part in searched_parts(one.question)] for one in asked]
+    divided = [[replace(one, part=part) for part in searched_parts(last_part(one.question))] for one in asked]
     units = [unit for one, parts in zip(asked, divided, strict=True) for unit in (parts if len(parts) > 1 else [one])]
     k = index.domain.settings.retrieval.k
     single = iter(
@@ -165,7 +165,7 @@ def decide(refusal: Refusal, found: Sequence[Found]) -> list[Found]:
     units = [unit for one in found for unit in one.parts or (one,)]
     queries = [search_query(unit.asked) for unit in units]
     judged = refusal.judge(queries, [unit.passages for unit in units])
-    asked_alone = [unit.asked.part or unit.asked.question for unit in units]
+    asked_alone = [unit.asked.part or last_part(unit.asked.question) for unit in units]
     leaning = [at for at, query in enumerate(queries) if query != asked_alone[at]]
     by_themselves = refusal.judge([asked_alone[at] for at in leaning], [units[at].passages for at in leaning])
     for at, verdict in zip(leaning, by_themselves, strict=True):

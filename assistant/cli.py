@@ -180,6 +180,16 @@ def doctor(
         print_report(domain)
 
 
+def _questions_last(arguments: list[str]) -> list[str]:
+    """The arguments with a question that begins with a dash ("-20℃ 能用吗？") behind ``--``, where it is no option."""
+    if "--" in arguments:
+        return arguments
+    questions = [
+        one for one in arguments if one.startswith("-") and (" " in one or not one.isascii()) and "=" not in one
+    ]
+    return [*(one for one in arguments if one not in questions), "--", *questions] if questions else arguments
+
+
 def main() -> None:
     """Entry point: errors are one sentence, unless ``--debug`` asks for the traceback."""
     os.environ.setdefault("LANGSMITH_TRACING", "false")
@@ -191,7 +201,7 @@ def main() -> None:
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", module="peft")
         os.environ.setdefault("PYTHONWARNINGS", "ignore::FutureWarning")  # for the page's process
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = _questions_last([argument for argument in sys.argv[1:] if argument != "--debug"])
     try:
         app(args=arguments, prog_name="lorewright", standalone_mode=True)
     except DomainError as error:

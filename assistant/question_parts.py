@@ -9,11 +9,14 @@ searched for together with that question, because the topic before would be foun
 """
 
 import re
+from collections.abc import Sequence
 
-from indexes import asked_term, asked_words, names_in
+from indexes import asked_term, asked_words, names_in, sentences_of
 
 MOST_PARTS = 5
 """What is asked beyond them stays in the last part. Chosen."""
+LONGEST, LAST = 1_000, 400
+"""Characters of a question that is searched for as it is, and about how many at the end of a longer one are. Chosen."""
 LEAST_WORDS = 2
 """A part with fewer words beside those of asking ("Why?") says too little to be searched for alone. Chosen."""
 
@@ -48,11 +51,31 @@ _LEANS = re.compile(
     rf"|^{_AUXILIARY} that\b|\bthe (?:first|last|second|next) ones?\b",
     re.IGNORECASE,
 )
+_PRONOUN = re.compile(
+    r"\b(?:it|its|they|them|theirs?|he|she|him|her|his|this|these|those|that one)\b"
+    "|它|[他她](?!人)|这(?!家|里|次)|其(?!实|中|他)",
+    re.IGNORECASE,
+)
+MOST_BEFORE = 4
+"""Questions before one that leans on them that it is searched for with. Chosen."""
 _COMPLETE = re.compile(rf"{_PREPOSITION}{_WH} {_AUXILIARY} (?!the\b|an?\b|there\b)[\w-]+\W*$", re.IGNORECASE)
 """When is breakfast?"""
 _LEANS_ZH = re.compile(
     "^(?:还有|那|另外|再|而|但|或者)|呢[?？]?$|它|[他她](?!人)|这(?!家|里)|该(?!怎|如|不|去|找|用|带|交|做)|其(?!实|中)|上述|前者|后者|同样|也|的话"
 )
+
+
+def last_part(question: str) -> str:
+    """The end of a long text that somebody asks about, from a sentence on: a question stands behind what it is about,
+    and one vector of all of it would be near to nothing. A question of usual length is all of it."""
+    if len(question) <= LONGEST:
+        return question
+    taken: list[str] = []
+    for sentence in reversed(sentences_of(question)):
+        if taken and sum(map(len, taken)) + len(sentence) > LAST:
+            break
+        taken.insert(0, sentence)
+    return "".join(taken).strip()[-LONGEST:]
 
 
 def parts_of(question: str) -> list[str]:
@@ -96,6 +119,19 @@ def refers_back(question: str) -> bool:
     has none, and says so little that it may lean all the same."""
     question = question.strip()
     return bool((_LEANS_ZH if _CJK.search(question) else _LEANS).search(question))
+
+
+def leaning_on(earlier: Sequence[str]) -> list[str]:
+    """Of the questions asked before one that leans on them, the latest first said last, those that it needs: the last
+    one, and what that one leans on by a pronoun alone ("Does it include visits?"), back to one that names its topic."""
+    needed = list(earlier[-1:])
+    while needed and len(needed) < min(MOST_BEFORE, len(earlier)) and _names_nothing(needed[0]):
+        needed.insert(0, earlier[-1 - len(needed)])
+    return needed
+
+
+def _names_nothing(question: str) -> bool:
+    return _PRONOUN.search(question) is not None and not names_in(question)
 
 
 def _asking_en(question: str) -> list[str]:

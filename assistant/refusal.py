@@ -10,9 +10,11 @@ A domain without enough training questions is not calibrated: nobody knows how n
 is far from everything that the documents hold is refused, by the cosine of the nearest sentence. Shared words can only
 prevent a refusal (:data:`COVERED`): that there are none says little, for a question may use other words or another
 language. A rare name in the question that no passage holds (:data:`RARE_NAME`) makes the answer unsure. Cosines across
-languages are lower, so the thresholds
-(``refusal_defaults.json``, by embedder, made by ``benchmarks/refusal_defaults.py``) are by the language of the question
-and that of the best passage.
+languages are lower, so the thresholds (``refusal_defaults.json``, by embedder, made by
+``benchmarks/refusal_defaults.py``) are by the language of the question and that of the best passage.
+
+A question that names a day or clause (第65条) which a passage holds is never refused: few others are like it, and its
+vector is near to nothing.
 """
 
 import json
@@ -89,6 +91,8 @@ class Refusal:
         probability = 1 / (1 + math.exp(-max(-50.0, min(50.0, score))))
         level = self.index.domain.settings.answer.refusal
         threshold = fit["thresholds"][level] if isinstance(level, str) else level
+        if evidence.holds_place and probability < fit["thresholds"]["strict"]:
+            return Verdict("answered" if evidence.coverage >= COVERED else "unsure", probability)
         if probability < threshold:
             covered = not self.calibrated(asked) and evidence.coverage >= COVERED
             return Verdict("unsure" if covered else "refused", probability)
@@ -143,7 +147,7 @@ def default_fits(embedder: str) -> dict[str, dict[str, Any]]:
     fits = {}
     for languages, cosines in known.items():
         slope = (_logit(0.5) - _logit(0.2)) / (cosines["sure"] - cosines["refuse"])
-        weights = [slope if name == "best_sentence" else 0.0 for name in Evidence.__dataclass_fields__]
+        weights = [slope if name == "best_sentence" else 0.0 for name in Evidence.FEATURES]
         fits[languages] = {
             "weights": weights,
             "intercept": _logit(0.5) - slope * cosines["sure"],

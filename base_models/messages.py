@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 Message = Mapping[str, Any]
-"""``{"role": "system" | "user" | "assistant" | "tool", "content": str}``, and ``tool_calls`` where a tool is called.
+"""``{"role": "system" | "user" | "assistant" | "tool", "content": str}``, and ``tool_calls`` where a tool is called;
+``learnt`` False in what the assistant said once and is not to learn.
 
 A conversation of a single message of the role ``text`` is plain text to learn as it is."""
 
@@ -71,7 +72,7 @@ def encode(
     end = tokenizer.eos_token_id
     first_turn = len(messages) - 1 if last_only or _only_the_last_is_learnt(tokenizer) else 0
     for turn, message in enumerate(messages):
-        if message["role"] != "assistant" or turn < first_turn:
+        if message["role"] != "assistant" or turn < first_turn or not message.get("learnt", True):
             continue
         prompt = _template(tokenizer, messages[:turn], tools, add_generation_prompt=True)
         start = len(prompt)
@@ -120,12 +121,16 @@ def examples_of(
         return [_latest_rounds(tokenizer, messages, max_length, last_only)[0]]
     examples: list[Encoded] = []
     if _only_the_last_is_learnt(tokenizer):
-        answers = [turn for turn, message in enumerate(messages, start=1) if message["role"] == "assistant"]
+        answers = [
+            turn
+            for turn, message in enumerate(messages, start=1)
+            if message["role"] == "assistant" and message.get("learnt", True)
+        ]
         return [_latest_rounds(tokenizer, messages[:turn], max_length, last_only)[0] for turn in answers]
     rest = messages
     while any(message["role"] == "assistant" for message in rest):
         example, begins = _latest_rounds(tokenizer, rest, max_length, last_only)
-        examples.insert(0, example)
+        examples[:0] = [example] if example.targets else []
         rest = rest[:begins]
     return examples
 

@@ -107,6 +107,8 @@ def _question(record: Any, default_id: str) -> Question:
             raise ValueError(
                 f'message {position + 1} must be {{"role": ..., "content": ...}} with a text that is not empty'
             )
+        if unknown := sorted(set(message) - {"role", "content"}):
+            raise ValueError(f"message {position + 1} has the unknown key {unknown[0]!r}; it may have role and content")
         if not is_text(message["content"]):
             raise ValueError(f"message {position + 1} holds half a character (a surrogate such as \\ud83d alone)")
     roles = [message.get("role") for message in messages]

@@ -7,11 +7,17 @@ single message of the role "text". Which layout a record has is told from its ke
     ShareGPT          {"conversations": [{"from": "human", "value": …}, …], "system": …}
     Alpaca            {"instruction": …, "input": …, "output": …, "system": …, "history": [[question, answer], …]}
     prompt/response   {"prompt": …, "response": …, "history": …}; "completion" is read as "response"
+    query/response    {"query": …, "response": …, "history": …}                    ms-swift's
+    question/answer   {"question": …, "answer": …}, {"问题": …, "答案": …} and the like
+    XTuner            {"conversation": [{"system": …, "input": …, "output": …}, …]}
+    input/output      {"input": …, "output": …}
     ChatGLM           {"context": "Instruction: …\\nInput: …\\nAnswer: ", "target": …}   of its first trainers, 2023
     content/summary   {"content": …, "summary": …}                                     of its P-tuning example
     text              {"text": …}
 
-Other keys are left alone. Values that are absent may be null or empty, as tables (csv, parquet) have them.
+Keys are known in capitals too. Other keys are left alone, but what says of a turn whether it is learnt is heeded:
+``"weight"`` 0 or 1 (OpenAI), ``"loss"`` and ``"train"`` true or false (ms-swift, Axolotl). Values that are absent may
+be null or empty, as tables (csv, parquet) have them.
 """
 
 import json
@@ -45,9 +51,14 @@ def conversation(record: Any) -> tuple[str, list[Message]]:
     """The name of the record's layout, and its conversation; ValueError with what is wrong, without a full stop."""
     if not isinstance(record, dict):
         raise ValueError(f"a {type(record).__name__} where an object with keys should be")
+    record = {str(key).strip().lower(): value for key, value in record.items()}
     given = {key: value for key, value in record.items() if value is not None}
     fitting = [name for name, (keys, _) in LAYOUTS.items() if all(key in given for key in keys)]
     if not fitting:
+        for needed, _ in LAYOUTS.values():
+            if all(key in record for key in needed):
+                empty = next(key for key in needed if key not in given)
+                raise ValueError(f'the {"answer" if empty == needed[-1] else "question"} is empty ("{empty}")')
         known = "; ".join(f"{name}: {', '.join(keys)}" for name, (keys, _) in LAYOUTS.items())
         keys = ", ".join(map(str, given)) or "(none)"
         raise ValueError(f"none of the known layouts has the keys {keys}; they have {known}")
@@ -73,16 +84,28 @@ def _sharegpt(record: Record) -> list[Message]:
 
 
 def _alpaca(record: Record) -> list[Message]:
-    asked = [_string(record, key).strip() for key in ("instruction", "input") if key in record]
+    asked = [_string(record, key).strip() for key in ("instruction", "input") if record.get(key) is not None]
     return _asked_and_answered(record, "\n".join(part for part in asked if part), _string(record, "output"))
 
 
-def _prompt_response(record: Record) -> list[Message]:
-    return _asked_and_answered(record, _string(record, "prompt"), _string(record, "response"))
+def _under(question: str, answer: str) -> tuple[tuple[str, str], Callable[[Record], list[Message]]]:
+    """A layout with the question under one key and the answer under another."""
+    return (question, answer), lambda record: _asked_and_answered(
+        record, _string(record, question), _string(record, answer)
+    )
 
 
-def _prompt_completion(record: Record) -> list[Message]:
-    return _asked_and_answered(record, _string(record, "prompt"), _string(record, "completion"))
+def _xtuner(record: Record) -> list[Message]:
+    spoken: list[Message] = []
+    for place, turn in enumerate(listed(record, "conversation")):
+        where = f"conversation[{place}]"
+        if not isinstance(turn, dict) or not isinstance(turn.get("output"), str):
+            raise ValueError(f'{where} must be an object with the keys "input" and "output"')
+        if turn.get("system") and not place:
+            spoken.append({"role": "system", "content": _string(turn, "system")})
+        spoken.append({"role": "user", "content": _string({"input": "", **turn}, "input")})
+        spoken.append({"role": "assistant", "content": turn["output"], **_flags(turn, where)})
+    return spoken
 
 
 def _chatglm(record: Record) -> list[Message]:
@@ -102,14 +125,22 @@ def _text(record: Record) -> list[Message]:
     return [{"role": "text", "content": _string(record, "text")}]
 
 
-LAYOUTS: dict[str, tuple[tuple[str, ...], Callable[[Record], list[Message]]]] = {
+LAYOUTS: Mapping[str, tuple[tuple[str, ...], Callable[[Record], list[Message]]]] = {
     "messages": (("messages",), _messages),
     "ShareGPT": (("conversations",), _sharegpt),
     "Alpaca": (("instruction", "output"), _alpaca),
-    "prompt/response": (("prompt", "response"), _prompt_response),
-    "prompt/completion": (("prompt", "completion"), _prompt_completion),
+    "prompt/response": _under("prompt", "response"),
+    "prompt/completion": _under("prompt", "completion"),
+    "query/response": _under("query", "response"),
+    "question/answer": _under("question", "answer"),
+    "问题/答案": _under("问题", "答案"),
+    "问题/回答": _under("问题", "回答"),
+    "问/答": _under("问", "答"),
+    "q/a": _under("q", "a"),
+    "XTuner": (("conversation",), _xtuner),
     "ChatGLM": (("context", "target"), _chatglm),
     "content/summary": (("content", "summary"), _content_summary),
+    "input/output": _under("input", "output"),
     "text": (("text",), _text),
 }
 """The keys that tell a layout, and what reads it; the first that fits is taken."""
@@ -134,13 +165,13 @@ def _turn(turn: Any, where: str, speaker: str, said: str) -> Message:
         raise ValueError(f'{where} must be an object with the keys "{speaker}" and "{said}"')
     if turn[speaker] not in ROLES:
         raise ValueError(f"{where}: the role {turn[speaker]!r} is unknown; known are {', '.join(ROLES)}")
-    if turn.get("weight") == 0:
-        raise ValueError(f'{where}: "weight" 0 is not heeded here; leave the turn out, or learn the last answer alone')
     calls = turn.get("tool_calls") or []
     said_text = turn.get(said) if turn.get(said) is not None or not calls else ""
     if not isinstance(said_text, str):
         raise ValueError(f'{where}: "{said}" must be a text')
     message: dict[str, Any] = {"role": ROLES[turn[speaker]], "content": said_text}
+    flags = _flags(turn, where)
+    message |= flags if message["role"] == "assistant" else {}
     if calls:
         if not isinstance(calls, list):
             raise ValueError(f'{where}: "tool_calls" must be a list')
@@ -148,6 +179,19 @@ def _turn(turn: Any, where: str, speaker: str, said: str) -> Message:
     if calls and message["role"] != "assistant":
         raise ValueError(f"{where}: only the assistant calls tools")
     return message
+
+
+def _flags(turn: Mapping[str, Any], where: str) -> dict[str, bool]:
+    """``learnt`` False where a turn says that it is not to be learnt."""
+    for key in ("weight", "loss", "train"):
+        value = turn.get(key)
+        if value is not None and value not in (0, 1):  # True and False are 1 and 0
+            raise ValueError(
+                f'{where}: "{key}" must be 0 or 1, true or false, not {value!r:.20}; nothing between is learnt'
+            )
+        if value is not None and not value:
+            return {"learnt": False}
+    return {}
 
 
 def _call(call: Any, where: str) -> dict[str, Any]:
@@ -207,3 +251,5 @@ def _check(messages: list[Message]) -> None:
     for before, after in pairwise(spoken):
         if (after == "user" and before != "assistant") or (before, after) == ("assistant", "assistant"):
             raise ValueError(f"the turns of user and assistant must alternate, but {after} follows {before}")
+    if not any(message["role"] == "assistant" and message.get("learnt", True) for message in messages):
+        raise ValueError('no answer is to be learnt: each one says so, by "weight", "loss" or "train"')

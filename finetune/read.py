@@ -16,7 +16,7 @@ from typing import Any
 
 from base_models import Message
 from finetune.errors import FinetuneError
-from finetune.formats import conversation
+from finetune.formats import LAYOUTS, conversation
 
 KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
 
@@ -114,13 +114,30 @@ def _lines_of_jsonl(data: bytes, whole: bool) -> Iterator[tuple[str, Any]]:
     """One value a line; with ``whole`` first tried as one value over all lines."""
     if whole:
         try:
-            yield "item 1", json.loads(data)
-            return
+            value = json.loads(data)
         except (ValueError, RecursionError):  # then lines, whose errors say where
             pass
+        else:
+            yield from _items_within(value)
+            return
     for number, line in enumerate(data.split(b"\n"), start=1):
         if line.strip():
             yield f"line {number}", _decoded_line(line)
+
+
+def _items_within(value: Any) -> Iterator[tuple[str, Any]]:
+    """The records under the one key that holds a list of them, ``{"version": 1, "data": [...]}``; else the value."""
+    lists = {
+        key: items
+        for key, items in (value.items() if isinstance(value, dict) else ())
+        if isinstance(items, list) and items and all(isinstance(item, dict) for item in items)
+    }
+    is_record = isinstance(value, dict) and any(all(key in value for key in keys) for keys, _ in LAYOUTS.values())
+    if len(lists) != 1 or is_record:
+        yield "item 1", value
+        return
+    ((key, items),) = lists.items()
+    yield from ((f'"{key}", item {number}', item) for number, item in enumerate(items, start=1))
 
 
 def _decoded_line(line: bytes) -> Any:
@@ -146,7 +163,7 @@ def _rows_of_csv(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, A
             if None in row or None in row.values():
                 yield f"line {line}", Wrong(f"not {len(reader.fieldnames or ())} cells, as the first line has")
             else:
-                yield f"line {line}", {key: value for key, value in row.items() if value != ""}
+                yield f"line {line}", {key: value if value != "" else None for key, value in row.items()}
             line = reader.line_num + 1
     except csv.Error as error:
         raise FinetuneError(f"{path}, line {line}: not valid CSV ({error}).") from None

@@ -9,14 +9,14 @@ import math
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from indexes.definitions import defines
 from indexes.full_text import AskedWord, look_up, spaced, weigh
-from indexes.language import Dictionary, asked_words, sentences_of, words_of
+from indexes.language import Dictionary, asked_words, is_named_place, sentences_of, words_of
 from indexes.names import missing_name
 from indexes.passages import Passage
 from indexes.storage import read_built_with
@@ -45,6 +45,9 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 class Evidence:
     """How well some passages fit one question."""
 
+    FEATURES: ClassVar = ("dense", "sentences", "best_sentence", "coverage", "bm25", "missing_name")
+    """The fields that a refusal may weigh."""
+
     dense: float
     """Cosine of the question and the nearest passage."""
     sentences: float
@@ -58,9 +61,13 @@ class Evidence:
     missing_name: float
     """Rarity of the rarest name in the question that no passage holds; 0, where they hold all, to 1."""
 
+    holds_place: bool = False
+    """Whether the question names a day or clause (第65条, 4 August) that one of the passages holds: no feature, for few
+    questions have one."""
+
     def features(self) -> tuple[float, ...]:
-        """The features in the order above."""
-        return astuple(self)
+        """What :attr:`FEATURES` names, in that order."""
+        return tuple(getattr(self, name) for name in self.FEATURES)
 
 
 _MARKER = re.compile(r"^(?:[-*•]|\d{1,3}[.)、])\s+")
@@ -94,6 +101,9 @@ def evidence(
         coverage=coverage(connection, asked, list(kept.values())),
         bm25=float(weigh(connection, asked, list(kept.values())).bm25.max()) if kept else 0.0,
         missing_name=missing_name(connection, question, passages, _passage_count(connection)),
+        holds_place=any(
+            coverage(connection, [word], list(kept.values())) > 0 for word in asked if is_named_place(word.word)
+        ),
     )
 
 

@@ -12,8 +12,8 @@ from indexes.errors import IndexingError
 from indexes.readers.choosing import TEXT_FORMATS
 
 TYPES = (
-    *("code", "csv", "docx", "epub", "html", "json", "jsonl", "mail", "markdown", "odt", "pdf", "picture", "plain"),
-    *("pptx", "xlsx"),
+    *("code", "csv", "doc", "docx", "epub", "html", "json", "jsonl", "mail", "markdown", "msg", "odp", "ods", "odt"),
+    *("pdf", "picture", "plain", "ppt", "pptx", "rtf", "xls", "xlsb", "xlsx", "xml"),
 )
 """What ``read_document`` may say that a document is."""
 

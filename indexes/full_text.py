@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexes.filters import Filter
-from indexes.language import is_beginning, is_whole
+from indexes.language import is_beginning, is_named_place, is_whole
 from indexes.storage import read_built_with
 
 POSTINGS = 30_000
@@ -24,6 +24,9 @@ K1 = 1.2
 B = 0.75
 WHOLE = 2.0
 """An identifier counts so much beside its parts, which in another order are another one: 192.168.1.10."""
+NAMED_PLACE = 4.0
+"""So much counts a day or clause that is asked for by its number: 第65条. The digits alone occur in many passages. At 2
+four of 114 such questions about the two lists in ../shared/reported found another row first, at 4 none (one trial)."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def weigh(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Seque
     def inverse_frequency(passages: int) -> float:
         return math.log(1 + (total - passages + 0.5) / (passages + 0.5))
 
-    weights = [(WHOLE if is_whole(word.word) else 1) * inverse_frequency(word.passages) for word in asked]
+    weights = [_weight_of(word.word) * inverse_frequency(word.passages) for word in asked]
     known = [(word, weight) for word, weight in zip(asked, weights, strict=True) if word.passages]
     for position, passage in enumerate(ids):
         length = K1 * (1 - B + B * (rows[passage].count(" ") + 1) / mean_length)
@@ -119,6 +122,10 @@ def weigh(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Seque
         scores[position] = sum(weight * times * (K1 + 1) / (times + length) for times, weight in found)
         held[position] = sum(weight for _, weight in found)
     return Weighed(scores, np.minimum(held / (len(asked) * inverse_frequency(1)), 1), (K1 + 1) * sum(weights))
+
+
+def _weight_of(word: str) -> float:
+    return NAMED_PLACE if is_named_place(word) else WHOLE if is_whole(word) else 1.0
 
 
 def spaced(row: str) -> str:

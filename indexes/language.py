@@ -8,7 +8,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
-SEGMENTER_VERSION = 3
+from indexes.spellings import spellings
+
+SEGMENTER_VERSION = 4
 """Raised when :func:`indexed_words` gives others for the same text: an index of another version must be rebuilt."""
 
 CJK = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -40,7 +42,8 @@ _NAME = re.compile(r"[A-Z]{2,}|May|Will")
 _IDENTIFIER = re.compile(
     r"(?<![a-z0-9])(?<!\d,)(?:--?(?=[a-z]))?[a-z0-9]+(?:[._/:@+-]+[a-z0-9]+)+(?![a-z0-9])|(?<![a-z0-9-])--[a-z0-9]+(?![a-z0-9])"
 )
-_SIGN = re.compile("x2[0-9a-f]|x3a|x40|x5f")
+_SIGN = re.compile("x2[0-9a-f]|x3a|x40|x5f|xa7")
+_PLACE = re.compile(r"xa7\d|x2dx2d\d|\d{4}x2d\d\d(?!\d)|(?:chapter|section|step)x3a\d")
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 """Soft hyphens, spaces without width and marks of direction: they stand within words that they do not change."""
@@ -99,18 +102,20 @@ def words_of(text: str) -> list[str]:
     return words
 
 
-def indexed_words(text: str, dictionary: "Dictionary | None" = None) -> list[str]:
+def indexed_words(text: str, dictionary: "Dictionary | None" = None, order: str = "") -> list[str]:
     """What full-text search knows of a text: its words without accents and English endings, then identifiers and terms.
+    ``order`` is that of its dates, see :func:`spellings.date_order`.
 
     The last character of a run of Chinese is a word too: no pair begins with it, by which a single one is found. Terms
     are words of the user's own :class:`Dictionary`; each occurrence is one word more.
     """
     last = [match[0] for match in _LAST_OF_RUN.finditer(_normalised(text))]
-    return [*map(_stem, words_of(text)), *last, *_whole_words(text, dictionary)]
+    return [*map(_stem, words_of(text)), *last, *_whole_words(text, dictionary, order)]
 
 
-def _whole_words(text: str, dictionary: "Dictionary | None") -> list[str]:
-    """What stays whole beside its parts: versions, dates, codes and options with signs inside, and the user's terms.
+def _whole_words(text: str, dictionary: "Dictionary | None", order: str = "") -> list[str]:
+    """What stays whole beside its parts: versions, dates, codes and options with signs inside, and the user's terms;
+    and days, clauses and numbers in the one form that all their spellings share (``spellings.py``).
 
     ``"192.168.1.10"``, ``"--no-cache"``; parts alone would take another order of them for the same. Of ``"1,999"``
     it is ``"1999"``.
@@ -118,7 +123,9 @@ def _whole_words(text: str, dictionary: "Dictionary | None") -> list[str]:
     normal = _normalised(text)
     identifiers = [_as_one_word(match[0]) for match in _IDENTIFIER.finditer(normal) if _tells_itself(match[0])]
     numbers = [match[0].replace(",", "") for match in _THOUSANDS.finditer(normal)]
-    return [*identifiers, *numbers, *(dictionary.terms_of(text) if dictionary else ())]
+    written = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
+    same = [word for one in spellings(written, order) if (word := _as_one_word(one)) not in identifiers]
+    return [*identifiers, *numbers, *same, *(dictionary.terms_of(text) if dictionary else ())]
 
 
 def _tells_itself(identifier: str) -> bool:
@@ -265,6 +272,11 @@ def _telling(question: str) -> str:
 def is_whole(word: str) -> bool:
     """Whether a word is an identifier or a term with signs inside, whose parts are words too; so looks "x264"."""
     return bool(_SIGN.search(word))
+
+
+def is_named_place(word: str) -> bool:
+    """Whether a word stands for a day or for a clause of a rule book, however it was written: ``spellings.py``."""
+    return bool(_PLACE.match(word))
 
 
 def is_beginning(word: str) -> bool:

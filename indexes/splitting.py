@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 from indexes.language import sentence_ends
 from indexes.readers import Block, Extracted
 
-SPLITTER_VERSION = 6
+SPLITTER_VERSION = 7
 """Raised when :func:`split` or a reader gives other passages for the same file: older indexes must be rebuilt."""
 
 Span = tuple[int, int]
@@ -55,21 +55,44 @@ def split(document: Extracted, token_offsets: TokenOffsets, passage_tokens: int,
     in silence; of a title path longer than half of that, what is embedded is the inner half.
     """
     pieces: list[Piece] = []
+    alone = len(token_offsets("低")) - 1  # tokens that begin any text: SentencePiece has one before Chinese
     for (headings, page, slide, sheet), section in groupby(document.blocks, key=_place):
         blocks = list(section)
         titles = {header: headings + ((header,) if header else ()) for header in {"", *(b.header for b in blocks)}}
         embedded = {header: _embedded_title(path, token_offsets, max_tokens) for header, path in titles.items()}
         limit = max(1, min(passage_tokens, max_tokens - max(size for _, size in embedded.values()) - 1))
-        atoms = [atom for block in blocks for atom in _Cutter(document.text, block, token_offsets, limit).atoms()]
+        packed = max(1, limit - alone)
+        atoms = [atom for block in blocks for atom in _Cutter(document.text, block, token_offsets, packed).atoms()]
         starts = [block.start for block in blocks]
         for together in _apart(atoms, sorted({border for block in blocks for border in _borders(block)})):
-            for start, end in _packed(together, limit):
+            spans = (
+                part
+                for start, end in _packed(together, packed)
+                for part in _measured(document.text, start, end, token_offsets, limit)
+            )
+            for start, end in spans:
                 block = blocks[bisect.bisect_right(starts, start) - 1]
                 header = block.header if start > block.start else ""
                 title, text = embedded[header][0], document.text[start:end]
                 whole = f"{title}\n{text}" if title else text
                 pieces.append(Piece(start, end, titles[header], page, slide, sheet, whole))
     return pieces
+
+
+def _measured(text: str, start: int, end: int, token_offsets: TokenOffsets, limit: int) -> Iterator[Span]:
+    """A passage as it is, or in parts where by itself it has more tokens than allowed: cut out of its surroundings, a
+    word in the middle of which a cut fell has others."""
+    offsets = token_offsets(text[start:end])
+    if len(offsets) <= limit or end - start < 2:
+        yield start, end
+        return
+    cut = start + max(1, offsets[limit if len(offsets) > 2 * limit else len(offsets) // 2][0])
+    cut = _last_space(text, start, cut) or cut
+    for first, last in ((start, cut), (cut, end)):
+        stripped = text[first:last].strip()
+        if stripped:
+            first += text[first:last].index(stripped)
+            yield from _measured(text, first, first + len(stripped), token_offsets, limit)
 
 
 def _borders(block: Block) -> tuple[int, ...]:
@@ -98,13 +121,17 @@ def _embedded_title(headings: tuple[str, ...], token_offsets: TokenOffsets, max_
 
 
 def _token_starts(text: str, start: int, end: int, token_offsets: TokenOffsets) -> list[int]:
-    """Where the tokens of ``text[start:end]`` begin; a long text goes to the tokenizer in parts, for its memory."""
-    starts: set[int] = set()
+    """Where the tokens of ``text[start:end]`` begin, the space before a word left out, by which some tokenizers have it
+    begin; a long text goes to the tokenizer in parts, for its memory."""
+    starts: list[int] = []
     while start < end:
         stop = min(end, start + TOKENIZED_AT_ONCE)
         if stop < end and (space := _last_space(text, start, stop)):
             stop = space
-        starts.update(start + first for first, _ in token_offsets(text[start:stop]))
+        for first, last in token_offsets(text[start:stop]):
+            while first + 1 < last and text[start + first].isspace():
+                first += 1
+            starts.append(start + first)
         start = stop
     return sorted(starts)
 

@@ -10,6 +10,7 @@ from indexes.duplicates import saying_of
 from indexes.language import Dictionary, indexed_words, language_of
 from indexes.migrations import embedding_key
 from indexes.readers import Extracted
+from indexes.spellings import date_order
 from indexes.splitting import Piece
 from indexes.storage import WAIT_SECONDS, read_built_with, save_built_with, transaction
 
@@ -50,7 +51,7 @@ class Writer:
                 *(record.sha256, record.metadata, document.format, document.needs_ocr, document.warning, document.text),
             ),
         ).lastrowid
-        line, counted = 1, 0
+        line, counted, order = 1, 0, date_order(document.text)
         for piece, vector in zip(pieces, vectors, strict=True):
             line, counted = line + document.text.count("\n", counted, piece.start), piece.start
             headings = json.dumps(piece.headings, ensure_ascii=False)
@@ -69,7 +70,7 @@ class Writer:
             assert passage is not None
             self.connection.execute("INSERT INTO vectors (passage_id, vector) VALUES (?, ?)", (passage, vector))
             if same_as is None:
-                self._make_searchable(passage, headings, text)
+                self._make_searchable(passage, headings, text, order)
         self.next_generation()
 
     def forget(self, document_id: int, vectors: dict[bytes, bytes] | None = None) -> None:
@@ -99,10 +100,12 @@ class Writer:
         for gone, heir in heirs:
             self.connection.execute("UPDATE passages SET same_as = ? WHERE same_as = ?", (heir, gone))
             self.connection.execute("UPDATE passages SET same_as = NULL WHERE id = ?", (heir,))
-            headings, text = self.connection.execute(
-                "SELECT headings, text FROM passages WHERE id = ?", (heir,)
+            headings, text, document = self.connection.execute(
+                "SELECT p.headings, p.text, d.text FROM passages p JOIN documents d ON d.id = p.document_id "
+                "WHERE p.id = ?",
+                (heir,),
             ).fetchone()
-            self._make_searchable(heir, headings, text)
+            self._make_searchable(heir, headings, text, date_order(document))
         self.connection.execute("UPDATE passages SET same_as = NULL WHERE document_id = ?", (document_id,))
         self.connection.execute("DELETE FROM passages WHERE document_id = ?", (document_id,))
         self.connection.execute("DELETE FROM documents WHERE id = ?", (document_id,))
@@ -139,9 +142,9 @@ class Writer:
                 if left:
                     save_built_with(self.connection, {"traces": True})
 
-    def _make_searchable(self, passage: int, headings: str, text: str) -> None:
+    def _make_searchable(self, passage: int, headings: str, text: str, order: str) -> None:
         titles = json.loads(headings)
-        words = indexed_words("\n\n".join([*titles, text]), self.dictionary)
+        words = indexed_words("\n\n".join([*titles, text]), self.dictionary, order)
         self.connection.execute("INSERT INTO full_text (rowid, words) VALUES (?, ?)", (passage, " ".join(words)))
         self._count(1, len(words))
 

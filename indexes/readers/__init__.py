@@ -11,9 +11,13 @@ from indexes.errors import IndexingError
 from indexes.readers.choosing import format_of
 from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted, Progress, no_progress
 from indexes.readers.limits import MAX_CHARACTERS, MAX_FILE_BYTES
+from indexes.readers.numbered import articles_apart
 
 NOT_DOCUMENTS = re.compile(r"\.(?:css|eot|ico|map|min\.js|otf|partial|pyc|svg|tmp|ttf|woff2?)$", re.IGNORECASE)
 """Names of what web pages and programs bring along; these files are passed over in silence."""
+
+_NO_PROSE = ("code", "csv", "json", "jsonl", "mail", "msg", "ods", "xls", "xlsb", "xlsx", "xml")
+"""Formats in which a number at the beginning of a line is no article of a rule book."""
 
 __all__ = ["NOT_DOCUMENTS", "Block", "Extracted", "read_document", "why_not_read"]
 
@@ -38,6 +42,8 @@ def read_document(name: str, data: bytes, progress: Progress = no_progress) -> E
         raise IndexingError(TOO_MUCH_TEXT)
     if not document.blocks and not document.warning:
         return Extracted(document.text, [], "holds no text", chosen)
+    if chosen not in _NO_PROSE:
+        document = articles_apart(document)
     return replace(document, format=chosen)
 
 
@@ -51,10 +57,15 @@ def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
             from indexes.readers.delimited import read_csv
 
             return read_csv(data)
+        case "doc" | "rtf":
+            from indexes.readers.docx import read_docx
+            from indexes.readers.libreoffice import converted
+
+            return read_docx(converted(data, f".{chosen}", "docx"), progress)
         case "docx":
             from indexes.readers.docx import read_docx
 
-            return read_docx(data)
+            return read_docx(data, progress)
         case "epub":
             from indexes.readers.epub import read_epub
 
@@ -79,6 +90,14 @@ def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
             from indexes.readers.markdown import read_markdown
 
             return read_markdown(data)
+        case "msg":
+            from indexes.readers.outlook import read_outlook
+
+            return read_outlook(data)
+        case "ods" | "xls" | "xlsb":
+            from indexes.readers.calamine import read_calamine
+
+            return read_calamine(data)
         case "odt":
             from indexes.readers.odt import read_odt
 
@@ -91,14 +110,23 @@ def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
             from indexes.readers.pictures import read_picture
 
             return read_picture(data, progress)
+        case "odp" | "ppt":
+            from indexes.readers.libreoffice import converted
+            from indexes.readers.pptx import read_pptx
+
+            return read_pptx(converted(data, f".{chosen}", "pptx"), progress)
         case "pptx":
             from indexes.readers.pptx import read_pptx
 
-            return read_pptx(data)
+            return read_pptx(data, progress)
         case "xlsx":
             from indexes.readers.xlsx import read_xlsx
 
             return read_xlsx(data)
+        case "xml":
+            from indexes.readers.xml import read_xml
+
+            return read_xml(data)
         case _:
             from indexes.readers.plain import read_plain
 

@@ -15,6 +15,7 @@ TEXT_FORMATS = {
     ".json": "json",
     **dict.fromkeys([".jsonl", ".ndjson"], "jsonl"),
     **dict.fromkeys([".html", ".htm", ".xhtml", ".shtml"], "html"),
+    **dict.fromkeys([".xml", ".rss", ".atom", ".rdf", ".opml"], "xml"),
     **dict.fromkeys(source_code.SUFFIXES, "code"),
 }
 """Suffix to format of files that hold text; text with any other suffix, or with none, is plain."""
@@ -55,7 +56,7 @@ _MAGIC: list[tuple[int, bytes, str]] = [
     (0, b"\x1aE\xdf\xa3", _FILM.format("Matroska or WebM")),
     (0, b"FLV\x01", _FILM.format("FLV")),
     (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", _FILM.format("Windows Media")),
-    (0, b"{\\rtf", _SAVE_AS.format("in Rich Text Format (RTF)", "docx")),
+    (0, b"{\\rtf", "rtf"),
     (60, b"BOOKMOBI", _SAVE_AS.format("a Kindle book", "EPUB")),
     (0, b"AT&TFORM", _SAVE_AS.format("a DjVu document", "PDF")),
     (0, b"ITSF\x03", _SAVE_AS.format("a compiled Windows help file (CHM)", "HTML or PDF")),
@@ -72,13 +73,13 @@ _MAGIC: list[tuple[int, bytes, str]] = [
 
 _OLD_OFFICE = [
     ("EncryptedPackage", "is protected by a password; save a copy without one"),
-    ("WordDocument", _SAVE_AS.format("a Word document of before 2007 (.doc)", "docx")),
-    ("Workbook", _SAVE_AS.format("an Excel workbook of before 2007 (.xls)", "xlsx")),
-    ("Book", _SAVE_AS.format("an Excel workbook of before 1997 (.xls)", "xlsx")),
-    ("PowerPoint Document", _SAVE_AS.format("a PowerPoint presentation of before 2007 (.ppt)", "pptx")),
-    ("__properties_version1.0", _SAVE_AS.format("an Outlook message (.msg)", "text or PDF")),
+    ("__properties_version1.0", "msg"),
+    ("WordDocument", "doc"),
+    ("Workbook", "xls"),
+    ("Book", "xls"),
+    ("PowerPoint Document", "ppt"),
 ]
-"""Streams in an OLE2 compound file, and what they tell."""
+"""Streams in an OLE2 compound file, and the format or the sentence that they tell."""
 _OFFICE = {
     **dict.fromkeys([".docx", ".docm", ".dotx"], "Word document"),
     **dict.fromkeys([".pptx", ".pptm", ".ppsx"], "PowerPoint presentation"),
@@ -119,7 +120,7 @@ def format_of(name: str, data: bytes) -> str:
     if data.startswith(b"MZ") and b"\0" in data[:64]:
         raise IndexingError(_PROGRAM.format("Windows"))
     if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        raise IndexingError(_of_ole2(data))
+        return _of_ole2(data)
     if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _of_zip(suffix, data)
     return _of_text(suffix, PurePath(name).name.lower(), data)
@@ -133,8 +134,10 @@ def _is_written(data: bytes) -> bool:
 def _of_ole2(data: bytes) -> str:
     for stream, meaning in _OLD_OFFICE:
         if stream.encode("utf-16-le") in data:
+            if " " in meaning:
+                raise IndexingError(meaning)
             return meaning
-    return _SAVE_AS.format("a file of an old office program", "docx, xlsx, pptx or PDF")
+    raise IndexingError(_SAVE_AS.format("a file of an old office program", "docx, xlsx, pptx or PDF"))
 
 
 def _of_zip(suffix: str, data: bytes) -> str:
@@ -147,15 +150,15 @@ def _of_zip(suffix: str, data: bytes) -> str:
         raise damaged(_OFFICE.get(suffix, "ZIP archive"), error) from None
     for part, meaning in (
         ("Index/Document.iwa", _SAVE_AS.format("a document of Pages, Numbers or Keynote", "docx, xlsx or pptx")),
-        ("xl/workbook.bin", _SAVE_AS.format("a binary Excel workbook (.xlsb)", "xlsx")),
     ):
         if part in names:
             raise IndexingError(meaning)
+    if "xl/workbook.bin" in names:
+        return "xlsb"
     if kind.startswith("application/vnd.oasis.opendocument.") and "content.xml" in names:
         if kind.rpartition(".")[2].startswith("text"):
             return "odt"
-        new = "xlsx" if kind.rpartition(".")[2].startswith("spreadsheet") else "pptx"
-        raise IndexingError(_SAVE_AS.format("an OpenDocument sheet or presentation", new))
+        return "ods" if kind.rpartition(".")[2].startswith("spreadsheet") else "odp"
     if kind == "application/epub+zip" or "META-INF/container.xml" in names:
         return "epub"
     if "_rels/.rels" in names or "[Content_Types].xml" in names:
@@ -191,6 +194,8 @@ def _of_text(suffix: str, name: str, data: bytes) -> str:
             return "html"
         if suffix in (".xls", ".xlsx", ".ods") and delimiter_of(head):
             return "csv"
+    if re.match(r"\ufeff?\s*<\?xml\s", head):
+        return "xml"
     return "code" if head.startswith("#!") else "plain"
 
 

@@ -8,9 +8,11 @@ from collections.abc import Iterable
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
+from indexes.readers.encoded import without_encoded
 from indexes.readers.encodings import decode
-from indexes.readers.header_rows import are_names
-from indexes.readers.tables import add_table, one_line
+from indexes.readers.header_rows import header_row
+from indexes.readers.sheets import add_sheet
+from indexes.readers.tables import one_line
 
 DELIMITERS = ",;\t|"
 MAX_CELL_CHARACTERS = 10_000_000
@@ -21,8 +23,9 @@ _SAMPLE = 20
 
 
 def read_csv(data: bytes) -> Extracted:
-    """A line a row, each cell behind the name of its column; the first row is a header if it looks like names."""
+    """A line a row, each cell behind the name of its column, see ``header_rows.py``; empty rows divide tables."""
     text = decode(data)
+    text = without_encoded(text)[0] if "base64," in text else text
     stated = _STATED.match(text)
     text = text[stated.end() :] if stated else text
     csv.field_size_limit(MAX_CELL_CHARACTERS)
@@ -32,11 +35,21 @@ def read_csv(data: bytes) -> Extracted:
         ]
     except csv.Error as error:
         raise IndexingError(f"is a damaged table ({error}); save it as CSV again") from None
-    filled = [row for row in rows if any(row)]
     builder = TextBuilder()
-    is_header = len(filled) > 1 and are_names(filled[0])
-    add_table(builder, filled, header=True if is_header else None, records=True)
+    add_sheet(builder, "", {number: row for number, row in enumerate(_without_comments(rows)) if any(row)})
     return builder.extracted()
+
+
+def _without_comments(rows: list[list[str]]) -> list[list[str]]:
+    """Lines that begin with ``#`` above a table are remarks in one cell each; the last one may be the header itself."""
+    count = next((number for number, row in enumerate(rows) if not (row and row[0].startswith("#"))), len(rows))
+    if not 0 < count < len(rows):
+        return rows
+    remarks, header = rows[:count], []
+    if len(remarks[-1]) > 1 and len(remarks[-1]) == len(rows[count]) and header_row([remarks[-1], *rows[count:]]) == 0:
+        header = [[remarks.pop()[0].lstrip("# "), *rows[count - 1][1:]]]
+    texts = [[", ".join(filter(None, row)).lstrip("# ")] for row in remarks]
+    return [*texts, [], *header, *rows[count:]]
 
 
 def delimiter_of(text: str) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from typing import Any
 
 from indexes.errors import IndexingError
@@ -100,6 +100,14 @@ class TextBuilder:
             offset += len(item) + 1
             cuts.append(offset)
         self.blocks.append(Block(start, self.length, headings, cuts=tuple(cuts), **others))
+
+    def add_document(self, document: "Extracted", headings: tuple[str, ...]) -> None:
+        """Append the blocks of another document below these headings."""
+        for block in document.blocks:
+            borders = [block.start, *block.cuts, block.end]
+            items = [document.text[start:end].rstrip("\n") for start, end in pairwise(borders)]
+            place = {name: getattr(block, name) for name in ("page", "slide", "sheet", "header", "records")}
+            self.add_block(items, headings + block.headings, **place)
 
     def extracted(self, warning: str = "", needs_ocr: bool = False) -> Extracted:
         """The whole document."""

@@ -1,40 +1,49 @@
 """Word (.docx, .docm, .dotx): WordprocessingML read directly, for python-docx knows neither tracked changes nor notes.
 
-Left out: headers and footers, comments, deleted and hidden text, tables of contents, pictures, charts.
+Left out: headers and footers, deleted text, tables of contents; and, counted in a warning, comments, struck-out and
+hidden text, pictures without an alternative text.
 """
 
-import re
 import zipfile
 
 from lxml import etree
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, TextBuilder
-from indexes.readers.docx_text import TRANSPARENT, Inline, Note, cell_text, grid_of, number_of, texts_of
+from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.docx_numbering import Numbering
+from indexes.readers.docx_styles import CONTENTS, Styles, number_of
+from indexes.readers.docx_text import (
+    TRANSPARENT,
+    Context,
+    Inline,
+    Note,
+    cell_text,
+    end_is_deleted,
+    grid_of,
+    is_bold,
+    texts_of,
+)
+from indexes.readers.left_out import left_out
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
-from indexes.readers.numbered import under_titles
+from indexes.readers.numbered import is_article, under_titles
+from indexes.readers.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes, related_part
 from indexes.readers.ooxml import (
     attribute,
     below,
     child,
     descendants,
+    hyperlinks,
+    is_on,
     main_part,
     name_of,
     optional_part,
     relationships,
 )
+from indexes.readers.pictures import PicturesInside
 from indexes.readers.tables import add_table, one_line
 
-_HEADING_STYLE = re.compile(r"(?:heading|标题|標題|見出し|제목)\s*([1-9])", re.IGNORECASE)
-_TITLE_STYLES = {"title", "标题", "標題", "文档标题"}
-_CONTENTS_STYLE = re.compile(r"(?:toc|目录|目錄)\s*\d", re.IGNORECASE)
-_MAX_CHAIN = 20
-"""Styles, each based on the next, that are followed; Word allows eleven."""
-_CONTENTS = 99
-"""Stands for the level of a line of a table of contents."""
 
-
-def read_docx(data: bytes) -> Extracted:
+def read_docx(data: bytes, progress: Progress = no_progress) -> Extracted:
     """Paragraphs, lists as one block each with a line an item, tables; titles by style, outline level or number."""
     try:
         archive = open_zip(data)
@@ -42,11 +51,10 @@ def read_docx(data: bytes) -> Extracted:
         body = child(parse_xml(read_entry(archive, part)), "body")
         if body is None:
             raise DamagedError("it has no body")
-        walk = _Walk(archive, part)
+        walk = _Walk(archive, part, PicturesInside(progress))
         walk.container(body)
-        walk.end_list()
-        has_headings = any(level for level, _ in walk.titles)
-        return walk.builder.extracted() if has_headings else under_titles(walk.builder.extracted())
+        document = walk.extracted()
+        return document if any(level for level, _ in walk.titles) else under_titles(document)
     except DamagedError as error:
         raise damaged("Word document", error) from None
 
@@ -54,21 +62,32 @@ def read_docx(data: bytes) -> Extracted:
 class _Walk:
     """One pass over the body; the items of a list gather in ``items`` until something else follows."""
 
-    def __init__(self, archive: zipfile.ZipFile, part: str) -> None:
-        links = relationships(archive, part)
+    def __init__(self, archive: zipfile.ZipFile, part: str, pictures: PicturesInside) -> None:
+        self.archive = archive
+        self.pictures = pictures
+        self.links = relationships(archive, part)
         self.builder = TextBuilder()
         self.titles: list[tuple[int, str]] = []
         self.items: list[str] = []
-        self.styles = _styles(optional_part(archive, links, "styles"))
+        self.unfinished: Inline | None = None
+        styles = Styles(optional_part(archive, self.links, "styles"))
+        numbering = Numbering(optional_part(archive, self.links, "numbering"), styles.lists)
+        self.context = Context(styles, numbering, hyperlinks(archive, part))
+        comments = optional_part(archive, self.links, "comments")
+        self.context.left_out["comments"] += len(comments) if comments is not None else 0
         self.notes = {
             kind: {attribute(note, "id"): note for note in notes}
             for kind in ("footnote", "endnote")
-            if (notes := optional_part(archive, links, f"{kind}s")) is not None
+            if (notes := optional_part(archive, self.links, f"{kind}s")) is not None
         }
 
     @property
     def headings(self) -> tuple[str, ...]:
         return tuple(title for _, title in self.titles)
+
+    def extracted(self) -> Extracted:
+        self.end_list()
+        return self.builder.extracted(left_out(self.context.left_out), self.pictures.without_engine)
 
     def container(self, parent: etree._Element, depth: int = 0) -> None:
         if depth > MAX_NESTING:
@@ -79,23 +98,29 @@ class _Walk:
                 self.paragraph(element, depth)
             elif name == "tbl":
                 self.table(element, depth)
-            elif name in TRANSPARENT:
+            elif name in TRANSPARENT and not is_on(child(element, "sdtPr", "showingPlcHdr")):
                 self.container(element, depth + 1)
 
     def paragraph(self, element: etree._Element, depth: int) -> None:
-        level, is_item = self.style_of(element)
-        if level == _CONTENTS:
+        level = self.level_of(element)
+        if level == CONTENTS:
             return
-        inside = Inline()
-        inside.read(element)
+        inside = self.unfinished or Inline(self.context)
+        inside.paragraph(element)
+        self.unfinished = inside if end_is_deleted(element) else None
+        if self.unfinished:
+            return
+        number = self.context.number(element) if inside.text.strip() else None
         text = one_line(inside.text) if level is not None else _lines(inside.text)
+        if number and text.startswith(number):  # programs that write documents put it into the text as well
+            text = text.removeprefix(number).lstrip()
         if level is not None and text:
             self.end_list()
-            self.titles = [*(above for above in self.titles if above[0] < level), (level, text)]
+            numbered = f"{number} {text}" if number else text
+            self.titles = [*(above for above in self.titles if above[0] < level), (level, numbered)]
             self.builder.add_title(*self.headings)
-        elif is_item and text:
-            indent = "  " * number_of(attribute(child(element, "pPr", "numPr", "ilvl"), "val", "0"), 8)
-            self.items.append(f"{indent}- {one_line(text)}")
+        elif number is not None and text:
+            self.item(number or "-", one_line(text), self.context.list_level(element))
         elif text:
             self.end_list()
             self.builder.add_block(text.split("\n"), self.headings)
@@ -103,21 +128,56 @@ class _Walk:
         for box in inside.boxes:
             self.end_list()
             self.container(box, depth + 1)
+        for drawing in inside.drawings:
+            self.drawing(drawing)
+
+    def item(self, mark: str, text: str, level: int) -> None:
+        """An article or clause of a rule book is a paragraph by itself; other items of a list stay together."""
+        if is_article(mark):
+            self.end_list()
+            self.builder.add_block([f"{mark} {text}"], self.headings)
+        else:
+            self.items.append(f"{'  ' * level}{mark} {text}")
 
     def texts_of_notes(self, notes: list[Note]) -> None:
-        if texts := [text for kind, number in notes if (text := _note_text(self.notes.get(kind, {}).get(number)))]:
+        if texts := [text for kind, number in notes if (text := self.text_of(self.notes.get(kind, {}).get(number)))]:
             self.end_list()
             self.builder.add_block(texts, self.headings)
 
-    def style_of(self, element: etree._Element) -> tuple[int | None, bool]:
-        """Heading level (0 is the title of the document), or None; and whether the paragraph is an item of a list."""
+    def text_of(self, note: etree._Element | None) -> str:
+        return cell_text(note, 0, self.context, []) if note is not None else ""
+
+    def drawing(self, drawing: etree._Element) -> None:
+        """What a picture's author says of it, the values of a chart, the texts of SmartArt."""
+        self.end_list()
+        said = [text for properties in descendants(drawing, "docPr") if (text := alternative_text(properties))]
+        for picture in drawing.iter("{*}pic", "{*}imagedata"):
+            reference = next(descendants(picture, "blip"), picture)
+            link = self.links.get(attribute(reference, "embed") or attribute(reference, "id"))
+            seen = self.pictures.paragraphs(part_bytes(self.archive, link)) if link else []
+            self.context.left_out["pictures"] += not (said or seen)
+            said += seen
+        for text in said:
+            self.builder.add_block([text], self.headings)
+        for reference in descendants(drawing, "chart"):
+            chart = related_part(self.archive, self.links, attribute(reference, "id"))
+            caption, rows = chart_rows(chart) if chart is not None else ("", [])
+            if rows:
+                add_table(self.builder, rows, self.headings, True, caption)
+            elif attribute(reference, "id"):
+                self.context.left_out["charts"] += 1
+        for reference in descendants(drawing, "relIds"):
+            diagram = related_part(self.archive, self.links, attribute(reference, "dm"))
+            self.builder.add_block(list(diagram_texts(diagram)) if diagram is not None else [], self.headings)
+
+    def level_of(self, element: etree._Element) -> int | None:
+        """Heading level (0 is the title of the document), or None."""
         properties = child(element, "pPr")
-        level, number = self.styles.get(attribute(child(properties, "pStyle"), "val"), (None, ""))
-        own_level = attribute(child(properties, "outlineLvl"), "val")
-        if own_level and level != _CONTENTS:
-            level = number_of(own_level, 9) + 1 if number_of(own_level, 9) < 9 else None
-        number = attribute(child(properties, "numPr", "numId"), "val", number)
-        return level, number not in ("", "0")
+        level = self.context.styles[attribute(child(properties, "pStyle"), "val")].level
+        own = attribute(child(properties, "outlineLvl"), "val")
+        if own and level != CONTENTS:
+            return number_of(own, 9) + 1 if number_of(own, 9) < 9 else None
+        return level
 
     def end_list(self) -> None:
         if self.items:
@@ -136,47 +196,10 @@ class _Walk:
             return
         is_header = next(descendants(element, "tblHeader"), None) is not None
         notes: list[Note] = []
-        rows, merges = texts_of(grid, depth, notes)
-        add_table(self.builder, rows, self.headings, True if is_header else None, merges=merges)
+        rows, merges = texts_of(grid, depth, self.context, notes)
+        marked = [is_bold(row, self.context) for row in grid]
+        add_table(self.builder, rows, self.headings, True if is_header else None, merges=merges, marked=marked)
         self.texts_of_notes(notes)
-
-
-def _note_text(note: etree._Element | None) -> str:
-    return cell_text(note, 0, []) if note is not None else ""
-
-
-def _styles(root: etree._Element | None) -> dict[str, tuple[int | None, str]]:
-    """By style id: heading level, if any, and the list that the style belongs to."""
-    own = {
-        attribute(style, "styleId"): (
-            _level(style),
-            attribute(child(style, "pPr", "numPr", "numId"), "val"),
-            attribute(child(style, "basedOn"), "val"),
-        )
-        for style in (root.iterchildren("{*}style") if root is not None else [])
-    }
-    styles: dict[str, tuple[int | None, str]] = {}
-    for identity in own:
-        level, number, above = own[identity]
-        for _ in range(_MAX_CHAIN):
-            if above not in own:
-                break
-            inherited_level, inherited_number, above = own[above]
-            level, number = inherited_level if level is None else level, number or inherited_number
-        styles[identity] = (level, number)
-    return styles
-
-
-def _level(style: etree._Element) -> int | None:
-    name = attribute(child(style, "name"), "val")
-    if _CONTENTS_STYLE.fullmatch(name):
-        return _CONTENTS
-    if name.lower() in _TITLE_STYLES:
-        return 0
-    if match := _HEADING_STYLE.fullmatch(name):
-        return int(match[1])
-    outline = attribute(child(style, "pPr", "outlineLvl"), "val")
-    return number_of(outline, 9) + 1 if outline and number_of(outline, 9) < 9 else None
 
 
 def _lines(text: str) -> str:

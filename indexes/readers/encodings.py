@@ -87,12 +87,20 @@ def _strictly(data: bytes, encoding: str) -> str | None:
 
 
 def _wide(data: bytes) -> str:
-    """UTF-16 without a mark: ASCII is every second byte zero, and CJK is where CJK should be."""
+    """UTF-16 without a mark: of ASCII every second byte is zero, and of CJK the characters are those that are frequent.
+
+    A few zeros in another text, as padding leaves them, make no UTF-16.
+    """
     best, most = "", 0.9
-    for encoding in _WIDE:
-        text = _strictly(data, encoding) or ""
+    for encoding, first in zip(_WIDE, (1, 0), strict=True):
+        zeros = data[:_SAMPLE_BYTES].count(0)
+        in_place = data[first:_SAMPLE_BYTES:2].count(0)
+        text = (_strictly(data, encoding) or "") if in_place >= 0.98 * zeros else ""
         ordinary = len(_ORDINARY.findall(text))
-        if text and "\0" not in text and ordinary / len(text) > most:
+        letters = re.findall(r"[^\x00-\x7f\u3000-\u303f]", text[:_LOOKED_AT])
+        frequent = sum(letter in _FREQUENT[encoding] for letter in letters)
+        is_wide = 3 * zeros > len(data[:_SAMPLE_BYTES]) or 5 * frequent > len(letters)
+        if text and is_wide and "\0" not in text and ordinary / len(text) > most:
             best, most = text, ordinary / len(text)
     if not best:
         raise IndexingError("holds binary data, not text; take it out of the folder, or save it as text")
@@ -122,6 +130,8 @@ def _guess(data: bytes) -> str:
         chinese = max(likeness, key=lambda candidate: likeness[candidate])
         if likeness[chinese] >= 0.9:
             encoding = chinese
+        elif _stand_alone(sample):
+            encoding = "cp1252"
         elif familiarity[encoding] < 0.12:
             encoding = _by_statistics(sample)
     if encoding and (text := _strictly(data, encoding)) is not None:
@@ -135,6 +145,12 @@ def _guess(data: bytes) -> str:
         if is_text
         else "holds binary data, not text; take it out of the folder, or save it as text"
     )
+
+
+def _stand_alone(sample: bytes) -> bool:
+    """Whether bytes outside ASCII stand one by one amid its letters, as accents do, and no letter of Cyrillic does."""
+    alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
+    return alone > 0.8 * len(re.findall(rb"[\x80-\xff]", sample))
 
 
 def _sample(data: bytes) -> bytes:

@@ -11,7 +11,9 @@ from bs4.element import CData, NavigableString, PageElement, PreformattedString,
 from indexes.language import CJK
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.encodings import decode
-from indexes.readers.header_rows import Merge
+from indexes.readers.left_out import left_out
+from indexes.readers.merged_header import Merge
+from indexes.readers.numerals import numeral
 from indexes.readers.tables import add_table, repeated
 from indexes.readers.visible import BLOCKS, HEADINGS, LINE_BREAK, only_visible
 
@@ -19,30 +21,57 @@ _NESTED = ("ul", "ol", "dl")
 _MAX_COLUMNS = 1000
 _FRAMED = ("p", "div", "ul", "ol", "pre", "blockquote")
 _ITEM_MARKS = {"li": "- ", "dt": "", "dd": "  "}
+_LIST_STYLE = re.compile(r"list-style(?:-type)?\s*:\s*([\w-]+)", re.IGNORECASE)
+_LIST_KINDS = {
+    "lower-alpha": "a",
+    "lower-latin": "a",
+    "upper-alpha": "A",
+    "upper-latin": "A",
+    "lower-roman": "i",
+    "upper-roman": "I",
+    "decimal-leading-zero": "01",
+    "cjk-ideographic": "一",
+    "simp-chinese-informal": "一",
+    "trad-chinese-informal": "一",
+    "cjk-heavenly-stem": "甲",
+    "cjk-earthly-branch": "子",
+}
+_BOLD_STYLE = re.compile(r"font-weight\s*:\s*(?:bold|[6-9]00)", re.IGNORECASE)
 _CJK_WRAP = re.compile(rf"(?<=[{CJK}])[^\S{LINE_BREAK}]*\n[^\S{LINE_BREAK}]*(?=[{CJK}])")
 
 
 def read_html(data: bytes) -> Extracted:
     """Paragraphs, and lists and tables as one block each with a line an item; only ``<main>`` where there is one."""
     builder = TextBuilder()
-    append_html(builder, data)
-    return builder.extracted()
+    return builder.extracted(left_out(append_html(builder, data)))
 
 
-def append_html(builder: TextBuilder, data: bytes, above: tuple[str, ...] = (), title: str = "") -> None:
-    """Append a page under the headings ``above``; a page without ``<h1>`` bears ``title``, else its ``<title>``."""
+def append_html(builder: TextBuilder, data: bytes, above: tuple[str, ...] = (), title: str = "") -> dict[str, int]:
+    """Append a page under the headings ``above``; a page without ``<h1>`` bears ``title``, else its ``<title>``.
+
+    Returned is what was left out, see ``left_out.py``.
+    """
     source = decode(data, EncodingDetector.find_declared_encoding(data, is_html=True))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is read well enough as HTML
         soup = BeautifulSoup(source, "lxml")
     if not title and not above and soup.title:
         title = _one_line(soup.title.get_text())
-    only_visible(soup)
+    not_read = only_visible(soup)
     titles = [(level - len(above), text) for level, text in enumerate(above)]
     walk = _Walk(builder, titles if soup.find("h1") else [*titles, (0, title)])
     mains = [main for main in soup.find_all("main") if main.get_text(strip=True)]
     walk.container(mains[0] if len(mains) == 1 else soup.body or soup)
     walk.end_paragraph()
+    return not_read
+
+
+def table_texts(source: str) -> list[list[str]]:
+    """The rows of the first table in a piece of HTML."""
+    soup = BeautifulSoup(source, "lxml")
+    only_visible(soup)
+    table = soup.find("table")
+    return _texts(_own_rows(table))[0] if isinstance(table, Tag) else []
 
 
 class _Walk:
@@ -98,7 +127,8 @@ class _Walk:
         has_header = bool(rows) and all(cell.name == "th" for cell in _cells(rows[0])) and len(rows) > 1
         has_header = has_header or (bool(rows) and rows[0].parent is not None and rows[0].parent.name == "thead")
         texts, merges = _texts(rows)
-        add_table(self.builder, texts, self.headings, True if has_header else None, caption, merges)
+        marked = [all(map(_is_bold, _cells(row))) for row in rows]
+        add_table(self.builder, texts, self.headings, True if has_header else None, caption, merges, marked)
 
     def block(self, lines: list[str]) -> None:
         if any(line.strip() for line in lines):
@@ -108,6 +138,7 @@ class _Walk:
 def _items(parent: Tag, indent: str = "", mark: str = "") -> Iterator[str]:
     """A line an item: ``- text``, nested lists indented; a definition list as its terms, definitions indented."""
     inline: list[str] = []
+    numbers = _numbers(parent) if parent.name == "ol" else iter(())
     for piece in [*_pieces(parent, (*_ITEM_MARKS, *_NESTED)), None]:
         if isinstance(piece, str):
             inline.append(piece)
@@ -118,7 +149,37 @@ def _items(parent: Tag, indent: str = "", mark: str = "") -> Iterator[str]:
         inline.clear()
         if piece is not None:
             is_item = piece.name in _ITEM_MARKS
-            yield from _items(piece, indent if is_item else indent + "  ", _ITEM_MARKS.get(piece.name, ""))
+            own = next(numbers, "") if piece.name == "li" else ""
+            yield from _items(piece, indent if is_item else indent + "  ", own or _ITEM_MARKS.get(piece.name, ""))
+
+
+def _numbers(ordered: Tag) -> Iterator[str]:
+    """``3. ``, ``c. `` for each item of an ordered list, as a browser counts; none where the page shows none."""
+    style = str(ordered.get("style", ""))
+    stated = _LIST_STYLE.search(style)
+    kind = _LIST_KINDS.get(stated[1].lower(), "1") if stated else str(ordered.get("type", "1"))
+    items = [item for item in _tags(ordered) if item.name == "li"]
+    if stated and stated[1].lower() == "none":
+        return
+    step = -1 if ordered.has_attr("reversed") else 1
+    number = _whole(ordered.get("start"), len(items) if step < 0 else 1)
+    for item in items:
+        number = _whole(item.get("value"), number)
+        yield f"{numeral(number, kind)}. "
+        number += step
+
+
+def _whole(stated: object, otherwise: int) -> int:
+    return int(str(stated)) if re.fullmatch(r"-?\d{1,6}", str(stated)) else otherwise
+
+
+def _is_bold(cell: Tag) -> bool:
+    """Whether a cell is a header, or all that it says is in bold type; so is one that says nothing."""
+    bold = "".join(part.get_text() for part in cell.find_all(["b", "strong"]))
+    styles = (str(element.get("style", "")) for element in (cell, cell.parent or cell))
+    return (
+        cell.name == "th" or any(map(_BOLD_STYLE.search, styles)) or len(bold.split()) == len(cell.get_text().split())
+    )
 
 
 def _pieces(parent: Tag, whole: tuple[str, ...] = ()) -> Iterator[str | Tag]:

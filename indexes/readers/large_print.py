@@ -17,6 +17,10 @@ _LONGEST, _MOST_LINES = 100, 3
 _FEWEST_LETTERS = 2
 _SHARE = 5
 """Of all letters at most one of so many stands in titles; else the larger letters mean something else."""
+_VALUE = re.compile(
+    r"[^\w]*\d[\d.,:/ %‰+\u2212-]*[^\W\d_]{0,4}(?:[/²³ ][^\W\d_]{0,4})?[^\w]*|[A-Z$€£¥]{1,4}\s?\d[\d.,]*"
+)
+"""A figure with its unit, as boards of figures set them in large type: 48.5 EUR."""
 _NO_TITLE = re.compile(r"[.,;。，；、]$|[。；]| \| |\.{3}|(?: \.){3}")
 
 
@@ -78,5 +82,6 @@ def _is_title(paragraph: _Paragraph, body: float) -> bool:
         and paragraph.size > _LARGER * body
         and len(text) <= _LONGEST
         and sum(map(str.isalpha, text)) >= _FEWEST_LETTERS
+        and not _VALUE.fullmatch(text)
         and not _NO_TITLE.search(text)
     )

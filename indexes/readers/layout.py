@@ -4,14 +4,16 @@ import ctypes
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
-from indexes.language import CJK
+from indexes.readers.columns import Line, in_reading_order
 from indexes.readers.lines import SENTENCE_END, After, is_divided
+from indexes.readers.pdf_tables import Cell
 
 _NEARBY = 8
 """Lines before and after one that tell how wide its column is and how far its lines are apart."""
@@ -33,41 +35,6 @@ _FEWEST = 3
 _WORD_OR_SPACE = re.compile(r"\S+|\s+")
 _LABEL = re.compile(r"\d{1,2}(?:\.\d{1,2})*[.)]?|[a-zA-Z][.)]|[（(]?\w{1,3}[)）、]|[^\w\s]")
 _BULLET = re.compile(r"[•●▪◦‣■□◆➢]")
-_STARTS_CJK = re.compile(f"[{CJK}]")
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A line of text, and where it stands, in points along and across the direction of reading."""
-
-    text: str
-    words: list[str] = field(default_factory=list)
-    """Or runs of Chinese; none where their places are not known, or no line."""
-    places: list[tuple[float, float]] = field(default_factory=list)
-    """Where each begins and ends."""
-    base: float = 0.0
-    """The lower edge; more is further up on the page."""
-    size: float = 0.0
-    """Of the letters."""
-    turned: int = 0
-    """Quarters of a circle by which the line is turned."""
-    letter: float = 0.0
-    """Width of the first letter."""
-    is_row: bool = False
-
-    @property
-    def start(self) -> float:
-        return self.places[0][0]
-
-    @property
-    def end(self) -> float:
-        return self.places[-1][1]
-
-    @property
-    def least(self) -> float:
-        """The width of what the line above would have taken in: a word, or two Chinese characters."""
-        start, end = self.places[0]
-        return min(2 * self.letter, end - start) if _STARTS_CJK.match(self.text) else end - start
 
 
 @dataclass(frozen=True)
@@ -77,19 +44,43 @@ class PageText:
     lines: list[str]
     after: list[After]
     sizes: list[float]
+    drawn: list[int]
+    """For each line in the order in which the file draws them, its number in the order of reading."""
+    cells: list[list[Cell]]
+    """Of each line that is a row of a table."""
+    hidden: int = 0
+    """Words on the page that nobody sees, and which are left out."""
+    filled: list[str] = field(default_factory=list)
+    """What is typed into its form fields and onto it, a line each."""
+    notes: int = 0
+    """Notes on the page, which are not read."""
 
 
-def page_text(textpage: pdfium.PdfTextPage, text: str) -> PageText:
-    """The lines of a page; ``text`` is pdfium's, with "-\\n" for a hyphen at the end of a line. Rows have ``" | "``."""
-    lines = _page_lines(textpage, text)
-    return PageText([line.text for line in lines], _what_follows(lines), [round(line.size, 1) for line in lines])
+def page_text(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]) -> PageText:
+    """The lines of a page; ``text`` is pdfium's, with "-\\n" for a hyphen at the end of a line. Rows have ``" | "``.
+
+    ``is_visible`` is asked for the character with which each word begins.
+    """
+    drawn = _page_lines(textpage, text, is_visible)
+    order = in_reading_order(drawn)
+    lines = [line for _, line in order]
+    first: dict[int, int] = {}
+    for place, (number, _) in enumerate(order):
+        first.setdefault(number, place)
+    return PageText(
+        [line.text for line in lines],
+        _what_follows(lines),
+        [round(line.size, 1) for line in lines],
+        [first.get(number, len(lines)) for number in range(len(drawn))],
+        [line.cells for line in lines],
+    )
 
 
-def _page_lines(textpage: pdfium.PdfTextPage, text: str) -> list[_Line]:
+def _page_lines(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]) -> list[Line]:
     pieces = text.splitlines(keepends=True)
     # "-\n" was one character in pdfium's text, U+FFFE; an emoji two
     lengths = [_units(piece) - piece.endswith("-\n") for piece in pieces]
-    lines = [_line(textpage, *at) for at in zip(pieces, accumulate(lengths, initial=0), strict=False)]
+    lines = [_line(textpage, *at, is_visible) for at in zip(pieces, accumulate(lengths, initial=0), strict=False)]
     gaps = [_gaps(line, _WIDE) for line in lines]
     return [_with_cells(lines, gaps, number) for number in range(len(lines))]
 
@@ -99,13 +90,19 @@ def _units(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
-def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> _Line:
-    text = piece.strip()
+def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int, is_visible: Callable[[int], bool]) -> Line:
     parts = [(match[0], _units(match[0])) for match in _WORD_OR_SPACE.finditer(piece)]
     begins = accumulate((length for _, length in parts), initial=0)
-    spans = [(part, begin, length) for (part, length), begin in zip(parts, begins, strict=False) if not part.isspace()]
+    spans, shown = [], []
+    for (part, length), begin in zip(parts, begins, strict=False):
+        if part.isspace():
+            shown.append(part)
+        elif is_visible(raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset + begin)):
+            shown.append(part)
+            spans.append((part, begin, length))
+    text = "".join(shown).strip()
     if not spans:
-        return _Line(text)
+        return Line(text)
     first = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset)
     last = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset + spans[-1][1])
     fonts = [_font(textpage, first + spans[number][1]) for number in (0, len(spans) // 2, -1)]
@@ -115,7 +112,7 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> _Line:
         or not 0 < size < math.inf
         or any(abs(other - base) > size or t != turned for other, _, t in fonts)
     ):
-        return _Line(text)
+        return Line(text)
     letters = [
         (_place(textpage, first + begin, turned), _place(textpage, first + begin + length - 1, turned))
         for _, begin, length in spans
@@ -124,7 +121,7 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int) -> _Line:
     if letters[0][0] > letters[-1][1]:  # written from right to left
         places = [(-end, -start) for start, end in places]
     width = letters[0][0][1] - letters[0][0][0]
-    return _Line(text, [word for word, _, _ in spans], places, base, size, turned, width)
+    return Line(text, [word for word, _, _ in spans], places, base, size, turned, width)
 
 
 def _font(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, int]:
@@ -147,7 +144,7 @@ def _place(textpage: pdfium.PdfTextPage, index: int, turned: int) -> tuple[float
     return ((box.left, box.right), (-box.top, -box.bottom), (-box.right, -box.left), (box.bottom, box.top))[turned]
 
 
-def _gaps(line: _Line, ems: float) -> list[int]:
+def _gaps(line: Line, ems: float) -> list[int]:
     """The numbers of the words before which there is so wide a gap; none in a line that is stretched to its margins."""
     gaps = [start - end for (_, end), (start, _) in pairwise(line.places)]
     widths = [end - start for start, end in line.places]
@@ -160,7 +157,7 @@ def _differ(lengths: list[float], least: float) -> bool:
     return max(lengths) - min(lengths) > least
 
 
-def _with_cells(lines: list[_Line], gaps: list[list[int]], number: int) -> _Line:
+def _with_cells(lines: list[Line], gaps: list[list[int]], number: int) -> Line:
     """A line whose gaps are very wide, or some of whose cells stand over or under those of a neighbour, is a row."""
     line, at = lines[number], gaps[number]
     if not at:
@@ -169,12 +166,17 @@ def _with_cells(lines: list[_Line], gaps: list[list[int]], number: int) -> _Line
     cells = _cells(line, at)
     if not any(_in_columns(cells, _cells(lines[other], gaps[other]), line.size) for other in neighbours):
         at = _gaps(line, _VERY_WIDE)
-    texts = [" ".join(line.words[first:last]) for first, last in pairwise([0, *at, len(line.words)])]
+    spans = list(pairwise([0, *at, len(line.words)]))
+    texts = [" ".join(line.words[first:last]) for first, last in spans]
+    placed = [
+        (line.places[first][0], line.places[last - 1][1], text)
+        for (first, last), text in zip(spans, texts, strict=True)
+    ]
     is_label = len(texts) == 2 and _LABEL.fullmatch(texts[0]) and not texts[1][0].isdigit()  # of a title or an item
-    return line if is_label or not at else replace(line, text=_CELL.join(texts), is_row=True)
+    return line if is_label or not at else replace(line, text=_CELL.join(texts), is_row=True, cells=placed)
 
 
-def _cells(line: _Line, gaps: list[int]) -> list[tuple[float, float]]:
+def _cells(line: Line, gaps: list[int]) -> list[tuple[float, float]]:
     """Where the cells after the first begin and end."""
     ranges = pairwise([*gaps, len(line.words)])
     return [(line.places[first][0], line.places[last - 1][1]) for first, last in ranges]
@@ -197,7 +199,7 @@ class _Page:
     """The furthest that two of its lines reach, where there are so many that a single one sticks out; else infinity."""
 
     @classmethod
-    def of(cls, lines: list[_Line]) -> "_Page":
+    def of(cls, lines: list[Line]) -> "_Page":
         letters: Counter[float] = Counter()
         for line in lines:
             letters[line.size] += len(line.text)
@@ -207,7 +209,7 @@ class _Page:
         return cls(body, next(agreed, math.inf) if len(ends) >= _MANY else math.inf)
 
 
-def _what_follows(lines: list[_Line]) -> list[After]:
+def _what_follows(lines: list[Line]) -> list[After]:
     """For each line what follows it, as far as the places of the lines tell."""
     columns = [0]
     for line, below in pairwise(lines):
@@ -222,14 +224,14 @@ def _what_follows(lines: list[_Line]) -> list[After]:
     return [*found, After.PARAGRAPH] if lines else []
 
 
-def _begins_column(line: _Line, below: _Line) -> bool:
+def _begins_column(line: Line, below: Line) -> bool:
     """Whether the next line stands further up, or otherwise not under this one."""
     if not line.words or not below.words or line.turned != below.turned:
         return True
     return below.base > line.base + 0.5 * line.size
 
 
-def _after(line: _Line, below: _Line, column: list[_Line], page: _Page, is_whole: bool) -> After:
+def _after(line: Line, below: Line, column: list[Line], page: _Page, is_whole: bool) -> After:
     """What follows a line; ``column`` are those around it, and ``is_whole`` says that it begins a paragraph."""
     if not line.words or not below.words:
         return After.UNKNOWN
@@ -262,11 +264,11 @@ def _after(line: _Line, below: _Line, column: list[_Line], page: _Page, is_whole
     return After.MORE
 
 
-def _alike(line: _Line, other: _Line) -> bool:
+def _alike(line: Line, other: Line) -> bool:
     return bool(other.words) and line.size < _LARGER * other.size and other.size < _LARGER * line.size
 
 
-def _pitch(column: list[_Line], line: _Line) -> float:
+def _pitch(column: list[Line], line: Line) -> float:
     """From a line to the next: the smallest that occurs nearby, twice if there are several."""
     found = sorted(
         above.base - below.base

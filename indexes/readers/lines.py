@@ -1,6 +1,7 @@
 """Lines of a layout to paragraphs: what PDFs and scans have in common."""
 
 import re
+from collections.abc import Collection
 from enum import Enum, auto
 
 from indexes.language import CJK
@@ -8,6 +9,57 @@ from indexes.language import CJK
 SENTENCE_END = re.compile(r"[.!?:。！？：…][\"'”’」』）)\]]*$")
 _CJK_BEFORE = re.compile(f"[{CJK}，。、；：！？”）」』》]$")
 _CJK_AFTER = re.compile(f"[{CJK}（“「『《]")
+_WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_LAST_WORD = re.compile(r"((?:[^\W_]+-)*[^\W_]+)-$")
+_FIRST_WORD = re.compile(r"[^\W_]+")
+_BEFORE_HYPHEN = frozenset(
+    [
+        "well",
+        "self",
+        "dual",
+        "high",
+        "low",
+        "long",
+        "short",
+        "full",
+        "cross",
+        "double",
+        "single",
+        "two",
+        "three",
+        "four",
+        "five",
+        "six",
+        "seven",
+        "eight",
+        "nine",
+        "user",
+        "cost",
+        "real",
+        "state",
+        "large",
+        "small",
+        "old",
+        "new",
+        "left",
+        "right",
+        "decision",
+        "problem",
+        "upper",
+        "inner",
+        "outer",
+        "non",
+        "semi",
+        "quasi",
+        "twenty",
+        "thirty",
+    ]
+)
+"""First halves of words that are written with a hyphen; of longer words that are divided there, few begin so."""
+_ENDING = re.compile(
+    r"\w{1,3}|(?:\w{0,3}(?:ings?|ed|ers?|ests?|ment|ments|ness|ity|ized?|ised?|istic|ages?|ward|wards|wise|hood|less))"
+)
+"""What is no second half of such a word: high-er, state-ment, real-ized."""
 
 
 class After(Enum):
@@ -21,8 +73,17 @@ class After(Enum):
     PARAGRAPH = auto()
 
 
-def paragraphs(lines: list[str], after: list[After]) -> list[list[str]]:
+def words_in(lines: list[str]) -> frozenset[str]:
+    """The words of a document in small letters, with the hyphens inside of them; not those at the end of a line."""
+    return frozenset(
+        word for line in lines for word in _WORD.findall(line.lower())[: -1 if line.endswith("-") else None]
+    )
+
+
+def paragraphs(lines: list[str], after: list[After], known: Collection[str] = ()) -> list[list[str]]:
     """Join lines; the lines of a paragraph become one, a table or a list keeps its own.
+
+    ``known`` are the words of the document, by which a hyphen at the end of a line is told: see :func:`joined`.
 
     Where it is not known what follows a line, a paragraph ends that ends a sentence well before the right margin.
     """
@@ -31,11 +92,11 @@ def paragraphs(lines: list[str], after: list[After]) -> list[list[str]]:
     paragraph: list[str] = []
     for line, following in zip(lines, after, strict=True):
         if line:
-            paragraph = [*paragraph[:-1], joined(paragraph[-1], line)] if paragraph else [line]
+            paragraph = [*paragraph[:-1], joined(paragraph[-1], line, known)] if paragraph else [line]
         if following is After.UNKNOWN and len(line) < margin and SENTENCE_END.search(line):
             following = After.PARAGRAPH
         if paragraph and (not line or following is After.PARAGRAPH):
-            found.append(paragraph)
+            found.append([one for one in paragraph if one])
             paragraph = []
         elif paragraph and following is After.LINE:
             paragraph.append("")
@@ -43,10 +104,21 @@ def paragraphs(lines: list[str], after: list[After]) -> list[list[str]]:
     return [*found, rest] if rest else found
 
 
-def joined(text: str, line: str) -> str:
-    """Undo one line break: none between Chinese characters, a hyphenated word becomes whole, else a space."""
+def joined(text: str, line: str, known: Collection[str] = ()) -> str:
+    """Undo one line break: none between Chinese characters, else a space; a divided word becomes whole.
+
+    A hyphen stays that belongs to the word: "well-" and "known". So says the document where it writes the word
+    elsewhere, in one way or the other; and else the first half, if it is one that forms such words.
+    """
     if is_divided(text, line):
-        return text[:-1] + line
+        first, second = _LAST_WORD.search(text), _FIRST_WORD.match(line)
+        assert first
+        assert second
+        before, after = first[1].lower(), second[0].lower()
+        whole, hyphened = before + after in known, f"{before}-{after}" in known
+        likely = "-" in before or (before in _BEFORE_HYPHEN and not _ENDING.fullmatch(after))
+        stays = hyphened if whole != hyphened else likely
+        return (text if stays else text[:-1]) + line
     if not text or (_CJK_BEFORE.search(text) and _CJK_AFTER.match(line)):
         return text + line
     return f"{text} {line}"

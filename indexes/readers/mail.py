@@ -1,6 +1,8 @@
 """E-mail (.eml): the text below its subject, with who wrote to whom and when; of two forms the plain one.
 
-Attachments and pictures are left out, a warning names them. Of a forwarded message the text is read, not its heads.
+Attached documents follow under their names; those that cannot be read, a warning names. The plain form may be a stub
+("open it in a browser"): if the other one says more, and other things, that is read. A message inside of another is
+read below its own heads.
 """
 
 import email
@@ -10,6 +12,7 @@ from contextlib import suppress
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from email.message import Message
+from pathlib import PurePath
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
@@ -32,16 +35,27 @@ def read_mail(data: bytes) -> Extracted:
     headings = (subject,) if subject else ()
     if subject:
         builder.add_title(subject)
-    builder.add_block([f"{name}: {value}" for name in _SHOWN if (value := _head(message, name))], headings)
+    _add_heads(builder, message, headings)
     left_out = []
     for part in _parts(message):
-        name = part.get_filename()
-        kind = part.get_content_maintype()
-        if name or kind != "text" or not _add(builder, part, headings):
-            left_out.append(_readable(name or "")[:80] or part.get_content_type()[:80])
+        if part.get_content_type() == "message/rfc822":
+            inner = part.get_payload()
+            if isinstance(inner, list) and inner and isinstance(inner[0], Message):
+                _add_heads(builder, inner[0], headings, ("Subject", *_SHOWN))
+            continue
+        name = _readable(part.get_filename() or "")
+        read = _add_file(builder, part, name, headings) if name else part.get_content_maintype() == "text"
+        if not read or not (name or _add(builder, part, headings)):
+            left_out.append(name[:80] or part.get_content_type()[:80])
     more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
     named = ", ".join(left_out[:_NAMED]) + more
     return builder.extracted(f"has attachments, which were left out: {named}" if left_out else "")
+
+
+def _add_heads(
+    builder: TextBuilder, message: Message, headings: tuple[str, ...], names: tuple[str, ...] = _SHOWN
+) -> None:
+    builder.add_block([f"{name}: {value}" for name in names if (value := _head(message, name))], headings)
 
 
 def _parts(message: Message) -> Iterator[Message]:
@@ -56,9 +70,43 @@ def _parts(message: Message) -> Iterator[Message]:
     if message.get_content_type() == "multipart/alternative":
         plain = [part for part in inner if part.get_content_type() == "text/plain" and (_text(part) or "").strip()]
         rich = [part for part in inner if part.is_multipart() or part.get_content_type() == "text/html"]
-        inner = plain[:1] or rich[-1:] or inner[-1:]
+        inner = rich[-1:] if plain and rich and _is_stub(plain[0], rich[-1]) else plain[:1] or rich[-1:] or inner[-1:]
+    if message.get_content_type() == "message/rfc822":
+        yield message
     for part in inner:
         yield from _parts(part)
+
+
+def _is_stub(plain: Message, rich: Message) -> bool:
+    """Whether the plain form of a text says little, and hardly anything that the other one says."""
+    page = next((part for part in rich.walk() if part.get_content_type() == "text/html"), None)
+    builder = TextBuilder()
+    append_html(builder, ((_text(page) if page else None) or "").encode())
+    shown, said = "".join(builder.parts), (_text(plain) or "")
+    words = re.findall(r"\w+", said)
+    return len(shown) > len(said) and 2 * sum(word in shown for word in words) < len(words)
+
+
+def _add_file(builder: TextBuilder, part: Message, name: str, headings: tuple[str, ...]) -> bool:
+    """Append an attached document under its name; False where it cannot be read. A mail in it is read without its own
+    attachments."""
+    from indexes.readers import read_document
+
+    content = part.get_payload(decode=True)
+    if not isinstance(content, bytes):
+        return False
+    if name.lower().endswith(".eml"):
+        inner = email.message_from_bytes(content)
+        _add_heads(builder, inner, (*headings, name), ("Subject", *_SHOWN))
+        texts = [text for text in _parts(inner) if text.get_content_maintype() == "text" and not text.get_filename()]
+        added = [_add(builder, text, (*headings, name)) for text in texts]
+        return all(added)
+    try:
+        document = read_document(PurePath(name).name, content)
+    except IndexingError:
+        return False
+    builder.add_document(document, (*headings, name))
+    return bool(document.blocks)
 
 
 def _add(builder: TextBuilder, part: Message, headings: tuple[str, ...]) -> bool:

@@ -1,4 +1,5 @@
-"""Markdown: the text stays as written, markdown-it-py (CommonMark with tables) tells where its blocks are."""
+"""Markdown: the text stays as written but for what ``markdown_source.py`` changes; markdown-it-py (CommonMark with
+tables) tells where its blocks are."""
 
 import re
 
@@ -7,29 +8,27 @@ from markdown_it.token import Token
 
 from indexes.readers.document import Block, Extracted, with_lone_titles
 from indexes.readers.encodings import decode
+from indexes.readers.left_out import left_out
+from indexes.readers.markdown_source import front_matter, prepared
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_YAML = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(?:[\"'\w-]+[ \t]*:(?:\s|\Z)|\Z)")
-"""How front matter begins: comments, then a key, or nothing at all. A page may also begin with a rule."""
 _COMMENTS = re.compile(r"(?:\s*<!--.*?(?:-->|\Z))+\s*", re.DOTALL)
 _INLINE = MarkdownIt("commonmark")
-_TITLE = re.compile(r"^title:[ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
 
 
 def read_markdown(data: bytes) -> Extracted:
     """Blocks under their headings; a list, table or listing is one block, to be cut between items or lines at need."""
     text = decode(data)
+    title, metadata, begin = front_matter(text)
+    text, counts = prepared(text[begin:])
+    above = f"{metadata}\n\n" if metadata else ""
+    text = above + text
     parser = MarkdownIt("commonmark").enable("table").disable("inline")
-    path: list[tuple[int, str]] = []
-    body_line = 0
-    if (front := _FRONT_MATTER.match(text)) and _YAML.match(front[1] or ""):
-        body_line = front[0].count("\n")
-        if title := _TITLE.search(front[0]):
-            path = [(0, title[2])]
+    path: list[tuple[int, str]] = [(0, title)] if title else []
+    first = above.count("\n")
     line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    tokens = parser.parse(text[line_starts[body_line] :] if body_line < len(line_starts) else "")
-    offsets = [*line_starts[body_line:], len(text)]
-    blocks: list[Block] = []
+    tokens = parser.parse(text[len(above) :])
+    offsets = [*line_starts[first:], len(text)]
+    blocks = [Block(0, len(metadata), (title,) if title else ())] if metadata else []
     titles: list[Block] = []
     for position, token in enumerate(tokens):
         if token.level or not token.map or token.type == "hr":
@@ -42,7 +41,7 @@ def read_markdown(data: bytes) -> Extracted:
                 titles += _block(text, offsets, tokens, position, tuple(title for _, title in path if title))
         else:
             blocks += _block(text, offsets, tokens, position, tuple(title for _, title in path if title))
-    return Extracted(text, with_lone_titles(blocks, titles))
+    return Extracted(text, with_lone_titles(blocks, titles), left_out(counts))
 
 
 def _block(text: str, offsets: list[int], tokens: list[Token], position: int, headings: tuple[str, ...]) -> list[Block]:

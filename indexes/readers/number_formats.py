@@ -1,24 +1,22 @@
-"""Numbers of a workbook as their formats show them: dates, durations, shares, decimals."""
+"""Numbers of a workbook as their formats show them: dates, durations, shares, 02139, 12.5 kg, words for codes."""
 
 import re
 from datetime import datetime, timedelta
+from fractions import Fraction
+from operator import eq, ge, gt, le, lt, ne
 
-from lxml import etree
-
-from indexes.readers.ooxml import attribute, child
 from indexes.readers.tables import one_line
 
-_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
-_BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 18: "h:mm", 19: "h:mm", 20: "h:mm"}
-_BUILT_IN |= {
-    21: "h:mm:ss",
-    22: "yyyy-mm-dd h:mm",
-    32: "h:mm",
-    33: "h:mm:ss",
-    45: "mm:ss",
-    46: "[h]:mm:ss",
-    47: "mm:ss",
-}
+_DIVIDED = re.compile(r'(?:"[^"]*"|\\.|[_*].|\[[^\]]*\]|[^;"\\])+')
+_CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?\d+(?:\.\d+)?)\]")
+_COMPARED = {"<": lt, ">": gt, "=": eq, "<=": le, ">=": ge, "<>": ne}
+_NO_BRACKETS = str.maketrans("", "", "()")
+_TOKEN = re.compile(
+    r'"(?P<literal>[^"]*)"|\\(?P<escaped>.)|\[\$(?P<currency>[^\]-]*)[^\]]*\]|\[[^\]]*\]|(?P<space>_.)|\*.'
+    r"|(?P<sign>General|[0#?]|[.,%/@]|[eE][-+])|(?P<other>[^\"\\])",
+    re.IGNORECASE,
+)
+"""What a number format is made of; see ECMA-376, part 1, 18.8.31."""
 _NOT_CODE = re.compile(r'"[^"]*"|\\.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|_.|\*.', re.IGNORECASE)
 """What is literal in a number format: quoted text, escapes, colours and conditions, padding."""
 _DATE = re.compile("[ymdhs]|aaa")
@@ -26,23 +24,8 @@ _DATE = re.compile("[ymdhs]|aaa")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
-def formats_of(styles: etree._Element | None) -> list[str]:
-    """Number format of each cell style, in the order in which cells refer to them."""
-    custom = {}
-    for entry in _below(styles, "numFmts"):
-        custom[attribute(entry, "numFmtId")] = attribute(entry, "formatCode")
-    formats = []
-    for entry in _below(styles, "cellXfs"):
-        identity = attribute(entry, "numFmtId", "0")
-        number = int(identity) if identity.isdecimal() and len(identity) < 6 else 0
-        formats.append(
-            custom.get(identity) or _BUILT_IN.get(number) or ("yyyy-mm-dd" if number in _DATE_FORMATS else "")
-        )
-    return formats
-
-
 def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30)) -> str:
-    """A number as its format shows it: a date as ISO 8601, a share in percent, else rounded to the format's decimals.
+    """A number as its format shows it: a date as ISO 8601, else with the format's decimals, zeros, units and words.
 
     Without a format ten digits are kept: what lies beyond is how binary fractions come out (3.0000000004 is 3).
     Thousands are not divided, so that a number is found as it is typed.
@@ -53,17 +36,122 @@ def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30))
         return one_line(value)
     if abs(number) >= 1e15 or number != number:
         return one_line(value)
-    first = _NOT_CODE.sub("", code).split(";")[0].lower()
+    section, is_plain = _section(code, number)
+    first = _NOT_CODE.sub("", section).lower()
     if "[" in first:
         return _elapsed_text(number, first)
     if _DATE.search(first) and "general" not in first:
         return _date_text(number, first, epoch)
-    percent = "%" if "%" in first else ""
-    number *= 100 if percent else 1
-    if "0" in first and "e" not in first and "/" not in first:
-        decimals = len(re.match("[0#?]*", first.partition(".")[2])[0])  # type: ignore[index]
-        return f"{number:.{min(decimals, 15)}f}{percent}"
-    return (str(int(number)) if number == int(number) else f"{number:.10g}") + percent
+    shown = _shown(number, section)
+    return shown if number >= 0 or shown.startswith("-") or not is_plain else f"-{shown}"
+
+
+def text_text(text: str, code: str) -> str:
+    """A text in a cell of this format, which may add to it: ``@" kg"``."""
+    section = code.split(";")[-1]
+    pieces = _tokens(section) if "@" in _NOT_CODE.sub("", section) else []
+    return one_line("".join(text if kind == "@" else piece for kind, piece in pieces if kind in "@'")) or text
+
+
+def _section(code: str, number: float) -> tuple[str, bool]:
+    """The part of a format that counts for a number, and whether it may need a minus sign."""
+    sections = _DIVIDED.findall(code) or [""]
+    for section in sections:
+        if condition := _CONDITION.search(section):
+            sign, bound = condition[1], float(condition[2])
+            if _COMPARED[sign](number, bound):
+                return section, True
+    plain = [section for section in sections if not _CONDITION.search(section)]
+    if len(plain) < len(sections):
+        return (plain[0] if plain else "General"), True
+    if number < 0 and len(sections) > 1:
+        return sections[1].translate(_NO_BRACKETS), True
+    if number == 0 and len(sections) > 2 and re.search(r"[0#?]|[^\W_]", re.sub(r"[_*].", "", sections[2])):
+        return sections[2], True
+    return sections[0], True
+
+
+def _tokens(section: str) -> list[tuple[str, str]]:
+    """The pieces of a format: ``'`` and a literal text, or a sign and itself."""
+    pieces: list[tuple[str, str]] = []
+    for match in _TOKEN.finditer(section):
+        if match["literal"] is not None or match["escaped"] is not None:
+            pieces.append(("'", match["literal"] if match["literal"] is not None else match["escaped"]))
+        elif match["currency"] is not None:
+            pieces.append(("'", match["currency"]))
+        elif match["space"]:
+            pieces.append(("'", " "))
+        elif match["sign"]:
+            pieces.append((match["sign"][0].upper(), match["sign"]))
+        elif match["other"]:
+            pieces.append(("'", match["other"]))
+    return pieces
+
+
+def _shown(number: float, section: str) -> str:
+    """A number as one section of a format shows it, without dividing thousands."""
+    pieces = _tokens(section)
+    kinds = "".join(kind for kind, _ in pieces)
+    number = abs(number) if "'" in kinds or re.search("[0#?]", kinds) else number
+    if not re.search("[0#?]", kinds):
+        general = f"{number:.10g}" if number != int(number) else str(int(number))
+        if not pieces:
+            return general
+        number_at = {"G", "@"}
+        return one_line("".join(general if kind in number_at else piece for kind, piece in pieces if kind in "G@'%"))
+    number *= 100 ** kinds.count("%")
+    if "E" in kinds:
+        return f"{number:.10g}"
+    if "/" in kinds:
+        return _fraction(number, pieces)
+    last = max(match.start() for match in re.finditer("[0#?]", kinds))
+    scale = re.match(",*", kinds[last + 1 :])
+    whole = kinds.partition(".")[0]
+    before_point = re.search(r"(,+)'*$", whole)
+    number /= 1000 ** len((scale[0] if scale else "") or (before_point[1] if before_point and "." in kinds else ""))
+    decimals = re.findall("[0#?]", kinds.partition(".")[2])
+    written = f"{number:.{min(len(decimals), 15)}f}"
+    digits, _, behind = written.partition(".")
+    while behind and decimals[len(behind) - 1] == "#" and behind.endswith("0"):
+        behind = behind[:-1]
+    places = len(re.findall("[0#?]", whole))
+    needed = len(re.search("[0].*", "".join(re.findall("[0#?]", whole)) or "#")[0]) if "0" in whole else 0  # type: ignore[index]
+    digits = (digits.lstrip("0") or "0").rjust(needed, "0")
+    return _filled(pieces, digits, behind, places)
+
+
+def _filled(pieces: list[tuple[str, str]], digits: str, behind: str, places: int) -> str:
+    """The pieces of a format with the digits in their places; what is too many stands at the first one."""
+    parts: list[str] = []
+    seen, is_behind, left = 0, False, behind
+    for kind, piece in pieces:
+        if kind == "'" or kind == "%":
+            parts.append(piece)
+        elif kind == ".":
+            is_behind = True
+            parts.append("." if behind else "")
+        elif kind in "0#?" and is_behind:
+            parts.append(left[:1])
+            left = left[1:]
+        elif kind in "0#?":
+            seen += 1
+            place = len(digits) - (places - seen) - 1
+            parts.append(digits[: max(place + 1, 0)] if seen == 1 else digits[place : place + 1] if place >= 0 else "")
+    return one_line("".join(parts))
+
+
+def _fraction(number: float, pieces: list[tuple[str, str]]) -> str:
+    kinds = "".join(kind for kind, _ in pieces)
+    stated = re.search(r"/'?(\d+)", "".join(piece for _, piece in pieces))
+    most = 10 ** max(1, len(re.findall("[0#?]", kinds.partition("/")[2]))) - 1
+    exact = int(stated[1]) if stated and int(stated[1]) else 0
+    found = Fraction(round(number * exact), exact) if exact else Fraction(number).limit_denominator(most)
+    whole, rest = divmod(found.numerator, found.denominator)
+    if "'" not in kinds.partition("/")[0] and " " not in "".join(piece for _, piece in pieces):
+        return f"{found.numerator}/{found.denominator}" if found.denominator > 1 else str(found.numerator)
+    return " ".join(
+        filter(None, [str(whole) if whole or not rest else "", f"{rest}/{found.denominator}" if rest else ""])
+    )
 
 
 def _elapsed_text(days: float, code: str) -> str:
@@ -86,8 +174,3 @@ def _date_text(days: float, code: str, epoch: datetime) -> str:
         return moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
     date = f"{moment.year:04}-{moment.month:02}-{moment.day:02}"
     return date + moment.strftime(" %H:%M:%S" if moment.second else " %H:%M") if has_time else date
-
-
-def _below(parent: etree._Element | None, name: str) -> list[etree._Element]:
-    element = child(parent, name)
-    return list(element) if element is not None else []

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from indexes.language import CJK
 from indexes.readers.document import Block, Extracted
@@ -29,6 +29,12 @@ _CHINESE = [
 ]
 """By level, the outermost first; the groups are the number, and a mark after it."""
 _ARABIC = re.compile(r"((?:[1-9][0-9]?\.){0,4})([1-9][0-9]?)([.、．]?)(?:[ \t\u3000]+|(?<=[.、．])(?=[^\s\d]))")
+_ARTICLE_NUMBER = re.compile(
+    rf"第{_N}[条條款]|(?:§+|Art\.|Articles?|Section|Sec\.|Clause|Rule|Artikel)\s*\d+[a-z]?[.:)]?", re.IGNORECASE
+)
+_ARTICLE_LINE = re.compile(
+    r"(§+|Art\.?|Article|Section|Sec\.|Clause|Rule|Artikel)\s*(\d{1,4})[a-z]?(?:\s*$|\s*[.:：)—–]|\s+(?=[(\[A-Z\u4e00-\u9fff]))"
+)
 _NO_TITLE = re.compile(r"[。！？；;!?]|[.,:，…]$|\.\s|[\t]|\s{3}|(?:\.{3}|…|·{3})\s*\d+$|\b(?:19|20)\d\d$")
 """Ends of sentences, cells side by side, the page numbers of a table of contents, the dates of versions."""
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
@@ -78,6 +84,59 @@ def under_titles(document: Extracted) -> Extracted:
             blocks.append(replace(block, start=start, end=end, headings=headings, cuts=cuts))
             goes_on = True
     return replace(document, blocks=blocks)
+
+
+def articles_apart(document: Extracted) -> Extracted:
+    """The document with each article or clause as a record: what stands below its number until the next one.
+
+    An article is a line that begins with 第三条, ``§ 3``, ``Article 3`` or, if it is no title, ``4.2``, with at least
+    one more that counts on from it. So a question for one finds it alone, however short it is.
+    """
+    lines = list(_lines(document))
+    found = [_article(number, document.text[start:end]) for number, (_, start, end) in enumerate(lines)]
+    runs = [run for run in _runs(list(filter(None, found))) if len(run) > 1]
+    starts = {lines[entry.line][1] for run in runs for entry in run}
+    if not starts:
+        return document
+    blocks: list[Block] = []
+    for block in document.blocks:
+        inside = sorted(start for start in starts if block.start <= start < block.end)
+        above = blocks[-1] if blocks else None
+        if not inside:
+            goes_on = above and above.start in starts and not block.records and not block.header
+            if above and goes_on and _place(above) == _place(block):
+                blocks[-1] = replace(above, end=block.end)
+            else:
+                blocks.append(block)
+            continue
+        first = [replace(block, end=inside[0], cuts=tuple(cut for cut in block.cuts if cut < inside[0]))]
+        blocks += first if document.text[block.start : inside[0]].strip() else []
+        for start, end in pairwise([*inside, block.end]):
+            blocks.append(replace(block, start=start, end=end, cuts=(), records=True))
+    return replace(document, blocks=[_without_space(document.text, block) for block in blocks])
+
+
+def _place(block: Block) -> tuple[tuple[str, ...], int | None, int | None, str]:
+    return block.headings, block.page, block.slide, block.sheet
+
+
+def _without_space(text: str, block: Block) -> Block:
+    return replace(block, end=block.start + len(text[block.start : block.end].rstrip()))
+
+
+def _article(line: int, text: str) -> _Numbered | None:
+    text = text.lstrip("-* ")
+    if (found := _chinese(line, text)) and found.level == _ARTICLE:
+        return found
+    if match := _ARTICLE_LINE.match(text):
+        return _Numbered(line, _ARTICLE, match[1].casefold(), int(match[2]), False)
+    found = _arabic(line, text)
+    return replace(found, level=_ARTICLE) if found and found.level > _ARABIC_LEVEL and not found.is_title else None
+
+
+def is_article(number: str) -> bool:
+    """Whether a number, as it stands before a text, is that of an article or clause: 第三条, § 4, Article 5."""
+    return _ARTICLE_NUMBER.fullmatch(number.strip()) is not None
 
 
 def _lines(document: Extracted) -> Iterator[tuple[int, int, int]]:

@@ -60,6 +60,11 @@ def below(parent: etree._Element) -> Iterator[etree._Element]:
                 yield from below(choice)
 
 
+def is_on(switch: etree._Element | None) -> bool:
+    """Whether an element that switches something is there and does not say no."""
+    return switch is not None and attribute(switch, "val", "1") not in ("0", "false", "off")
+
+
 def raised(text: str, before: str) -> str:
     """How a superscript is written behind ``before``: ``10`` and ``6`` are ``10^6``, ``1`` and ``st`` are ``1st``."""
     is_power = _NUMBER.fullmatch(text) and _BASE.search(before) and not _POWER.fullmatch(before)
@@ -74,19 +79,32 @@ def main_part(archive: zipfile.ZipFile, usual: str) -> str:
     return usual
 
 
+def hyperlinks(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
+    """Addresses outside of the archive that a part refers to, by id."""
+    return {
+        attribute(element, "Id"): attribute(element, "Target")
+        for element in _listed(archive, part)
+        if attribute(element, "TargetMode") == "External" and attribute(element, "Type").endswith("/hyperlink")
+    }
+
+
 def relationships(archive: zipfile.ZipFile, part: str) -> dict[str, Relationship]:
     """By id, those that stay inside the archive; none when the part has no list of them."""
-    folder, name = posixpath.split(part)
-    listing = posixpath.join(folder, "_rels", f"{name}.rels")
-    if listing not in archive.namelist():
-        return {}
+    folder = posixpath.dirname(part)
     found = {}
-    for element in parse_xml(read_entry(archive, listing)):
+    for element in _listed(archive, part):
         target = attribute(element, "Target")
-        if name_of(element) == "Relationship" and attribute(element, "TargetMode") != "External":
+        if attribute(element, "TargetMode") != "External":
             inside = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
             found[attribute(element, "Id")] = Relationship(attribute(element, "Type").rpartition("/")[2], inside)
     return found
+
+
+def _listed(archive: zipfile.ZipFile, part: str) -> Iterator[etree._Element]:
+    folder, name = posixpath.split(part)
+    listing = posixpath.join(folder, "_rels", f"{name}.rels")
+    if listing in archive.namelist():
+        yield from (one for one in parse_xml(read_entry(archive, listing)) if name_of(one) == "Relationship")
 
 
 def optional_part(archive: zipfile.ZipFile, links: dict[str, Relationship], kind: str) -> etree._Element | None:

@@ -13,6 +13,8 @@ from indexes.readers.ocr import Engine, find_engine
 
 MAX_PIXELS = 100_000_000
 MAX_PAGES = 1_000
+MAX_INSIDE = 200
+"""Pictures of one document that are looked at: each takes about a second."""
 SMALLEST = 64
 """Pixels of the longer side below which a picture is an icon."""
 
@@ -36,6 +38,39 @@ def read_picture(data: bytes, progress: Progress = no_progress) -> Extracted:
         raise _too_large() from None
     except _BROKEN:
         raise IndexingError("is a damaged picture; open it in a picture program and save it anew") from None
+
+
+class PicturesInside:
+    """The pictures inside of a document, read one after the other where an engine is installed."""
+
+    def __init__(self, progress: Progress = no_progress) -> None:
+        self.progress = progress
+        self.read = 0
+        self.without_engine = False
+        """Whether one was passed over that an engine might read."""
+        self._engine: Engine | None = None
+
+    def paragraphs(self, data: bytes) -> list[str]:
+        """What stands in a picture; nothing in icons, in what is damaged, and beyond :data:`MAX_INSIDE`."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+                    return self.seen(image)
+        except (*_BROKEN, Image.DecompressionBombError):
+            return []
+
+    def seen(self, image: Image.Image) -> list[str]:
+        """The same of a picture that is open."""
+        if max(image.size) < SMALLEST or image.width * image.height > MAX_PIXELS or self.read >= MAX_INSIDE:
+            return []
+        self._engine = self._engine or find_engine()
+        if not self._engine:
+            self.without_engine = True
+            return []
+        self.read += 1
+        self.progress(self.read, MAX_INSIDE)
+        return _paragraphs(image, self._engine)
 
 
 def _read(image: Image.Image, progress: Progress) -> Extracted:

@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from indexes.readers.document import Block, Extracted
+from indexes.readers.encoded import without_encoded
 from indexes.readers.encodings import decode
+from indexes.readers.left_out import left_out
 from indexes.readers.numbered import under_titles
 
 _PARAGRAPH = re.compile(r"\S[^\n]*(?:\n[ \t\u3000]*\S[^\n]*)*")
@@ -36,7 +39,8 @@ _ITEM = re.compile(
 
 def read_plain(data: bytes) -> Extracted:
     """The file's text as it is; a paragraph is a run of lines that are not empty, a question stays with its answer."""
-    return divide_plain(decode(data))
+    text, encoded = without_encoded(decode(data))
+    return replace(divide_plain(text), warning=left_out({"encoded": encoded}))
 
 
 def divide_plain(text: str) -> Extracted:

@@ -1,30 +1,35 @@
 """PowerPoint (.pptx, .pptm, .ppsx): each slide's title is a heading, its shapes are blocks in reading order.
 
-Speaker notes follow the slide under the same title. Left out: hidden slides (a warning names them), dates, footers and
-slide numbers, charts and pictures.
+Speaker notes follow the slide under the same title. Left out: dates, footers and slide numbers; and, told in a warning,
+hidden slides, struck-out text, comments, pictures without an alternative text.
 """
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from lxml import etree
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, TextBuilder
-from indexes.readers.header_rows import Merge
+from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.left_out import left_out
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
+from indexes.readers.merged_header import Merge
+from indexes.readers.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes, related_part
 from indexes.readers.ooxml import (
     Relationship,
     attribute,
     below,
     child,
     descendants,
+    hyperlinks,
     main_part,
     name_of,
-    raised,
     relationships,
 )
+from indexes.readers.pictures import PicturesInside
+from indexes.readers.pptx_text import paragraphs
 from indexes.readers.tables import add_table, one_line, repeated
 
 _FURNITURE = {"dt", "ftr", "hdr", "sldNum", "sldImg"}
@@ -35,10 +40,12 @@ _SAME_ROW = 250_000
 Position = tuple[int, int]
 
 
-def read_pptx(data: bytes) -> Extracted:
+def read_pptx(data: bytes, progress: Progress = no_progress) -> Extracted:
     """Blocks know their slide; a text frame is one block with a line a paragraph."""
     builder = TextBuilder()
     hidden = []
+    not_read: Counter[str] = Counter()
+    pictures = PicturesInside(progress)
     try:
         archive = open_zip(data)
         part = main_part(archive, "ppt/presentation.xml")
@@ -54,21 +61,34 @@ def read_pptx(data: bytes) -> Extracted:
             if attribute(slide, "show") in ("0", "false"):
                 hidden.append(str(number))
             else:
-                _Slide(archive, link.target, number, builder, read).read(slide)
+                _Slide(archive, link.target, number, builder, read, not_read, pictures).read(slide)
     except DamagedError as error:
         raise damaged("PowerPoint presentation", error) from None
-    return builder.extracted(f"has hidden slides, which were left out: {', '.join(hidden[:50])}" if hidden else "")
+    told = [f"has hidden slides, which were left out: {', '.join(hidden[:50])}"] if hidden else []
+    return builder.extracted("; ".join(filter(None, [*told, left_out(not_read)])), pictures.without_engine)
 
 
 class _Slide:
     """One slide on its way into the builder."""
 
-    def __init__(self, archive: zipfile.ZipFile, part: str, number: int, builder: TextBuilder, seen: set[str]) -> None:
+    def __init__(
+        self,
+        archive: zipfile.ZipFile,
+        part: str,
+        number: int,
+        builder: TextBuilder,
+        seen: set[str],
+        not_read: Counter[str],
+        pictures: PicturesInside,
+    ) -> None:
         self.archive = archive
+        self.not_read = not_read
+        self.pictures = pictures
         self.seen = seen
         self.number = number
         self.builder = builder
         self.links = relationships(archive, part)
+        self.addresses = hyperlinks(archive, part)
         self.layout = self.layout_positions()
         self.headings: tuple[str, ...] = ()
         self.title: etree._Element | None = None
@@ -77,15 +97,17 @@ class _Slide:
         tree = child(slide, "cSld", "spTree")
         shapes = _in_reading_order(tree, self.layout) if tree is not None else []
         title = self.title = next((shape for shape in _inside(shapes) if _placeholder(shape)[0] in _TITLES), None)
-        if title is not None and (text := one_line(" ".join(_paragraphs(title)))):
+        if title is not None and (text := one_line(" ".join(self.lines(title)))):
             self.headings = (text,)
             self.builder.add_title(text, slide=self.number)
         for shape in shapes:
             self.shape(shape)
+        for link in self.links_of("comments"):
+            self.not_read["comments"] += sum(1 for _ in self.related(link, "cm"))
         for link in self.links_of("notesSlide"):
             for shape in self.related(link, "sp"):
                 if _placeholder(shape)[0] not in _FURNITURE:
-                    self.block(_paragraphs(shape))
+                    self.block(self.lines(shape))
 
     def shape(self, shape: etree._Element, depth: int = 0) -> None:
         if depth > MAX_NESTING:
@@ -97,16 +119,46 @@ class _Slide:
         elif name == "graphicFrame":
             for table in descendants(shape, "tbl"):
                 header, merges = _has_header(table), list(_merges(table))
-                add_table(self.builder, _rows(table), self.headings, header, merges=merges, slide=self.number)
+                rows = [
+                    [one_line(" ".join(self.lines(cell))) if isinstance(cell, etree._Element) else cell for cell in row]
+                    for row in _cells(table)
+                ]
+                add_table(
+                    self.builder,
+                    _repeated(rows, table),
+                    self.headings,
+                    header,
+                    merges=merges,
+                    marked=[_is_bold(row) for row in descendants(table, "tr")],
+                    slide=self.number,
+                )
+            for reference in descendants(shape, "chart"):
+                self.chart(attribute(reference, "id"))
             for ids in descendants(shape, "relIds"):  # SmartArt keeps its texts in a part of its own
                 self.diagram(attribute(ids, "dm"))
         elif shape is not self.title and name in ("sp", "cxnSp") and _placeholder(shape)[0] not in _FURNITURE:
-            self.block(_paragraphs(shape))
+            self.block(self.lines(shape))
+        elif name == "pic":
+            text = alternative_text(child(shape, "nvPicPr", "cNvPr"))
+            link = self.links.get(attribute(child(shape, "blipFill", "blip"), "embed"))
+            seen = self.pictures.paragraphs(part_bytes(self.archive, link)) if link else []
+            self.block([*([text] if text else []), *seen])
+            self.not_read["pictures"] += not (text or seen)
+
+    def lines(self, shape: etree._Element) -> list[str]:
+        return paragraphs(shape, self.addresses, self.not_read)
 
     def diagram(self, identity: str) -> None:
-        if identity in self.links:
-            points = self.related(self.links[identity], "pt")
-            self.block([text for point in points if (text := one_line(" ".join(_paragraphs(point))))])
+        diagram = related_part(self.archive, self.links, identity)
+        self.block(list(diagram_texts(diagram)) if diagram is not None else [])
+
+    def chart(self, identity: str) -> None:
+        chart = related_part(self.archive, self.links, identity)
+        caption, rows = chart_rows(chart) if chart is not None else ("", [])
+        if rows:
+            add_table(self.builder, rows, self.headings, True, caption, slide=self.number)
+        else:
+            self.not_read["charts"] += 1
 
     def block(self, lines: list[str]) -> None:
         if lines:
@@ -141,7 +193,7 @@ def _in_reading_order(tree: etree._Element, layout: dict[str, Position]) -> list
     """Shapes from top to bottom, and from left to right where their tops are about level."""
     placed = []
     for order, shape in enumerate(below(tree)):
-        if name_of(shape) in ("sp", "cxnSp", "grpSp", "graphicFrame"):
+        if name_of(shape) in ("sp", "cxnSp", "grpSp", "graphicFrame", "pic"):
             kind, index = _placeholder(shape)
             place = layout.get(f"index {index}") or layout.get(f"type {kind}") or (0, 0)
             left, top = _own_position(shape) or place
@@ -183,47 +235,33 @@ def _placeholder(shape: etree._Element) -> tuple[str, str]:
     return (attribute(mark, "type"), attribute(mark, "idx")) if mark is not None else ("none", "none")
 
 
-def _paragraphs(shape: etree._Element) -> list[str]:
-    """The lines of a text frame; deeper levels are indented."""
-    lines = []
-    for paragraph in descendants(shape, "p"):
-        level = attribute(child(paragraph, "pPr"), "lvl", "0")
-        text = one_line("".join(_runs(paragraph)))
-        if text:
-            lines.append("  " * (int(level) if level in set("12345678") else 0) + text)
-    return lines
-
-
-def _runs(paragraph: etree._Element) -> list[str]:
-    parts: list[str] = []
-    for element in paragraph.iter("{*}t", "{*}br", "{*}tab"):
-        text = (element.text or "") if name_of(element) == "t" else " "
-        if re.fullmatch(r"[1-9]\d*%?", attribute(child(element.getparent(), "rPr"), "baseline")):
-            text = raised(text, parts[-1] if parts else "")
-        parts += [text] if text else []
-    return parts
-
-
 def _has_header(table: etree._Element) -> bool | None:
     """PowerPoint marks the first row of every new table, so that only the missing mark says something."""
     return None if attribute(child(table, "tblPr"), "firstRow") in ("1", "true") else False
 
 
-def _rows(table: etree._Element) -> list[list[str]]:
-    """Cells as texts; what a merged cell covers is empty, or the cell's own short text in the rows below its first."""
-    rows: list[list[str]] = []
+def _cells(table: etree._Element) -> Iterator[list[etree._Element | str]]:
+    """The cells of a table; what a merged one covers is empty."""
     for row in descendants(table, "tr"):
-        texts: list[str] = []
-        for cell in descendants(row, "tc"):
-            column = len(texts)
-            if attribute(cell, "hMerge") in ("1", "true"):
-                texts.append("")
-            elif attribute(cell, "vMerge") in ("1", "true"):
-                texts.append(repeated(rows[-1][column]) if rows and column < len(rows[-1]) else "")
-            else:
-                texts.append(one_line(" ".join(_paragraphs(cell))))
-        rows.append(texts)
+        yield [
+            "" if any(attribute(cell, name) in ("1", "true") for name in ("hMerge", "vMerge")) else cell
+            for cell in descendants(row, "tc")
+        ]
+
+
+def _repeated(rows: list[list[str]], table: etree._Element) -> list[list[str]]:
+    """The texts, a short one that is merged over several rows in each of them."""
+    for merge in _merges(table):
+        for number in range(merge.top + 1, min(merge.bottom + 1, len(rows))):
+            if merge.left < len(rows[number]) and merge.left < len(rows[merge.top]):
+                rows[number][merge.left] = repeated(rows[merge.top][merge.left])
     return rows
+
+
+def _is_bold(row: etree._Element) -> bool:
+    """Whether all that a row says is in bold type."""
+    runs = [run for run in descendants(row, "r") if any((text.text or "").strip() for text in descendants(run, "t"))]
+    return bool(runs) and all(attribute(child(run, "rPr"), "b") in ("1", "true") for run in runs)
 
 
 def _merges(table: etree._Element) -> Iterator[Merge]:

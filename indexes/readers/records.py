@@ -9,6 +9,7 @@ from typing import Any
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
+from indexes.readers.encoded import without_encoded
 from indexes.readers.encodings import decode
 from indexes.readers.limits import MAX_NESTING
 
@@ -29,7 +30,7 @@ def read_json(data: bytes) -> Extracted:
             return _read_lines(text)
         raise IndexingError(f"is damaged JSON ({error})") from None
     builder = TextBuilder()
-    _add(builder, value, ())
+    add_value(builder, value)
     return builder.extracted()
 
 
@@ -88,7 +89,7 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _add(builder: TextBuilder, value: Any, headings: tuple[str, ...]) -> None:
+def add_value(builder: TextBuilder, value: Any, headings: tuple[str, ...] = ()) -> None:
     """Blocks of a value: keys above lists of objects become headings, all else the lines of a block."""
     if len(headings) > MAX_NESTING:
         raise IndexingError(f"is nested more than {MAX_NESTING} deep; flatten it")
@@ -104,7 +105,7 @@ def _add(builder: TextBuilder, value: Any, headings: tuple[str, ...]) -> None:
         builder.add_block(lines, headings)
     for key, below in inner.items():
         builder.add(key)
-        _add(builder, below, (*headings, key))
+        add_value(builder, below, (*headings, key))
 
 
 def _holds_objects(value: Any) -> bool:
@@ -202,4 +203,6 @@ def _flat(value: Any, path: str, depth: int) -> Iterator[str]:
 
 def _scalar(value: Any) -> str:
     """As JSON writes it, but text without quotes, and nothing for null."""
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else "" if value is None else value
+    if isinstance(value, bool):
+        return {True: "true", False: "false"}[value]
+    return "" if value is None else without_encoded(value)[0]

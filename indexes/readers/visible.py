@@ -5,6 +5,9 @@ import re
 from bs4 import BeautifulSoup
 from bs4.element import Tag
 
+from indexes.readers.links import with_target
+from indexes.readers.mathml import mathml_text
+
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 BLOCKS = re.compile(
     "address|article|aside|blockquote|body|caption|center|dd|details|div|dl|dt|fieldset|figcaption|figure|footer|form"
@@ -16,9 +19,39 @@ LINE_BREAK = "\u2028"
 _DROPPED = frozenset(["script", "style", "nav", "noscript", "template", "svg", "head", "select", "iframe", "rt", "rp"])
 _NAVIGATION_ROLES = ("navigation", "doc-toc")
 _NAVIGATION_CLASSES = frozenset(
-    ["toc", "navheader", "navfooter", "docnav", "navbar", "pagination", "breadcrumb", "breadcrumbs"]
+    [
+        "toc",
+        "navheader",
+        "navfooter",
+        "docnav",
+        "navbar",
+        "pagination",
+        "breadcrumb",
+        "breadcrumbs",
+        "catlinks",
+        "mw-editsection",
+        "mw-portlet",
+        "interlanguage-links",
+        "vector-menu",
+        "navbox",
+        "noprint",
+    ]
 )
-_NOT_SHOWN = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden)\b", re.IGNORECASE)
+_NAVIGATION_IDS = frozenset(["catlinks", "p-lang", "p-lang-btn", "mw-navigation", "mw-panel", "siteSub", "jump-to-nav"])
+_LANGUAGE_LINKS = 5
+"""Links to the same page in other languages that make a list of them navigation."""
+_STRUCK = frozenset(["del", "s", "strike"])
+_STRUCK_STYLE = re.compile(r"text-decoration(?:-line)?\s*:[^;]*\bline-through\b", re.IGNORECASE)
+_SHOWING = re.compile(
+    r"(?:display|visibility|text-decoration(?:-line)?|font-weight|font-size|list-style(?:-type)?)\s*:[^;]+"
+)
+_CLICK = re.compile(r"click|toggle|\.show\(|classList|slideDown|display", re.IGNORECASE)
+"""What a script says that opens a part of the page."""
+_ALTERNATIVE = re.compile(r"(?:\S+\s+){2}\S|[\u4e00-\u9fff].{5}")
+"""An alternative text that says something: three words, or six characters of Chinese."""
+_NOT_SHOWN = re.compile(
+    r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]))\b", re.IGNORECASE
+)
 _OPENING = ("aria-controls", "href", "data-target", "data-bs-target", "onclick")
 """Attributes that name a part of the page which a click opens."""
 _NUMBER = re.compile(r"[-+\u2212\u2013]?\d{1,3}")
@@ -27,8 +60,8 @@ _AFTER_UNIT = re.compile(r"(?<![A-Za-z\u00c0-\u00ff])[A-Za-z\u00b5\u0370-\u03ff]
 _SQUARE_AND_CUBE = {"2": "²", "3": "³"}
 
 
-def only_visible(soup: BeautifulSoup) -> None:
-    """Change the tree so that its text is what a reader sees."""
+def only_visible(soup: BeautifulSoup) -> dict[str, int]:
+    """Change the tree so that its text is what a reader sees; returned is how much struck-out text was left out."""
     opened = {
         name
         for element in _elements(soup)
@@ -36,16 +69,80 @@ def only_visible(soup: BeautifulSoup) -> None:
         if (value := str(element.get(attribute, ""))) and (attribute != "href" or value.startswith("#"))
         for name in re.findall(r"[\w-]+", value)
     }
-    for element in [element for element in _elements(soup) if _is_dropped(element, opened)]:
-        element.decompose()
+    _write_out_styles(soup)
+    scripts = "\n".join(script.get_text() for script in soup.find_all("script"))
+    clicked = set(re.findall(r"[.#]([\w-]+)", scripts)) if _CLICK.search(scripts) else set()
+    struck = 0
+    unfolded = {id(element) for element in _elements(soup) if _is_unfolded(element, clicked)}
+    for element in _elements(soup):
+        if element.decomposed:
+            continue
+        if _is_struck(element):
+            struck += bool(element.get_text(strip=True))
+            element.decompose()
+        elif id(element) not in unfolded and _is_dropped(element, opened):
+            element.decompose()
     for line_break in soup.find_all("br"):
         line_break.replace_with(LINE_BREAK)
-    for fraction in soup.find_all("mfrac"):
-        parts = fraction.find_all(recursive=False)
-        if len(parts) == 2:
-            parts[1].insert_before("/")
-    for superscript in soup.find_all(["sup", "msup"]):
+    for formula in soup.find_all("math"):
+        formula.replace_with(mathml_text(formula))
+    for superscript in soup.find_all("sup"):
         _write_power(superscript)
+    for picture in soup.find_all("img"):
+        if _ALTERNATIVE.match(text := str(picture.get("alt", "")).strip()):
+            picture.replace_with(f" {text} ")
+    for link in soup.find_all("a", href=True):
+        text = link.get_text()
+        if (whole := with_target(text, str(link["href"]))) != text:
+            link.append(whole[len(text.rstrip()) :].rstrip())
+    return {"struck": struck}
+
+
+def _write_out_styles(soup: BeautifulSoup) -> None:
+    """Put what the page's own style sheet says of a class, on how its text is shown, on each element of it."""
+    sheet = re.sub(r"/\*.*?\*/", "", "\n".join(style.get_text() for style in soup.find_all("style")), flags=re.DOTALL)
+    sheet = re.sub(r"@(?!import)[^{;]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", sheet)
+    said: dict[str, str] = {}
+    shown: set[str] = set()
+    for selectors, declarations in re.findall(r"([^{}]+)\{([^{}]*)\}", sheet):
+        kept = ";".join(_SHOWING.findall(declarations))
+        for selector in selectors.split(",") if kept else ():
+            if match := re.fullmatch(r"\s*\w*[.#]([\w-]+)\s*", selector):
+                said[match[1]] = f"{said.get(match[1], '')};{kept}"
+            elif not _NOT_SHOWN.search(kept):  # of a part that is open, or was clicked
+                shown.update(re.findall(r"[.#]([\w-]+)", selector))
+    for element in _elements(soup) if said else []:
+        for name in _names(element):
+            if name in said and not (name in shown and _NOT_SHOWN.search(said[name])):
+                element["style"] = f"{said[name]};{element.get('style', '')}"
+
+
+def _is_struck(element: Tag) -> bool:
+    return element.name in _STRUCK or _STRUCK_STYLE.search(str(element.get("style", ""))) is not None
+
+
+def _is_unfolded(element: Tag, clicked: set[str]) -> bool:
+    """Whether a hidden part stands under what opens it: a script names one of both, or the page repeats the pair."""
+    if not (element.has_attr("hidden") or _NOT_SHOWN.search(str(element.get("style", "")))):
+        return False
+    above = element.find_previous_sibling()
+    if above is None or not above.get_text(strip=True) or _NOT_SHOWN.search(str(above.get("style", ""))):
+        return False
+    names = {*_names(element), *_names(above)}
+    if names & clicked:
+        return True
+    pair = (above.name, _names(above), element.name, _names(element))
+    return any(
+        (before := other.find_previous_sibling()) is not None
+        and (before.name, _names(before), other.name, _names(other)) == pair
+        and (other.has_attr("hidden") or _NOT_SHOWN.search(str(other.get("style", ""))))
+        for other in (element.parent.find_all(element.name, recursive=False) if element.parent else ())
+        if other is not element
+    )
+
+
+def _names(element: Tag) -> tuple[str, ...]:
+    return tuple(filter(None, [*element.get_attribute_list("class"), str(element.get("id", ""))]))
 
 
 def _elements(soup: BeautifulSoup) -> list[Tag]:
@@ -64,7 +161,18 @@ def _is_dropped(element: Tag, opened: set[str]) -> bool:
         return element.get("id") not in opened
     if element.name == "header" and element.parent is not None and element.parent.name == "body":
         return _is_menu(element)
+    if element.name in ("ul", "ol") and _leads_to_languages(element):
+        return True
+    if str(element.get("id", "")) in _NAVIGATION_IDS:
+        return True
     return not _NAVIGATION_CLASSES.isdisjoint(element.get_attribute_list("class"))
+
+
+def _leads_to_languages(items: Tag) -> bool:
+    """Whether a list holds nothing but links to the page in other languages."""
+    links = items.find_all("a")
+    foreign = sum(link.has_attr("hreflang") or link.has_attr("lang") for link in links)
+    return foreign >= _LANGUAGE_LINKS and foreign == len(links) and foreign >= len(items.find_all("li"))
 
 
 def _is_menu(header: Tag) -> bool:
@@ -78,11 +186,6 @@ def _is_menu(header: Tag) -> bool:
 
 def _write_power(superscript: Tag) -> None:
     """``10^6`` for what would read as 106, and m² for m2; ordinals, charges and marks of notes stay as they are."""
-    if superscript.name == "msup":
-        parts = superscript.find_all(recursive=False)
-        if len(parts) != 2:
-            return
-        superscript = parts[1]
     exponent = superscript.get_text().strip()
     before, after = superscript.find_previous(string=True), superscript.next_sibling
     link = superscript.find("a") or superscript.find_parent("a")

@@ -1,11 +1,14 @@
 """Excel (.xlsx, .xlsm): the rows of every sheet, with the values that Excel computed last.
 
 SpreadsheetML is read directly, row by row: openpyxl's fast mode does not know merged cells, and it refuses workbooks
-for faults in their styles. Left out: hidden sheets (a warning names them), charts, comments, formulas themselves.
+for faults in their styles. A note stands behind its cell, a text box below its sheet. Left out: charts (their values
+are cells), formulas themselves; and, told in a warning, hidden sheets, rows and columns, struck-out text, pictures
+without a text. Rows that only a filter or a closed group hides are read.
 """
 
 import re
 import zipfile
+from collections.abc import Callable
 from datetime import datetime
 from typing import IO
 
@@ -13,7 +16,7 @@ from lxml import etree
 
 from indexes.errors import IndexingError
 from indexes.readers.document import TOO_MUCH_TEXT, Extracted, TextBuilder
-from indexes.readers.header_rows import Merge
+from indexes.readers.left_out import left_out
 from indexes.readers.limits import (
     BROKEN_ZIP,
     MAX_CHARACTERS,
@@ -24,10 +27,22 @@ from indexes.readers.limits import (
     parse_xml,
     read_entry,
 )
-from indexes.readers.number_formats import formats_of, number_text
-from indexes.readers.ooxml import attribute, child, descendants, main_part, name_of, optional_part, relationships
+from indexes.readers.links import with_target
+from indexes.readers.merged_header import Merge
+from indexes.readers.office_drawings import alternative_text
+from indexes.readers.ooxml import (
+    attribute,
+    child,
+    descendants,
+    hyperlinks,
+    main_part,
+    name_of,
+    optional_part,
+    relationships,
+)
 from indexes.readers.sheets import add_sheet
 from indexes.readers.tables import one_line, repeated
+from indexes.readers.xlsx_cells import Cells, styles_of
 
 MAX_NAME = 31
 """Characters of a sheet's name, as Excel has it."""
@@ -46,9 +61,9 @@ def read_xlsx(data: bytes) -> Extracted:
         part = main_part(archive, "xl/workbook.xml")
         workbook = parse_xml(read_entry(archive, part))
         links = relationships(archive, part)
-        cells = _Cells(
+        cells = Cells(
             _strings(archive, {link.kind: link.target for link in links.values()}.get("sharedStrings")),
-            formats_of(optional_part(archive, links, "styles")),
+            styles_of(optional_part(archive, links, "styles")),
             datetime(1904, 1, 1)
             if attribute(child(workbook, "workbookPr"), "date1904") in ("1", "true")
             else datetime(1899, 12, 30),
@@ -61,7 +76,10 @@ def read_xlsx(data: bytes) -> Extracted:
                 hidden.append(name[:MAX_NAME])
             elif link and link.kind == "worksheet" and link.target not in read:
                 read.add(link.target)
-                add_sheet(builder, name, *_rows(archive, link.target, cells))
+                sheet = _Sheet(archive, link.target, cells)
+                add_sheet(builder, name, sheet.rows, sheet.merges, sheet.bold)
+                for lines in sheet.drawn:
+                    builder.add_block(lines, (name,), sheet=name)
     except DamagedError as error:
         raise damaged("Excel workbook", error) from None
     warnings = [f"has hidden sheets, which were left out: {', '.join(hidden[:20])}"] if hidden else []
@@ -71,7 +89,7 @@ def read_xlsx(data: bytes) -> Extracted:
             f"has {formulas} without a value, for the program that wrote it does not calculate; "
             "open it in Excel, WPS or LibreOffice and save it there"
         )
-    return builder.extracted("; ".join(warnings))
+    return builder.extracted("; ".join(filter(None, [*warnings, left_out(cells.left_out)])))
 
 
 class _Watched:
@@ -89,85 +107,139 @@ class _Watched:
         return piece
 
 
-class _Cells:
-    """What the cells of all sheets refer to, and how a cell becomes the text that people see."""
-
-    def __init__(self, strings: list[str], formats: list[str], epoch: datetime) -> None:
-        self.strings = strings
-        self.formats = formats
-        self.epoch = epoch
-        self.unknown = 0
-        """Formulas whose value was never computed."""
-
-    def text(self, cell: etree._Element) -> str:
-        kind = cell.get("t", "n")
-        if kind == "inlineStr":
-            return one_line(_string(cell))
-        value = next((below.text or "" for below in cell if name_of(below) == "v"), "")
-        if not value and kind != "str" and child(cell, "f") is not None:
-            self.unknown += 1
-        if kind == "s":
-            return self.strings[int(value)] if value.isdecimal() and int(value) < len(self.strings) else ""
-        if kind == "b":
-            return {"1": "TRUE", "0": "FALSE"}.get(value, value)
-        if kind == "n" and value:
-            style = cell.get("s", "0")
-            known = style.isdecimal() and int(style) < len(self.formats)
-            return number_text(value, self.formats[int(style)] if known else "", self.epoch)
-        return "" if kind == "e" else one_line(value)
-
-
-def _rows(archive: zipfile.ZipFile, part: str, cells: _Cells) -> tuple[dict[int, list[str]], list[Merge]]:
-    """Texts by row number, empty rows left out, and merged cells; what one covers in the rows below its first is filled
-    as :func:`tables.repeated` says.
+class _Sheet:
+    """One sheet: texts by row number, empty rows left out, and merged cells; what one covers in the rows below its
+    first is filled as :func:`tables.repeated` says.
     """
-    rows: dict[int, list[str]] = {}
-    merged: list[str] = []
-    number = length = 0
-    try:
-        with archive.open(part) as entry:
-            stream = _Watched(entry)
-            events = etree.iterparse(
-                stream, tag=("{*}row", "{*}mergeCell"), resolve_entities=False, load_dtd=False, no_network=True
-            )
-            for _, element in events:
-                stream.since = 0
-                if name_of(element) == "mergeCell":
-                    merged.append(element.get("ref", ""))
-                else:
-                    stated = element.get("r", "")
-                    number = int(stated) if stated.isdecimal() and len(stated) < 8 else number + 1
-                    row = _row(element, cells)
-                    length += sum(map(len, row)) + len(row)
-                    if any(row) and number <= _MAX_ROWS:
-                        rows[number] = row
-                    if length > MAX_CHARACTERS:
-                        raise IndexingError(TOO_MUCH_TEXT)
-                element.clear()
-                while element.getprevious() is not None:  # lxml keeps what was parsed otherwise
-                    del element.getparent()[0]
-    except KeyError:
-        raise DamagedError(f"{part} is missing") from None
-    except etree.XMLSyntaxError as error:
-        raise DamagedError(f"{part} holds broken XML in line {error.lineno}") from None
-    except BROKEN_ZIP:
-        raise DamagedError(f"{part} cannot be unpacked") from None
-    merges = [merge for reference in merged[:_MAX_MERGED] if (merge := _merge(reference))]
-    for merge in merges:
-        _fill_down(rows, merge)
-    return dict(sorted(rows.items())), merges
+
+    def __init__(self, archive: zipfile.ZipFile, part: str, cells: Cells) -> None:
+        self.cells = cells
+        self.rows: dict[int, list[str]] = {}
+        self.bold: set[int] = set()
+        self.hidden_columns: set[int] = set()
+        self.hidden_rows: list[int] = []
+        self.is_filtered = False
+        merged: list[str] = []
+        linked: list[tuple[str, str]] = []
+        self.number = self.length = 0
+        try:
+            with archive.open(part) as entry:
+                stream = _Watched(entry)
+                tags = ("{*}row", "{*}mergeCell", "{*}col", "{*}filterColumn", "{*}hyperlink")
+                events = etree.iterparse(stream, tag=tags, resolve_entities=False, load_dtd=False, no_network=True)
+                for _, element in events:
+                    stream.since = 0
+                    match name_of(element):
+                        case "mergeCell":
+                            merged.append(element.get("ref", ""))
+                        case "hyperlink":
+                            linked.append((element.get("ref", ""), attribute(element, "id")))
+                        case "filterColumn":
+                            self.is_filtered = True
+                        case "col":
+                            self.column(element)
+                        case _:
+                            self.row(element)
+                    element.clear()
+                    while element.getprevious() is not None:  # lxml keeps what was parsed otherwise
+                        del element.getparent()[0]
+        except KeyError:
+            raise DamagedError(f"{part} is missing") from None
+        except etree.XMLSyntaxError as error:
+            raise DamagedError(f"{part} holds broken XML in line {error.lineno}") from None
+        except BROKEN_ZIP:
+            raise DamagedError(f"{part} cannot be unpacked") from None
+        for number in self.hidden_rows if not self.is_filtered else []:
+            cells.left_out["hidden rows"] += self.rows.pop(number, None) is not None
+        cells.left_out["hidden columns"] += sum(
+            any(column < len(row) and row[column] for row in self.rows.values()) for column in self.hidden_columns
+        )
+        for row in self.rows.values() if self.hidden_columns else []:
+            row[:] = [cell for column, cell in enumerate(row) if column not in self.hidden_columns]
+        self.merges = [merge for reference in merged[:_MAX_MERGED] if (merge := self.merge(reference))]
+        for merge in self.merges:
+            _fill_down(self.rows, merge)
+        self.drawn = self.besides(archive, part, linked)
+        self.rows = {number: row for number, row in sorted(self.rows.items()) if any(row)}
+
+    def row(self, element: etree._Element) -> None:
+        stated = element.get("r", "")
+        self.number = int(stated) if stated.isdecimal() and len(stated) < 8 else self.number + 1
+        row: list[str] = []
+        is_bold = True
+        for cell in element:
+            if name_of(cell) != "c":
+                continue
+            column = _column(cell.get("r", "")) or len(row) + 1
+            if text := self.cells.text(cell) if column <= _MAX_COLUMNS else "":
+                row += [""] * (column - len(row))
+                row[column - 1] = text
+                is_bold = is_bold and self.cells.style(cell).bold
+        self.length += sum(map(len, row)) + len(row)
+        if self.length > MAX_CHARACTERS:
+            raise IndexingError(TOO_MUCH_TEXT)
+        if any(row) and self.number <= _MAX_ROWS:
+            self.rows[self.number] = row
+            self.bold |= {self.number} if is_bold else set()
+            if _is_hidden(element):
+                self.hidden_rows.append(self.number)
+
+    def column(self, element: etree._Element) -> None:
+        first, last = (element.get(name, "") for name in ("min", "max"))
+        if _is_hidden(element) and first.isdecimal() and last.isdecimal() and len(first + last) < 12:
+            self.hidden_columns.update(range(int(first) - 1, min(int(last), _MAX_COLUMNS)))
+
+    def merge(self, reference: str) -> Merge | None:
+        """A merged cell, its columns counted without hidden ones."""
+        merge = _merge(reference)
+        if merge is None or not self.hidden_columns:
+            return merge
+        left, right = (
+            column - sum(hidden < column for hidden in self.hidden_columns) for column in (merge.left, merge.right + 1)
+        )
+        return merge._replace(left=left, right=right - 1) if right > left else None
+
+    def besides(self, archive: zipfile.ZipFile, part: str, linked: list[tuple[str, str]]) -> list[list[str]]:
+        """Notes and links are added to their cells; returned are the texts of what is drawn on the sheet."""
+        addresses = hyperlinks(archive, part) if linked else {}
+        for reference, identity in linked:
+            self.change(reference, with_target, addresses.get(identity, ""))
+        links = relationships(archive, part)
+        kinds = {link.kind for link in links.values()}
+        notes = optional_part(archive, links, "threadedComment" if "threadedComment" in kinds else "comments")
+        for note in notes.iter("{*}comment", "{*}threadedComment") if notes is not None else ():
+            said = one_line("".join(one.text or "" for one in note.iter("{*}t", "{*}text")))
+            self.change(note.get("ref", ""), _with_note, said)
+        drawing = optional_part(archive, links, "drawing")
+        drawn = []
+        for shape in drawing.iter("{*}sp", "{*}pic") if drawing is not None else ():
+            lines = [
+                one_line("".join(text.text or "" for text in descendants(p, "t"))) for p in descendants(shape, "p")
+            ]
+            picture = child(shape, "nvPicPr", "cNvPr")
+            lines = [alternative_text(picture)] if picture is not None else lines
+            self.cells.left_out["pictures"] += picture is not None and not any(lines)
+            drawn.append(list(filter(None, lines)))
+        return drawn
+
+    def change(self, reference: str, changed: Callable[[str, str], str], by: str) -> None:
+        """Put another text into the first cell of a reference, if its column is read."""
+        match = re.match(r"([A-Z]{1,3})(\d{1,7})", reference)
+        column = _column(match[1]) - 1 if match else 0
+        if match and column not in self.hidden_columns:
+            row = self.rows.setdefault(int(match[2]), [])
+            column -= sum(hidden < column for hidden in self.hidden_columns)
+            row += [""] * (column + 1 - len(row))
+            row[column] = changed(row[column], by)
 
 
-def _row(element: etree._Element, cells: _Cells) -> list[str]:
-    row: list[str] = []
-    for cell in element:
-        if name_of(cell) != "c":
-            continue
-        column = _column(cell.get("r", "")) or len(row) + 1
-        if text := cells.text(cell) if column <= _MAX_COLUMNS else "":
-            row += [""] * (column - len(row))
-            row[column - 1] = text
-    return row
+def _with_note(text: str, note: str) -> str:
+    return f"{text} ({note})".strip() if note else text
+
+
+def _is_hidden(element: etree._Element) -> bool:
+    """Whether a row or column is hidden for good; one of a group is shown by a click."""
+    return element.get("hidden") in ("1", "true") and element.get("outlineLevel", "0") == "0"
 
 
 def _merge(reference: str) -> Merge | None:
@@ -195,13 +267,8 @@ def _column(reference: str) -> int:
     return column
 
 
-def _strings(archive: zipfile.ZipFile, part: str | None) -> list[str]:
+def _strings(archive: zipfile.ZipFile, part: str | None) -> list[etree._Element]:
     """The texts that cells refer to by number."""
     if part is None:
         return []
-    return [one_line(_string(item)) for item in parse_xml(read_entry(archive, part)) if name_of(item) == "si"]
-
-
-def _string(item: etree._Element) -> str:
-    """A text in one or more runs, without the phonetic guides of Japanese."""
-    return "".join(text.text or "" for text in descendants(item, "t") if name_of(text.getparent()) != "rPh")
+    return [item for item in parse_xml(read_entry(archive, part)) if name_of(item) == "si"]

@@ -30,6 +30,13 @@ def test_what_is_no_domain_is_told_how_to_become_one(tmp_path):
     )
 
 
+def test_a_question_may_begin_with_a_dash(tmp_path):
+    for asked in ("-20℃ 能用吗？", "-20 degrees: does it start?"):
+        ended = lorewright("ask", tmp_path / "absent", asked)
+        assert "is not a folder" in ended.err
+    assert "No such option" in lorewright("ask", tmp_path, "x", "--adaptor").err
+
+
 def test_an_existing_domain_is_not_made_again(shop):
     before = (shop / "domain.toml").read_bytes()
     ended = lorewright("new", shop)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.question_parts import MOST_PARTS, leans, parts_of, refers_back, searched_parts
+from assistant.question_parts import MOST_PARTS, last_part, leaning_on, leans, parts_of, refers_back, searched_parts
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,30 @@ def test_a_short_question_may_lean_without_a_word_that_refers_back(question, ref
 )
 def test_what_is_understood_alone(question):
     assert not leans(question)
+
+
+def test_the_end_of_a_long_text_is_what_is_asked() -> None:
+    before = "The pump was bought in 2019. It stands in the hall. " * 200
+    assert last_part(before + "How hot may the oil be?").endswith("It stands in the hall. How hot may the oil be?")
+    assert len(last_part(before + "How hot may the oil be?")) < 1000
+    assert last_part("油温最高多少？") == "油温最高多少？"
+    assert len(last_part("没有句号" * 1000)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("earlier", "needed"),
+    [
+        ([], []),
+        (["What does Plus cost?"], ["What does Plus cost?"]),
+        (["What does Plus cost?", "And the Premium one?"], ["And the Premium one?"]),
+        (
+            ["What does Plus cost?", "And the Premium one?", "Does it include weekend visits?"],
+            ["And the Premium one?", "Does it include weekend visits?"],
+        ),
+        (["普通版多少钱？", "那高级版呢？", "它包括上门吗？"], ["那高级版呢？", "它包括上门吗？"]),
+    ],
+)
+def test_a_question_leans_on_those_before_it_back_to_the_one_that_names_its_topic(
+    earlier: list[str], needed: list[str]
+) -> None:
+    assert leaning_on(earlier) == needed

@@ -9,6 +9,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from base_models import load_tokenizer
+from base_models.messages import examples_of
 from finetune import FinetuneError, look_at, read_data
 
 ASKED = [{"role": "user", "content": "龙井用多热的水?"}, {"role": "assistant", "content": "八十度。"}]
@@ -94,7 +96,9 @@ WRONG_CALLS: list[tuple[bytes, str]] = [
     (calls(tool_calls=[{"function": {"name": "f", "arguments": "{"}}]), r"the arguments of f are not JSON"),
     (calls(tool_calls=[{"function": {"name": "f", "arguments": "[1]"}}]), r"the arguments of f must be an object"),
     (calls(tool_calls=[{"function": {"name": "f"}}], content=[{"type": "text"}]), r'"content" must be a text'),
-    (calls(content="a", weight=0), r'"weight" 0 is not heeded here'),
+    (calls(content="a", weight=0), r"no answer is to be learnt: each one says so"),
+    (calls(content="a", weight=0.5), r'messages\[1\]: "weight" must be 0 or 1, true or false, not 0.5'),
+    (calls(content="a", loss="no"), r'messages\[1\]: "loss" must be 0 or 1'),
     (json.dumps({"messages": ASKED, "tools": [{"name": "f"}]}).encode(), r'"tools" cannot be learnt here'),
     (b'{"prompt": 1' + b"0" * 5000 + b"}", r"line 2: cannot be read"),
 ]
@@ -164,8 +168,9 @@ WRONG: list[tuple[bytes, str]] = [
     (b"7", r"line 2: a int where an object with keys should be"),
     (b"[" * 5000, r"line 2: (nested too deeply for a record|not valid JSON)"),
     (b"{}", r"line 2: none of the known layouts has the keys \(none\)"),
-    (b'{"question": "a", "answer": "b"}', r"none of the known layouts has the keys question, answer; they have m"),
-    (b'{"instruction": "a", "output": null}', r"none of the known layouts has the keys instruction;"),
+    (b'{"asked": "a", "said": "b"}', r"none of the known layouts has the keys asked, said; they have m"),
+    (b'{"instruction": "a", "output": null}', r'line 2: the answer is empty \("output"\)'),
+    (b'{"instruction": null, "output": "a"}', r'line 2: the question is empty \("instruction"\)'),
     (b'{"messages": []}', r'line 2: "messages" must be a list that is not empty'),
     (b'{"messages": "hello"}', r'"messages" must be a list, or the JSON text of one'),
     (b'{"messages": [{"role": "user"}]}', r'line 2: messages\[0\]: "content" must be a text'),
@@ -236,3 +241,60 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
         read_data(tmp_path)
     with pytest.raises(FinetuneError, match="does not exist; name one data file"):
         read_data(tmp_path / "absent.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("line", "layout", "said"),
+    [
+        ({"query": "Fee?", "response": "9 EUR"}, "query/response", ["Fee?", "9 EUR"]),
+        (
+            {"query": "Fee?", "response": "9 EUR", "history": [["a", "b"]]},
+            "query/response",
+            ["a", "b", "Fee?", "9 EUR"],
+        ),
+        ({"question": "Fee?", "answer": "9 EUR"}, "question/answer", ["Fee?", "9 EUR"]),
+        ({"Question": "Fee?", "Answer": "9 EUR"}, "question/answer", ["Fee?", "9 EUR"]),
+        ({"问题": "费用？", "答案": "九元。"}, "问题/答案", ["费用？", "九元。"]),
+        ({"问题": "费用？", "回答": "九元。"}, "问题/回答", ["费用？", "九元。"]),
+        ({"input": "Fee?", "output": "9 EUR"}, "input/output", ["Fee?", "9 EUR"]),
+        (
+            {
+                "conversation": [
+                    {"system": "Clerk.", "input": "Fee?", "output": "9"},
+                    {"input": "Boats?", "output": "4"},
+                ]
+            },
+            "XTuner",
+            ["Clerk.", "Fee?", "9", "Boats?", "4"],
+        ),
+    ],
+)
+def test_layouts_of_other_trainers(tmp_path: Path, line: dict, layout: str, said: list[str]) -> None:
+    (tmp_path / "data.jsonl").write_text(json.dumps(line), "utf-8")
+    found = look_at(tmp_path / "data.jsonl")
+    assert (list(found.layouts), found.problems) == ([layout], [])
+    assert [message["content"] for message in found.conversations[0]] == said
+
+
+@pytest.mark.parametrize("wrapper", [{"version": 1, "data": []}, {"train": []}, {"数据": [], "note": ["x"]}])
+def test_records_under_one_key_are_read_and_named_by_it(tmp_path: Path, wrapper: dict) -> None:
+    key = next(key for key, value in wrapper.items() if value == [])
+    wrapper[key] = [{"question": "a", "answer": "b"}, {"question": "a", "answer": ""}]
+    (tmp_path / "data.json").write_text(json.dumps(wrapper), "utf-8")
+    found = look_at(tmp_path / "data.json")
+    assert len(found.conversations) == 1
+    assert f'"{key}", item 2: the assistant\'s turn, number 2, is empty' in found.problems[0]
+
+
+@pytest.mark.parametrize("flag", [{"weight": 0}, {"loss": False}, {"train": False}])
+def test_a_turn_that_is_not_to_be_learnt_is_not_labelled(tmp_path: Path, flag: dict) -> None:
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "first", **flag}]
+    turns += [{"role": "user", "content": "b", "weight": 1}, {"role": "assistant", "content": "second", "loss": True}]
+    (tmp_path / "data.jsonl").write_text(json.dumps({"messages": turns}), "utf-8")
+    (conversation,) = read_data(tmp_path / "data.jsonl")
+    tokenizer = load_tokenizer("smollm2-135m-instruct")
+    for examples in (examples_of(tokenizer, conversation), examples_of(tokenizer, conversation, max_length=1)):
+        learnt = [
+            [one for one, label in zip(example.ids, example.labelled, strict=True) if label] for example in examples
+        ]
+        assert list(map(tokenizer.decode, learnt)) == ["second<|im_end|>"]

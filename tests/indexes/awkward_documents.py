@@ -54,16 +54,6 @@ def documents() -> list[Awkward]:
             "encrypted.docx", ole2("EncryptedPackage"), refused="is protected by a password; save a copy without one"
         ),
         Awkward(
-            "old.doc",
-            ole2("WordDocument"),
-            refused="is a Word document of before 2007 (.doc), which is not read; save it as docx",
-        ),
-        Awkward(
-            "old.xls",
-            ole2("Workbook"),
-            refused="is an Excel workbook of before 2007 (.xls), which is not read; save it as xlsx",
-        ),
-        Awkward(
             "page.xls",
             b"<table><tr><td>Tea<td>Price<td>Year<tr><td>darjeeling<td>9<td>2024</table>",
             "darjeeling",
@@ -87,9 +77,6 @@ def documents() -> list[Awkward]:
             refused="is protected by digital rights management; only its reading program can open it",
         ),
         Awkward("deep.zip", archive, refused="is an archive (ZIP); unpack it into the documents folder"),
-        Awkward(
-            "book.rtf", b"{\\rtf1 Tea.}", refused="is in Rich Text Format (RTF), which is not read; save it as docx"
-        ),
     ]
 
 

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from PIL import Image, ImageDraw, ImageFont
 from pypdf import PdfWriter
-from pypdf.generic import DictionaryObject, NameObject, StreamObject
+from pypdf.generic import DictionaryObject, NameObject, RectangleObject, StreamObject
 
 from domain import Domain, create_domain
 from indexes import Index
@@ -128,6 +128,22 @@ def placed_pdf_of(*pages: list[tuple[float, float, float, str]], turned: int = 0
         ]
         page[NameObject("/Contents")] = writer._add_object(_stream("\n".join(["BT", *shown, "ET"]).encode()))
         page[NameObject("/Resources")] = _dictionary(Font=_dictionary(F1=writer._add_object(_unicode_font())))
+    stream = io.BytesIO()
+    writer.write(stream)
+    return stream.getvalue()
+
+
+def drawn_pdf_of(content: str, crop: tuple[float, float, float, float] | None = None) -> bytes:
+    """A PDF whose one page is drawn by these operators; /F1 is a font of ASCII, /I1 a picture."""
+    writer = PdfWriter()
+    page = writer.add_blank_page(595, 842)
+    if crop:
+        page.cropbox = RectangleObject(crop)
+    font = _parsed("<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>")
+    page[NameObject("/Contents")] = writer._add_object(_stream(content.encode()))
+    page[NameObject("/Resources")] = _dictionary(
+        Font=_dictionary(F1=writer._add_object(font)), XObject=_dictionary(I1=writer._add_object(_picture()))
+    )
     stream = io.BytesIO()
     writer.write(stream)
     return stream.getvalue()

@@ -80,3 +80,19 @@ def test_html_is_read_in_the_encoding_that_it_declares() -> None:
 def test_binary_data_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(IndexingError, match=why):
         read_document("a.txt", data)
+
+
+def test_a_few_zeros_make_no_text_of_another_kind() -> None:
+    for data in (b"A log line of the pump\0and the next one\0\0" * 20, b"text" * 30 + bytes(64)):
+        with pytest.raises(IndexingError, match="holds binary data"):
+            decode(data)
+    for encoding in ("utf-16-le", "utf-16-be"):
+        for text in ("A plain text in English.\n" * 5, "低秩适应把权重的更新写成两个小矩阵的乘积。\n" * 5):
+            assert decode(text.encode(encoding)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["Preis: 5 Stück", "Le café coûte cher.", "Prix réduit à 20 %, naïf", "El niño mañana"]
+)
+def test_a_few_accents_are_no_cyrillic(text: str) -> None:
+    assert decode(text.encode("cp1252")) == text

@@ -51,11 +51,14 @@ def test_markdown_lists_tables_and_code_are_one_block_each() -> None:
     assert len(document.blocks[3].cuts) == 2
 
 
-def test_markdown_front_matter_gives_the_title_and_is_no_text() -> None:
-    document = read(
-        "a.md", '---\ntitle: "泡茶"\ntags: [tea]\n---\nWater.\n\n<!-- a note -->\n\n---\n\n## Time\n\nTwo minutes.\n'
-    )
-    assert blocks(document) == [(("泡茶",), "Water."), (("泡茶", "Time"), "Two minutes.")]
+def test_markdown_front_matter_gives_the_title_and_what_it_says_of_the_document() -> None:
+    front = '---\ntitle: "泡茶"\nlayout: page\nvalid_until: 2027\n---\n'
+    document = read("a.md", f"{front}Water.\n\n<!-- a note -->\n\n---\n\n## Time\n\nTwo minutes.\n")
+    assert blocks(document) == [
+        (("泡茶",), "valid_until: 2027"),
+        (("泡茶",), "Water."),
+        (("泡茶", "Time"), "Two minutes."),
+    ]
 
 
 def test_markdown_loses_comments_and_nothing_else() -> None:

@@ -3,11 +3,12 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from base_models import Embedder
 from indexes.readers import Block, Extracted, read_document
+from indexes.readers.document import storable
 from indexes.splitting import Piece, split
 
 
@@ -67,20 +68,50 @@ def test_any_text_at_all(source: str, limit: int) -> None:
     check(document, split(document, word_offsets, limit, 500), limit)
 
 
-def test_the_embedders_own_tokens_are_what_counts(e5: Embedder) -> None:
-    source = (
-        "# 标题\n\n"
-        + "低秩适应把权重的更新写成两个小矩阵的乘积，训练时只更新这两个矩阵。" * 30
-        + "\n\nAnd some English words follow here. " * 30
-    )
-    document = read_document("a.md", source.encode())
-    pieces = split(document, e5.token_offsets, 100, e5.max_tokens)
-    assert len(pieces) > 8
-    for piece in pieces:
-        assert (
-            len(e5.token_offsets(document.text[piece.start : piece.end])) <= 103
-        )  # pieces joined count a little differently
-        assert len(e5.token_offsets(piece.embedded)) <= e5.max_tokens
+SCRIPTS = st.sampled_from(
+    [
+        "word",
+        "低秩适应",
+        "แบบทดสอบภาษา",
+        "Überprüfung",
+        "नमस्ते",
+        "🍵🫖",
+        "ẞ",
+        "123456",
+        "\u0301",
+        "a_b-c",
+        "،مرحبا",
+        "𠀀",
+    ]
+)
+JOINTS = st.sampled_from(["", " ", "  ", "\u00a0", "\n", "\t", "-"])
+ANY_TEXT = st.lists(st.tuples(SCRIPTS | st.text(max_size=6), JOINTS), max_size=150).map(
+    lambda parts: "".join(map("".join, parts))
+)
+
+
+@pytest.mark.parametrize("embedder", ["e5", "minilm"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    source=ANY_TEXT, times=st.integers(1, 20), limit=st.integers(2, 60), title=st.sampled_from([(), ("标题 title",)])
+)
+def test_no_passage_has_more_of_the_embedders_tokens_than_allowed(
+    request: pytest.FixtureRequest, embedder: str, source: str, times: int, limit: int, title: tuple[str, ...]
+) -> None:
+    offsets = request.getfixturevalue(embedder).token_offsets
+    text = storable(source * times)
+    document = Extracted(text, [Block(0, len(text), title)] if text.strip() else [])
+    pieces = split(document, offsets, limit, 100)
+    check(document, pieces, limit, offsets)
+    assert all(len(offsets(piece.embedded)) <= 100 for piece in pieces)
+
+
+@pytest.mark.parametrize("source", ["x" * 100_000, "word " * 20_000, "低秩" * 20_000, "0,1;" * 20_000])
+def test_a_text_without_any_place_to_cut_is_cut_all_the_same(e5: Embedder, source: str) -> None:
+    document = Extracted(source, [Block(0, len(source))])
+    pieces = split(document, e5.token_offsets, 300, e5.max_tokens)
+    check(document, pieces, 300, e5.token_offsets)
+    assert min(len(e5.token_offsets(piece.embedded)) for piece in pieces[:-2]) > 140
 
 
 def test_a_section_that_fits_is_one_passage_and_sections_are_never_mixed() -> None:

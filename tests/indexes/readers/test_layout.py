@@ -70,7 +70,8 @@ def test_each_row_of_a_table_is_a_line_with_its_cells_kept_apart(turned: int) ->
         *lines(*ENGLISH, top=690),
     ]
     table = (
-        "Code | Meaning | Remedy\nE07 | Sensor dirty | Clean the magnet\nF03 | Torque sensor failure | Visit a dealer"
+        "Code: E07; Meaning: Sensor dirty; Remedy: Clean the magnet\n"
+        "Code: F03; Meaning: Torque sensor failure; Remedy: Visit a dealer"
     )
     assert read(page, turned=turned) == [PROSE[0], table, PROSE[0]]
 
@@ -81,12 +82,12 @@ def test_rows_of_chinese_cells_are_lines_too() -> None:
         *row(725, "F03", "控制器过压", "检查充电器"),
         *lines(*CHINESE, top=700),
     ]
-    assert read(page) == ["故障码 | 含义 | 处理办法\nF03 | 控制器过压 | 检查充电器", PROSE[1]]
+    assert read(page) == ["故障码: F03; 含义: 控制器过压; 处理办法: 检查充电器", PROSE[1]]
 
 
 def test_cells_close_to_each_other_are_known_by_standing_under_each_other() -> None:
     page = [(50, 780, 10, "Seat clamp"), (115, 780, 10, "6 Nm"), (50, 765, 10, "Crank"), (115, 765, 10, "40 Nm")]
-    assert read(page) == ["Seat clamp | 6 Nm\nCrank | 40 Nm"]
+    assert read(page) == ["Seat clamp: 6 Nm\nCrank: 40 Nm"]
     assert read(page[:2]) == ["Seat clamp 6 Nm"]
 
 

@@ -4,7 +4,7 @@ import base64
 from email.message import EmailMessage
 
 import pytest
-from document_samples import blocks, mail_sample
+from document_samples import blocks, mail_sample, texts
 
 from indexes.readers import read_document
 
@@ -57,3 +57,48 @@ def test_the_plain_form_wins_and_attachments_are_named() -> None:
     document = read_document("a.eml", mail_sample())
     assert "in HTML" not in document.text
     assert document.warning == "has attachments, which were left out: 账单.pdf"
+
+
+def test_a_stub_gives_way_to_the_form_that_says_something() -> None:
+    def both(plain: str, page: str) -> list[str]:
+        message = EmailMessage()
+        message["Subject"] = "Club"
+        message.set_content(plain)
+        message.add_alternative(page, subtype="html")
+        return texts("a.eml", message.as_bytes())
+
+    page = "<h1>Regatta</h1><p>It starts on 17 May at 8:20 at the red jetty.</p><p>Entry costs 26 EUR.</p>"
+    stub = "Your mail program cannot show this message. Open it in a browser."
+    assert "It starts on 17 May at 8:20 at the red jetty." in both(stub, page)
+    plain = "Regatta\n\nIt starts on 17 May at 8:20 at the red jetty.\n\nEntry costs 26 EUR."
+    assert both(plain, page + "<p>Unsubscribe.</p>")[-1] == "Entry costs 26 EUR."
+
+
+def test_the_heads_of_a_message_inside_of_another_are_read() -> None:
+    inner, outer = EmailMessage(), EmailMessage()
+    inner["Subject"], inner["From"], inner["Date"] = "Keys", "ruth@b.example", "Mon, 4 May 2026 08:00:00 +0000"
+    inner.set_content("The keys hang behind the door.")
+    outer["Subject"] = "Fwd"
+    outer.set_content("See below.")
+    outer.add_attachment(inner)
+    found = texts("a.eml", outer.as_bytes())
+    assert "Subject: Keys\nFrom: ruth@b.example\nDate: Mon, 04 May 2026 08:00:00 +0000" in found
+    assert "The keys hang behind the door." in found
+
+
+def test_attached_documents_and_messages_are_read_under_their_names() -> None:
+    inner, outer = EmailMessage(), EmailMessage()
+    inner["Subject"], inner["From"] = "Gate", "ruth@b.example"
+    inner.set_content("<table><tr><td><p>The gate opens at nine.</p></td></tr></table>", subtype="html")
+    outer["Subject"] = "Fwd"
+    outer.set_content("See the files.")
+    outer.add_attachment(b"Item,EUR,No\nPump,90,1\n", maintype="text", subtype="csv", filename="invoice.csv")
+    outer.add_attachment(inner.as_bytes(), maintype="application", subtype="octet-stream", filename="gate.eml")
+    outer.add_attachment(b"\0\1\2", maintype="application", subtype="octet-stream", filename="x.bin")
+    document = read_document("a.eml", outer.as_bytes())
+    assert blocks("a.eml", outer.as_bytes())[1:] == [
+        (("Fwd", "invoice.csv"), "Item: Pump; EUR: 90; No: 1"),
+        (("Fwd", "gate.eml"), "Subject: Gate\nFrom: ruth@b.example"),
+        (("Fwd", "gate.eml"), "The gate opens at nine."),
+    ]
+    assert document.warning == "has attachments, which were left out: x.bin"

@@ -7,13 +7,17 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NoReturn
 
+import docx
 import numpy as np
+import pptx
 import pytest
+from document_samples import saved
 from index_samples import bytes_of, pdf_of, picture_of
 from PIL import Image
-from pypdf import PdfReader, PdfWriter
+from pypdf import PdfReader, PdfWriter, Transformation
 
 from indexes import IndexingError
+from indexes.readers import read_document
 from indexes.readers.ocr import find_engine
 from indexes.readers.pdf import read_pdf
 from indexes.readers.pictures import read_picture
@@ -147,3 +151,43 @@ def test_only_installed_languages_are_asked_for() -> None:
     assert engine
     assert engine.program == shutil.which("tesseract")
     assert "osd" not in engine.languages
+
+
+def with_picture(absent: Absent) -> dict[str, bytes]:
+    """A Word document and a presentation with a picture of two lines."""
+    picture = io.BytesIO(bytes_of(picture_of(*ENGLISH, absent=absent), "PNG"))
+    document, deck = docx.Document(), pptx.Presentation()
+    document.add_paragraph("Manual.")
+    document.add_picture(picture)
+    deck.slides.add_slide(deck.slide_layouts[6]).shapes.add_picture(picture, 0, 0)
+    return {"a.docx": saved(document), "a.pptx": saved(deck)}
+
+
+def test_pictures_inside_of_documents_are_read(absent: Absent) -> None:
+    for name, data in with_picture(absent).items():
+        document = read_document(name, data)
+        block = document.blocks[-1]
+        assert alike(document.text[block.start : block.end], ENGLISH_TEXT), name
+        assert document.warning == ""
+
+
+@pytest.mark.usefixtures("without_engine")
+def test_without_an_engine_pictures_inside_of_documents_are_told(absent: Absent) -> None:
+    for name, data in with_picture(absent).items():
+        document = read_document(name, data)
+        assert document.needs_ocr
+        assert document.warning == "has 1 picture without a text, which was left out", name
+
+
+def test_a_picture_on_a_page_with_text_is_read_below_it(absent: Absent) -> None:
+    picture = picture_of(*ENGLISH, absent=absent)
+    scan = PdfReader(io.BytesIO(bytes_of(picture, "PDF", resolution=150))).pages[0]
+    writer = PdfWriter()
+    page = writer.add_page(PdfReader(io.BytesIO(pdf_of("A page with a text of its own."))).pages[0])
+    page.merge_transformed_page(scan, Transformation().scale(0.35).translate(60, 300))
+    stream = io.BytesIO()
+    writer.write(stream)
+    document = read_pdf(stream.getvalue())
+    first, second = (document.text[block.start : block.end] for block in document.blocks)
+    assert first == "A page with a text of its own."
+    assert alike(second, ENGLISH_TEXT)

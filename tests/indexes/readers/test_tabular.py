@@ -18,7 +18,7 @@ from document_samples import (
 )
 
 from indexes import IndexingError
-from indexes.readers.header_rows import Merge, with_one_header
+from indexes.readers.merged_header import Merge, with_one_header
 from indexes.readers.number_formats import number_text
 from indexes.readers.tables import row_lines
 
@@ -197,7 +197,7 @@ def test_csv_without_a_header_keeps_every_row() -> None:
 
 
 def test_a_table_of_properties_has_no_header_and_years_may_be_one() -> None:
-    assert row_lines([["Name", "Alice"], ["City", "Paris"]]) == ["Name | Alice", "City | Paris"]
+    assert row_lines([["Name", "Alice"], ["City", "Paris"]]) == ["Name: Alice", "City: Paris"]
     assert row_lines([["", "2022", "2023"], ["Tea", "5", "6"]]) == ["Tea; 2022: 5; 2023: 6"]
     assert row_lines([["Prices", "", ""], ["Tea", "°C", "€"], ["Puer", "100", "9"]]) == [
         "Prices",

@@ -1,0 +1,102 @@
+"""Styles of a Word document: what they say of headings, lists, and text that is hidden, struck out or bold."""
+
+import re
+from dataclasses import dataclass, field, replace
+
+from lxml import etree
+
+from indexes.readers.ooxml import attribute, child, is_on
+
+CONTENTS = 99
+"""Stands for the level of a line of a table of contents."""
+_HEADING_STYLE = re.compile(r"(?:heading|标题|標題|見出し|제목)\s*([1-9])", re.IGNORECASE)
+_TITLE_STYLES = {"title", "标题", "標題", "文档标题"}
+_CONTENTS_STYLE = re.compile(r"(?:toc|目录|目錄)\s*\d", re.IGNORECASE)
+_MAX_CHAIN = 20
+"""Styles, each based on the next, that are followed; Word allows eleven."""
+_SWITCHES = ("vanish", "strike", "dstrike", "b")
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a style says, with what it takes from the style that it is based on."""
+
+    level: int | None = None
+    """Of a heading; 0 is the title of the document."""
+    number: str = ""
+    """The list that its paragraphs belong to."""
+    list_level: int | None = None
+    switches: dict[str, bool] = field(default_factory=dict)
+    """``vanish``, ``strike``, ``dstrike``, ``b``: those that it sets."""
+
+
+class Styles:
+    """All styles by id."""
+
+    def __init__(self, root: etree._Element | None) -> None:
+        parts = {
+            attribute(part, "styleId"): part for part in (root.iterchildren("{*}style") if root is not None else [])
+        }
+        self._styles = {identity: _with_bases(part, parts) for identity, part in parts.items()}
+        self._usual = next(
+            (
+                identity
+                for identity, part in parts.items()
+                if attribute(part, "type") == "paragraph" and attribute(part, "default") in ("1", "true", "on")
+            ),
+            "",
+        )
+
+    def __getitem__(self, identity: str) -> Style:
+        return self._styles.get(identity or self._usual, Style())
+
+    @property
+    def lists(self) -> dict[str, str]:
+        """By style, the list that it belongs to."""
+        return {identity: style.number for identity, style in self._styles.items() if style.number}
+
+    def is_on(self, run: etree._Element | None, paragraph_style: str, *names: str) -> bool:
+        """Whether one of the switches is on for a run with these properties (``rPr``)."""
+        own = self._styles.get(attribute(child(run, "rStyle"), "val"), Style()).switches
+        usual = self[paragraph_style].switches
+        for name in names:
+            stated = child(run, name)
+            if is_on(stated) if stated is not None else own.get(name, usual.get(name, False)):
+                return True
+        return False
+
+
+def number_of(text: str, most: int) -> int:
+    """A small number that a file states; 0 for nonsense."""
+    return min(int(text), most) if text.isascii() and text.isdigit() else 0
+
+
+def _with_bases(part: etree._Element | None, parts: dict[str, etree._Element]) -> Style:
+    found = Style()
+    for _ in range(_MAX_CHAIN):
+        if part is None:
+            break
+        properties = child(part, "pPr", "numPr")
+        list_level = attribute(child(properties, "ilvl"), "val")
+        switches = {name: is_on(child(part, "rPr", name)) for name in _SWITCHES if child(part, "rPr", name) is not None}
+        found = replace(
+            found,
+            level=_level(part) if found.level is None else found.level,
+            number=found.number or attribute(child(properties, "numId"), "val"),
+            list_level=number_of(list_level, 8) if found.list_level is None and list_level else found.list_level,
+            switches={**switches, **found.switches},
+        )
+        part = parts.get(attribute(child(part, "basedOn"), "val"))
+    return found
+
+
+def _level(style: etree._Element) -> int | None:
+    name = attribute(child(style, "name"), "val")
+    if _CONTENTS_STYLE.fullmatch(name):
+        return CONTENTS
+    if name.lower() in _TITLE_STYLES:
+        return 0
+    if match := _HEADING_STYLE.fullmatch(name):
+        return int(match[1])
+    outline = attribute(child(style, "pPr", "outlineLvl"), "val")
+    return number_of(outline, 9) + 1 if outline and number_of(outline, 9) < 9 else None

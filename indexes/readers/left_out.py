@@ -1,0 +1,24 @@
+"""What a reader could not carry over, said in one sentence: nothing is dropped in silence."""
+
+from collections.abc import Mapping
+
+_SAID = {
+    "struck": ("struck-out text in 1 place", "struck-out text in {} places"),
+    "hidden": ("hidden text in 1 place", "hidden text in {} places"),
+    "comments": ("1 comment", "{} comments"),
+    "charts": ("1 chart without values", "{} charts without values"),
+    "pictures": ("1 picture without a text", "{} pictures without a text"),
+    "encoded": ("1 picture written as letters", "{} pictures written as letters"),
+    "hidden rows": ("1 hidden row", "{} hidden rows"),
+    "hidden columns": ("1 hidden column", "{} hidden columns"),
+    "media": ("1 recording", "{} recordings"),
+    "objects": ("1 embedded file", "{} embedded files"),
+    "attachments": ("1 attachment", "{} attachments"),
+}
+
+
+def left_out(counts: Mapping[str, int]) -> str:
+    """``has 2 comments and 1 picture without a text, which were left out``; empty where nothing was."""
+    told = [_SAID[kind][count > 1].format(count) for kind, count in counts.items() if count]
+    which = "which was" if sum(counts.values()) == 1 else "which were"
+    return f"has {' and '.join(filter(None, [', '.join(told[:-1]), *told[-1:]]))}, {which} left out" if told else ""
