@@ -7,8 +7,9 @@ One JSON object a line. ``answers`` are spans of ``context``; they are empty whe
     {"language": "en", "title": "Tea", "context": "Green tea is steeped at 80 degrees, black tea at 100.",
      "question": "How hot for green tea?", "answers": ["80 degrees"], "answerable": true, "source": "squad2:1"}
 
-Each paragraph becomes a document under its title, so that others of that title can be near misses. A span becomes the
-sentence around it, for an assistant answers in sentences; the span itself is the fact that a right answer must say.
+Each paragraph becomes a document under its title, so that others of that title can be near misses. An assistant answers
+in sentences: a span becomes the one that says question and answer (``restating.py``), or else the one around it; the
+span itself is the fact that a right answer must say.
 """
 
 import json
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.errors import AssistantError
+from assistant.restating import restated
 from domain import Domain, create_domain, set_setting, write_text
 from indexes import language_of, sentences_of, words_of
 
@@ -151,7 +153,9 @@ def _around(places: Sequence[tuple[int, int]], start: int, end: int) -> tuple[in
 
 def _line(question: ReadingQuestion, document: str) -> str:
     language = language_of(question.question)
-    answer = sentence_around(question) if question.answers else {"zh": "资料里没有。", "en": "Not said."}[language]
+    answer = {"zh": "资料里没有。", "en": "Not said."}[language]
+    if question.answers:
+        answer = restated(question.question, question.answers[0]) or sentence_around(question)
     record = {
         "id": question.id,
         "language": language,

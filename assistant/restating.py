@@ -1,0 +1,52 @@
+"""A question and the words that answer it, made into the sentence that says both: what a reader learns to say.
+
+"大雷克雅维克位于什么地方？" and 冰岛西南部 become "大雷克雅维克位于冰岛西南部。" Chinese asks where it answers, so the
+words of asking, with the noun that belongs to them (哪位学者), give way to the answer. Trained on the sentences of the
+paragraphs instead, a small model learnt to copy sentences, often the wrong one: of 38 held-out questions it had 55 %
+right after 1,000 examples, and the base model, which answers like this by itself, 63 % (one seed).
+"""
+
+import re
+
+_ASKS = re.compile(r"什么|哪|谁|几|多少|何(?!况)|甚么")
+_NOT_A_PLACE = re.compile(r"为什么|为何|如何|怎|几乎|为甚么|何以|是否|吗")
+"""Questions for reasons and ways, and those that want a yes: there the answer does not stand where it is asked for."""
+_COUNTED = re.compile(
+    r"[一些几]?(?:个|本|项|位|种|条|部|家|座|所|支|首|场|次|届|款|类|张|份|群|名|句|段|篇|只|块|把|件|方面?)?"
+)
+"""What stands between a word of asking and its noun: 哪一个, 哪些, 哪本."""
+_BELONGS = re.compile(r"n\w*|vn|t|q|mq|a|b|j|l|m|s")
+"""Parts of speech of what may follow a word of asking and belong to it."""
+_HEAD = re.compile(r"n\w*|vn|t|q|mq|l|j|s")
+_OPEN_END = re.compile(r"(?:为|是|有|以及|和|叫|叫做|称为|名为|于|在|到|至|由|被称为|包括)[?？:：]?$")
+
+
+def restated(question: str, answer: str) -> str:
+    """The sentence; empty where no rule makes one, as for questions in English and those for reasons."""
+    asked = question.strip().rstrip("?？。")
+    if not re.search(r"[\u4e00-\u9fff]", asked) or _NOT_A_PLACE.search(asked) or re.search(r"[?？。！；]", asked):
+        return ""
+    answer = answer.strip().rstrip("。，；")
+    if found := _ASKS.search(asked):
+        return f"{_with_answer(asked, answer, found.start())}。"
+    return f"{asked}{answer}。" if _OPEN_END.search(asked) else ""
+
+
+def _with_answer(asked: str, answer: str, place: int) -> str:
+    import rjieba
+
+    asking = _ASKS.match(asked, place)
+    assert asking
+    is_number = re.fullmatch(r"[\d.,]+|[一二三四五六七八九十百千万两]+", answer) is not None
+    end = asking.end() if is_number else _COUNTED.match(asked, asking.end()).end()  # type: ignore[union-attr]
+    tokens: list[tuple[str, str]] = rjieba.tag(asked)
+    start, last = 0, end
+    for word, kind in tokens:
+        start += len(word)
+        if start <= end:
+            continue
+        if is_number or not (_BELONGS.fullmatch(kind) or start - len(word) < end):  # a number takes the unit asked for
+            break
+        if _HEAD.fullmatch(kind) or start - len(word) < end:
+            last = start
+    return asked[:place] + answer + asked[last:]
