@@ -248,6 +248,12 @@ class Index(CloseReading):
             rows = connection.execute("SELECT path FROM documents WHERE given = 0 ORDER BY path")
             return [path for (path,) in rows]
 
+    def warnings(self) -> dict[str, str]:
+        """What of a file could not be carried over, by its path: the end of a sentence that begins with its name."""
+        with self._storage.reading() as connection:
+            told = "SELECT path, warning FROM documents WHERE warning != '' AND given = 0 ORDER BY path"
+            return dict(connection.execute(told).fetchall())
+
     def headings(self) -> list[tuple[str, ...]]:
         """The distinct title paths of the passages, sorted."""
         with self._storage.reading() as connection:

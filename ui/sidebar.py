@@ -109,6 +109,10 @@ def _show_facts(assistant: Assistant, say: Say) -> None:
             lines += [say(key, languages=", ".join(named))] if named else []
         rates = "\n\n".join(_error_rates(LANGUAGES[key], refusal.rates(key), say) for key in LANGUAGES)
     st.caption("  \n".join(map(label_text, lines)), help=rates)
+    if warnings := assistant.index.warnings():
+        with st.popover(say("read_but", count=len(warnings)), type="tertiary", key="read-but"):
+            for document, warning in warnings.items():
+                st.caption(label_text(f"{document} {warning}"))
 
 
 def _error_rates(language: str, rates: dict[str, float] | None, say: Say) -> str:

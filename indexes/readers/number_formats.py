@@ -9,6 +9,8 @@ from indexes.readers.tables import one_line
 
 _DIVIDED = re.compile(r'(?:"[^"]*"|\\.|[_*].|\[[^\]]*\]|[^;"\\])+')
 _CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?\d+(?:\.\d+)?)\]")
+_HIDES = re.compile(r"(?:\[[^\]]*\])?;+")
+"""Formats that show nothing, by which people hide what stands in a cell."""
 _COMPARED = {"<": lt, ">": gt, "=": eq, "<=": le, ">=": ge, "<>": ne}
 _NO_BRACKETS = str.maketrans("", "", "()")
 _TOKEN = re.compile(
@@ -36,6 +38,8 @@ def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30))
         return one_line(value)
     if abs(number) >= 1e15 or number != number:
         return one_line(value)
+    if _HIDES.fullmatch(code):
+        return ""
     section, is_plain = _section(code, number)
     first = _NOT_CODE.sub("", section).lower()
     if "[" in first:
@@ -48,6 +52,8 @@ def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30))
 
 def text_text(text: str, code: str) -> str:
     """A text in a cell of this format, which may add to it: ``@" kg"``."""
+    if code == ";;;":
+        return ""
     section = code.split(";")[-1]
     pieces = _tokens(section) if "@" in _NOT_CODE.sub("", section) else []
     return one_line("".join(text if kind == "@" else piece for kind, piece in pieces if kind in "@'")) or text

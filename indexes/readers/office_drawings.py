@@ -1,5 +1,6 @@
 """What is drawn in documents of Office: charts as the tables that they show, texts of SmartArt, alternative texts."""
 
+import re
 import zipfile
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ from indexes.readers.ooxml import Relationship, attribute, child, descendants
 from indexes.readers.tables import one_line
 
 _MAX_POINTS = 10_000
+_FILE_NAME = re.compile(r"\S+\.(?:png|jpe?g|gif|bmp|tiff?|webp|emf|wmf|svg)", re.IGNORECASE)
 _NAMELESS = ("picture ", "image ", "图片 ", "grafik ", "chart ", "图表 ")
 
 
@@ -78,4 +80,5 @@ def diagram_texts(diagram: etree._Element) -> Iterator[str]:
 def alternative_text(properties: etree._Element | None) -> str:
     """What an author wrote for those who do not see a picture; not what a program puts there."""
     text = one_line(attribute(properties, "descr"))
-    return "" if text.lower().startswith(_NAMELESS) and len(text) < 15 else text
+    is_made = _FILE_NAME.fullmatch(text) or (text.lower().startswith(_NAMELESS) and len(text) < 15)
+    return "" if is_made else text

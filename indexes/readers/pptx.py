@@ -1,7 +1,7 @@
 """PowerPoint (.pptx, .pptm, .ppsx): each slide's title is a heading, its shapes are blocks in reading order.
 
 Speaker notes follow the slide under the same title. Left out: dates, footers and slide numbers; and, told in a warning,
-hidden slides, struck-out text, comments, pictures without an alternative text.
+hidden slides and shapes, struck-out text, comments, pictures without an alternative text.
 """
 
 import re
@@ -113,6 +113,9 @@ class _Slide:
         if depth > MAX_NESTING:
             raise IndexingError(f"has groups nested more than {MAX_NESTING} deep; simplify it")
         name = name_of(shape)
+        if attribute(next(shape.iter("{*}cNvPr"), None), "hidden") in ("1", "true"):
+            self.not_read["hidden"] += 1
+            return
         if name == "grpSp":
             for inner in _in_reading_order(shape, self.layout):
                 self.shape(inner, depth + 1)

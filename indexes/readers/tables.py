@@ -16,6 +16,8 @@ BLOCK_ROWS = 100
 """Rows of a long table that become one block; more would only make the splitter's work larger."""
 REPEATED_CHARACTERS = 40
 """A cell merged over several rows stands in each of them when it is as short as this, and else in the first."""
+_LOOKED_AT = 5_000
+"""Rows among which titles of groups are looked for."""
 _LONGEST_LABEL = 40
 """Characters of what stands before a colon in a list of properties."""
 _CJK = re.compile(f"[{CJK}]")
@@ -122,8 +124,9 @@ def _named(body: Sequence[Sequence[str]], names: list[str], kinds: dict[int, str
     length = 0
     first, shown, parts = names, _distinct(names), _parts(names)
     typed = next(iter(kinds), None)
+    has_titles = _has_titles(body, names)
     for number, row in enumerate(body):
-        if len(row) > 2 and row[0] and not any(row[1:]):  # a title between the rows
+        if row[0] and not any(row[1:]) and (len(row) > 2 or has_titles):  # a title between the rows
             above.append(row[0])
             continue
         is_first = row[0] == first[0] and trimmed(row) == first
@@ -151,6 +154,13 @@ def _named(body: Sequence[Sequence[str]], names: list[str], kinds: dict[int, str
                 raise IndexingError(TOO_MUCH_TEXT)
             yield item
     yield from above
+
+
+def _has_titles(body: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
+    """Whether rows of a single cell are titles of those below them: several of a table, each above a whole row."""
+    lone = [number for number, row in enumerate(body[:_LOOKED_AT]) if row[0] and not any(row[1:])]
+    followed = [number for number in lone if number + 1 < len(body) and _width(body[number + 1]) > 1]
+    return len(names) > 2 and len(followed) > 1 and followed == lone
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -74,6 +74,15 @@ def test_the_title_and_facts_of_a_domain_are_shown(page, tea: Domain) -> None:
     assert "Refusal not calibrated: English, 中文" in facts
 
 
+def test_what_was_left_out_of_a_document_is_told(page, tea: Domain) -> None:
+    (tea.documents / "fees.md").write_text("The fee is ~~40~~ 55 EUR.\n", "utf-8")
+    with Index.open(tea) as index:
+        index.update()
+        assert index.warnings() == {"fees.md": "has struck-out text in 1 place, which was left out"}
+    told = [_plain(caption.value) for caption in page(tea.path).sidebar.caption]
+    assert "fees.md has struck-out text in 1 place, which was left out" in told
+
+
 def test_a_model_that_nobody_knows_is_one_sentence(page, tea: Domain) -> None:
     tea.settings_file.write_text(tea.settings_file.read_text("utf-8").replace("smollm2-135m", "smollm3-135m"), "utf-8")
     shown = page(tea.path)

@@ -233,6 +233,15 @@ def test_a_row_in_bold_type_is_a_header_whatever_it_says() -> None:
         assert texts(name, data) == named, name
 
 
+def test_rows_of_a_single_cell_are_titles_if_several_are() -> None:
+    book = openpyxl.Workbook()
+    for row in (["Item", "2023", "2024"], ["Assets"], ["Cash", 5, 6], ["Stock", 7, 8], ["Debts"], ["Loans", 1, 2]):
+        book.active.append(row)
+    assert texts("a.xlsx", saved(book)) == [
+        "Assets\nItem: Cash; 2023: 5; 2024: 6\nItem: Stock; 2023: 7; 2024: 8\nDebts\nItem: Loans; 2023: 1; 2024: 2"
+    ]
+
+
 def test_a_table_of_a_pdf_keeps_its_empty_cells_empty_and_goes_on_over_the_page() -> None:
     def page(rows: list[list[str]]) -> list[tuple[float, float, float, str]]:
         return [

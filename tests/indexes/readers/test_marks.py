@@ -209,6 +209,22 @@ def test_text_that_a_style_hides_is_left_out_and_told() -> None:
     assert read("a.md", "14 EUR. <!-- 9 EUR --> Or so.\n").text == "14 EUR. Or so.\n"
 
 
+def test_what_excel_and_powerpoint_hide_is_left_out() -> None:
+    book, deck = openpyxl.Workbook(), pptx.Presentation()
+    for row in (["Item", "Fee", "Cost"], ["Boat", 40, 9], ["Punt", 55, 8]):
+        book.active.append(row)
+    for cell in ("C2", "C3"):
+        book.active[cell].number_format = ";;;"
+    assert read("a.xlsx", saved(book)).text == "Sheet\n\nItem: Boat; Fee: 40\nItem: Punt; Fee: 55"
+    shapes = deck.slides.add_slide(deck.slide_layouts[6]).shapes
+    for text in ("Shown.", "Hidden."):
+        shapes.add_textbox(*map(Inches, (1, 1, 4, 4))).text_frame.text = text
+    shapes[1]._element.nvSpPr.cNvPr.set("hidden", "1")
+    document = read("a.pptx", saved(deck))
+    assert document.text == "Shown."
+    assert document.warning == "has hidden text in 1 place, which was left out"
+
+
 @pytest.mark.parametrize(
     "page",
     [

@@ -171,9 +171,12 @@ def test_pictures_inside_of_documents_are_read(absent: Absent) -> None:
         assert document.warning == ""
 
 
-@pytest.mark.usefixtures("without_engine")
-def test_without_an_engine_pictures_inside_of_documents_are_told(absent: Absent) -> None:
-    for name, data in with_picture(absent).items():
+def test_without_an_engine_pictures_inside_of_documents_are_told(
+    absent: Absent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    documents = with_picture(absent)  # which needs a program of PATH
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, data in documents.items():
         document = read_document(name, data)
         assert document.needs_ocr
         assert document.warning == "has 1 picture without a text, which was left out", name
