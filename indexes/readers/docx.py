@@ -25,7 +25,7 @@ from indexes.readers.docx_text import (
 )
 from indexes.readers.left_out import left_out
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
-from indexes.readers.numbered import is_article, under_titles
+from indexes.readers.numbered import under_titles
 from indexes.readers.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes, related_part
 from indexes.readers.ooxml import (
     attribute,
@@ -120,7 +120,7 @@ class _Walk:
             self.titles = [*(above for above in self.titles if above[0] < level), (level, numbered)]
             self.builder.add_title(*self.headings)
         elif number is not None and text:
-            self.item(number or "-", one_line(text), self.context.list_level(element))
+            self.items.append(f"{'  ' * self.context.list_level(element)}{number or '-'} {one_line(text)}")
         elif text:
             self.end_list()
             self.builder.add_block(text.split("\n"), self.headings)
@@ -130,14 +130,6 @@ class _Walk:
             self.container(box, depth + 1)
         for drawing in inside.drawings:
             self.drawing(drawing)
-
-    def item(self, mark: str, text: str, level: int) -> None:
-        """An article or clause of a rule book is a paragraph by itself; other items of a list stay together."""
-        if is_article(mark):
-            self.end_list()
-            self.builder.add_block([f"{mark} {text}"], self.headings)
-        else:
-            self.items.append(f"{'  ' * level}{mark} {text}")
 
     def texts_of_notes(self, notes: list[Note]) -> None:
         if texts := [text for kind, number in notes if (text := self.text_of(self.notes.get(kind, {}).get(number)))]:

@@ -5,6 +5,7 @@ Left out: contents pages, covers, pictures. Books under digital rights managemen
 
 import posixpath
 import zipfile
+from collections import Counter
 from urllib.parse import unquote, urldefrag
 
 from lxml import etree
@@ -12,6 +13,7 @@ from lxml import etree
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.html import append_html
+from indexes.readers.left_out import left_out
 from indexes.readers.limits import DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import attribute, child, descendants, name_of
 from indexes.readers.tables import one_line
@@ -37,6 +39,7 @@ def read_epub(data: bytes) -> Extracted:
         contents = _contents(archive, folder, items)
         if title:
             builder.add(title)
+        not_read: Counter[str] = Counter()
         read: set[str] = set()  # a chapter is read once, however often it is named
         for reference in descendants(package, "itemref"):
             item = items.get(attribute(reference, "idref"))
@@ -51,12 +54,13 @@ def read_epub(data: bytes) -> Extracted:
             except DamagedError:
                 missing += 1
                 continue
-            append_html(builder, page, (title,) if title else (), contents.get(name, ""))
+            not_read.update(append_html(builder, page, (title,) if title else (), contents.get(name, "")))
     except DamagedError as error:
         raise damaged("EPUB book", error) from None
     if missing and missing == len(read):
         raise damaged("EPUB book", "all chapters are missing")
-    return builder.extracted(f"lacks {missing} of its {len(read)} chapters" if missing else "")
+    told = f"lacks {missing} of its {len(read)} chapters" if missing else ""
+    return builder.extracted("; ".join(filter(None, [told, left_out(not_read)])))
 
 
 def _refuse_protected(archive: zipfile.ZipFile) -> None:

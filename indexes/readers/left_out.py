@@ -11,8 +11,6 @@ _SAID = {
     "encoded": ("1 picture written as letters", "{} pictures written as letters"),
     "hidden rows": ("1 hidden row", "{} hidden rows"),
     "hidden columns": ("1 hidden column", "{} hidden columns"),
-    "media": ("1 recording", "{} recordings"),
-    "objects": ("1 embedded file", "{} embedded files"),
     "attachments": ("1 attachment", "{} attachments"),
 }
 

@@ -40,14 +40,14 @@ def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30))
         return one_line(value)
     if _HIDES.fullmatch(code):
         return ""
-    section, is_plain = _section(code, number)
+    section = _section(code, number)
     first = _NOT_CODE.sub("", section).lower()
     if "[" in first:
         return _elapsed_text(number, first)
     if _DATE.search(first) and "general" not in first:
         return _date_text(number, first, epoch)
     shown = _shown(number, section)
-    return shown if number >= 0 or shown.startswith("-") or not is_plain else f"-{shown}"
+    return shown if number >= 0 or shown.startswith("-") else f"-{shown}"
 
 
 def text_text(text: str, code: str) -> str:
@@ -59,22 +59,22 @@ def text_text(text: str, code: str) -> str:
     return one_line("".join(text if kind == "@" else piece for kind, piece in pieces if kind in "@'")) or text
 
 
-def _section(code: str, number: float) -> tuple[str, bool]:
-    """The part of a format that counts for a number, and whether it may need a minus sign."""
+def _section(code: str, number: float) -> str:
+    """The section of a format that applies to a number; see ECMA-376, part 1, 18.8.31."""
     sections = _DIVIDED.findall(code) or [""]
     for section in sections:
         if condition := _CONDITION.search(section):
             sign, bound = condition[1], float(condition[2])
             if _COMPARED[sign](number, bound):
-                return section, True
+                return section
     plain = [section for section in sections if not _CONDITION.search(section)]
     if len(plain) < len(sections):
-        return (plain[0] if plain else "General"), True
+        return plain[0] if plain else "General"
     if number < 0 and len(sections) > 1:
-        return sections[1].translate(_NO_BRACKETS), True
+        return sections[1].translate(_NO_BRACKETS)
     if number == 0 and len(sections) > 2 and re.search(r"[0#?]|[^\W_]", re.sub(r"[_*].", "", sections[2])):
-        return sections[2], True
-    return sections[0], True
+        return sections[2]
+    return sections[0]
 
 
 def _tokens(section: str) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from itertools import groupby, pairwise
 
 from indexes.language import CJK
 from indexes.readers.document import Block, Extracted
+from indexes.spellings import number_of
 
 _LONGEST, _LONGEST_CJK = 70, 30
 """Characters of a title, without its number."""
@@ -29,9 +30,6 @@ _CHINESE = [
 ]
 """By level, the outermost first; the groups are the number, and a mark after it."""
 _ARABIC = re.compile(r"((?:[1-9][0-9]?\.){0,4})([1-9][0-9]?)([.、．]?)(?:[ \t\u3000]+|(?<=[.、．])(?=[^\s\d]))")
-_ARTICLE_NUMBER = re.compile(
-    rf"第{_N}[条條款]|(?:§+|Art\.|Articles?|Section|Sec\.|Clause|Rule|Artikel)\s*\d+[a-z]?[.:)]?", re.IGNORECASE
-)
 _ARTICLE_LINE = re.compile(
     r"(§+|Art\.?|Article|Section|Sec\.|Clause|Rule|Artikel)\s*(\d{1,4})[a-z]?(?:\s*$|\s*[.:：)—–]|\s+(?=[(\[A-Z\u4e00-\u9fff]))"
 )
@@ -52,7 +50,7 @@ class _Numbered:
 
 
 def under_titles(document: Extracted) -> Extracted:
-    """The document with its blocks under the numbered titles among them; numbered articles begin blocks of their own.
+    """The document with its blocks under the numbered titles among them.
 
     A title is a short line of its own that ends no sentence, in order with at least one other, and with text under it.
     """
@@ -61,8 +59,8 @@ def under_titles(document: Extracted) -> Extracted:
     per_block = [0] * len(document.blocks)
     for index, _, _ in lines:
         per_block[index] += 1
-    titles, articles = _titles(texts, [per_block[index] == 1 for index, _, _ in lines])
-    if not titles and not articles:
+    titles = _titles(texts, [per_block[index] == 1 for index, _, _ in lines])
+    if not titles:
         return document
     blocks: list[Block] = []
     path: list[tuple[int, str]] = []
@@ -77,7 +75,7 @@ def under_titles(document: Extracted) -> Extracted:
                 path = [*(outer for outer in path if outer[0] < level), (level, " ".join(texts[number].split()))]
                 goes_on = False
                 continue
-            if goes_on and number not in articles:
+            if goes_on:
                 start = blocks.pop().start
             cuts = tuple(cut for cut in block.cuts if start < cut < end)
             headings = block.headings + tuple(title for _, title in path)
@@ -134,11 +132,6 @@ def _article(line: int, text: str) -> _Numbered | None:
     return replace(found, level=_ARTICLE) if found and found.level > _ARABIC_LEVEL and not found.is_title else None
 
 
-def is_article(number: str) -> bool:
-    """Whether a number, as it stands before a text, is that of an article or clause: 第三条, § 4, Article 5."""
-    return _ARTICLE_NUMBER.fullmatch(number.strip()) is not None
-
-
 def _lines(document: Extracted) -> Iterator[tuple[int, int, int]]:
     """The number of the block of each line that is not empty, and where the line begins and ends."""
     for index, block in enumerate(document.blocks):
@@ -146,14 +139,13 @@ def _lines(document: Extracted) -> Iterator[tuple[int, int, int]]:
             yield index, block.start + match.start(), block.start + match.end()
 
 
-def _titles(lines: list[str], alone: list[bool]) -> tuple[dict[int, int], set[int]]:
-    """The levels of the lines that are titles, and the lines that begin an article; ``alone`` are blocks of a line."""
+def _titles(lines: list[str], alone: list[bool]) -> dict[int, int]:
+    """The levels of the lines that are titles; ``alone`` are blocks of a line."""
     numbered = {}
     for number, line in enumerate(lines):
         if found := _chinese(number, line) or (_arabic(number, line) if alone[number] else None):
             numbered[number] = found
     titles: dict[int, int] = {}
-    articles: set[int] = set()
     for run in sorted(_runs(list(numbered.values())), key=lambda run: -run[0].level):
         level = run[0].level
 
@@ -168,9 +160,7 @@ def _titles(lines: list[str], alone: list[bool]) -> tuple[dict[int, int], set[in
             titles.update(
                 {entry.line: level for entry in run if entry.is_title and _is_above(entry, numbered, len(lines))}
             )
-        elif level == _ARTICLE and len(run) >= 2:
-            articles.update(entry.line for entry in run)
-    return titles, articles
+    return titles
 
 
 def _is_above(entry: _Numbered, numbered: dict[int, _Numbered], lines: int) -> bool:
@@ -184,7 +174,7 @@ def _chinese(line: int, text: str) -> _Numbered | None:
         if match := pattern.match(text):
             rest = text[match.end() :]
             return _Numbered(
-                line, level, match[2], _value(match[1]), _is_title(rest) or (level < _ARTICLE and not rest)
+                line, level, match[2], number_of(match[1]), _is_title(rest) or (level < _ARTICLE and not rest)
             )
     return None
 
@@ -224,17 +214,3 @@ def _runs(numbered: list[_Numbered]) -> list[list[_Numbered]]:
             del runs[1 - number :]
             runs[-1].append(entry)
     return found
-
-
-def _value(number: str) -> int:
-    """Of 12, 十二 or 一百零五."""
-    if number.isascii():
-        return int(number)
-    total, digit = 0, 0
-    for character in number:
-        if character in "十百千":
-            total += max(1, digit) * {"十": 10, "百": 100, "千": 1000}[character]
-            digit = 0
-        else:
-            digit = 10 * digit + (0, 0, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8, 9)[_DIGITS.index(character)]
-    return total + digit

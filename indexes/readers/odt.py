@@ -19,7 +19,6 @@ from indexes.readers.left_out import left_out
 from indexes.readers.limits import DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.links import with_target
 from indexes.readers.mathml import mathml_text
-from indexes.readers.numbered import is_article
 from indexes.readers.odt_styles import Level, Look, Styles, styles_of
 from indexes.readers.ooxml import attribute, child, descendants, name_of, raised
 from indexes.readers.tables import add_table, one_line, row_lines
@@ -73,7 +72,9 @@ class _Walk:
                 self.builder.add_block([text], self.headings)
                 self.drawings()
             elif name == "list" and next(element.iter("{*}h"), None) is None:  # Word numbers headings as lists
-                self.items_of(element)
+                items = [f"{indent}{number or '-'} {text}" for indent, number, text in self.items(element, "", 1)]
+                self.builder.add_block(items, self.headings)
+                self.drawings()
             elif name == "list":
                 self.container([inner for item in element for inner in item])
             elif name == "table":
@@ -100,19 +101,6 @@ class _Walk:
                 (level, f"{number} {text}".strip()),
             ]
             self.builder.add_title(*self.headings)
-        self.drawings()
-
-    def items_of(self, element: etree._Element) -> None:
-        """Articles are paragraphs by themselves, other items one block."""
-        items: list[str] = []
-        for indent, number, text in self.items(element, "", 1):
-            if is_article(number):
-                self.builder.add_block(items, self.headings)
-                items = []
-                self.builder.add_block([f"{number} {text}"], self.headings)
-            else:
-                items.append(f"{indent}{number or '-'} {text}")
-        self.builder.add_block(items, self.headings)
         self.drawings()
 
     def items(self, element: etree._Element, style: str, depth: int) -> Iterator[tuple[str, str, str]]:

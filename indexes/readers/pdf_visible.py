@@ -24,8 +24,8 @@ class Visible:
         self.page = page
         self.textpage = textpage
         self.shown: Box = page.get_cropbox()
-        self.outside = self.hidden = 0
-        """Words that were left out."""
+        self.hidden = 0
+        """Words inside of the page that are not seen."""
         self._behind: tuple[list[Box], list[Box]] | None = None
 
     def word(self, index: int) -> bool:
@@ -36,7 +36,6 @@ class Visible:
         x, y = (box.left + box.right) / 2, (box.bottom + box.top) / 2
         left, bottom, right, top = self.shown
         if not (left <= x <= right and bottom <= y <= top):
-            self.outside += 1
             return False
         if self._is_drawn(index, x, y):
             return True
