@@ -113,3 +113,14 @@ def test_a_row_is_found_by_its_day_and_an_article_by_its_number(tmp_path: Path, 
         found = index.search_many(list(asked), 1)
     for (question, right), passages in zip(asked.items(), found, strict=True):
         assert right in passages[0].text, question
+
+
+def test_the_order_of_a_documents_dates_counts_in_search(tmp_path: Path, e5: Embedder) -> None:
+    domain = create_domain(tmp_path / "visits")
+    days = "".join(f"Visit,{number:02}/08/2026,Hall {number}\n" for number in range(1, 29))
+    (domain.documents / "visits.csv").write_text("Kind,Date,Place\n" + days, "utf-8")
+    with Index.open(domain) as index:
+        index.update()
+        assert "04/08/2026" in index.search("Which visit is on 4 August 2026?", k=1, mode="full_text")[0].text
+        found = index.search("Which visit is on 8 April 2026?", k=3, mode="full_text")
+    assert "04/08/2026" not in found[0].text

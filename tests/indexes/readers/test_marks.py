@@ -14,6 +14,7 @@ from document_samples import (
     word,
     zipped,
 )
+from docx.opc.constants import RELATIONSHIP_TYPE
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from lxml import etree
@@ -24,8 +25,10 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from indexes.readers.numerals import numeral
+from indexes.readers.office_math import formula_text
 from indexes.readers.symbols import symbol
 
+HYPERLINK = RELATIONSHIP_TYPE.HYPERLINK
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 
 
@@ -269,6 +272,47 @@ def test_formulas_symbols_and_forms_of_word() -> None:
     assert "10^6 cycles" in read("a.md", "10<sup>6</sup> cycles").text
 
 
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        (
+            "<nary><naryPr><chr val='∑'/></naryPr><sub><r><t>i=1</t></r></sub><sup><r><t>n</t></r></sup>"
+            "<e><r><t>x</t></r></e></nary>",
+            "∑_(i=1)^n x",
+        ),
+        ("<d><e><r><t>a</t></r></e><e><r><t>b</t></r></e></d>", "(a|b)"),
+        ("<func><fName><r><t>sin</t></r></fName><e><r><t>2x</t></r></e></func>", "sin (2x)"),
+        ("<m><mr><e><r><t>1</t></r></e><e><r><t>2</t></r></e></mr></m>", "[1, 2]"),
+        ("<f><num><r><t>a+b</t></r></num><den><r><t>2</t></r></den></f>", "(a+b)/2"),
+        ("<sSub><e><r><t>x</t></r></e><sub><r><t>i</t></r></sub></sSub>", "x_i"),
+        ("<rad><deg><r><t>3</t></r></deg><e><r><t>y</t></r></e></rad>", "∛y"),
+    ],
+)
+def test_formulas_stand_in_one_line(formula: str, text: str) -> None:
+    assert formula_text(etree.fromstring(f"<oMath>{formula}</oMath>")) == text
+
+
+def test_a_formula_of_open_document_and_a_link_of_word() -> None:
+    math = "<math:math><math:mfrac><math:mn>3</math:mn><math:mn>14</math:mn></math:mfrac></math:math>"
+    frame = (
+        f'<draw:frame><draw:object xmlns:math="http://www.w3.org/1998/Math/MathML">{math}</draw:object></draw:frame>'
+    )
+    assert texts("a.odt", odt(f"<text:p>A share of {frame} of it.</text:p>")) == ["A share of 3/14 of it."]
+    document = docx.Document()
+    target = document.part.relate_to("mailto:bins@town.example", HYPERLINK, is_external=True)
+    link = f'<w:hyperlink {nsdecls("w", "r")} r:id="{target}"><w:r><w:t>the office</w:t></w:r></w:hyperlink>'
+    document.add_paragraph("Write to ")._p.append(parse_xml(link))
+    assert texts("a.docx", saved(document)) == ["Write to the office (bins@town.example)"]
+
+
+def test_navigation_of_a_wiki_is_left_out() -> None:
+    languages = "".join(
+        f'<li><a hreflang="{code}" href="/{code}">{code}</a>' for code in ("de", "fr", "it", "pl", "zh")
+    )
+    page = f'<ul>{languages}</ul><p>Tea is a drink.<div id="catlinks">Drinks</div><ul><li><a href="/a">Puer</a></ul>'
+    assert texts("a.html", page) == ["Tea is a drink.", "- Puer"]
+
+
 def test_a_paragraph_whose_end_was_deleted_goes_on_in_the_next() -> None:
     deleted = '<w:pPr><w:rPr><w:del w:id="1" w:author="a"/></w:rPr></w:pPr>'
     assert texts("a.docx", word(paragraph(deleted + run("One ")), paragraph(run("sentence.")))) == ["One sentence."]
@@ -347,6 +391,11 @@ def test_the_front_matter_of_markdown_is_searched_and_pictures_as_letters_are_no
     document = read("a.md", source)
     assert blocks("a.md", source) == [(("Rules",), "owner: Team Blue"), (("Rules",), "photo stays.")]
     assert document.warning == "has 1 picture written as letters, which was left out"
+    toml = "+++\ntitle = 'Rules'\nowner = 'Team Blue'\n+++\nText.\n"
+    assert blocks("a.md", toml) == [(("Rules",), "owner = 'Team Blue'"), (("Rules",), "Text.")]
+    letters = "".join(chr(ord("a") + n % 26) + "AB7" for n in range(150))
+    assert letters not in read("a.txt", f"Before.\n\n{letters}\n\nAfter.").text
+    assert "z" * 500 in read("a.txt", "z" * 500).text
     assert picture not in read("a.txt", f"A text with data:image/png;base64,{picture} in it.").text
 
 

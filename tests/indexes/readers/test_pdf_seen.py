@@ -1,8 +1,19 @@
 """What a reader of a PDF page sees, in the order in which it is read."""
 
+import io
+
 import pytest
 from document_samples import read
 from index_samples import drawn_pdf_of
+from pypdf import PdfReader, PdfWriter
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    StreamObject,
+    TextStringObject,
+)
 
 from indexes.readers.lines import joined
 from indexes.readers.pdf_pages import is_garbled
@@ -42,6 +53,38 @@ HARBOUR = [
     ("Fishing boats may use the old slip", "Visitors under twelve enter for free"),
     ("without paying a fee during that time.", "when they come with an adult guest."),
 ]
+
+
+def test_values_of_form_fields_and_typed_text_follow_their_page() -> None:
+    writer = PdfWriter()
+    page = writer.add_page(PdfReader(io.BytesIO(drawn_pdf_of(shown(50, 780, "Application")))).pages[0])
+
+    def field(**entries: object) -> None:
+        widget = DictionaryObject(
+            {NameObject(f"/{name}"): value for name, value in entries.items()}  # type: ignore[misc]
+            | {NameObject("/Rect"): ArrayObject(map(NumberObject, (50, 700, 90, 720)))}
+        )
+        annotations.append(writer._add_object(widget))
+
+    annotations = ArrayObject()
+    is_field = {"Type": NameObject("/Annot"), "Subtype": NameObject("/Widget")}
+    field(FT=NameObject("/Tx"), T=TextStringObject("Applicant"), V=TextStringObject("鲁斯"), **is_field)
+    field(FT=NameObject("/Tx"), T=TextStringObject("Empty"), **is_field)
+    for name, state in (("Insured", "/Yes"), ("Member", "/Off")):
+        states = DictionaryObject({NameObject(key): writer._add_object(StreamObject()) for key in ("/Yes", "/Off")})
+        look = DictionaryObject({NameObject("/N"): states})
+        value = NameObject(state)
+        field(FT=NameObject("/Btn"), T=TextStringObject(name), V=value, AS=value, AP=look, **is_field)
+    field(Subtype=NameObject("/FreeText"), Contents=TextStringObject("Paid on Monday."))
+    field(Subtype=NameObject("/Text"), Contents=TextStringObject("A note."))
+    page[NameObject("/Annots")] = annotations
+    form = DictionaryObject({NameObject("/Fields"): ArrayObject(annotations[:4])})
+    writer._root_object[NameObject("/AcroForm")] = form
+    stream = io.BytesIO()
+    writer.write(stream)
+    document = read("a.pdf", stream.getvalue())
+    assert document.text.split("\n\n") == ["Application", "Applicant: 鲁斯\n☑ Insured\n☐ Member\nPaid on Monday."]
+    assert document.warning == "has 1 comment, which was left out"
 
 
 def test_columns_of_prose_that_are_drawn_row_by_row_are_read_one_after_the_other() -> None:

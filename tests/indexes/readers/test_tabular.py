@@ -19,7 +19,7 @@ from document_samples import (
 
 from indexes import IndexingError
 from indexes.readers.merged_header import Merge, with_one_header
-from indexes.readers.number_formats import number_text
+from indexes.readers.number_formats import number_text, text_text
 from indexes.readers.tables import row_lines
 
 
@@ -141,10 +141,62 @@ def test_merged_cells_tell_a_header_of_three_rows_from_data_that_are_merged() ->
         ("0.125", "##.##%", "12.5%"),
         ("45292", "aaaa", "2024-01-01"),
         ("nonsense", "0", "nonsense"),
+        ("2139", "00000", "02139"),
+        ("12.5", '0.0" kg"', "12.5 kg"),
+        ("1", '[=1]"open";[=2]"closed";General', "open"),
+        ("2", '[=1]"open";[=2]"closed";General', "closed"),
+        ("3", '[=1]"open";[=2]"closed";General', "3"),
+        ("7", '"AB-"000', "AB-007"),
+        ("1234.5", "[$€-407] #,##0.00", "€ 1234.50"),
+        ("1234.5", "#,##0.00 [$€-407]", "1234.50 €"),
+        ("1234.5", "$#,##0.00", "$1234.50"),
+        ("-5", "#,##0.00;[Red](#,##0.00)", "-5.00"),
+        ("-5", "0;[Red]0", "-5"),
+        ("0", '0;-0;"none"', "none"),
+        ("0", '0;-0;"-"', "0"),
+        ("5551234", "000-0000", "555-1234"),
+        ("5551234567", "(000) 000-0000", "(555) 123-4567"),
+        ("12345678", '0.0,,"M"', "12.3M"),
+        ("12345", '0,"k"', "12k"),
+        ("0.5", "# ?/?", "1/2"),
+        ("1.75", "# ?/?", "1 3/4"),
+        ("3", "General", "3"),
+        ("3", 'General" pcs"', "3 pcs"),
+        ("12", '0"元"', "12元"),
+        ("12", "0.00_);(0.00)", "12.00"),
+        ("1.5", "#,##0.00_ ;[Red]-#,##0.00 ", "1.50"),
+        ("0.5", "#.##", "0.5"),
+        ("12", '"¥"#,##0', "¥12"),
+        ("-12", '"¥"#,##0', "-¥12"),
+        ("1", '"是";"否";"未填"', "是"),
+        ("0", '"是";"否";"未填"', "未填"),
+        ("1.5", '_-* #,##0.00 "€"_-;-* #,##0.00 "€"_-', "1.50 €"),
+        ("1500000", "0.00E+00", "1500000"),
+        ("45", '0 "min"', "45 min"),
+        ("3", '[>=10]"many";[<10]"few"', "few"),
+        ("100", '0"级"', "100级"),
     ],
 )
 def test_numbers_are_shown_as_their_format_says(value: str, code: str, shown: str) -> None:
     assert number_text(value, code) == shown
+
+
+def test_a_format_may_add_to_a_text_or_hide_it() -> None:
+    assert text_text("5", '@" kg"') == "5 kg"
+    assert text_text("abc", "General") == "abc"
+    assert text_text("abc", ";;;") == ""
+
+
+def test_hidden_columns_are_left_out_and_merged_cells_keep_their_places() -> None:
+    book = openpyxl.Workbook()
+    for row in (["Item", "Cost", "Price", None], [None, None, "EUR", "USD"], ["Tea", 3, 9, 10], ["Cups", 4, 8, 9]):
+        book.active.append(row)
+    for merged in ("A1:A2", "B1:B2", "C1:D1"):
+        book.active.merge_cells(merged)
+    book.active.column_dimensions["B"].hidden = True
+    document = read("a.xlsx", saved(book))
+    assert document.text == ("Sheet\n\nItem: Tea; Price EUR: 9; Price USD: 10\nItem: Cups; Price EUR: 8; Price USD: 9")
+    assert document.warning == "has 1 hidden column, which was left out"
 
 
 def test_a_damaged_workbook_says_so() -> None:
