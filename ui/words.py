@@ -7,7 +7,7 @@ WORDS = {
         "The base model as it was published, or an adapter that `lorewright finetune` trained on this domain.",
         "发布时的基础模型，或由 `lorewright finetune` 在本领域上训练的适配器。",
     ),
-    "read_but": ("Read, but: {count}", "读了，但有遗漏：{count} 篇"),
+    "read_but": ("Documents read with omissions: {count}", "未全部读入的文档：{count} 篇"),
     "reader": ("The reader (shipped with Lorewright)", "阅读适配器（随 Lorewright 提供）"),
     "adapter_label": ("Who answers", "由谁回答"),
     "answered_by": ("Answered by the adapter {name}", "回答者：适配器 {name}"),
