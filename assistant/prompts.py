@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from langchain_core.prompts import PromptTemplate
 
 from assistant.errors import AssistantError
+from assistant.question_parts import leaning_on, leans
 from domain import Domain
 from indexes import Passage, language_of
 
@@ -80,7 +81,7 @@ class Prompts:
             listed = "\n\n".join([*(f"[{n}] {p.place}\n{p.text}" for n, p in enumerate(passages, start=1)), *results])
             text = self.text("grounded", language, passages=listed, question=question)
         system = {"role": "system", "content": self.text("system", language)}
-        return [system, *asked.history, {"role": "user", "content": text}]
+        return [system, *_needed(asked), {"role": "user", "content": text}]
 
     def sha256(self) -> str:
         """Hash of all prompts; a run trained with others need not fit."""
@@ -100,6 +101,16 @@ class Prompts:
             wanted = _braced(VARIABLES[name]) or "no {variable}"
             raise AssistantError(f"{file} must hold {wanted}, but holds {_braced(found) or 'none'}.")
         return text
+
+
+def _needed(asked: "Asked") -> "Sequence[dict[str, str]]":
+    """The earlier messages, of a question that leans on one of them from that one on: what was asked of another thing
+    before is what a small model would answer about."""
+    questions = [at for at, message in enumerate(asked.history) if message["role"] == "user"]
+    if not questions or not leans(asked.question):
+        return asked.history
+    needed = leaning_on([asked.history[at]["content"] for at in questions])
+    return asked.history[questions[-len(needed)] :]
 
 
 def _braced(names: set[str]) -> str:

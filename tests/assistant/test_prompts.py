@@ -56,3 +56,16 @@ def test_a_domain_may_fix_the_language_of_its_answers(bare_domain):
     assert prompts.is_refusal(prompts.refusal("en"))
     assert prompts.is_refusal(f" {prompts.refusal('zh')}(见第 3 页)")
     assert not prompts.is_refusal("LoRA 是低秩适配。")
+
+
+def test_a_question_that_leans_on_another_is_shown_from_that_one_on(bare_domain):
+    prompts = Prompts(Domain.open(bare_domain))
+    said = ["What is the fee of Plus?", "19 EUR.", "And the Premium one?", "39 EUR."]
+    history = tuple({"role": role, "content": text} for role, text in zip(["user", "assistant"] * 2, said, strict=True))
+
+    def shown(question: str) -> list[str]:
+        return [message["content"] for message in prompts.answering(Asked(question, history), [])][1:-1]
+
+    assert shown("Does it include weekend visits?") == said[2:]
+    assert shown("Who repairs the boiler?") == said
+    assert len(prompts.answering(Asked("它包括上门吗？"), [])) == 2
