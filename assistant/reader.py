@@ -16,7 +16,7 @@ from assistant.chat_model import LocalChatModel
 from assistant.facts import missing_facts
 from assistant.metrics import bootstrap, ratio
 from assistant.prompts import Prompts
-from assistant.reading_data import ReadingQuestion, whole_titles, write_reading_domain
+from assistant.reading_data import ReadingQuestion, of_some_titles, write_reading_domain
 from assistant.tuning import Progress, balanced, tune
 from domain import Domain, FinetuneConfig, read_questions
 from indexes import Index, language_of
@@ -40,7 +40,7 @@ def reading_domain(
     if (folder / "domain.toml").is_file():
         domain = Domain.open(folder)
     else:
-        domain = write_reading_domain(folder, base_model, whole_titles(train, questions, seed), held_out)
+        domain = write_reading_domain(folder, base_model, of_some_titles(train, questions, seed), held_out)
     with Index.open(domain) as index:
         index.update(progress=lambda done, total, _: progress("indexing (bytes)", done, total))
     return domain
@@ -61,12 +61,13 @@ def train_reader(
 def measure_reader(domain: Domain, adapter: str, count: int, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Ask ``count`` held-out questions (0: all) of the model alone; shares with 95 % bootstrap intervals.
 
-    By kind of question: of answerable ones how many are answered rightly (by facts), wrongly and refused, and how many
+    By kind of question: of answerable ones (those with facts, for nothing else tells right from wrong) how many are answered rightly (by facts), wrongly and refused, and how many
     answers are in the language of the question; of unanswerable ones how many are refused. ``adapter`` empty is the
     bare base model.
     """
     prompts = Prompts(domain)
-    questions = balanced(read_questions(domain.held_out_questions), count)
+    asked_of = [one for one in read_questions(domain.held_out_questions) if one.facts or not one.answerable]
+    questions = balanced(asked_of, count)
     with Index.open(domain) as index:
         asked = list(map(Asked.of, questions))
         found = [show(index, passages[: domain.settings.retrieval.k]) for passages in search(index, asked)]

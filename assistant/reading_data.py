@@ -9,7 +9,7 @@ One JSON object a line. ``answers`` are spans of ``context``; they are empty whe
 
 Each paragraph becomes a document under its title, so that others of that title can be near misses. An assistant answers
 in sentences: a span becomes the one that says question and answer (``restating.py``), or else the one around it; the
-span itself is the fact that a right answer must say.
+span itself, if it is short, is the fact that a right answer must say.
 """
 
 import json
@@ -28,6 +28,8 @@ LONG = {"zh": 60, "en": 220}
 """Characters from which a sentence is cut to the clauses around the span. Chosen."""
 CLAUSE = {"zh": 12, "en": 40}
 """Characters that such clauses have at least. Chosen."""
+FACT = {"zh": 20, "en": 60}
+"""Characters that a span may have to be a fact: nobody says a whole sentence again word for word. Chosen."""
 PASSAGE_TOKENS, CONTEXT_TOKENS = 160, 360
 """Shorter than in a user's domain (300 and 600), for reading them is what training costs. Chosen."""
 _CLAUSE_END = re.compile(r"(?<=[，；])|(?<=[,;])(?=\s)")
@@ -76,17 +78,21 @@ def read_reading_data(path: Path) -> list[ReadingQuestion]:
     return questions
 
 
-def whole_titles(questions: Sequence[ReadingQuestion], count: int, seed: int) -> list[ReadingQuestion]:
-    """About ``count`` of the questions (0: all): those of some titles, drawn by ``seed``, for their near misses are the
-    other paragraphs of the same title."""
+def of_some_titles(questions: Sequence[ReadingQuestion], count: int, seed: int) -> list[ReadingQuestion]:
+    """About ``count`` of the questions (0: all), each language in its share, in the order of the file.
+
+    They are those of some titles, drawn by ``seed``, for their near misses are other paragraphs of the same title.
+    """
+    if not count:
+        return list(questions)
     titles = sorted({question.title for question in questions})
     random.Random(seed).shuffle(titles)
-    of_title = {title: [question for question in questions if question.title == title] for title in titles}
+    order = {title: place for place, title in enumerate(titles)}
     chosen: list[ReadingQuestion] = []
-    for title in titles:
-        if not count or len(chosen) + len(of_title[title]) <= count:
-            chosen += of_title[title]
-    return chosen
+    for language in ("en", "zh"):
+        those = sorted((one for one in questions if language_of(one.context) == language), key=lambda q: order[q.title])
+        chosen += those[: round(count * len(those) / len(questions))]
+    return sorted(chosen, key=lambda question: question.id)
 
 
 def write_reading_domain(
@@ -156,13 +162,14 @@ def _line(question: ReadingQuestion, document: str) -> str:
     answer = {"zh": "资料里没有。", "en": "Not said."}[language]
     if question.answers:
         answer = restated(question.question, question.answers[0]) or sentence_around(question)
+    facts = [fact for fact in dict.fromkeys(question.answers) if len(fact) <= FACT[language]]
     record = {
         "id": question.id,
         "language": language,
         "answerable": bool(question.answers),
         "document": document if question.answers else None,
         "messages": [{"role": "user", "content": question.question}, {"role": "assistant", "content": answer}],
-        "facts": [list(dict.fromkeys(question.answers))] if question.answers else [],
+        "facts": [facts] if facts else [],
     }
     return (
         json.dumps({key: value for key, value in record.items() if value not in (None, [])}, ensure_ascii=False) + "\n"

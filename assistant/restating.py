@@ -9,7 +9,7 @@ right after 1,000 examples, and the base model, which answers like this by itsel
 import re
 
 _ASKS = re.compile(r"什么|哪|谁|几|多少|何(?!况)|甚么")
-_NOT_A_PLACE = re.compile(r"为什么|为何|如何|怎|几乎|为甚么|何以|是否|吗")
+_NOT_A_PLACE = re.compile(r"为什么|为何|如何|怎|几乎|为甚么|何以|是否|吗|不同|区别|差[别异]")
 """Questions for reasons and ways, and those that want a yes: there the answer does not stand where it is asked for."""
 _COUNTED = re.compile(
     r"[一些几]?(?:个|本|项|位|种|条|部|家|座|所|支|首|场|次|届|款|类|张|份|群|名|句|段|篇|只|块|把|件|方面?)?"
@@ -18,6 +18,11 @@ _COUNTED = re.compile(
 _BELONGS = re.compile(r"n\w*|vn|t|q|mq|a|b|j|l|m|s")
 """Parts of speech of what may follow a word of asking and belong to it."""
 _HEAD = re.compile(r"n\w*|vn|t|q|mq|l|j|s")
+_ALONE = re.compile(r"谁|何[时地处]|哪[里儿]|[什甚]么(?:时[候后间]|地[方点])")
+"""Words of asking that no noun belongs to."""
+_NO_NOUN = {"时", "有关", "相关"}
+"""What jieba takes for nouns."""
+_NUMBER = r"[\d.,]+|[一二三四五六七八九十百千万两]+"
 _OPEN_END = re.compile(r"(?:为|是|有|以及|和|叫|叫做|称为|名为|于|在|到|至|由|被称为|包括)[?？:：]?$")
 
 
@@ -26,7 +31,10 @@ def restated(question: str, answer: str) -> str:
     asked = question.strip().rstrip("?？。")
     if not re.search(r"[\u4e00-\u9fff]", asked) or _NOT_A_PLACE.search(asked) or re.search(r"[?？。！；]", asked):
         return ""
-    answer = answer.strip().rstrip("。，；")
+    answer = answer.strip()
+    if answer.endswith(("。", "！")) or answer[:4] in asked:  # a sentence already
+        return ""
+    answer = answer.rstrip("，；")
     if found := _ASKS.search(asked):
         return f"{_with_answer(asked, answer, found.start())}。"
     return f"{asked}{answer}。" if _OPEN_END.search(asked) else ""
@@ -37,16 +45,21 @@ def _with_answer(asked: str, answer: str, place: int) -> str:
 
     asking = _ASKS.match(asked, place)
     assert asking
-    is_number = re.fullmatch(r"[\d.,]+|[一二三四五六七八九十百千万两]+", answer) is not None
-    end = asking.end() if is_number else _COUNTED.match(asked, asking.end()).end()  # type: ignore[union-attr]
-    tokens: list[tuple[str, str]] = rjieba.tag(asked)
-    start, last = 0, end
-    for word, kind in tokens:
+    if alone := _ALONE.match(asked, place):
+        return asked[:place] + answer + asked[alone.end() :]
+    if counted := re.fullmatch(rf"(?:{_NUMBER})(\D?)", answer):  # 几次, 多少公里: a number takes the unit asked for
+        unit = re.compile(rf"(?:一?{counted[1]})?").match(asked, asking.end())
+        return asked[:place] + answer + asked[unit.end() :]  # type: ignore[union-attr]
+    end = _COUNTED.match(asked, asking.end()).end()  # type: ignore[union-attr]
+    start, last, has_noun = 0, end, False
+    for word, kind in rjieba.tag(asked):
         start += len(word)
         if start <= end:
             continue
-        if is_number or not (_BELONGS.fullmatch(kind) or start - len(word) < end):  # a number takes the unit asked for
+        inside = start - len(word) < end
+        if word in _NO_NOUN or not (inside or _BELONGS.fullmatch(kind)) or (has_noun and kind == "vn"):
             break
-        if _HEAD.fullmatch(kind) or start - len(word) < end:
+        has_noun = has_noun or kind.startswith("n")
+        if inside or _HEAD.fullmatch(kind):
             last = start
     return asked[:place] + answer + asked[last:]

@@ -69,7 +69,7 @@ def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
         case "epub":
             from indexes.readers.epub import read_epub
 
-            return read_epub(data)
+            return read_epub(data, progress)
         case "html":
             from indexes.readers.html import read_html
 

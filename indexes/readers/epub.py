@@ -1,21 +1,24 @@
 """EPUB 2 and 3: the chapters in the order of the spine, each read as HTML, below the title of the book.
 
-Left out: contents pages, covers, pictures. Books under digital rights management are refused.
+Pictures are read where an OCR engine is installed, else counted. Left out: contents pages, covers. Books under digital
+rights management are refused.
 """
 
 import posixpath
 import zipfile
 from collections import Counter
+from functools import partial
 from urllib.parse import unquote, urldefrag
 
 from lxml import etree
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, TextBuilder
+from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
 from indexes.readers.html import append_html
 from indexes.readers.left_out import left_out
 from indexes.readers.limits import DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.ooxml import attribute, child, descendants, name_of
+from indexes.readers.pictures import PicturesInside
 from indexes.readers.tables import one_line
 
 _FONT_METHODS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
@@ -23,10 +26,11 @@ _FONT_METHODS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/
 _PAGES = {"application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document"}
 
 
-def read_epub(data: bytes) -> Extracted:
+def read_epub(data: bytes, progress: Progress = no_progress) -> Extracted:
     """Blocks are those of HTML; a chapter without a heading of its own bears its title in the table of contents."""
     builder = TextBuilder()
     missing = 0
+    pictures = PicturesInside(progress)
     try:
         archive = open_zip(data)
         _refuse_protected(archive)
@@ -54,13 +58,21 @@ def read_epub(data: bytes) -> Extracted:
             except DamagedError:
                 missing += 1
                 continue
-            not_read.update(append_html(builder, page, (title,) if title else (), contents.get(name, "")))
+            text_in = partial(_text_in, archive, posixpath.dirname(name), pictures)
+            not_read.update(append_html(builder, page, (title,) if title else (), contents.get(name, ""), text_in))
     except DamagedError as error:
         raise damaged("EPUB book", error) from None
     if missing and missing == len(read):
         raise damaged("EPUB book", "all chapters are missing")
     told = f"lacks {missing} of its {len(read)} chapters" if missing else ""
-    return builder.extracted("; ".join(filter(None, [told, left_out(not_read)])))
+    return builder.extracted("; ".join(filter(None, [told, left_out(not_read)])), pictures.without_engine)
+
+
+def _text_in(archive: zipfile.ZipFile, folder: str, pictures: PicturesInside, source: str) -> list[str]:
+    try:
+        return pictures.paragraphs(read_entry(archive, _resolved(folder, source)))
+    except DamagedError:
+        return []
 
 
 def _refuse_protected(archive: zipfile.ZipFile) -> None:

@@ -7,6 +7,7 @@ read below its own heads.
 
 import email
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from email.errors import MessageError
@@ -18,6 +19,7 @@ from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.encodings import decode, superset
 from indexes.readers.html import append_html
+from indexes.readers.left_out import left_out
 from indexes.readers.tables import one_line
 
 _SHOWN = ("From", "To", "Cc", "Date")
@@ -36,7 +38,8 @@ def read_mail(data: bytes) -> Extracted:
     if subject:
         builder.add_title(subject)
     _add_heads(builder, message, headings)
-    left_out = []
+    attachments = []
+    not_read: Counter[str] = Counter()
     for part in _parts(message):
         if part.get_content_type() == "message/rfc822":
             inner = part.get_payload()
@@ -44,12 +47,13 @@ def read_mail(data: bytes) -> Extracted:
                 _add_heads(builder, inner[0], headings, ("Subject", *_SHOWN))
             continue
         name = _readable(part.get_filename() or "")
-        read = _add_file(builder, part, name, headings) if name else part.get_content_maintype() == "text"
-        if not read or not (name or _add(builder, part, headings)):
-            left_out.append(name[:80] or part.get_content_type()[:80])
-    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-    named = ", ".join(left_out[:_NAMED]) + more
-    return builder.extracted(f"has attachments, which were left out: {named}" if left_out else "")
+        read = _add_file(builder, part, name, headings, not_read) if name else part.get_content_maintype() == "text"
+        if not read or not (name or _add(builder, part, headings, not_read)):
+            attachments.append(name[:80] or part.get_content_type()[:80])
+    more = f" and {len(attachments) - _NAMED} more" if len(attachments) > _NAMED else ""
+    named = ", ".join(attachments[:_NAMED]) + more
+    told = f"has attachments, which were left out: {named}" if attachments else ""
+    return builder.extracted("; ".join(filter(None, [told, left_out(not_read)])))
 
 
 def _add_heads(
@@ -87,7 +91,9 @@ def _is_stub(plain: Message, rich: Message) -> bool:
     return len(shown) > len(said) and 2 * sum(word in shown for word in words) < len(words)
 
 
-def _add_file(builder: TextBuilder, part: Message, name: str, headings: tuple[str, ...]) -> bool:
+def _add_file(
+    builder: TextBuilder, part: Message, name: str, headings: tuple[str, ...], not_read: Counter[str]
+) -> bool:
     """Append an attached document under its name; False where it cannot be read. A mail in it is read without its own
     attachments."""
     from indexes.readers import read_document
@@ -99,7 +105,7 @@ def _add_file(builder: TextBuilder, part: Message, name: str, headings: tuple[st
         inner = email.message_from_bytes(content)
         _add_heads(builder, inner, (*headings, name), ("Subject", *_SHOWN))
         texts = [text for text in _parts(inner) if text.get_content_maintype() == "text" and not text.get_filename()]
-        added = [_add(builder, text, (*headings, name)) for text in texts]
+        added = [_add(builder, text, (*headings, name), not_read) for text in texts]
         return all(added)
     try:
         document = read_document(PurePath(name).name, content)
@@ -109,13 +115,13 @@ def _add_file(builder: TextBuilder, part: Message, name: str, headings: tuple[st
     return bool(document.blocks)
 
 
-def _add(builder: TextBuilder, part: Message, headings: tuple[str, ...]) -> bool:
-    """Append a text; False where it is in an encoding that is not recognised."""
+def _add(builder: TextBuilder, part: Message, headings: tuple[str, ...], not_read: Counter[str]) -> bool:
+    """Append a text; False where it is in an encoding that is not recognised. ``not_read`` counts what is left out."""
     text = _text(part)
     if text is None:
         return False
     if part.get_content_subtype() == "html":
-        append_html(builder, text.encode(), headings)
+        not_read.update(append_html(builder, text.encode(), headings))
     else:
         for paragraph in re.split(r"\n\s*\n", text):
             builder.add_block(paragraph.strip("\n").split("\n"), headings)

@@ -13,7 +13,7 @@ from markdown_it import MarkdownIt
 
 from indexes.readers.encoded import without_encoded
 from indexes.readers.header_rows import header_row
-from indexes.readers.html import table_texts
+from indexes.readers.html_tables import table_texts
 
 _CODE = re.compile(
     r"^(?P<mark> {0,3}(?:`{3,}|~{3,}))[^\n]*\n.*?(?:^(?P=mark)[`~]*[ \t]*$|\Z)"

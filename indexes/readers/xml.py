@@ -3,6 +3,7 @@
 An element that holds elements is read as the object of JSON would be, one that holds text amid elements as a paragraph.
 """
 
+from collections import Counter
 from typing import Any
 
 from bs4 import BeautifulSoup
@@ -11,6 +12,7 @@ from lxml import etree
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, TextBuilder
 from indexes.readers.html import append_html
+from indexes.readers.left_out import left_out
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, parse_xml
 from indexes.readers.ooxml import attribute, name_of
 from indexes.readers.records import add_value
@@ -32,15 +34,18 @@ def read_xml(data: bytes) -> Extracted:
     except DamagedError as error:
         raise damaged("XML file", error) from None
     builder = TextBuilder()
+    not_read: Counter[str] = Counter()
     if name_of(root) in ("rss", "feed", "RDF"):
-        _add_feed(builder, root)
+        not_read = _add_feed(builder, root)
     else:
         value = _value(root)
         add_value(builder, {name_of(root): value} if isinstance(value, str) else value)
-    return builder.extracted()
+    return builder.extracted(left_out(not_read))
 
 
-def _add_feed(builder: TextBuilder, feed: etree._Element) -> None:
+def _add_feed(builder: TextBuilder, feed: etree._Element) -> Counter[str]:
+    """Append the entries; returned is what was left out of them."""
+    not_read: Counter[str] = Counter()
     channel = next(feed.iter("{*}channel"), feed)
     title = _plain(_text(channel, "title"))
     if title:
@@ -57,7 +62,8 @@ def _add_feed(builder: TextBuilder, feed: etree._Element) -> None:
             said += [f"{label}: {value}"] if label and value else []
         builder.add_block(list(dict.fromkeys(said)), headings)
         contents = next((text for name in _CONTENTS if (text := _text(entry, name))), "")
-        append_html(builder, f"<body>{contents}</body>".encode(), headings)
+        not_read.update(append_html(builder, f"<body>{contents}</body>".encode(), headings))
+    return not_read
 
 
 def _text(parent: etree._Element, name: str) -> str:

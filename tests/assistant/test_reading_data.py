@@ -8,9 +8,9 @@ import pytest
 from assistant.errors import AssistantError
 from assistant.reading_data import (
     ReadingQuestion,
+    of_some_titles,
     read_reading_data,
     sentence_around,
-    whole_titles,
     write_reading_domain,
 )
 from domain import read_questions
@@ -117,10 +117,12 @@ def test_a_file_without_questions_is_refused(tmp_path: Path, content: bytes | No
         read_reading_data(path)
 
 
-def test_titles_are_taken_whole_and_the_same_for_a_seed() -> None:
-    questions = [ReadingQuestion(str(n), f"title {n // 5}", "c", "q", ()) for n in range(50)]
-    some = whole_titles(questions, 22, seed=1)
-    assert len(some) == 20
-    assert all(sum(one.title == other.title for other in some) == 5 for one in some)
-    assert some == whole_titles(questions, 22, seed=1) != whole_titles(questions, 22, seed=2)
-    assert len(whole_titles(questions, 0, seed=1)) == 50
+def test_questions_are_taken_by_title_each_language_in_its_share_and_the_same_for_a_seed() -> None:
+    english = [ReadingQuestion(f"{n:02}", f"title {n // 5}", "c", "q", ()) for n in range(25)]
+    questions = english + [ReadingQuestion(f"{n}", f"题{n // 5}", "文", "问", ()) for n in range(25, 100)]
+    some = of_some_titles(questions, 40, seed=1)
+    assert [one.id for one in some] == sorted(one.id for one in some)
+    assert [sum(one in english for one in some), len(some)] == [10, 40]
+    assert len({one.title for one in some}) == 8, "all questions of a title"
+    assert some == of_some_titles(questions, 40, seed=1) != of_some_titles(questions, 40, seed=2)
+    assert len(of_some_titles(questions, 0, seed=1)) == 100

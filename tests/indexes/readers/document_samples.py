@@ -159,8 +159,8 @@ NAVIGATION = (
 )
 
 
-def book_sample(**parts: str) -> bytes:
-    """An EPUB of two chapters; parts are replaced or added by name, ``/`` and ``.`` written as ``__`` and ``_``."""
+def book_sample(**parts: str | bytes) -> bytes:
+    """An EPUB of two chapters; parts are replaced or added by name."""
     files = {
         "mimetype": "application/epub+zip",
         "META-INF/container.xml": CONTAINER,

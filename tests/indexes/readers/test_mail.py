@@ -53,6 +53,12 @@ def test_a_subject_with_characters_of_gbk_that_says_gb2312() -> None:
     assert blocks("a.eml", data) == [(("Re: 朱镕基囍",), "Text.")]
 
 
+def test_what_is_struck_out_in_a_mail_is_told() -> None:
+    document = read_document("a.eml", mail(("html", "<p><s>At 7.</s> The party is at 8.</p>")))
+    assert "At 7" not in document.text
+    assert document.warning == "has struck-out text in 1 place, which was left out"
+
+
 def test_the_plain_form_wins_and_attachments_are_named() -> None:
     document = read_document("a.eml", mail_sample())
     assert "in HTML" not in document.text

@@ -17,6 +17,11 @@ def test_entries_of_a_feed_stand_under_their_titles() -> None:
     assert blocks("a.xml", ATOM)[-1] == (("俱乐部", "划船"), "八点二十分开始。")
 
 
+def test_what_is_struck_out_in_an_entry_is_told() -> None:
+    struck = RSS.replace("It starts at", "&lt;s&gt;7:00&lt;/s&gt; It starts at")
+    assert read("a.rss", struck).warning == "has struck-out text in 1 place, which was left out"
+
+
 def test_elements_that_repeat_are_records_and_text_amid_elements_is_prose() -> None:
     books = '<books><book id="b1"><title>Tea</title></book><book id="b2"><title>Rope</title></book></books>'
     assert texts("a.xml", books) == ["id: b1\ntitle: Tea", "id: b2\ntitle: Rope"]
