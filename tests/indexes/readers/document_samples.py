@@ -5,6 +5,7 @@ import json
 import zipfile
 from datetime import date, datetime
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import docx
@@ -14,11 +15,13 @@ import xlsxwriter
 from docx.oxml import parse_xml
 from docx.oxml.ns import nsdecls
 from index_samples import book_of, bytes_of
+from outlook_samples import outlook_message
 from PIL import Image
 from pptx.util import Inches
 
 from indexes.readers import Extracted, read_document
 
+PRICES = Path(__file__).with_name("samples")
 BULLETS = {"List Bullet": 0, "List Number": 0, "List Bullet 2": 1}
 
 
@@ -260,6 +263,14 @@ SAMPLES: dict[str, Any] = {
     "scan": lambda: bytes_of(
         Image.new("RGB", (80, 80)), "TIFF", save_all=True, append_images=[Image.new("1", (70, 9))]
     ),
+    "xls": (PRICES / "prices.xls").read_bytes,
+    "ods": (PRICES / "prices.ods").read_bytes,
+    "msg": lambda: outlook_message("春茶到货", "Ruth Berg", "龙井已到。\r\n\r\nThe price is 12 EUR."),
+    "rss": lambda: (
+        b"<rss><channel><title>Club</title><item><title>Regatta</title><pubDate>4 May</pubDate><category term='a'/>"
+        b"<description>&lt;p&gt;At &lt;b&gt;8&lt;/b&gt;.</description></item></channel></rss>"
+    ),
+    "xml": lambda: b"<books a='1'><book id='b1'><title>Tea</title></book><book>x<i>y</i>z</book><n>2</n></books>",
     "csv": lambda: "name;price\n龙井;12\nPuer;9\n".encode(),
     "json": JSON_SAMPLE.encode,
     "jsonl": JSONL_SAMPLE.encode,
