@@ -61,9 +61,9 @@ def train_reader(
 def measure_reader(domain: Domain, adapter: str, count: int, progress: Progress = lambda *_: None) -> dict[str, Any]:
     """Ask ``count`` held-out questions (0: all) of the model alone; shares with 95 % bootstrap intervals.
 
-    By kind of question: of answerable ones (those with facts, for nothing else tells right from wrong) how many are answered rightly (by facts), wrongly and refused, and how many
-    answers are in the language of the question; of unanswerable ones how many are refused. ``adapter`` empty is the
-    bare base model.
+    By kind of question: of answerable ones, how many answers are right (by facts), wrong, refused, and in the language
+    of the question; of unanswerable ones, how many are refused. Answerable questions without facts are not asked.
+    ``adapter`` empty is the bare base model.
     """
     prompts = Prompts(domain)
     asked_of = [one for one in read_questions(domain.held_out_questions) if one.facts or not one.answerable]

@@ -9,7 +9,7 @@ from typing import Any
 
 from domain import is_text
 from indexes.errors import IndexingError
-from indexes.readers.choosing import TEXT_FORMATS
+from indexes.readers.file_format import TEXT_FORMATS
 
 TYPES = (
     *("code", "csv", "doc", "docx", "epub", "html", "json", "jsonl", "mail", "markdown", "msg", "odp", "ods", "odt"),

@@ -15,7 +15,7 @@ from typing import Any
 from domain import is_text
 from indexes.errors import IndexingError
 from indexes.ingest import Divided, Tools, divide, embed_and_store
-from indexes.readers.plain import divide_plain
+from indexes.readers.text.plain import divide_plain
 from indexes.storage import transaction
 from indexes.writing import Record, Writer
 

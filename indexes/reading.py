@@ -1,9 +1,9 @@
 """Reading documents in a process of its own, with limits, for they may come from anybody.
 
 A parser that hangs, eats memory or crashes the interpreter costs one document, not the update: the process
-(:mod:`indexes.readers.child`) is ended and the next document gets a new one. It shares nothing with this one but two
-pipes of JSON lines. Limits are time without a sign of life, time in all, and memory, the last on Linux only: other
-systems have no limit that a process can set itself.
+(:mod:`indexes.readers.child_process`) is ended and the next document gets a new one. The two processes share nothing
+but two pipes of JSON lines. Limits are time without a sign of life, time in all, and memory (on Linux only: other
+systems have no limit that a process can set itself).
 """
 
 import contextlib
@@ -164,7 +164,7 @@ class Reader:
         # one thread of linear algebra is enough, and each reserves memory
         environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
         self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "indexes.readers.child", str(self.memory_bytes)],
+            [sys.executable, "-P", "-m", "indexes.readers.child_process", str(self.memory_bytes)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if self.keep_stderr else subprocess.DEVNULL,

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 
 from indexes.errors import IndexingError, UnopenedError
 from indexes.ingest import Divided, Tools, divide, embed_and_store, prepare
-from indexes.readers.ocr import find_engine
+from indexes.readers.images.ocr import find_engine
 from indexes.readers.opening import open_document
-from indexes.readers.source_code import NAMES
+from indexes.readers.text.source_code import NAMES
 from indexes.reading import Reader, ReadFile, Request
 from indexes.scanning import Found, scan
 from indexes.storage import Storage, transaction

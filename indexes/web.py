@@ -26,8 +26,8 @@ from bs4.dammit import EncodingDetector
 from domain import whole_file
 from indexes.errors import IndexingError
 from indexes.guarded_network import GuardedNetwork
-from indexes.readers.choosing import TEXT_FORMATS
 from indexes.readers.encodings import decode
+from indexes.readers.file_format import TEXT_FORMATS
 
 MAX_SECONDS = 30.0
 MAX_BYTES = 20_000_000

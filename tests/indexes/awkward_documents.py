@@ -23,7 +23,7 @@ from index_samples import bytes_of, pdf_of
 from PIL import Image, ImageDraw, ImageFont
 from pypdf import PdfReader, PdfWriter
 
-from indexes.readers.ocr import find_engine
+from indexes.readers.images.ocr import find_engine
 
 BROKEN_PDF = "is a damaged PDF; open it in a PDF program and save it anew"
 UNFOLDS = "unfolds to more than 200 times its size, as no document does; save it anew"

@@ -162,15 +162,15 @@ def test_what_a_library_prints_does_not_disturb_the_answers(tmp_path: Path) -> N
     request = put(tmp_path, "a.txt", "Quiet.")
     noisy = """
         import os, sys
-        from indexes.readers import child
-        quiet = child.read_document
+        from indexes.readers import child_process
+        quiet = child_process.read_document
         def noisy(*arguments):
             print("a library says", flush=True)
             os.write(1, b'{"error": "not the truth"}\\n')
             sys.stdin.read()
             return quiet(*arguments)
-        child.read_document = noisy
-        child.main()
+        child_process.read_document = noisy
+        child_process.main()
     """
     line = json.dumps({"folder": str(request.folder), "name": "a.txt", "known_sha256": ""}) + "\n"
     process = subprocess.Popen(
@@ -237,7 +237,7 @@ def test_ctrl_c_ends_both_and_only_the_parent_speaks(tmp_path: Path) -> None:
 
 
 def test_a_scan_shows_life_page_by_page(tmp_path: Path, absent: Callable[[str], NoReturn]) -> None:
-    from indexes.readers.ocr import find_engine
+    from indexes.readers.images.ocr import find_engine
 
     if not find_engine():
         absent("tesseract is not installed")
@@ -250,6 +250,7 @@ def test_a_scan_shows_life_page_by_page(tmp_path: Path, absent: Callable[[str], 
 
 
 def test_reading_loads_neither_torch_nor_faiss() -> None:
-    program = "import sys, indexes.readers.child; sys.exit(bool({'torch', 'faiss', 'transformers'} & set(sys.modules)))"
+    heavy = "{'torch', 'faiss', 'transformers'}"
+    program = f"import sys, indexes.readers.child_process; sys.exit(bool({heavy} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     assert subprocess.run([sys.executable, "-c", program], env=environment).returncode == 0

@@ -8,7 +8,7 @@ from document_samples import read, saved, texts
 from index_samples import placed_pdf_of
 from pptx.util import Inches
 
-from indexes.readers.cell_kinds import kind_of
+from indexes.readers.tables.cell_kinds import kind_of
 
 TABLES = {
     "units cn": (

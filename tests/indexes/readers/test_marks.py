@@ -25,8 +25,8 @@ from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
 
 from indexes.readers.numerals import numeral
-from indexes.readers.office_math import formula_text
-from indexes.readers.symbols import symbol
+from indexes.readers.office.office_math import formula_text
+from indexes.readers.office.symbols import symbol
 
 HYPERLINK = RELATIONSHIP_TYPE.HYPERLINK
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"

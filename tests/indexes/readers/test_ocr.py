@@ -18,9 +18,9 @@ from pypdf import PdfReader, PdfWriter, Transformation
 
 from indexes import IndexingError
 from indexes.readers import read_document
-from indexes.readers.ocr import find_engine
-from indexes.readers.pdf import read_pdf
-from indexes.readers.pictures import read_picture
+from indexes.readers.images.ocr import find_engine
+from indexes.readers.images.pictures import read_picture
+from indexes.readers.pdf.pdf import read_pdf
 
 Absent = Callable[[str], NoReturn]
 ENGLISH = ("Green tea wants water of eighty degrees,", "boiling water makes it bitter.")

@@ -11,7 +11,7 @@ from document_samples import blocks, read, saved
 from outlook_samples import outlook_message
 
 from indexes import IndexingError
-from indexes.readers.libreoffice import converted, find_libreoffice
+from indexes.readers.office.libreoffice import converted, find_libreoffice
 
 Absent = Callable[[str], NoReturn]
 SAMPLES = Path(__file__).with_name("samples")

@@ -16,7 +16,7 @@ from pypdf.generic import (
 )
 
 from indexes.readers.lines import joined
-from indexes.readers.pdf_pages import is_garbled
+from indexes.readers.pdf.contents_pages import is_garbled
 
 
 def shown(x: int, y: int, text: str, mode: int = 0, colour: str = "0 0 0 rg", size: int = 12) -> str:

@@ -18,9 +18,9 @@ from document_samples import (
 )
 
 from indexes import IndexingError
-from indexes.readers.merged_header import Merge, with_one_header
-from indexes.readers.number_formats import number_text, text_text
-from indexes.readers.tables import row_lines
+from indexes.readers.office.number_formats import number_text, text_text
+from indexes.readers.tables.merged_header import Merge, with_one_header
+from indexes.readers.tables.table_text import row_lines
 
 
 def test_workbook_rows_name_their_columns_under_sheet_and_title() -> None:

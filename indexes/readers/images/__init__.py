@@ -1,0 +1,1 @@
+"""Pictures, and the OCR engine that reads them."""

@@ -1,0 +1,74 @@
+"""Workbooks of other kinds than xlsx: Excel of before 2007 (.xls), binary Excel (.xlsb), OpenDocument sheets (.ods).
+
+The library calamine reads them. It gives values without the formats of their cells: a postcode 02139 is 2139, and 12.5
+shown as "12.5 kg" is 12.5; who needs them saves the workbook as xlsx. Hidden sheets are left out, a warning names them.
+"""
+
+import io
+from datetime import date, datetime, time, timedelta
+
+from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
+
+from indexes.errors import IndexingError
+from indexes.readers.document import TOO_MUCH_TEXT, Extracted, TextBuilder
+from indexes.readers.limits import MAX_CHARACTERS, DamagedError, damaged
+from indexes.readers.tables.merged_header import Merge
+from indexes.readers.tables.sheets import add_sheet
+from indexes.readers.tables.table_text import one_line, repeated
+
+Value = int | float | str | bool | datetime | date | time | timedelta
+
+
+def read_calamine(data: bytes) -> Extracted:
+    """Blocks are tables, under the name of their sheet; a row is a line in which each cell is named by its column."""
+    builder = TextBuilder()
+    hidden = []
+    try:
+        book = CalamineWorkbook.from_filelike(io.BytesIO(data))
+        for sheet in book.sheets_metadata:
+            if sheet.visible != SheetVisibleEnum.Visible:
+                hidden.append(sheet.name)
+                continue
+            found = book.get_sheet_by_name(sheet.name)
+            merges = [Merge(*first, *last) for first, last in found.merged_cell_ranges or ()]
+            _add(builder, sheet.name, found.to_python(skip_empty_area=False), merges)
+    except CalamineError as error:
+        if "password" in str(error).lower() or "encrypt" in str(error).lower():
+            raise IndexingError("is protected by a password; save a copy without one") from None
+        raise damaged("workbook", DamagedError(str(error))) from None
+    return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden[:20])}" if hidden else "")
+
+
+def _add(builder: TextBuilder, name: str, values: list[list[Value]], merges: list[Merge]) -> None:
+    rows: dict[int, list[str]] = {}
+    length = 0
+    for number, row in enumerate(values):
+        texts = list(map(_text, row))
+        length += sum(map(len, texts))
+        if length > MAX_CHARACTERS:
+            raise IndexingError(TOO_MUCH_TEXT)
+        if any(texts):
+            rows[number] = texts
+    for merge in merges:
+        text = repeated(rows[merge.top][merge.left]) if merge.top in rows else ""
+        for number in range(merge.top + 1, merge.bottom + 1):
+            if number in rows and not rows[number][merge.left]:
+                rows[number][merge.left] = text
+    add_sheet(builder, name, rows, merges)
+
+
+def _text(value: Value) -> str:
+    """A date in ISO 8601, a number with at most ten digits, as in xlsx where a cell has no format."""
+    if isinstance(value, bool):
+        return str(value).upper()
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) and abs(value) < 1e15 else f"{value:.10g}"
+    if isinstance(value, datetime):
+        is_day = value.time() == time()
+        return value.strftime("%Y-%m-%d" if is_day else "%Y-%m-%d %H:%M:%S" if value.second else "%Y-%m-%d %H:%M")
+    if isinstance(value, timedelta):
+        seconds = round(value.total_seconds())
+        return f"{seconds // 3600}:{seconds % 3600 // 60:02}" + (f":{seconds % 60:02}" if seconds % 60 else "")
+    if isinstance(value, time):
+        return value.strftime("%H:%M:%S" if value.second else "%H:%M")
+    return one_line(str(value))

@@ -1,0 +1,100 @@
+"""How a cell of a workbook becomes the text that people see, and what its style says: format, bold, struck out."""
+
+from collections import Counter
+from datetime import datetime
+from typing import NamedTuple
+
+from lxml import etree
+
+from indexes.readers.office.number_formats import number_text, text_text
+from indexes.readers.ooxml import attribute, child, descendants, is_on, name_of
+from indexes.readers.tables.table_text import one_line
+
+_DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
+_BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 18: "h:mm", 19: "h:mm", 20: "h:mm"}
+_BUILT_IN |= {
+    21: "h:mm:ss",
+    22: "yyyy-mm-dd h:mm",
+    32: "h:mm",
+    33: "h:mm:ss",
+    45: "mm:ss",
+    46: "[h]:mm:ss",
+    47: "mm:ss",
+}
+
+
+class CellStyle(NamedTuple):
+    """How a cell is shown."""
+
+    format: str = ""
+    bold: bool = False
+    struck: bool = False
+
+
+def styles_of(styles: etree._Element | None) -> list[CellStyle]:
+    """The style of each kind of cell, in the order in which cells refer to them."""
+    custom = {}
+    for entry in _below(styles, "numFmts"):
+        custom[attribute(entry, "numFmtId")] = attribute(entry, "formatCode")
+    fonts = [(is_on(child(font, "b")), is_on(child(font, "strike"))) for font in _below(styles, "fonts")]
+    found = []
+    for entry in _below(styles, "cellXfs"):
+        identity, font = attribute(entry, "numFmtId", "0"), attribute(entry, "fontId", "0")
+        number = int(identity) if identity.isdecimal() and len(identity) < 6 else 0
+        code = custom.get(identity) or _BUILT_IN.get(number) or ("yyyy-mm-dd" if number in _DATE_FORMATS else "")
+        known = font.isdecimal() and int(font) < len(fonts)
+        found.append(CellStyle(code, *(fonts[int(font)] if known else (False, False))))
+    return found
+
+
+class Cells:
+    """What the cells of all sheets refer to, and how a cell becomes the text that people see."""
+
+    def __init__(self, strings: list[etree._Element], styles: list[CellStyle], epoch: datetime) -> None:
+        self.left_out: Counter[str] = Counter()
+        self.strings = [self.string(item) for item in strings]
+        self.styles = styles
+        self.epoch = epoch
+        self.unknown = 0
+        """Formulas whose value was never computed."""
+
+    def style(self, cell: etree._Element) -> CellStyle:
+        number = cell.get("s", "0")
+        return self.styles[int(number)] if number.isdecimal() and int(number) < len(self.styles) else CellStyle()
+
+    def text(self, cell: etree._Element) -> str:
+        kind, style = cell.get("t", "n"), self.style(cell)
+        if style.struck:
+            self.left_out["struck"] += child(cell, "v") is not None or child(cell, "is") is not None
+            return ""
+        if kind == "inlineStr":
+            return one_line(self.string(cell))
+        value = next((below.text or "" for below in cell if name_of(below) == "v"), "")
+        if not value and kind != "str" and child(cell, "f") is not None:
+            self.unknown += 1
+        if kind == "s":
+            known = value.isdecimal() and int(value) < len(self.strings)
+            return text_text(self.strings[int(value)], style.format) if known else ""
+        if kind == "b":
+            return {"1": "TRUE", "0": "FALSE"}.get(value, value)
+        if kind == "n" and value:
+            return number_text(value, style.format, self.epoch)
+        return "" if kind == "e" else one_line(value)
+
+    def string(self, item: etree._Element) -> str:
+        """A text in one or more runs, without struck ones and the phonetic guides of Japanese."""
+        texts = []
+        for text in descendants(item, "t"):
+            run = text.getparent()
+            if name_of(run) == "rPh":
+                continue
+            if is_on(child(run, "rPr", "strike")):
+                self.left_out["struck"] += 1
+            else:
+                texts.append(text.text or "")
+        return one_line("".join(texts))
+
+
+def _below(parent: etree._Element | None, name: str) -> list[etree._Element]:
+    element = child(parent, name)
+    return list(element) if element is not None else []

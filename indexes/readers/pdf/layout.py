@@ -1,0 +1,279 @@
+"""Where the lines of a PDF page stand, and what that tells: which are rows of a table, and where paragraphs end."""
+
+import ctypes
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
+
+from indexes.readers.lines import SENTENCE_END, After, is_divided
+from indexes.readers.pdf.columns import Line, in_reading_order
+from indexes.readers.pdf.table_rows import Cell
+
+_NEARBY = 8
+"""Lines before and after one that tell how wide its column is and how far its lines are apart."""
+_MANY = 20
+_WIDE, _VERY_WIDE = 1.0, 3.0
+"""Gaps between the cells of a row, in ems: of the wider ones rows need not agree where their cells begin."""
+_CELL = " | "
+_LARGER = 1.08
+"""Times the size of other letters from which letters are of another size."""
+_TITLE = 1.15
+"""Times the size of most letters of a page from which a line is a title, and may be as wide as what stands under it."""
+_GAP = 1.25
+"""Times the distance of lines from which another distance divides paragraphs."""
+_SHORT = 4.0
+"""Ems before the right edge of its column where a line ends that is no part of a paragraph."""
+_FEWEST = 3
+"""Lines that make a column, of which a sentence may go on in the next."""
+
+_WORD_OR_SPACE = re.compile(r"\S+|\s+")
+_LABEL = re.compile(r"\d{1,2}(?:\.\d{1,2})*[.)]?|[a-zA-Z][.)]|[（(]?\w{1,3}[)）、]|[^\w\s]")
+_BULLET = re.compile(r"[•●▪◦‣■□◆➢]")
+
+
+@dataclass(frozen=True)
+class PageText:
+    """The lines of a page, what follows each, and the sizes of their letters, 0 where unknown."""
+
+    lines: list[str]
+    after: list[After]
+    sizes: list[float]
+    drawn: list[int]
+    """For each line in the order in which the file draws them, its number in the order of reading."""
+    cells: list[list[Cell]]
+    """Of each line that is a row of a table."""
+    hidden: int = 0
+    """Words on the page that nobody sees, and which are left out."""
+    filled: list[str] = field(default_factory=list)
+    """What is typed into its form fields and onto it, a line each."""
+    notes: int = 0
+    """Notes on the page, which are not read."""
+
+
+def page_text(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]) -> PageText:
+    """The lines of a page; ``text`` is pdfium's, with "-\\n" for a hyphen at the end of a line. Rows have ``" | "``.
+
+    ``is_visible`` is asked for the character with which each word begins.
+    """
+    drawn = _page_lines(textpage, text, is_visible)
+    order = in_reading_order(drawn)
+    lines = [line for _, line in order]
+    first: dict[int, int] = {}
+    for place, (number, _) in enumerate(order):
+        first.setdefault(number, place)
+    return PageText(
+        [line.text for line in lines],
+        _what_follows(lines),
+        [round(line.size, 1) for line in lines],
+        [first.get(number, len(lines)) for number in range(len(drawn))],
+        [line.cells for line in lines],
+    )
+
+
+def _page_lines(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]) -> list[Line]:
+    pieces = text.splitlines(keepends=True)
+    # "-\n" was one character in pdfium's text, U+FFFE; an emoji two
+    lengths = [_units(piece) - piece.endswith("-\n") for piece in pieces]
+    lines = [_line(textpage, *at, is_visible) for at in zip(pieces, accumulate(lengths, initial=0), strict=False)]
+    gaps = [_gaps(line, _WIDE) for line in lines]
+    return [_with_cells(lines, gaps, number) for number in range(len(lines))]
+
+
+def _units(text: str) -> int:
+    """Characters as pdfium counts them."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
+
+
+def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int, is_visible: Callable[[int], bool]) -> Line:
+    parts = [(match[0], _units(match[0])) for match in _WORD_OR_SPACE.finditer(piece)]
+    begins = accumulate((length for _, length in parts), initial=0)
+    spans, shown = [], []
+    for (part, length), begin in zip(parts, begins, strict=False):
+        if part.isspace():
+            shown.append(part)
+        elif is_visible(raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset + begin)):
+            shown.append(part)
+            spans.append((part, begin, length))
+    text = "".join(shown).strip()
+    if not spans:
+        return Line(text)
+    first = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset)
+    last = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset + spans[-1][1])
+    fonts = [_font(textpage, first + spans[number][1]) for number in (0, len(spans) // 2, -1)]
+    base, size, turned = (sorted(values)[1] for values in zip(*fonts, strict=True))
+    if (
+        last - first != spans[-1][1]
+        or not 0 < size < math.inf
+        or any(abs(other - base) > size or t != turned for other, _, t in fonts)
+    ):
+        return Line(text)
+    letters = [
+        (_place(textpage, first + begin, turned), _place(textpage, first + begin + length - 1, turned))
+        for _, begin, length in spans
+    ]
+    places = [(min(a[0], b[0]), max(a[1], b[1])) for a, b in letters]
+    if letters[0][0] > letters[-1][1]:  # written from right to left
+        places = [(-end, -start) for start, end in places]
+    width = letters[0][0][1] - letters[0][0][0]
+    return Line(text, [word for word, _, _ in spans], places, base, size, turned, width)
+
+
+def _font(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, int]:
+    """The height of a character on the page, the size of its font, and by how many quarters of a circle it is turned.
+
+    The size is 0 for what stands aslant, and where nothing is known.
+    """
+    x, y, matrix = ctypes.c_double(), ctypes.c_double(), raw.FS_MATRIX()
+    angle = raw.FPDFText_GetCharAngle(textpage, index) / (math.pi / 2)
+    turned = round(angle) % 4
+    known = raw.FPDFText_GetCharOrigin(textpage, index, x, y) and raw.FPDFText_GetMatrix(textpage, index, matrix)
+    size = raw.FPDFText_GetFontSize(textpage, index) * math.hypot(matrix.c, matrix.d) if known else 0.0
+    return (y.value, x.value, -y.value, -x.value)[turned], size if abs(angle - round(angle)) < 0.05 else 0.0, turned
+
+
+def _place(textpage: pdfium.PdfTextPage, index: int, turned: int) -> tuple[float, float]:
+    """Where a character begins and ends, along the line."""
+    box = raw.FS_RECTF()
+    raw.FPDFText_GetLooseCharBox(textpage, index, box)
+    return ((box.left, box.right), (-box.top, -box.bottom), (-box.right, -box.left), (box.bottom, box.top))[turned]
+
+
+def _gaps(line: Line, ems: float) -> list[int]:
+    """The numbers of the words before which there is so wide a gap; none in a line that is stretched to its margins."""
+    gaps = [start - end for (_, end), (start, _) in pairwise(line.places)]
+    widths = [end - start for start, end in line.places]
+    if len(gaps) > 1 and _differ(widths, 0.5 * line.size) and not _differ(gaps, 0.1 * line.size):
+        return []
+    return [number for number, gap in enumerate(gaps, 1) if gap >= ems * line.size]
+
+
+def _differ(lengths: list[float], least: float) -> bool:
+    return max(lengths) - min(lengths) > least
+
+
+def _with_cells(lines: list[Line], gaps: list[list[int]], number: int) -> Line:
+    """A line whose gaps are very wide, or some of whose cells stand over or under those of a neighbour, is a row."""
+    line, at = lines[number], gaps[number]
+    if not at:
+        return line
+    neighbours = [other for other in (number - 1, number + 1) if 0 <= other < len(lines)]
+    cells = _cells(line, at)
+    if not any(_in_columns(cells, _cells(lines[other], gaps[other]), line.size) for other in neighbours):
+        at = _gaps(line, _VERY_WIDE)
+    spans = list(pairwise([0, *at, len(line.words)]))
+    texts = [" ".join(line.words[first:last]) for first, last in spans]
+    placed = [
+        (line.places[first][0], line.places[last - 1][1], text)
+        for (first, last), text in zip(spans, texts, strict=True)
+    ]
+    is_label = len(texts) == 2 and _LABEL.fullmatch(texts[0]) and not texts[1][0].isdigit()  # of a title or an item
+    return line if is_label or not at else replace(line, text=_CELL.join(texts), is_row=True, cells=placed)
+
+
+def _cells(line: Line, gaps: list[int]) -> list[tuple[float, float]]:
+    """Where the cells after the first begin and end."""
+    ranges = pairwise([*gaps, len(line.words)])
+    return [(line.places[first][0], line.places[last - 1][1]) for first, last in ranges]
+
+
+def _in_columns(cells: list[tuple[float, float]], others: list[tuple[float, float]], size: float) -> bool:
+    """Whether a cell begins, ends or has its middle where one of another line does."""
+    return any(
+        min(abs(start - other_start), abs(end - other_end), abs(start + end - other_start - other_end) / 2) < 0.3 * size
+        for start, end in cells
+        for other_start, other_end in others
+    )
+
+
+@dataclass(frozen=True)
+class _Page:
+    body: float
+    """The size of most of its letters."""
+    edge: float
+    """The furthest that two of its lines reach, where there are so many that a single one sticks out; else infinity."""
+
+    @classmethod
+    def of(cls, lines: list[Line]) -> "_Page":
+        letters: Counter[float] = Counter()
+        for line in lines:
+            letters[line.size] += len(line.text)
+        body = letters.most_common(1)[0][0] if letters else 0.0
+        ends = sorted((line.end for line in lines), reverse=True)
+        agreed = (end for end, next_end in pairwise(ends) if end - next_end < body)
+        return cls(body, next(agreed, math.inf) if len(ends) >= _MANY else math.inf)
+
+
+def _what_follows(lines: list[Line]) -> list[After]:
+    """For each line what follows it, as far as the places of the lines tell."""
+    columns = [0]
+    for line, below in pairwise(lines):
+        columns.append(columns[-1] + _begins_column(line, below))
+    page = _Page.of([line for line in lines if line.words])
+    found: list[After] = []
+    for number, line in enumerate(lines[:-1]):
+        near = range(max(0, number - _NEARBY), min(len(lines), number + _NEARBY + 1))
+        column = [lines[other] for other in near if columns[other] == columns[number]]
+        is_whole = not found or found[-1] in (After.LINE, After.PARAGRAPH)
+        found.append(_after(line, lines[number + 1], column, page, is_whole))
+    return [*found, After.PARAGRAPH] if lines else []
+
+
+def _begins_column(line: Line, below: Line) -> bool:
+    """Whether the next line stands further up, or otherwise not under this one."""
+    if not line.words or not below.words or line.turned != below.turned:
+        return True
+    return below.base > line.base + 0.5 * line.size
+
+
+def _after(line: Line, below: Line, column: list[Line], page: _Page, is_whole: bool) -> After:
+    """What follows a line; ``column`` are those around it, and ``is_whole`` says that it begins a paragraph."""
+    if not line.words or not below.words:
+        return After.UNKNOWN
+    jumps = _begins_column(line, below)
+    if line.is_row and below.is_row and not jumps:
+        return After.LINE
+    if line.is_row or below.is_row or not _alike(line, below) or line.turned != below.turned:
+        return After.PARAGRAPH
+    is_title = line.size > _TITLE * page.body
+    of_its_width = [
+        other
+        for other in column
+        if not other.is_row and (_alike(line, other) or (is_title and other.size > page.body / _LARGER))
+    ]
+    edge = min(page.edge, max(other.end for other in of_its_width))
+    ends_sentence = SENTENCE_END.search(line.text) is not None
+    room = max(below.least + 0.3 * line.size, 0.0 if ends_sentence else _SHORT * line.size)
+    is_short = line.end + room < edge and not is_divided(line.text, below.text)
+    if jumps:
+        return After.PARAGRAPH if is_short or len(column) < _FEWEST else After.UNKNOWN
+    is_over = line.start < below.end and below.start < line.end
+    if not is_over or line.base - below.base > _GAP * _pitch(column, line):
+        return After.PARAGRAPH
+    if _BULLET.match(below.text):
+        return After.LINE
+    if ends_sentence and (is_short or below.start > line.start + 0.8 * line.size):
+        return After.PARAGRAPH
+    if is_short:
+        return After.LINE if is_whole and not is_title and below.end + _SHORT * below.size < edge else After.PARAGRAPH
+    return After.MORE
+
+
+def _alike(line: Line, other: Line) -> bool:
+    return bool(other.words) and line.size < _LARGER * other.size and other.size < _LARGER * line.size
+
+
+def _pitch(column: list[Line], line: Line) -> float:
+    """From a line to the next: the smallest that occurs nearby, twice if there are several."""
+    found = sorted(
+        above.base - below.base
+        for above, below in pairwise(column)
+        if _alike(line, above) and _alike(line, below) and above.base - below.base > 0.8 * line.size
+    )
+    agreed = (pitch for pitch, next_pitch in pairwise(found) if next_pitch < 1.03 * pitch)
+    return next(agreed, found[0] if len(found) > 1 else 2 * line.size)

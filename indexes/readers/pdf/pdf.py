@@ -1,0 +1,255 @@
+"""PDF: the text layer page by page, by pypdfium2; pages without one are read by OCR where an engine is installed.
+
+Text comes in the order in which the file draws it, but for what ``columns.py`` knows better. What is typed into form
+fields and onto the page, and what stands in pictures, follows the text of its page. Left out: what lies outside of the
+visible page, and pages of contents; and, told in a warning, text that nobody sees, notes, attachments.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+from itertools import islice
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as raw
+
+from indexes.errors import IndexingError
+from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.images.ocr import MAX_PIXELS, Engine, find_engine
+from indexes.readers.images.pictures import PicturesInside
+from indexes.readers.lines import After, paragraphs, words_in
+from indexes.readers.numbered_sections import under_titles
+from indexes.readers.omissions import left_out
+from indexes.readers.pdf.contents_pages import is_contents, is_garbled, without_contents
+from indexes.readers.pdf.font_headings import titles_by_size
+from indexes.readers.pdf.forms import filled_in
+from indexes.readers.pdf.layout import PageText, page_text
+from indexes.readers.pdf.outline import Start, title_starts, titles_by_page
+from indexes.readers.pdf.running_lines import running_lines
+from indexes.readers.pdf.table_rows import with_named_cells
+from indexes.readers.pdf.visible import Visible
+from indexes.readers.tables.table_text import Header
+
+MAX_PAGES = 10_000
+MAX_CHARACTERS = 50_000_000
+
+_NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)")
+_LIGATURE = re.compile("[\ufb00-\ufb06]")
+_SMALL_SHARE = 0.005
+"""Of a page, up to which a picture is a mark or a rule."""
+_MANY_OBJECTS = 100
+"""A page without text that draws so much shows letters as outlines, or a drawing; fewer are a frame or a rule."""
+
+
+def read_pdf(data: bytes, progress: Progress = no_progress) -> Extracted:
+    """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows, or numbered titles.
+
+    Lines broken by the layout are joined again; headers, footers and page numbers are left out.
+    """
+    pdf = _opened(data)
+    try:
+        return _read(pdf, progress)
+    finally:
+        pdf.close()
+
+
+def _opened(data: bytes) -> pdfium.PdfDocument:
+    try:
+        pdf = pdfium.PdfDocument(data)
+        pdf.init_forms()
+        return pdf
+    except pdfium.PdfiumError as error:
+        if error.err_code == raw.FPDF_ERR_PASSWORD:
+            raise IndexingError("is protected by a password; save a copy without one") from None
+        if error.err_code == raw.FPDF_ERR_SECURITY:
+            why = "is encrypted in a way that cannot be read; save a copy without a password"
+            raise IndexingError(why) from None
+        raise IndexingError("is a damaged PDF; open it in a PDF program and save it anew") from None
+
+
+def _read(pdf: pdfium.PdfDocument, progress: Progress) -> Extracted:
+    if len(pdf) > MAX_PAGES:
+        raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
+    titles = titles_by_page(pdf)
+    pages: list[PageText] = []
+    starts: list[list[Start]] = []
+    damaged: list[int] = []
+    characters = 0
+    for index in range(len(pdf)):
+        progress(index + 1, len(pdf))
+        try:
+            page, begun = _lines(pdf, index, titles.get(index, []))
+        except pdfium.PdfiumError:
+            damaged.append(index + 1)
+            page, begun = PageText([], [], [], [], []), [(0, path, False) for path, _ in titles.get(index, [])]
+        characters += sum(map(len, page.lines))
+        if characters > MAX_CHARACTERS:
+            raise IndexingError(f"holds more than {MAX_CHARACTERS:,} characters; divide it")
+        pages.append(page)
+        starts.append(begun)
+    return _Pages(pdf, progress, damaged).extracted(pages, starts)
+
+
+def _lines(
+    pdf: pdfium.PdfDocument, index: int, titles: list[tuple[tuple[str, ...], float | None]]
+) -> tuple[PageText, list[Start]]:
+    """The lines of a page, and where in them its bookmarks begin."""
+    page = pdf[index]
+    try:
+        textpage = page.get_textpage()
+        # U+FFFE stands for a hyphen at the end of a line and the break after it
+        text = textpage.get_text_range(errors="replace").replace("\ufffe", "-\n").replace("\0", "")
+        filled, notes = filled_in(pdf, page)
+        visible = Visible(page, textpage)
+        found = page_text(textpage, text, visible.word)
+        begun = title_starts(textpage, text, titles) if titles else []
+        begun = [(found.drawn[at] if at < len(found.drawn) else at, path, is_title) for at, path, is_title in begun]
+        lines = [_without_ligatures(line) for line in found.lines]
+        found = replace(found, lines=lines, hidden=visible.hidden, filled=filled, notes=notes)
+        return found, sorted(begun, key=lambda start: start[0])
+    finally:
+        page.close()
+
+
+class _Pages:
+    """The second pass: from all pages' lines to blocks, with OCR for pages that have none."""
+
+    def __init__(self, pdf: pdfium.PdfDocument, progress: Progress, damaged: list[int]) -> None:
+        self.pdf = pdf
+        self.progress = progress
+        self.damaged = damaged
+        self.scanned: list[int] = []
+        self.engine: Engine | None = None
+        self.builder = TextBuilder()
+        self.path: tuple[str, ...] = ()
+        self.pictures = PicturesInside(lambda *_: progress(len(pdf), len(pdf)))
+        self.left_out: Counter[str] = Counter(attachments=max(0, pdf.count_attachments()))
+
+    def extracted(self, pages: list[PageText], starts: list[list[Start]]) -> Extracted:
+        has_bookmarks = any(starts)
+        without = [
+            [line if number not in running else "" for number, line in enumerate(page.lines)]
+            for page, running in zip(pages, running_lines([page.lines for page in pages]), strict=True)
+        ]
+        if not has_bookmarks:
+            starts = titles_by_size([replace(page, lines=lines) for page, lines in zip(pages, without, strict=True)])
+        known = words_in([line for lines in without for line in lines])
+        table: Header | None = None
+        for index, (page, kept, begun) in enumerate(zip(pages, without, starts, strict=True)):
+            after = page.after
+            kept, table = with_named_cells(without_contents(kept), page.cells, table)
+            text = "".join(kept)
+            self.left_out.update(hidden=bool(page.hidden), comments=page.notes)
+            if index + 1 in self.damaged:
+                kept, after = [], []
+            elif _is_noise(text) or is_garbled(text) or (not text and self.shows_something(index)):
+                kept = self.seen_by_ocr(index)
+                after = [After.PARAGRAPH] * len(kept)
+                begun = [(0, path, False) for _, path, _ in begun]
+            elif not text and not any(map(is_contents, page.lines)):
+                kept = page.lines
+            self.add_page(index + 1, kept, after, begun, known)
+            self.builder.add_block(page.filled, self.path, page=index + 1)
+            for paragraph in self.in_pictures(index) if text and index + 1 not in self.damaged else ():
+                self.builder.add_block([paragraph], self.path, page=index + 1)
+        warning = self.warning()
+        if not self.builder.blocks and warning:
+            raise IndexingError(warning)
+        document = self.builder.extracted(warning, needs_ocr=bool(self.scanned) and not self.engine)
+        return document if has_bookmarks else under_titles(document)
+
+    def add_page(
+        self, number: int, lines: list[str], after: list[After], starts: list[Start], known: Collection[str]
+    ) -> None:
+        """Blocks of the page, divided where bookmarks begin; a line that is a title itself is no block."""
+        done = 0
+        for line, path, is_title in [*starts, (len(lines), (), False)]:
+            until = max(done, line)
+            for paragraph in paragraphs(lines[done:until], after[done:until], known):
+                self.builder.add_block(paragraph, self.path, page=number)
+            done = until
+            if path:
+                self.path = path
+            if is_title:
+                if lines[done]:
+                    self.builder.add(lines[done])
+                done += 1
+
+    def shows_something(self, index: int) -> bool:
+        page = self.pdf[index]
+        try:
+            objects = list(islice(page.get_objects(max_depth=3), _MANY_OBJECTS))
+            return len(objects) == _MANY_OBJECTS or any(shown.type == raw.FPDF_PAGEOBJ_IMAGE for shown in objects)
+        finally:
+            page.close()
+
+    def in_pictures(self, index: int) -> list[str]:
+        """What stands in the pictures of a page with text of its own; one that fills it is a scan with its text."""
+        page = self.pdf[index]
+        found: list[str] = []
+        try:
+            whole = page.get_width() * page.get_height()
+            for picture in islice(page.get_objects([raw.FPDF_PAGEOBJ_IMAGE], max_depth=3), _MANY_OBJECTS):
+                left, bottom, right, top = picture.get_bounds()
+                if _SMALL_SHARE * whole < (right - left) * (top - bottom) < whole / 2:
+                    found += self.pictures.seen(picture.get_bitmap(render=True).to_pil())
+        except pdfium.PdfiumError:  # a picture in a form that pdfium cannot draw
+            self.left_out["pictures"] += 1
+        finally:
+            page.close()
+        return found
+
+    def seen_by_ocr(self, index: int) -> list[str]:
+        """Paragraphs of a page without a text layer; none when they cannot be read."""
+        if not self.scanned and not self.engine:
+            self.engine = find_engine()
+        if self.engine:
+            self.progress(index + 1, len(self.pdf))
+            page = self.pdf[index]
+            try:
+                scale = min(300 / 72, (MAX_PIXELS / max(1, page.get_width() * page.get_height())) ** 0.5)
+                bitmap = page.render(scale=scale, grayscale=True)
+                found = self.engine.paragraphs(bitmap.to_pil())
+            except pdfium.PdfiumError:
+                found = []
+            finally:
+                page.close()
+            if found:
+                return found
+        self.scanned.append(index + 1)
+        return []
+
+    def warning(self) -> str:
+        parts = []
+        if self.scanned:
+            why = "a scan?" if self.engine else "a scan; install tesseract to read it"
+            where = _named(self.scanned)
+            if len(self.scanned) == len(self.pdf):
+                where = f"its {len(self.pdf)} pages" if len(self.pdf) > 1 else "its only page"
+            parts.append(f"has no readable text on {where} ({why})")
+        if self.damaged:
+            parts.append(f"is damaged on {_named(self.damaged)}")
+        return "; ".join(filter(None, [*parts, left_out(self.left_out)]))
+
+
+def _is_noise(text: str) -> bool:
+    """More than a tenth of the characters are no characters: a font without a table of what its glyphs mean."""
+    return 10 * sum(len(match) for match in _NOT_TEXT.findall(text)) > len(text)
+
+
+def _without_ligatures(line: str) -> str:
+    return _LIGATURE.sub(lambda match: unicodedata.normalize("NFKC", match[0]), line)
+
+
+def _named(numbers: list[int]) -> str:
+    """``[1, 2, 3, 7]`` as ``"pages 1-3, 7"``."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    ranges = ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return f"page {ranges}" if len(numbers) == 1 else f"pages {ranges}"

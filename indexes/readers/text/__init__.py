@@ -1,0 +1,1 @@
+"""Plain text and formats close to it: source code, CSV, JSON; and base64 data inside of text."""

@@ -1,0 +1,1 @@
+"""Markup: HTML, Markdown, XML and feeds, e-mail (.eml, .msg), EPUB."""
