@@ -30,7 +30,7 @@ $(SAMPLE)/domain.toml:
 	mkdir -p demo
 	cp -R examples/peft-handbook demo/
 
-# `make demo` installs what answering and tuning need; `make install` also quantisation, tests and linters.
+# `make demo` installs what answering and tuning need; `make install` also OCR, quantisation, tests and linters.
 # torch first: otherwise other packages' requirements may pull a build for CUDA of several GB.
 install: $(VENV)/installed
 $(VENV)/product: pyproject.toml constraints.txt
@@ -41,7 +41,7 @@ $(VENV)/product: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[openvino]'
 	touch $@
 $(VENV)/installed: $(VENV)/product
-	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[openvino,quantization,test]'
+	$(BIN)/python -m pip install -q $(TORCH_INDEX) -c constraints.txt -e '.[openvino,ocr,quantization,test]'
 	touch $@
 
 models: install

@@ -30,8 +30,9 @@ PACKAGES = [
     "openvino",
     "bitsandbytes",
     "numba",
+    "rapidocr",
 ]
-OPTIONAL = ("openvino", "bitsandbytes", "numba")
+OPTIONAL = ("openvino", "bitsandbytes", "numba", "rapidocr")
 VARIABLES = [
     "LOREWRIGHT_CACHE",
     "LOREWRIGHT_MODELS",
@@ -129,12 +130,16 @@ def _packages() -> list[tuple[str, str]]:
 
 
 def _engines() -> list[tuple[str, str]]:
-    """Which engine computes with each model that is here, and why."""
+    """Which engine computes with each model that is here, and why; which one reads pictures."""
     from base_models import known_choice
+    from indexes.readers.images.ocr import find_engine
 
+    ocr = find_engine()
+    pictures = ("OCR", ocr.name if ocr else 'none; pictures and scans need one: pip install "lorewright[ocr]"')
     if not importlib.util.find_spec("openvino"):
         return [
-            ("transformers", 'for all models; a CPU answers faster with OpenVINO: pip install "lorewright[openvino]"')
+            ("transformers", 'for all models; a CPU answers faster with OpenVINO: pip install "lorewright[openvino]"'),
+            pictures,
         ]
     names = [entry.name for entry in CATALOGUE.values() if not entry.missing and is_fetched(entry.name)]
     rows = []
@@ -142,7 +147,7 @@ def _engines() -> list[tuple[str, str]]:
         choice = known_choice(name)
         told = f"{choice.engine}: {choice.reason}" if choice else "not timed yet; lorewright pull does"
         rows.append((name, told))
-    return rows or [("", "no model is here yet")]
+    return [*(rows or [("", "no model is here yet")]), pictures]
 
 
 def _models() -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from index_samples import bytes_of, pdf_of
 from PIL import Image, ImageDraw, ImageFont
 from pypdf import PdfReader, PdfWriter
 
-from indexes.readers.images.ocr import find_engine
+from indexes.readers.images.ocr import ADVICE, find_engine
 
 BROKEN_PDF = "is a damaged PDF; open it in a PDF program and save it anew"
 UNFOLDS = "unfolds to more than 200 times its size, as no document does; save it anew"
@@ -123,12 +123,10 @@ def pdfs() -> list[Awkward]:
         Awkward("no-password.pdf", encrypted(pdf_of(english("unlocked")), ""), "unlocked", "page 1"),
         Awkward("form-feeds.pdf", pdf_of(english("sextant") + "\f", "\f", "Last\fpage."), "sextant", "page 1"),
         Awkward("blank.pdf", pdf_of(" "), warning="holds no text"),
-        Awkward(
-            "grey.pdf", pdf_of(""), refused=no_text.format("?" if find_engine() else "; install tesseract to read it")
-        ),
+        Awkward("grey.pdf", pdf_of(""), refused=no_text.format("?" if find_engine() else f"; {ADVICE}")),
         Awkward("scan.pdf", scan, "lacquer", "page 1")
         if find_engine()
-        else Awkward("scan.pdf", scan, refused=no_text.format("; install tesseract to read it")),
+        else Awkward("scan.pdf", scan, refused=no_text.format(f"; {ADVICE}")),
         Awkward("pdf.docx", pdf_of(english("compass")), "compass", "page 1"),
         text("text.pdf", english("parchment"), "parchment"),
         Awkward("only-a-head.pdf", b"%PDF-1.7\n%%EOF", refused=BROKEN_PDF),
@@ -181,7 +179,7 @@ def drawn(line: str) -> Image.Image:
 
 def pictures() -> list[Awkward]:
     png = bytes_of(drawn("The bronze mirror is kept in the cellar"), "PNG")
-    unread = {"warning": "shows no text" if find_engine() else "is a picture; install tesseract to read it"}
+    unread = {"warning": "shows no text" if find_engine() else f"is a picture; {ADVICE}"}
     return [
         Awkward("picture.md", png, "bronze mirror", "line 1")
         if find_engine()

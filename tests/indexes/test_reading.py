@@ -240,7 +240,7 @@ def test_a_scan_shows_life_page_by_page(tmp_path: Path, absent: Callable[[str], 
     from indexes.readers.images.ocr import find_engine
 
     if not find_engine():
-        absent("tesseract is not installed")
+        absent("no OCR engine is installed")
     told = []
     request = put(tmp_path, "scan.pdf", pdf_of("Text.", *[""] * 6))
     with Reader(lambda *progress: told.append(progress)) as reader:

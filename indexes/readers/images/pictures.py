@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
-from indexes.readers.images.ocr import Engine, find_engine
+from indexes.readers.images.ocr import ADVICE, Engine, find_engine
 
 MAX_PIXELS = 100_000_000
 MAX_PAGES = 1_000
@@ -90,7 +90,7 @@ def _read(image: Image.Image, progress: Progress) -> Extracted:
             builder.add_block([paragraph], page=page + 1 if pages > 1 else None)
     warning = "" if builder.blocks else "shows no text"
     if not engine:
-        warning = "is a picture; install tesseract to read it"
+        warning = f"is a picture; {ADVICE}"
     return Extracted("".join(builder.parts), builder.blocks, warning, format="picture", needs_ocr=not engine)
 
 

@@ -17,7 +17,7 @@ import pypdfium2.raw as raw
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
-from indexes.readers.images.ocr import MAX_PIXELS, Engine, find_engine
+from indexes.readers.images.ocr import ADVICE, MAX_PIXELS, Engine, find_engine
 from indexes.readers.images.pictures import PicturesInside
 from indexes.readers.lines import After, paragraphs, words_in
 from indexes.readers.numbered_sections import under_titles
@@ -224,7 +224,7 @@ class _Pages:
     def warning(self) -> str:
         parts = []
         if self.scanned:
-            why = "a scan?" if self.engine else "a scan; install tesseract to read it"
+            why = "a scan?" if self.engine else f"a scan; {ADVICE}"
             where = _named(self.scanned)
             if len(self.scanned) == len(self.pdf):
                 where = f"its {len(self.pdf)} pages" if len(self.pdf) > 1 else "its only page"

@@ -1,6 +1,7 @@
 """PDFs: titles from bookmarks, headers left out, limits, passwords and damage."""
 
 import io
+import sys
 from pathlib import Path
 
 import pypdf
@@ -104,9 +105,11 @@ def test_a_password_is_named_as_the_reason() -> None:
 def test_without_an_engine_scanned_pages_say_what_would_read_them(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     document = read(pdf_of("Text.", "", "", "More.", ""))
-    assert document.warning == "has no readable text on pages 2-3, 5 (a scan; install tesseract to read it)"
+    told = 'has no readable text on pages 2-3, 5 (a scan; to read it: pip install "lorewright[ocr]")'
+    assert document.warning == told
     assert document.needs_ocr
     assert not read(pdf_of("Text.")).needs_ocr
 
@@ -114,6 +117,7 @@ def test_without_an_engine_scanned_pages_say_what_would_read_them(
 def test_a_page_of_control_characters_is_reported_and_the_others_are_read(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setitem(sys.modules, "rapidocr", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     document = read(pdf_of("Text.", "\ue001\ue002\ue003 \ue004\ue005 a"))
     assert document.warning.startswith("has no readable text on page 2 (")
