@@ -81,6 +81,7 @@ bench: models $(SAMPLE)/domain.toml $(PEER)/installed $(DEBIAN)/downloaded
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/indexing.py $(DOC) demo/indexing --peer-python $(PEER)/bin/python
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/index_scale.py demo/index_scale $(BOOKS)
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/engines.py --peer-python $(PEER)/bin/python
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/ocr.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/training.py
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/chatglm.py
 

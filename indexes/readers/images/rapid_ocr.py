@@ -7,6 +7,7 @@ divided at horizontal gaps, then into columns, until nothing divides it further.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from math import dist
 from statistics import mean, median
 from typing import Any
 
@@ -61,12 +62,18 @@ def _model() -> Any:
     from rapidocr import RapidOCR
 
     threads = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
-    return RapidOCR(params={**threads, "Global.log_level": "critical"})
+    # Its classifier of upside-down lines turned one line in twenty of coarse scans wrongly (benchmarks/ocr.py).
+    return RapidOCR(params={**threads, "Global.log_level": "critical", "Global.use_cls": False})
 
 
-def _line(text: str, box: Sequence[Sequence[float]]) -> Line:
-    across, down = zip(*box, strict=True)
-    return Line(text.strip(), min(across), min(down), max(across), max(down))
+def _line(text: str, corners: Sequence[Sequence[float]]) -> Line:
+    """A line from the corners of its box, clockwise from the upper left one. The height is the box's own: on a page
+    that is turned a little, upright boxes around long lines would overlap."""
+    across, down = zip(*corners, strict=True)
+    upper_left, upper_right, lower_right, lower_left = corners
+    height = (dist(upper_left, lower_left) + dist(upper_right, lower_right)) / 2
+    middle = mean(down)
+    return Line(text.strip(), min(across), middle - height / 2, max(across), middle + height / 2)
 
 
 def paragraphs_of(lines: Sequence[Line]) -> list[str]:
