@@ -29,10 +29,11 @@ from hardware import hardware
 from base_models import Embedder, fingerprint, load_embedder
 from domain import Domain, Settings, create_domain, write_text
 from indexes import Index
+from indexes.dictionary import Dictionary
 from indexes.full_text import POSTINGS
-from indexes.language import Dictionary, sentences_of
 from indexes.readers import Extracted, read_document
 from indexes.readers.document import Block
+from indexes.sentences import sentences_of
 from indexes.splitting import Piece, split
 from indexes.storage import save_built_with, transaction
 from indexes.writing import Record, Writer

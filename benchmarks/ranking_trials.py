@@ -21,9 +21,10 @@ from assistant.retrieval_evaluation import FIGURES
 from domain import Domain, read_questions, write_text
 from indexes import Index
 from indexes.full_text import look_up, weigh
-from indexes.language import asked_words, sentences_of
 from indexes.search import Scores, fuse
+from indexes.sentences import sentences_of
 from indexes.vectors import read_vectors
+from indexes.words import asked_words
 
 SENTENCE = 6
 """Characters of the shortest sentence that is compared."""

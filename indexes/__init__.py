@@ -14,10 +14,12 @@ from indexes.evidence import Evidence
 from indexes.filters import Filter
 from indexes.given import GivenText
 from indexes.index import Index
-from indexes.language import asked_words, language_of, sentences_of, words_of
+from indexes.language import language_of
 from indexes.names import names_in
 from indexes.passages import Passage
+from indexes.sentences import sentences_of
 from indexes.update import UpdateReport
+from indexes.words import asked_words, words_of
 
 if TYPE_CHECKING:
     from indexes.web import fetch_page

@@ -8,8 +8,9 @@ import re
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from indexes.language import asked_words, language_of
+from indexes.language import language_of
 from indexes.passages import Passage, read_neighbours, read_passages
+from indexes.words import asked_words
 
 BEFORE = 3
 """How many passages before a found one are looked through for the opening of its section. Chosen."""

@@ -7,8 +7,8 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from indexes.language import sentences_of
 from indexes.passages import Passage
+from indexes.sentences import sentences_of
 
 _LONGEST = 120
 """Characters of the longest question that is taken to ask for a definition. Chosen."""

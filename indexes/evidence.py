@@ -15,11 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from indexes.definitions import defines
+from indexes.dictionary import Dictionary
 from indexes.full_text import AskedWord, look_up, spaced, weigh
-from indexes.language import Dictionary, asked_words, is_named_place, sentences_of, words_of
 from indexes.names import missing_name
 from indexes.passages import Passage
+from indexes.sentences import sentences_of
 from indexes.storage import read_built_with
+from indexes.words import asked_words, is_named_place, words_of
 
 SENTENCES = 3
 """Of how many sentences, the nearest ones, the mean is taken: an answer is often spread over a few."""

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from indexes.filters import Filter
-from indexes.language import is_beginning, is_named_place, is_whole
 from indexes.storage import read_built_with
+from indexes.words import is_beginning, is_named_place, is_whole
 
 POSTINGS = 30_000
 """How many occurrences FTS5 may rank for one question; words beyond that only weigh candidates."""

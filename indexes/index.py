@@ -17,15 +17,16 @@ from indexes.errors import IndexingError
 from indexes.filters import Filter, chosen_part
 from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import difference, prepare
-from indexes.language import shared_words
 from indexes.models import Models
 from indexes.passages import Passage, groups, read_neighbours, read_passage, some_sentences
 from indexes.rebuilding import rebuild_index, unfinished
 from indexes.search import Mode, Scores, Search, candidates, search
 from indexes.sentence_vectors import SentenceVectors
-from indexes.storage import Storage, only_writer, read_built_with, transaction
+from indexes.storage import Storage, read_built_with, transaction
 from indexes.update import Progress, UpdateReport, follow
 from indexes.vectors import VectorCache
+from indexes.words import shared_words
+from indexes.writer_lock import only_writer
 
 if TYPE_CHECKING:
     from base_models import Embedder, Reranker

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from indexes.dictionary import Dictionary
 from indexes.errors import IndexingError
-from indexes.language import Dictionary
 from indexes.migrations import embedding_key
 from indexes.quality import checked
 from indexes.readers import Extracted

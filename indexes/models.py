@@ -4,10 +4,11 @@ import threading
 from typing import TYPE_CHECKING
 
 from domain import Domain
+from indexes.dictionary import Dictionary, dictionary_of
 from indexes.ingest import Tools
-from indexes.language import SEGMENTER_VERSION, Dictionary, dictionary_of
 from indexes.splitting import SPLITTER_VERSION
 from indexes.storage import BuiltWith
+from indexes.words import SEGMENTER_VERSION
 
 if TYPE_CHECKING:
     from base_models import Embedder, Reranker

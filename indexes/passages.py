@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from indexes.errors import IndexingError
 from indexes.filters import Filter
-from indexes.language import sentences_of
+from indexes.sentences import sentences_of
 
 _ALL = 2**63 - 1
 """The most that SQLite can be asked for."""

@@ -15,11 +15,13 @@ from typing import Any, Literal
 import numpy as np
 
 from indexes.cross_language import passage_languages, remove_language, translations
+from indexes.dictionary import Dictionary
 from indexes.filters import Filter
 from indexes.full_text import AskedWord, Weighed, full_text_candidates, look_up, weigh
-from indexes.language import Dictionary, asked_words, is_whole, language_of
+from indexes.language import language_of
 from indexes.passages import Passage, read_passages
 from indexes.vectors import VectorCache, read_vectors
+from indexes.words import asked_words, is_whole
 
 Mode = Literal["hybrid", "dense", "full_text"]
 

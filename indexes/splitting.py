@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from indexes.language import sentence_ends
 from indexes.readers import Block, Extracted
+from indexes.sentences import sentence_ends
 
 SPLITTER_VERSION = 7
 """Raised when :func:`split` or a reader gives other passages for the same file: older indexes must be rebuilt."""

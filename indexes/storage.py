@@ -3,7 +3,7 @@ and the vectors of sentences that searches met.
 
 Every change is one transaction in write-ahead mode: a reader sees the state before or after it, never between, and is
 never made to wait. A process killed at any moment leaves what it had committed. Each use opens its own connection,
-so any number of threads and processes may read; one at a time may update (:func:`only_writer`).
+so any number of threads and processes may read; one at a time may update (``writer_lock.py``).
 
 Promises held by ``tests/indexes``: a passage's id is never used again, not even after a rebuild; a deleted document's
 text, words and vectors are overwritten in the file (``secure_delete``, and FTS5's ``optimize``, which drops what its
@@ -11,7 +11,6 @@ segments still remember).
 """
 
 import json
-import os
 import sqlite3
 import time
 import uuid
@@ -27,6 +26,7 @@ from indexes.filters import has_metadata
 from indexes.migrations import FORMATS, WORDS_SINCE, migrate
 
 WAIT_SECONDS = 10.0
+"""How long SQLite waits for a lock that another connection holds."""
 
 
 @dataclass(frozen=True)
@@ -181,31 +181,6 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-@contextmanager
-def only_writer(lock: Path, wait: float | None = None) -> Iterator[None]:
-    """Hold the update lock of an index, released by the system even when the process is killed.
-
-    Raises :class:`IndexingError` with the holder's process id when it is not free within ``wait`` seconds (10).
-    """
-    from filelock import FileLock, Timeout
-
-    held = FileLock(lock, timeout=WAIT_SECONDS if wait is None else wait)
-    try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        held.acquire()
-        lock.write_text(str(os.getpid()), encoding="ascii")
-    except Timeout:
-        holder = lock.read_text(encoding="ascii").strip() or "unknown"
-        raise IndexingError(f"{lock.parent} is being written by process {holder}; wait until it has ended.") from None
-    except OSError as error:
-        held.release()
-        raise IndexingError(f"{lock.parent} cannot be written: {error.strerror}.") from None
-    try:
-        yield
-    finally:
-        held.release()
 
 
 def renew(connection: sqlite3.Connection, above: int = 0) -> None:

@@ -6,13 +6,15 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from indexes.dictionary import Dictionary
 from indexes.duplicates import saying_of
-from indexes.language import Dictionary, indexed_words, language_of
+from indexes.language import language_of
 from indexes.migrations import embedding_key
 from indexes.readers import Extracted
 from indexes.spellings import date_order
 from indexes.splitting import Piece
 from indexes.storage import WAIT_SECONDS, read_built_with, save_built_with, transaction
+from indexes.words import indexed_words
 
 
 @dataclass(frozen=True)

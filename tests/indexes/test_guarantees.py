@@ -17,7 +17,7 @@ from base_models import Embedder
 from domain import Domain
 from indexes import Index, IndexingError
 from indexes.migrations import FORMATS
-from indexes.storage import only_writer
+from indexes.writer_lock import only_writer
 
 UPDATE = """
 import sys
@@ -218,13 +218,13 @@ def test_a_second_writer_waits_then_says_who_is_writing(
     index: Index, tea: Domain, minilm: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold = (
-        "import sys, time\nfrom pathlib import Path\nfrom indexes.storage import only_writer\n"
+        "import sys, time\nfrom pathlib import Path\nfrom indexes.writer_lock import only_writer\n"
         "with only_writer(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", hold, str(tea.index / "writer.lock")], stdout=subprocess.PIPE)
     assert process.stdout
     assert process.stdout.readline() == b"held\n"
-    monkeypatch.setattr("indexes.storage.WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("indexes.writer_lock.WAIT_SECONDS", 0.2)
     try:
         with pytest.raises(IndexingError, match=rf"is being written by process {process.pid}; wait"):
             Index.open(tea, minilm).update()

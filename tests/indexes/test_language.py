@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from indexes import language_of
+from indexes.dictionary import Dictionary
 from indexes.full_text import AskedWord, look_up
-from indexes.language import Dictionary, asked_words, indexed_words, sentences_of, words_of
+from indexes.sentences import sentences_of
+from indexes.words import asked_words, indexed_words, words_of
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from base_models import Embedder
 from domain import Domain
 from indexes import Index
 from indexes.migrations import FORMATS
-from indexes.storage import only_writer
+from indexes.writer_lock import only_writer
 
 QUESTION = "how warm should the water for green tea be?"
 

@@ -96,7 +96,7 @@ def test_lists_nested_beyond_reason_end_soon() -> None:
 
 def test_more_text_than_a_document_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
     sheets = with_part(workbook_sample(), "xl/workbook.xml", 'state="hidden"', "")
-    for module in ("document", "tables", "xlsx"):
+    for module in ("document", "tables.table_text", "office.xlsx"):
         monkeypatch.setattr(f"indexes.readers.{module}.MAX_CHARACTERS", 100)
     monkeypatch.setattr("indexes.readers.MAX_CHARACTERS", 100)
     for name, data in [
@@ -110,7 +110,7 @@ def test_more_text_than_a_document_can_have(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_cell_in_the_last_column_of_many_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexes.readers.xlsx.MAX_CHARACTERS", 1_000_000)
+    monkeypatch.setattr("indexes.readers.office.xlsx.MAX_CHARACTERS", 1_000_000)
     rows = "".join(f'<row r="{n}"><c r="XFD{n}" t="str"><v>x</v></c></row>' for n in range(10, 100))
     data = with_part(workbook_sample(), "xl/worksheets/sheet1.xml", "</sheetData>", rows + "</sheetData>")
     with pytest.raises(IndexingError, match="50 million characters"):
