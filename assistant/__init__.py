@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from assistant.errors import AssistantError
 
 if TYPE_CHECKING:
+    from assistant.answering.citations import Citation
     from assistant.answers import Answer
     from assistant.assistant import Assistant
     from assistant.chat_model import LocalChatModel
-    from assistant.citations import Citation
 
 __all__ = ["Answer", "Assistant", "AssistantError", "Citation", "LocalChatModel"]
 

@@ -14,12 +14,12 @@ from langchain_core.tools import BaseTool, tool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import InjectedState
 
-from assistant.answering import Asked, Finished, Found, find, finish
+from assistant.answering.refusal import Refusal
+from assistant.answering.steps import Asked, Finished, Found, find, finish
 from assistant.answers import answer_message
 from assistant.chain import asked_in
 from assistant.chat_model import LocalChatModel
 from assistant.prompts import Prompts
-from assistant.refusal import Refusal
 from indexes import Index
 
 ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
@@ -111,7 +111,7 @@ class ChooseThenAnswer(AgentMiddleware):
 def search_tool(index: Index, refusal: Refusal) -> BaseTool:
     """A tool that finds passages in the user's documents, as the answering chain does.
 
-    What the model reads is the text; the artifact of the tool's message is the :class:`assistant.answering.Found`.
+    The model reads the text; the artifact of the tool's message is a :class:`assistant.answering.steps.Found`.
     """
 
     @tool(response_format="content_and_artifact")

@@ -17,14 +17,14 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.graph.state import CompiledStateGraph
 
+from assistant.adapters import READER, adapter_folder, is_shipped
+from assistant.answering.refusal import Refusal
 from assistant.answers import Answer, read_answer
-from assistant.candidates import READER, adapter_folder, is_shipped
 from assistant.chain import Request, State, answering_chain
 from assistant.chat_model import LocalChatModel
 from assistant.conversations import Conversations
 from assistant.errors import AssistantError
 from assistant.prompts import Prompts
-from assistant.refusal import Refusal
 from base_models import find
 from domain import Domain, is_text
 from indexes import Index

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from assistant.calibration import fit_refusal
+from assistant.answering.calibration import fit_refusal
 from domain import Domain, read_questions
 from indexes import Index, UpdateReport
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.candidates import finished_adapter
+from assistant.adapters import finished_adapter
 from assistant.errors import AssistantError
 from base_models import fingerprint, read_manifest, reader_of
 from domain import Domain, DomainError, FinetuneConfig, Question

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from langchain_core.prompts import PromptTemplate
 
+from assistant.answering.question_parts import leaning_on, leans
 from assistant.errors import AssistantError
-from assistant.question_parts import leaning_on, leans
 from domain import Domain
 from indexes import Passage, language_of
 
 if TYPE_CHECKING:
-    from assistant.answering import Asked
+    from assistant.answering.steps import Asked
 
 BUILT_IN = Path(__file__).parent / "prompts"
 VARIABLES: dict[str, set[str]] = {

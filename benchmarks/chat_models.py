@@ -20,10 +20,10 @@ import typer
 from hardware import hardware
 
 from assistant import Assistant
-from assistant.answering import Asked, find
-from assistant.evaluation import Cell
-from assistant.evaluation import _rows as rows_of
-from assistant.tuning import balanced
+from assistant.answering.steps import Asked, find
+from assistant.evaluation.evaluate import Cell
+from assistant.evaluation.evaluate import _rows as rows_of
+from assistant.evaluation.sampling import balanced
 from base_models import stream
 from domain import Domain, read_questions
 from indexes import Index

@@ -17,10 +17,10 @@ import typer
 from hardware import hardware
 
 from assistant import Assistant
-from assistant.answering import Asked, find
-from assistant.evaluation import Cell, Row, said_in
-from assistant.evaluation import _rows as rows_of
-from assistant.metrics import bootstrap, ratio
+from assistant.answering.steps import Asked, find
+from assistant.evaluation.evaluate import Cell, Row, said_in
+from assistant.evaluation.evaluate import _rows as rows_of
+from assistant.evaluation.metrics import bootstrap, ratio
 from domain import read_questions
 
 ENGINES = ("transformers", "openvino")

@@ -16,8 +16,8 @@ import numpy as np
 import typer
 from hardware import hardware
 
-from assistant.metrics import bootstrap, mean
-from assistant.retrieval_evaluation import FIGURES
+from assistant.evaluation.metrics import bootstrap, mean
+from assistant.evaluation.retrieval import FIGURES
 from domain import Domain, read_questions, write_text
 from indexes import Index
 from indexes.full_text import look_up, weigh

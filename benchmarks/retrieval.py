@@ -31,8 +31,8 @@ import numpy as np
 import psutil
 import typer
 
-from assistant.metrics import bootstrap, mean
-from assistant.retrieval_evaluation import FIGURES, ranks_of
+from assistant.evaluation.metrics import bootstrap, mean
+from assistant.evaluation.retrieval import FIGURES, ranks_of
 from domain import Domain, create_domain, read_questions, write_text
 from indexes import Index, language_of
 from indexes.readers import read_document

@@ -18,8 +18,8 @@ import torch
 import typer
 from hardware import hardware
 
-from assistant.metrics import bootstrap, mean
-from assistant.retrieval_evaluation import FIGURES, ranks_of
+from assistant.evaluation.metrics import bootstrap, mean
+from assistant.evaluation.retrieval import FIGURES, ranks_of
 from base_models import fetch
 from domain import Domain, read_questions, write_text
 from indexes import Index

@@ -9,7 +9,7 @@
 ``document`` is the path under ``documents/`` that holds the answer to the last question (the gold document).
 ``answerable`` is false where the documents do not hold the answer. ``facts`` is what a right answer must say: a list of
 facts, each a list of accepted wordings (``[["80 degrees", "80 度"], ["two minutes", "两分钟"]]``); how wordings are
-matched is in ``assistant/facts.py``. ``id``, ``language``, ``document`` and ``facts`` may be absent.
+matched is in ``assistant/answering/facts.py``. ``id``, ``language``, ``document`` and ``facts`` may be absent.
 """
 
 import codecs

@@ -23,7 +23,7 @@ from indexes.rebuilding import rebuild_index, unfinished
 from indexes.search import Mode, Scores, Search, candidates, search
 from indexes.sentence_vectors import SentenceVectors
 from indexes.storage import Storage, read_built_with, transaction
-from indexes.update import Progress, UpdateReport, follow
+from indexes.update import UpdateProgress, UpdateReport, follow
 from indexes.vectors import VectorCache
 from indexes.words import shared_words
 from indexes.writer_lock import only_writer
@@ -77,7 +77,7 @@ class Index(CloseReading):
         self._models.close()
         self._vectors = VectorCache(self.domain.index / "vectors.faiss", self._own_questions)
 
-    def update(self, rebuild: bool = False, progress: Progress | None = None) -> UpdateReport:
+    def update(self, rebuild: bool = False, progress: UpdateProgress | None = None) -> UpdateReport:
         """Follow the documents folder: read what is new or changed, forget what is gone.
 
         ``progress(done, total, document)`` is told the bytes of documents. ``rebuild`` reads everything anew, as other

@@ -29,7 +29,7 @@ TOTAL_SECONDS = 30 * 60.0
 """Long scans take minutes, and show life page by page."""
 MEMORY_BYTES = 4_000_000_000
 
-PageProgress = Callable[["Request", int, int], None]
+RequestProgress = Callable[["Request", int, int], None]
 """Told the document, the page that is at work, and the number of pages."""
 
 
@@ -60,7 +60,7 @@ class Reader:
 
     def __init__(
         self,
-        progress: PageProgress = lambda request, page, pages: None,
+        progress: RequestProgress = lambda request, page, pages: None,
         *,
         silent_seconds: float = SILENT_SECONDS,
         total_seconds: float = TOTAL_SECONDS,

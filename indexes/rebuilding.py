@@ -8,10 +8,10 @@ from indexes.errors import IndexingError
 from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import Tools, difference, prepare
 from indexes.storage import BuiltWith, Storage, newest_id, read_built_with, renew, transaction
-from indexes.update import Progress, UpdateReport, follow
+from indexes.update import UpdateProgress, UpdateReport, follow
 
 
-def rebuild_index(storage: Storage, documents: Path, tools: Tools, progress: Progress) -> UpdateReport:
+def rebuild_index(storage: Storage, documents: Path, tools: Tools, progress: UpdateProgress) -> UpdateReport:
     """Read all documents anew into an index that replaces the one in ``storage``.
 
     Of the old index, where it can still be read, texts that a program gave are taken over, and vectors of what was

@@ -24,7 +24,7 @@ from indexes.scanning import Found, scan
 from indexes.storage import Storage, transaction
 from indexes.writing import Record, Writer
 
-Progress = Callable[[int, int, str], None]
+UpdateProgress = Callable[[int, int, str], None]
 """Told the bytes of documents done, those to do in all, and the document that is at work."""
 
 GROUP_PASSAGES = 128
@@ -72,7 +72,7 @@ class _Known:
     needs_ocr: bool
 
 
-def follow(storage: Storage, documents: Path, tools: Tools, progress: Progress) -> UpdateReport:
+def follow(storage: Storage, documents: Path, tools: Tools, progress: UpdateProgress) -> UpdateReport:
     """Bring the index to what lies in ``documents``."""
     if not documents.is_dir():
         raise IndexingError(f"{documents} does not exist; make the folder and put your documents into it.")
@@ -84,7 +84,7 @@ def follow(storage: Storage, documents: Path, tools: Tools, progress: Progress) 
 class _Update:
     """One pass over the folder with one connection."""
 
-    def __init__(self, connection: sqlite3.Connection, documents: Path, tools: Tools, progress: Progress) -> None:
+    def __init__(self, connection: sqlite3.Connection, documents: Path, tools: Tools, progress: UpdateProgress) -> None:
         self.connection = connection
         self.documents = documents
         self.tools = tools

@@ -14,7 +14,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from indexes.errors import IndexingError
-from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted, Progress, no_progress
+from indexes.readers.document import TOO_MUCH_TEXT, Block, Extracted, PageProgress, no_progress
 from indexes.readers.file_format import format_of
 from indexes.readers.limits import MAX_CHARACTERS, MAX_FILE_BYTES
 from indexes.readers.numbered_sections import articles_apart
@@ -59,7 +59,7 @@ def why_not_read(name: str, size: int) -> str:
     return f"is larger than {MAX_FILE_BYTES // 1_000_000} MB; divide it" if size > MAX_FILE_BYTES else ""
 
 
-def read_document(name: str, data: bytes, progress: Progress = no_progress) -> Extracted:
+def read_document(name: str, data: bytes, progress: PageProgress = no_progress) -> Extracted:
     """Read a file by its content and name.
 
     ``progress`` is called with the current page and the number of pages. Raises :class:`IndexingError`, whose message
@@ -79,7 +79,7 @@ def read_document(name: str, data: bytes, progress: Progress = no_progress) -> E
     return replace(document, format=chosen)
 
 
-def _read(chosen: str, data: bytes, progress: Progress) -> Extracted:
+def _read(chosen: str, data: bytes, progress: PageProgress) -> Extracted:
     if target := CONVERTED.get(chosen):
         from indexes.readers.office.libreoffice import converted
 

@@ -21,7 +21,7 @@ from indexes.readers.limits import MAX_FILE_BYTES
 from indexes.readers.opening import open_document
 
 PROGRESS_SECONDS = 0.1
-"""Progress is told no more often."""
+"""PageProgress is told no more often."""
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from indexes.readers.limits import MAX_CHARACTERS
 
 TOO_MUCH_TEXT = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters of text; divide it"
 
-Progress = Callable[[int, int], None]
+PageProgress = Callable[[int, int], None]
 """Told the page that is at work, from 1, and the number of pages, by readers that may take long."""
 
 _HALVES = re.compile("[\ud800-\udfff]")

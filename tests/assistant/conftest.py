@@ -59,8 +59,8 @@ def assistant(handbook: Path) -> Iterator[Assistant]:
 @pytest.fixture(scope="session")
 def tuned_handbook(handbook: Path, real_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same documents with SmolLM2, for where quality does not matter, and an adapter ``first`` that it learnt."""
-    from assistant.candidates import use
-    from assistant.tuning import tune
+    from assistant.adapters import use
+    from assistant.finetuning import tune
 
     real_model("smollm2-135m-instruct")
     folder = tmp_path_factory.mktemp("tuned") / "handbook"

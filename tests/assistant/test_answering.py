@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from assistant import Assistant
 from assistant.agent import search_tool
-from assistant.answering import (
+from assistant.answering.steps import (
     Asked,
     Found,
     answered_anyway,
@@ -21,9 +21,9 @@ from assistant.answering import (
     search_query,
 )
 from assistant.chat_model import LocalChatModel
-from assistant.evaluation import Cell, said_in
+from assistant.evaluation.evaluate import Cell, said_in
 from assistant.indexing import update_index
-from assistant.training import training_conversations
+from assistant.training_examples import training_conversations
 from base_models import encode
 from domain import Domain, FinetuneConfig, Question, create_domain, set_setting
 from indexes import Index, Passage, language_of

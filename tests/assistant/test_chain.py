@@ -11,12 +11,12 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, HumanMessage
 
 from assistant import Answer, Assistant, AssistantError
-from assistant.answering import Asked, Finished, Found
+from assistant.answering.citations import Citation
+from assistant.answering.refusal import Refusal
+from assistant.answering.steps import Asked, Finished, Found
 from assistant.answers import KEY, answer_message, read_answer
 from assistant.chain import asked_in
-from assistant.citations import Citation
 from assistant.indexing import update_index
-from assistant.refusal import Refusal
 from base_models import encode
 from domain import Domain, read_questions, set_setting
 from indexes import Index, Passage, language_of

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assistant.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
+from assistant.answering.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
 from indexes import Passage
 
 

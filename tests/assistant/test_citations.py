@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from assistant.citations import (
+from assistant.answering.citations import (
     LONGEST_QUOTE,
     NEAR,
     Numbers,

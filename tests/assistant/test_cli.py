@@ -11,7 +11,7 @@ from assistant_samples import QUICK, lorewright
 
 from assistant import Assistant
 from assistant.cli import app
-from assistant.terminal import remarks
+from assistant.cli.terminal import remarks
 from domain import FinetuneConfig
 
 COMMANDS = typer.main.get_command(app).commands

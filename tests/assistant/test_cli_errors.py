@@ -14,7 +14,8 @@ import psutil
 import pytest
 from assistant_samples import QUICK, TEA, lorewright, question
 
-from assistant import AssistantError, page
+from assistant import AssistantError
+from assistant.cli import page
 from domain import DomainError, set_setting
 
 

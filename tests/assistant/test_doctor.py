@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 from assistant_samples import lorewright
 
-from assistant import doctor
+from assistant.cli import doctor
 from base_models import choose_encoder
 from domain import set_setting
 

@@ -11,15 +11,16 @@ from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
 from assistant import Assistant
-from assistant.answering import Asked, Found, find, search
-from assistant.candidates import use
-from assistant.evaluation import UNCALIBRATED, evaluate
-from assistant.evaluation_scores import WORD_SCORES, summary, trade_off, verdict
-from assistant.facts import facts_of, missing_facts
-from assistant.metrics import token_f1
-from assistant.promotion import FEWEST, MOST_FORGOTTEN, decide
-from assistant.tables import print_evaluation
-from assistant.tuning import RESULT_FORMAT, balanced, evaluate_domain
+from assistant.adapters import use
+from assistant.answering.facts import facts_of, missing_facts
+from assistant.answering.steps import Asked, Found, find, search
+from assistant.cli.tables import print_evaluation
+from assistant.evaluation.evaluate import UNCALIBRATED, evaluate
+from assistant.evaluation.metrics import token_f1
+from assistant.evaluation.promotion import FEWEST, MOST_FORGOTTEN, decide
+from assistant.evaluation.sampling import balanced
+from assistant.evaluation.scores import WORD_SCORES, summary, trade_off, verdict
+from assistant.evaluation.written_result import RESULT_FORMAT, evaluate_domain
 from base_models.adapters import file_hash
 from domain import Domain, DomainError, Question, read_questions, set_setting
 

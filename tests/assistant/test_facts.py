@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.facts import facts_of, missing_facts, tokens
+from assistant.answering.facts import facts_of, missing_facts, tokens
 from domain import Question
 
 

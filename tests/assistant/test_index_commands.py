@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from assistant_samples import TEA, lorewright, question, write_questions
 
-from assistant.retrieval_evaluation import FIGURES, ranks_of
+from assistant.evaluation.retrieval import FIGURES, ranks_of
 from domain import Question
 from indexes import Passage
 

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from assistant.metrics import bleu4, bootstrap, exact_match, mean, ratio, rouge, token_f1, tokens, words
+from assistant.evaluation.metrics import bleu4, bootstrap, exact_match, mean, ratio, rouge, token_f1, tokens, words
 
 
 def test_tokens_are_words_and_numbers_in_english_and_characters_in_chinese():

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from assistant_samples import lorewright
 
-from assistant import model_list
+from assistant.cli import model_list
 from base_models import CATALOGUE, Choice, find
 from domain import Domain
 

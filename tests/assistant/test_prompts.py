@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from assistant import AssistantError
-from assistant.answering import Asked
+from assistant.answering.steps import Asked
 from assistant.prompts import Prompts
 from domain import Domain
 

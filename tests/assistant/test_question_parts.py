@@ -2,7 +2,15 @@
 
 import pytest
 
-from assistant.question_parts import MOST_PARTS, last_part, leaning_on, leans, parts_of, refers_back, searched_parts
+from assistant.answering.question_parts import (
+    MOST_PARTS,
+    last_part,
+    leaning_on,
+    leans,
+    parts_of,
+    refers_back,
+    searched_parts,
+)
 
 
 @pytest.mark.parametrize(

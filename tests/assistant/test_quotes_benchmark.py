@@ -31,7 +31,7 @@ def test_what_is_found_refused_and_quoted_is_told_by_language(quotes, handbook, 
 
 @pytest.mark.parametrize("file", sorted((BENCHMARKS / "answers").glob("*.jsonl")), ids=lambda file: file.stem)
 def test_the_questions_kept_for_it_are_judged_right_by_their_own_answers(file: Path) -> None:
-    from assistant.facts import missing_facts
+    from assistant.answering.facts import missing_facts
 
     for question in read_questions(file):
         assert bool(question.facts) == question.answerable

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from assistant.errors import AssistantError
-from assistant.reading_data import (
+from assistant.reader.reading_data import (
     ReadingQuestion,
     of_some_titles,
     read_reading_data,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from assistant_samples import write_questions
 
-from assistant.calibration import fit
+from assistant.answering.calibration import fit
+from assistant.answering.refusal import LEAST, META_KEY, Refusal, default_fits
 from assistant.indexing import calibrate, update_index
-from assistant.refusal import LEAST, META_KEY, Refusal, default_fits
 from domain import Domain, create_domain, read_questions, set_setting
 from indexes import Index
 

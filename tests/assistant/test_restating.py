@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.restating import restated
+from assistant.reader.restating import restated
 
 
 @pytest.mark.parametrize(

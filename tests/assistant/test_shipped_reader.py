@@ -8,8 +8,8 @@ import pytest
 from assistant_samples import QUICK, lorewright
 
 from assistant import Assistant
-from assistant.promotion import promote
-from assistant.tuning import evaluate_domain
+from assistant.evaluation.promotion import promote
+from assistant.evaluation.written_result import evaluate_domain
 from base_models import read_manifest, reader_of
 from domain import Domain, set_setting
 

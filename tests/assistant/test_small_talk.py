@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from assistant.small_talk import SmallTalk, small_talk
+from assistant.answering.small_talk import SmallTalk, small_talk
 from domain import Domain, read_questions
 
 HANDBOOK = "examples/peft-handbook"

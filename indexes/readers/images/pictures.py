@@ -8,7 +8,7 @@ import zlib
 from PIL import Image, ImageOps
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.document import Extracted, PageProgress, TextBuilder, no_progress
 from indexes.readers.images.ocr import ADVICE, Engine, find_engine
 
 MAX_PIXELS = 100_000_000
@@ -26,7 +26,7 @@ _BROKEN = (
 )
 
 
-def read_picture(data: bytes, progress: Progress = no_progress) -> Extracted:
+def read_picture(data: bytes, progress: PageProgress = no_progress) -> Extracted:
     """Blocks are the paragraphs that OCR finds, each on its page where the picture has several."""
     try:
         with warnings.catch_warnings():
@@ -43,7 +43,7 @@ def read_picture(data: bytes, progress: Progress = no_progress) -> Extracted:
 class PicturesInside:
     """The pictures inside of a document, read one after the other where an engine is installed."""
 
-    def __init__(self, progress: Progress = no_progress) -> None:
+    def __init__(self, progress: PageProgress = no_progress) -> None:
         self.progress = progress
         self.read = 0
         self.without_engine = False
@@ -73,7 +73,7 @@ class PicturesInside:
         return _paragraphs(image, self._engine)
 
 
-def _read(image: Image.Image, progress: Progress) -> Extracted:
+def _read(image: Image.Image, progress: PageProgress) -> Extracted:
     pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
     if pages > MAX_PAGES:
         raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")

@@ -9,7 +9,7 @@ import zipfile
 from lxml import etree
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.document import Extracted, PageProgress, TextBuilder, no_progress
 from indexes.readers.images.pictures import PicturesInside
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.numbered_sections import under_titles
@@ -43,7 +43,7 @@ from indexes.readers.ooxml import (
 from indexes.readers.tables.table_text import add_table, one_line
 
 
-def read_docx(data: bytes, progress: Progress = no_progress) -> Extracted:
+def read_docx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
     """Paragraphs, lists as one block each with a line an item, tables; titles by style, outline level or number."""
     try:
         archive = open_zip(data)

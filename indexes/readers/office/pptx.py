@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from lxml import etree
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.document import Extracted, PageProgress, TextBuilder, no_progress
 from indexes.readers.images.pictures import PicturesInside
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.office.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes, related_part
@@ -40,7 +40,7 @@ _SAME_ROW = 250_000
 Position = tuple[int, int]
 
 
-def read_pptx(data: bytes, progress: Progress = no_progress) -> Extracted:
+def read_pptx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
     """Blocks know their slide; a text frame is one block with a line a paragraph."""
     builder = TextBuilder()
     hidden = []

@@ -16,7 +16,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.document import Extracted, PageProgress, TextBuilder, no_progress
 from indexes.readers.images.ocr import ADVICE, MAX_PIXELS, Engine, find_engine
 from indexes.readers.images.pictures import PicturesInside
 from indexes.readers.lines import After, paragraphs, words_in
@@ -43,7 +43,7 @@ _MANY_OBJECTS = 100
 """A page without text that draws so much shows letters as outlines, or a drawing; fewer are a frame or a rule."""
 
 
-def read_pdf(data: bytes, progress: Progress = no_progress) -> Extracted:
+def read_pdf(data: bytes, progress: PageProgress = no_progress) -> Extracted:
     """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows, or numbered titles.
 
     Lines broken by the layout are joined again; headers, footers and page numbers are left out.
@@ -69,7 +69,7 @@ def _opened(data: bytes) -> pdfium.PdfDocument:
         raise IndexingError("is a damaged PDF; open it in a PDF program and save it anew") from None
 
 
-def _read(pdf: pdfium.PdfDocument, progress: Progress) -> Extracted:
+def _read(pdf: pdfium.PdfDocument, progress: PageProgress) -> Extracted:
     if len(pdf) > MAX_PAGES:
         raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
     titles = titles_by_page(pdf)
@@ -116,7 +116,7 @@ def _lines(
 class _Pages:
     """The second pass: from all pages' lines to blocks, with OCR for pages that have none."""
 
-    def __init__(self, pdf: pdfium.PdfDocument, progress: Progress, damaged: list[int]) -> None:
+    def __init__(self, pdf: pdfium.PdfDocument, progress: PageProgress, damaged: list[int]) -> None:
         self.pdf = pdf
         self.progress = progress
         self.damaged = damaged

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urldefrag
 from lxml import etree
 
 from indexes.errors import IndexingError
-from indexes.readers.document import Extracted, Progress, TextBuilder, no_progress
+from indexes.readers.document import Extracted, PageProgress, TextBuilder, no_progress
 from indexes.readers.images.pictures import PicturesInside
 from indexes.readers.limits import DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.omissions import left_out
@@ -26,7 +26,7 @@ _FONT_METHODS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/
 _PAGES = {"application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document"}
 
 
-def read_epub(data: bytes, progress: Progress = no_progress) -> Extracted:
+def read_epub(data: bytes, progress: PageProgress = no_progress) -> Extracted:
     """Blocks are those of HTML; a chapter without a heading of its own bears its title in the table of contents."""
     builder = TextBuilder()
     missing = 0

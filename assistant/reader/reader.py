@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.answering import Asked, search, show
+from assistant.answering.facts import missing_facts
+from assistant.answering.steps import Asked, search, show
 from assistant.chat_model import LocalChatModel
-from assistant.facts import missing_facts
-from assistant.metrics import bootstrap, ratio
+from assistant.evaluation.metrics import bootstrap, ratio
+from assistant.evaluation.sampling import balanced
+from assistant.finetuning import tune
+from assistant.progress import Progress
 from assistant.prompts import Prompts
-from assistant.reading_data import ReadingQuestion, of_some_titles, write_reading_domain
-from assistant.tuning import Progress, balanced, tune
+from assistant.reader.reading_data import ReadingQuestion, of_some_titles, write_reading_domain
 from domain import Domain, FinetuneConfig, read_questions
 from indexes import Index, language_of
 

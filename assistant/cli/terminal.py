@@ -14,7 +14,7 @@ from rich.text import Text
 
 from assistant.answers import Answer
 from assistant.assistant import Assistant
-from assistant.plain import plain
+from assistant.cli.plain import plain
 
 SHOWN_CHARACTERS = 160
 """How much of a nearest passage is shown. Chosen."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from assistant.metrics import bootstrap, mean
+from assistant.evaluation.metrics import bootstrap, mean
 from domain import Domain, DomainError, Question, read_questions, write_text
 from indexes import Index, Passage, language_of
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from assistant.plain import plain
-from assistant.tuning_commands import DomainFolder
+from assistant.cli.finetune_commands import DomainFolder
+from assistant.cli.plain import plain
 from domain import Domain, DomainError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def index(
     ] = False,
 ) -> None:
     """Index new and changed documents, remove deleted ones."""
+    from assistant.cli.progress_bars import Bars
     from assistant.indexing import update_index
-    from assistant.progress import Bars
     from indexes import IndexingError, fetch_page
 
     if allow_private and not url:
@@ -164,8 +164,8 @@ def _shown(number: int, passage: "Passage", index: "Index", query: str, mode: st
 @app.command()
 def export(domain: DomainFolder, target: Annotated[Path, typer.Argument(help="A folder that is made.")]) -> None:
     """Copy the whole domain, also while it is in use. The copy is a domain of its own."""
+    from assistant.cli.progress_bars import Bars
     from assistant.exporting import export_domain
-    from assistant.progress import Bars
 
     with Bars(f"{target} was not made.") as bars:
         export_domain(Domain.open(domain), target, bars.update)

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from assistant.numerals import ENGLISH, ENGLISH_UNITS, chinese_number, in_digits, join_english, value_of
+from assistant.answering.numerals import ENGLISH, ENGLISH_UNITS, chinese_number, in_digits, join_english, value_of
 from domain import Question
 from indexes import sentences_of
 

@@ -20,8 +20,8 @@ With ``finetune.shared_passages`` a question is shown the passages of an earlier
 import random
 from collections.abc import Sequence
 
-from assistant.answering import Asked, search, show
-from assistant.citations import support
+from assistant.answering.citations import support
+from assistant.answering.steps import Asked, search, show
 from assistant.prompts import Prompts
 from base_models import Message
 from domain import FinetuneConfig, Question

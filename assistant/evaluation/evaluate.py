@@ -15,7 +15,7 @@ counts.
 import json
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -23,24 +23,21 @@ from typing import Any, Literal
 
 import psutil
 
-from assistant.answering import Asked, Finished, Found, decide, find, finish, join, outcome, search
+from assistant.adapters import READER
+from assistant.answering.citations import answer_sentences, without_numbers
+from assistant.answering.facts import facts_of, missing_facts
+from assistant.answering.refusal import default_fits
+from assistant.answering.steps import Asked, Finished, Found, decide, find, finish, join, outcome, search
 from assistant.assistant import Assistant
-from assistant.candidates import READER
-from assistant.citations import answer_sentences, without_numbers
-from assistant.evaluation_scores import Row, gains, pairs_of, retrieval, summary, trade_off, verdict
-from assistant.facts import facts_of, missing_facts
-from assistant.metrics import bleu4, bootstrap, exact_match, ratio, rouge, token_f1
-from assistant.refusal import default_fits
-from assistant.tuning import RESULT_FORMAT
+from assistant.evaluation.metrics import bleu4, bootstrap, exact_match, ratio, rouge, token_f1
+from assistant.evaluation.scores import Row, gains, pairs_of, retrieval, summary, trade_off, verdict
+from assistant.progress import Progress
 from domain import Question
 
 UNCALIBRATED = "uncalibrated"
 
 Unit = tuple[int, str]
 """Position of a question, and the part of it that is asked (empty: all of it)."""
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many are done, and how many there are."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,6 @@ def evaluate(
     compared = pairs_of(answers)
     gain = {score: gains(answers, compared, score) for score in ("right_written", "unsupported", "f1")}
     return {
-        "format": RESULT_FORMAT,
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "base_model": assistant.domain.settings.base_model,
         "engine": assistant.llm.answering.engine,

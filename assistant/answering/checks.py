@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from assistant.citations import Likeness
-from assistant.facts import NO_NEGATION, tokens
+from assistant.answering.citations import Likeness
+from assistant.answering.facts import NO_NEGATION, tokens
 from indexes import Passage, asked_words, language_of, sentences_of, words_of
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")

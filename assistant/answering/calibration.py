@@ -1,17 +1,18 @@
 """Fits the refusal thresholds of a domain to its training questions; ``refusal.py`` applies them.
 
-A language with :data:`assistant.refusal.LEAST` questions of each kind gets a logistic regression on the features of
-``indexes.Evidence``, both kinds weighing the same. The thresholds are taken from cross-validated probabilities, so that
-the rates that are told beside them are those of questions that the fit has not seen.
+A language with at least :data:`assistant.answering.refusal.LEAST` questions of each kind gets a logistic regression on
+the features of ``indexes.Evidence``, both kinds weighing the same. The thresholds come from cross-validated
+probabilities, so the error rates stored beside them are those of questions that the fit has not seen.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from assistant.answering import Asked, search, search_query
-from assistant.refusal import FORMAT, LANGUAGES, LEAST, META_KEY
+from assistant.answering.refusal import FORMAT, LANGUAGES, LEAST, META_KEY
+from assistant.answering.steps import Asked, search, search_query
+from assistant.progress import Progress
 from domain import REFUSAL_LEVELS, Question
 from indexes import Index, language_of
 
@@ -24,7 +25,6 @@ at most 10 % of those are aimed at."""
 MOST_FALSE_ANSWERS = 0.15
 """Share of the unanswerable questions that the level strict may answer, and that may be answered unmarked. Chosen."""
 
-Progress = Callable[[str, int, int], None]
 Features = tuple[float, ...]
 
 

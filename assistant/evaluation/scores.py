@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from assistant.answering import Found
-from assistant.metrics import bootstrap, mean, ratio
-from assistant.retrieval_evaluation import FIGURES, ranks_of
+from assistant.answering.steps import Found
+from assistant.evaluation.metrics import bootstrap, mean, ratio
+from assistant.evaluation.retrieval import FIGURES, ranks_of
 from domain import Question
 from indexes import Passage
 

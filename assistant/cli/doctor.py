@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from assistant.candidates import finished_adapter, is_shipped
+from assistant.adapters import finished_adapter, is_shipped
 from base_models import CATALOGUE, cache_folder, cached_models, fingerprint, is_fetched, read_manifest, reader_of
 from domain import Domain, DomainError, read_questions
 
@@ -72,7 +72,7 @@ def print_forecast(model: str, batch: int, length: int) -> None:
     """Print how much memory answering and training with a model take, and whether this machine has it."""
     import psutil
 
-    from assistant.terminal import waiting
+    from assistant.cli.terminal import waiting
     from base_models.forecast import forecast
 
     with waiting(f"measuring a layer of {model} on {batch} x {length} tokens"):
@@ -220,7 +220,7 @@ def _questions(file: Path) -> str:
 
 
 def _index(domain: Domain) -> str:
-    from assistant.refusal import Refusal
+    from assistant.answering.refusal import Refusal
     from indexes import Index
 
     with Index.open(domain) as index:

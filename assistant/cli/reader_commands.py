@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from assistant.settings_flags import settings_flags, validated
+from assistant.cli.settings_flags import settings_flags, validated
 from domain import FinetuneConfig, Settings, write_text
 
 SETTINGS: dict[str, Any] = {
@@ -45,10 +45,10 @@ def train(
     FOLDER becomes a domain; the adapter is FOLDER/adapters/reader. `lorewright adopt DOMAIN FOLDER/adapters/reader`
     lets it answer in another domain.
     """
-    from assistant.progress import Bars
-    from assistant.reader import RUN, measure_reader, reading_domain, train_reader
-    from assistant.reading_data import read_reading_data
-    from assistant.tables import forecast, trained
+    from assistant.cli.progress_bars import Bars
+    from assistant.cli.tables import forecast, trained
+    from assistant.reader.reader import RUN, measure_reader, reading_domain, train_reader
+    from assistant.reader.reading_data import read_reading_data
 
     settings = validated(FinetuneConfig, {**SETTINGS, **config})
     train_data, held_out_data = read_reading_data(file), read_reading_data(held_out)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from assistant.cli.settings_flags import settings_flags, validated
 from assistant.errors import AssistantError
-from assistant.settings_flags import settings_flags, validated
 from domain import ClassifierConfig, Settings, write_text
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ def train(
     again: Annotated[bool, typer.Option("--again", help="Train anew into a folder that is finished.")] = False,
 ) -> None:
     """Train a classifier on a file of labelled texts. Shows how often it is right on texts that it has not learnt."""
-    from assistant.progress import Bars
-    from assistant.tables import forecast, trained
-    from assistant.tuning import only_trainer
+    from assistant.cli.progress_bars import Bars
+    from assistant.cli.tables import forecast, trained
+    from assistant.finetuning import only_trainer
     from base_models import CATALOGUE, load_classifier
     from finetune import held_out_of, read_labelled, train_classifier
 
@@ -140,7 +140,7 @@ def _scores(classifier: Any, measured: "LabelledFile") -> dict[str, Any]:
     """Share of right labels, and F1 averaged over the classes, with 95 % intervals over texts."""
     from sklearn.metrics import f1_score
 
-    from assistant.metrics import bootstrap, ratio
+    from assistant.evaluation.metrics import bootstrap, ratio
 
     if classifier.task == "SEQ_CLS":
         said = [[next(iter(shares))] for shares in classifier.classify(measured.texts)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from assistant.settings_flags import settings_flags, validated
+from assistant.cli.settings_flags import settings_flags, validated
 from domain import Domain, DomainError, FinetuneConfig
 
 app = typer.Typer()
@@ -26,9 +26,9 @@ def finetune(
     again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
 ) -> None:
     """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
-    from assistant.progress import Bars
-    from assistant.tables import forecast, trained
-    from assistant.tuning import is_finished, tune, with_base_model
+    from assistant.cli.progress_bars import Bars
+    from assistant.cli.tables import forecast, trained
+    from assistant.finetuning import is_finished, tune, with_base_model
 
     opened = Domain.open(domain)
     if base_model:
@@ -63,8 +63,8 @@ def use(
     adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, 'reader' or 'base'.")],
 ) -> None:
     """Choose who answers: a run, the reader or the base model."""
-    from assistant.candidates import is_shipped
-    from assistant.candidates import use as use_adapter
+    from assistant.adapters import is_shipped
+    from assistant.adapters import use as use_adapter
 
     opened = Domain.open(domain)
     changed = use_adapter(opened, adapter_name(adapter) or "")
@@ -80,7 +80,7 @@ def adopt(
     run: Annotated[str, typer.Option(help="Name for it; it will lie in adapters/NAME.")] = "adopted",
 ) -> None:
     """Answer with a LoRA that was trained elsewhere. It must be one of the same base model."""
-    from assistant.tuning import adopt as adopt_into
+    from assistant.finetuning import adopt as adopt_into
 
     adopt_into(Domain.open(domain), folder, run)
     typer.echo(f"{domain}: {folder} is now the adapter {run!r}, and the one that answers (domain.toml).")
@@ -94,7 +94,7 @@ def merge(
     dtype: Annotated[Literal["bfloat16", "float16", "float32"], typer.Option(help="Type of its weights.")] = "bfloat16",
 ) -> None:
     """Write base and adapter as one model. Any program that loads safetensors can use the folder."""
-    from assistant.tuning import merge as merge_into
+    from assistant.finetuning import merge as merge_into
 
     opened = Domain.open(domain)
     result = merge_into(opened, adapter or opened.settings.adapter, output, dtype)
@@ -119,18 +119,18 @@ def evaluate(
     Asks the held-out questions; without --adapter, of the newest run. It wins if it is right more often by more than
     chance, or as often with fewer unsupported sentences, and has forgotten little.
     """
-    from assistant.progress import Bars
-    from assistant.tables import print_evaluation, print_retrieval
+    from assistant.cli.progress_bars import Bars
+    from assistant.cli.tables import print_evaluation, print_retrieval
 
     opened = Domain.open(domain)
     if retrieval:
-        from assistant.retrieval_evaluation import evaluate_retrieval
+        from assistant.evaluation.retrieval import evaluate_retrieval
 
         if questions or adapter is not None or again:
             raise DomainError("--retrieval asks all questions and no model; leave out --questions, --adapter, --again.")
         print_retrieval(evaluate_retrieval(opened))
         return
-    from assistant.tuning import evaluate_domain
+    from assistant.evaluation.written_result import evaluate_domain
 
     with Bars("nothing was written. The same command asks the questions again.") as bars:
         result = evaluate_domain(opened, adapter_name(adapter), questions, again, bars.update)

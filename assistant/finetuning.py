@@ -1,32 +1,27 @@
-"""Training and evaluating a domain, and knowing when that need not be done again.
+"""Fine-tune a domain's adapter, and detect that a run is already finished.
 
-A finished run, and a written evaluation, carry the hashes of all they were made from. They are compared before
-anything heavy is imported, so that asking again for what is finished answers at once.
+A finished run stores the hashes of its inputs. They are compared before anything heavy is imported, so asking again for
+a finished run returns at once.
 """
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.candidates import READER, adapter_folder, candidate, finished_adapter, is_shipped, use
+from assistant.adapters import adapter_folder, use
 from assistant.errors import AssistantError
-from assistant.inputs import check_documents, inputs_of, resolved, sha256_of, start_of, training_inputs
+from assistant.inputs import check_documents, resolved, start_of, training_inputs
+from assistant.progress import Progress
 from base_models import CATALOGUE, ModelError, fingerprint, read_manifest
-from domain import Domain, FinetuneConfig, Question, read_questions, write_text
+from domain import Domain, FinetuneConfig, read_questions
 
 if TYPE_CHECKING:
     from base_models import Message
     from finetune import Forecast, RunReport, Step
-
-RESULT_FORMAT = 5
-"""Bump when the written result of an evaluation holds other things."""
-
-Progress = Callable[[str, int, int], None]
 
 
 def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
@@ -64,7 +59,7 @@ def tune(
     """
     from assistant.indexing import calibrate
     from assistant.prompts import Prompts
-    from assistant.training import training_conversations
+    from assistant.training_examples import training_conversations
     from finetune import FinetuneError, choose_examples, finetune, load_base, mixed, named_source, replayed
     from indexes import Index
 
@@ -143,81 +138,3 @@ def merge(domain: Domain, name: str, output: Path, dtype: str) -> dict[str, Any]
     if not folder:
         raise AssistantError(f"{domain.path} answers with the base model; name the run to merge: --adapter NAME")
     return merge_adapter(domain.settings.base_model, folder, output, dtype)
-
-
-def evaluate_domain(
-    domain: Domain, adapter: str | None, count: int, again: bool, progress: Progress = lambda *_: None
-) -> dict[str, Any]:
-    """Ask ``count`` held-out questions (0: all) and write the result to ``evaluations/``; or read it from there if
-    nothing that it was made from has changed.
-
-    ``adapter`` None is the :func:`candidate`. One that wins (``promotion.py``) is the one that answers from then on;
-    ``result["promotion"]`` tells what was decided.
-    """
-    from assistant.indexing import calibrate
-    from indexes import Index
-
-    name = candidate(domain) if adapter is None else adapter
-    reader = adapter_folder(domain, READER)
-    if is_shipped(domain, name):
-        name = ""
-    questions = balanced(read_questions(domain.held_out_questions), count)
-    if not questions:
-        raise AssistantError(f"{domain.held_out_questions} holds no question, so there is nothing to ask.")
-    inputs = inputs_of(domain, domain.held_out_questions)
-    with Index.open(domain) as index:
-        check_documents(index, questions, domain.held_out_questions)
-        calibrate(index, progress)
-        refusal = index.meta("refusal")
-    inputs |= {
-        "refusal": sha256_of(refusal),
-        "adapter": read_manifest(finished_adapter(domain, name))["adapter_sha256"] if name else "",
-        "reader": read_manifest(reader)["adapter_sha256"] if reader else "",
-        "answer": domain.settings.answer.model_dump_json(),
-        "asked": sha256_of([question.id for question in questions]),
-    }
-    from assistant.evaluation_plot import plot_evaluation
-    from assistant.promotion import promote
-
-    file = domain.evaluations / f"{name or 'base'}-{len(questions)}.json"
-    picture = file.with_suffix(".png")
-    if not again and (known := _known_result(file)) and known["inputs"] == inputs:
-        if not picture.exists():
-            plot_evaluation(known, picture)
-        return known | {"promotion": promote(domain, known)}
-    from assistant.assistant import Assistant
-    from assistant.evaluation import evaluate
-
-    assistant = Assistant.open(domain.path)
-    result = {**evaluate(assistant, questions, name, progress), "inputs": inputs}
-    assistant.close()
-    write_text(file, json.dumps(result, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-    plot_evaluation(result, picture)
-    return result | {"promotion": promote(domain, result)}
-
-
-def balanced(questions: Sequence[Question], count: int) -> list[Question]:
-    """``count`` of the questions (0: all), the same ones each time, with each language and each kind (answerable or
-    not) in the share that it has in the file."""
-    if not count or count >= len(questions):
-        return list(questions)
-
-    def kind(question: Question) -> tuple[str, bool]:
-        return question.language or "", question.answerable
-
-    placed: list[tuple[float, Question]] = []
-    for _, group in groupby(sorted(questions, key=lambda q: (kind(q), sha256_of([q.id]))), key=kind):
-        members = list(group)
-        placed += [((position + 0.5) / len(members), question) for position, question in enumerate(members)]
-    return [question for _, question in sorted(placed, key=lambda pair: pair[0])[:count]]
-
-
-def _known_result(file: Path) -> dict[str, Any] | None:
-    """An evaluation written before, or None if there is none or it is of another format."""
-    if not file.is_file():
-        return None
-    try:
-        result = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:  # damaged: asking again writes it anew
-        return None
-    return result if result.get("format") == RESULT_FORMAT else None

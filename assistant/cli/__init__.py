@@ -1,5 +1,5 @@
-"""The command line. To know what the program can do, read the commands below from top to bottom,
-and index_commands.py, tuning_commands.py, data_commands.py and classifier_commands.py beside it.
+"""The command line. To see what the program can do, read the commands below from top to bottom, and those in
+index_commands.py, finetune_commands.py, data_commands.py, classifier_commands.py and reader_commands.py.
 
 Each command is a function: its parameters are the arguments, its docstring is the help. Everything that takes time
 to import is imported inside the commands, so that ``lorewright --help`` answers at once.
@@ -13,8 +13,9 @@ from typing import Annotated
 
 import typer
 
-from assistant import classifier_commands, data_commands, index_commands, reader_commands, tuning_commands
-from assistant.tuning_commands import Adapter, DomainFolder, adapter_name
+from assistant.cli import classifier_commands, data_commands, index_commands, reader_commands
+from assistant.cli import finetune_commands as tuning_commands
+from assistant.cli.finetune_commands import Adapter, DomainFolder, adapter_name
 from domain import Domain, DomainError, create_domain
 
 app = typer.Typer(
@@ -52,7 +53,7 @@ def new(
     embedder: Annotated[str | None, typer.Option(help="Embedding model; see: lorewright models")] = None,
 ) -> None:
     """Make a new domain folder; put your files into its documents/."""
-    from assistant.model_list import best_chat_model
+    from assistant.cli.model_list import best_chat_model
     from base_models import CATALOGUE, fingerprint
     from domain import Settings
 
@@ -88,7 +89,7 @@ def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")
 @app.command()
 def models() -> None:
     """List the models that can be named, and which are here."""
-    from assistant.model_list import print_models
+    from assistant.cli.model_list import print_models
 
     print_models()
 
@@ -111,7 +112,7 @@ def ask(
 ) -> None:
     """Answer one question, with citations."""
     from assistant.assistant import DEFAULT, Assistant
-    from assistant.terminal import speak
+    from assistant.cli.terminal import speak
 
     name = adapter_name(adapter)
     if not speak(Assistant.open(domain), question, None, DEFAULT if name is None else name, answer_anyway):
@@ -129,7 +130,7 @@ def chat(
     After a refusal, type ! to get an answer to the same question all the same.
     """
     from assistant.assistant import DEFAULT, Assistant
-    from assistant.terminal import read_line, speak
+    from assistant.cli.terminal import read_line, speak
 
     assistant = Assistant.open(domain)
     name = adapter_name(adapter)
@@ -159,7 +160,7 @@ def ui(
     open_browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
 ) -> None:
     """Open the page on 127.0.0.1 and serve it until Ctrl-C."""
-    from assistant.page import serve_page
+    from assistant.cli.page import serve_page
 
     serve_page(Domain.open(domain), port, open_browser)
 
@@ -172,7 +173,7 @@ def doctor(
     length: Annotated[int, typer.Option(min=8, max=65536, help="With --model: tokens of a row.")] = 256,
 ) -> None:
     """Show what helps to find out why something fails. With --model: how much memory that model takes."""
-    from assistant.doctor import print_forecast, print_report
+    from assistant.cli.doctor import print_forecast, print_report
 
     if model:
         print_forecast(model, batch, length)

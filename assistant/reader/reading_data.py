@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from assistant.errors import AssistantError
-from assistant.restating import restated
+from assistant.reader.restating import restated
 from domain import Domain, create_domain, set_setting, write_text
 from indexes import language_of, sentences_of, words_of
 

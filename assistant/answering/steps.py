@@ -18,10 +18,10 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, zip_longest
 from typing import Literal
 
-from assistant.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
-from assistant.citations import Citation, Numbers, answer_sentences, sources_of
-from assistant.question_parts import last_part, leaning_on, leans, refers_back, searched_parts
-from assistant.refusal import Outcome, Refusal
+from assistant.answering.checks import differs_in_negation, holds, is_supported, lacks_number, unknown_numbers
+from assistant.answering.citations import Citation, Numbers, answer_sentences, sources_of
+from assistant.answering.question_parts import last_part, leaning_on, leans, refers_back, searched_parts
+from assistant.answering.refusal import Outcome, Refusal
 from domain import Question
 from indexes import Index, Passage, language_of, words_of
 

@@ -1,0 +1,23 @@
+"""Which questions an evaluation asks when it asks only some."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from assistant.inputs import sha256_of
+from domain import Question
+
+
+def balanced(questions: Sequence[Question], count: int) -> list[Question]:
+    """``count`` of the questions (0: all), the same ones each time, with each language and each kind (answerable or
+    not) in the share that it has in the file."""
+    if not count or count >= len(questions):
+        return list(questions)
+
+    def kind(question: Question) -> tuple[str, bool]:
+        return question.language or "", question.answerable
+
+    placed: list[tuple[float, Question]] = []
+    for _, group in groupby(sorted(questions, key=lambda q: (kind(q), sha256_of([q.id]))), key=kind):
+        members = list(group)
+        placed += [((position + 0.5) / len(members), question) for position, question in enumerate(members)]
+    return [question for _, question in sorted(placed, key=lambda pair: pair[0])[:count]]
