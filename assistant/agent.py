@@ -14,12 +14,12 @@ from langchain_core.tools import BaseTool, tool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import InjectedState
 
+from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answering.steps import Asked, Finished, Found, find, finish
 from assistant.answers import answer_message
 from assistant.chain import asked_in
 from assistant.chat_model import LocalChatModel
-from assistant.prompts import Prompts
 from indexes import Index
 
 ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}

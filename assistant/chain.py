@@ -27,12 +27,12 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from assistant.answering.citations import without_numbers
+from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answering.small_talk import reply, small_talk
 from assistant.answering.steps import Asked, Finished, Found, Language, answered_anyway, find, finish, recent
 from assistant.answers import KEY, answer_message, outcome_of, small_talk_message
 from assistant.chat_model import LocalChatModel
-from assistant.prompts import Prompts
 from indexes import Index
 
 

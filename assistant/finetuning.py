@@ -57,8 +57,8 @@ def tune(
     is shown to be better. Returns what the run did, and how many unanswerable questions it was not shown, so that
     refusals stay rare. The refusal thresholds are fitted to the questions too, unless ``calibrated`` is false.
     """
+    from assistant.answering.prompts import Prompts
     from assistant.indexing import calibrate
-    from assistant.prompts import Prompts
     from assistant.training_examples import training_conversations
     from finetune import FinetuneError, choose_examples, finetune, load_base, mixed, named_source, replayed
     from indexes import Index

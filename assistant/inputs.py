@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def inputs_of(domain: Domain, questions: Path) -> dict[str, str]:
     """Hashes of what training examples and evaluations are made from: questions, index, prompts, base model."""
-    from assistant.prompts import Prompts
+    from assistant.answering.prompts import Prompts
     from indexes import Index
 
     if not questions.is_file():

@@ -21,8 +21,8 @@ import random
 from collections.abc import Sequence
 
 from assistant.answering.citations import support
+from assistant.answering.prompts import Prompts
 from assistant.answering.steps import Asked, search, show
-from assistant.prompts import Prompts
 from base_models import Message
 from domain import FinetuneConfig, Question
 from indexes import Index, Passage

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [pattern.rstrip("*") for pattern in tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
          ["tool"]["setuptools"]["packages"]["find"]["include"]]  # fmt: skip
 LONGEST = 300
+"""Lines of a file in the packages."""
+MOST_NAMES = 15
+"""Names at the front door of a room."""
 PEERS = {"langchain_peer"}
 """Benchmarks that run in an environment of their own."""
 
@@ -134,6 +137,7 @@ def test_the_front_door_of_a_room_opens(room: str) -> None:
     names = getattr(module, "__all__", [])
     assert names or room == "ui", "ui is started, not imported"
     assert sorted(set(names)) == sorted(names)
+    assert len(names) <= MOST_NAMES
     for name in names:
         assert getattr(module, name) is not None, name
     assert len((module.__doc__ or "").split()) >= 10

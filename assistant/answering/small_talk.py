@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from assistant.prompts import Prompts
+from assistant.answering.prompts import Prompts
 from indexes import Index, language_of
 
 SHOWN = 12

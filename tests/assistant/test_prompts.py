@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from assistant import AssistantError
+from assistant.answering.prompts import Prompts
 from assistant.answering.steps import Asked
-from assistant.prompts import Prompts
 from domain import Domain
 
 

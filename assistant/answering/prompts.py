@@ -19,7 +19,7 @@ from indexes import Passage, language_of
 if TYPE_CHECKING:
     from assistant.answering.steps import Asked
 
-BUILT_IN = Path(__file__).parent / "prompts"
+BUILT_IN = Path(__file__).parents[1] / "prompts"
 VARIABLES: dict[str, set[str]] = {
     "system": set(),
     "grounded": {"passages", "question"},
