@@ -6,7 +6,9 @@ A finished run is a candidate; ``promotion.py`` says when it wins.
 from pathlib import Path
 
 from assistant.errors import AssistantError
-from base_models import fingerprint, read_manifest, reader_of
+from base_models import fingerprint
+from base_models.adapters import read_manifest
+from base_models.reader import reader_of
 from domain import Domain, set_setting
 
 READER = "reader"

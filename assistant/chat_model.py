@@ -26,10 +26,14 @@ from pydantic import Field
 
 from assistant.errors import AssistantError
 from assistant.tool_calls import split_tool_calls
-from base_models import Generation, Message, Sampling, choose_engine, generate, load_openvino, stream
+from base_models import Sampling, generate, load_openvino, stream
+from base_models.engine_selection import choose_engine
+from base_models.generation import Generation
+from base_models.messages import Message
 
 if TYPE_CHECKING:
-    from base_models import Engine, LoadedModel
+    from base_models.engines import Engine
+    from base_models.loaded_model import LoadedModel
 
 ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
 
@@ -175,7 +179,7 @@ class LocalChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None,
     ) -> ChatGenerationChunk:
         """The chunk that carries usage and why the answer ended."""
-        from base_models import encode
+        from base_models.messages import encode
 
         tokenizer = self.answering.tokenizer
         if generation is None:  # ended by a stop string: count what was kept

@@ -16,11 +16,12 @@ from assistant.adapters import adapter_folder, use
 from assistant.errors import AssistantError
 from assistant.inputs import check_documents, resolved, start_of, training_inputs
 from assistant.progress import Progress
-from base_models import CATALOGUE, ModelError, fingerprint, read_manifest
+from base_models import CATALOGUE, ModelError, fingerprint
+from base_models.adapters import read_manifest
 from domain import Domain, FinetuneConfig, read_questions
 
 if TYPE_CHECKING:
-    from base_models import Message
+    from base_models.messages import Message
     from finetune import Forecast, RunReport, Step
 
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from assistant.adapters import finished_adapter
 from assistant.errors import AssistantError
-from base_models import fingerprint, read_manifest, reader_of
+from base_models import fingerprint
+from base_models.adapters import read_manifest
+from base_models.reader import reader_of
 from domain import Domain, DomainError, FinetuneConfig, Question
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
-"""What an adapter folder must be before a model answers with it.
+"""Checks of an adapter folder before a model uses it.
 
-A run leaves ``adapter_model.safetensors``, ``adapter_config.json`` (both peft's) and ``manifest.json`` (ours): the
-hashes of what it was trained on and with. An adapter that is put on another base model or chat format than its own
-loads without a word elsewhere and answers nonsense; here it is refused with the reason.
+A run writes ``adapter_model.safetensors``, ``adapter_config.json`` (both peft's) and ``manifest.json`` (ours): the
+hashes of base model, chat format and files. Elsewhere an adapter of another base model or chat format loads without an
+error and answers nonsense; here it is refused with the reason.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ MANIFEST_FORMAT = 1
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an adapter folder, or a :class:`ModelError` that says what is missing."""
+    """The manifest of an adapter folder; raises :class:`ModelError` if it is missing or damaged."""
     file = folder / "manifest.json"
     if not folder.is_dir():
         raise ModelError(f"{folder} does not exist; name the folder of a finished adapter.")
@@ -42,9 +42,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict[str, Any]:
-    """Refuse an adapter that was made for other weights or another chat format, that was changed, or learnt nothing.
+    """Refuse an adapter of other weights or another chat format, a modified one, and one that training did not change.
 
-    Returns the manifest of one that fits.
+    Returns the manifest.
     """
     manifest = read_manifest(folder)
     if manifest["base_fingerprint"] != base_fingerprint:
@@ -61,34 +61,33 @@ def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict
     config = folder / "adapter_config.json"
     if not config.is_file() or file_hash(config) != manifest.get("config_sha256", file_hash(config)):
         raise ModelError(f"{config} is missing or was changed (its hash differs from manifest.json); train it again.")
-    check_learnt(weights)
+    check_trained(weights)
     return manifest
 
 
 def seal_adapter(folder: Path, facts: dict[str, Any]) -> None:
-    """Write ``manifest.json`` into a folder that holds peft's two files, or refuse an adapter that learnt nothing.
+    """Write ``manifest.json`` into a folder with peft's two files; refuse an adapter that training did not change.
 
-    ``facts`` must hold base_model, base_fingerprint and chat_format; the rest is kept for people and for reports.
+    ``facts`` must hold base_model, base_fingerprint and chat_format; other keys are for people and for reports.
     """
     weights = folder / "adapter_model.safetensors"
-    check_learnt(weights)
+    check_trained(weights)
     hashes = {"adapter_sha256": file_hash(weights), "config_sha256": file_hash(folder / "adapter_config.json")}
     manifest = {"format": MANIFEST_FORMAT, **facts, **hashes}
     text = json.dumps(manifest, ensure_ascii=False, indent=1) + "\n"
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def check_learnt(weights: Path) -> None:
-    """Refuse an adapter whose lora_B is all zero, which would change nothing (peft initialises B to zero), and one
-    that holds NaN or infinity, with which no answer can be computed."""
-    learnt = []
+def check_trained(weights: Path) -> None:
+    """Refuse an adapter whose lora_B are all zero, as peft initialises them, and one that holds NaN or infinity."""
+    nonzero = []
     for name, tensor in read_tensors(weights):
         if not np.isfinite(tensor).all():
             raise ModelError(f"{weights} holds numbers that are not finite; train again with a lower learning_rate.")
         if "lora_B" in name:
-            learnt.append(tensor.any())
-    if learnt and not any(learnt):
-        raise ModelError(f"{weights} has learnt nothing: every lora_B is zero; train longer.")
+            nonzero.append(tensor.any())
+    if nonzero and not any(nonzero):
+        raise ModelError(f"{weights} is untrained: every lora_B is zero; train longer.")
 
 
 def file_hash(path: Path) -> str:

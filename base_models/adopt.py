@@ -1,15 +1,15 @@
-"""An adapter that was trained elsewhere becomes one of ours: checked against the model, and sealed with a manifest.
+"""Import an adapter that another program trained: check it against the model, and write its manifest.
 
-Lorewright answers with an adapter only where its manifest proves what it belongs to. An adapter of another program has
-none; whoever adopts it vouches that it was trained on this model, and that is written down.
+Lorewright uses an adapter only if its manifest names the base model by hash. An adapter of another program has no
+manifest; whoever adopts it vouches that it was trained on this model, and the manifest says so.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
+from base_models.acquire.convert_bin import read_bin
 from base_models.adapters import seal_adapter
-from base_models.convert_bin import read_bin
 from base_models.errors import ModelError
 from base_models.loaded_model import LoadedModel
 from domain import whole_folder
@@ -19,7 +19,7 @@ def adopt_adapter(source: Path, output: Path, base: LoadedModel) -> None:
     """Copy the peft LoRA in ``source`` to the folder ``output``, as safetensors with a manifest.
 
     ``adapter_model.bin`` is read without running code, and adapters of peft <= 0.2 (``MergedLinear``) are converted.
-    Raises :class:`ModelError`, and leaves no folder, if it does not fit the model.
+    Raises :class:`ModelError`, and writes no folder, if the adapter does not fit the model.
     """
     from safetensors.torch import load_file, save_file
 

@@ -1,8 +1,8 @@
-"""The models that Lorewright knows by name: what they are, what files they have, and where the bytes come from.
+"""The models that Lorewright knows by name: what they are, their files, and the sources of the files.
 
-An entry is data only; nothing is downloaded or imported here. Files are known by their SHA-256, so it does not matter
-which source delivers them. Package-index carriers are wheels that hold a model file as data: they are opened as zip
-archives, never installed and never imported.
+An entry is data only; nothing is downloaded or imported here. Files are identified by SHA-256, so any source may
+deliver them. Package-index carriers are wheels that hold a model file as data: they are opened as zip archives, never
+installed and never imported.
 """
 
 import difflib
@@ -15,7 +15,7 @@ ATTENTION_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
 def find(name: str) -> Entry:
-    """The entry called ``name``; a :class:`ModelError` that lists the nearest names when there is none."""
+    """The entry called ``name``; raises :class:`ModelError` with the nearest names if there is none."""
     if name in CATALOGUE:
         return CATALOGUE[name]
     near = difflib.get_close_matches(name.lower(), CATALOGUE, n=3, cutoff=0.4)
@@ -32,7 +32,7 @@ def _of_the_hub(
     parameters: int,
     context_length: int,
 ) -> Entry:
-    """A model whose hashes are not known here, since the hub could not be reached: its first download pins them."""
+    """A model whose hashes are not in the catalogue (the hub could not be reached): its first download pins them."""
     targets = ATTENTION_PROJECTIONS if kind == "chat" else ()
     return Entry(name, kind, summary, licence, parameters, context_length, (), (Hub(repo),), "none", targets)
 

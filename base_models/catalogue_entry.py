@@ -1,4 +1,4 @@
-"""What an entry of the catalogue says: the model, its files, and where the bytes come from."""
+"""The types of a catalogue entry: the model, its files, and the sources of the files."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -46,15 +46,15 @@ class Entry:
     context_length: int
     """The most tokens that the model reads at once."""
     files: tuple[File, ...]
-    """Empty where the hashes are not known here; the first download then pins them (``pins.py``)."""
+    """Empty if the catalogue holds no hashes; the first download then pins them (``acquire/pins.py``)."""
     sources: tuple[Hub | Carrier, ...]
     """Tried in this order, after the user's local folder; the user's mirror is asked right after the hub."""
     conversion: Literal["none", "gguf", "e5"] = "none"
-    """What makes the files into a folder that transformers or sentence-transformers load."""
+    """How the files become a folder that transformers or sentence-transformers loads."""
     target_modules: tuple[str, ...] = ()
-    """The linear layers that get a LoRA adapter unless the user names others; empty for all but chat models."""
+    """The linear layers that get a LoRA adapter by default; only chat models have some."""
     missing: str = ""
-    """Why the model cannot be used yet and what to use instead; empty when it can be used."""
+    """Why the model cannot be downloaded and what to do instead; empty if it can."""
 
     @property
     def download_bytes(self) -> int:

@@ -1,13 +1,11 @@
-"""Encoders that say which class a text, or a pair of texts, is of (SEQ_CLS), or which tag each of its words has
-(TOKEN_CLS).
+"""Classifiers of texts or pairs of texts (SEQ_CLS), and taggers of words (TOKEN_CLS).
 
-The encoder is one of the catalogue's embedders, or any folder of a BERT-like model; what makes it a classifier is an
-adapter: a LoRA on its attention, and a head of its own (a linear layer on the first token's vector, through BERT's
-pooler; Devlin et al. 2019, section 4.1). The folder of that adapter is all that is needed to ask it, for
-its manifest names encoder and classes. Runs in float32: the head learns and decides by small differences.
+A classifier is an encoder (an embedder of the catalogue, or a folder of a BERT-like model) with an adapter: a LoRA on
+its attention and a trained head, a linear layer on the first token's vector after BERT's pooler (Devlin et al. 2019,
+section 4.1). The adapter folder is enough to load it, since its manifest names encoder and classes. Runs in float32.
 
-Not supported: several classes for one text, segment ids (the two texts of a pair have a separator between them),
-encoders that bring their own code.
+Not supported: several classes for one text, segment ids (a separator stands between the two texts of a pair),
+encoders with their own code.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,13 +25,13 @@ from transformers import (
 )
 from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosity_error
 
+from base_models.acquire.fetch import fetch, fingerprint, loadable
 from base_models.adapters import read_manifest
 from base_models.catalogue import CATALOGUE, find
 from base_models.errors import ModelError
-from base_models.fetch import fetch, fingerprint, loadable
 from base_models.hardware import choose_device
 from base_models.loaded_model import LoadedModel
-from base_models.loading import ONLY_HERE, no_bar
+from base_models.local_files import LOCAL_ONLY, no_progress_bar
 from base_models.messages import chat_format_hash
 from domain import is_text
 
@@ -44,19 +42,20 @@ FAMILIES: dict[str, Any] = {
     "TOKEN_CLS": AutoModelForTokenClassification,
 }
 BATCH = 32
+"""Texts that are classified together. Chosen."""
 Text = str | tuple[str, str] | Sequence[str]
 """A text, a pair of texts, or words to tag."""
 NO_LABEL = -100
-"""Of a token that has no tag of its own: a special token, or a later piece of a word."""
+"""The label of tokens without a tag: special tokens, and all but the first token of a word."""
 
 
 @dataclass(frozen=True)
 class Classified:
-    """One text as an encoder reads it, with what is to be learnt of it."""
+    """One tokenised text with its labels."""
 
     ids: list[int]
     labels: list[int]
-    """One class; or a tag for each id, NO_LABEL where it has none."""
+    """One class, or one tag per id (NO_LABEL for none)."""
 
     @property
     def targets(self) -> int:
@@ -66,10 +65,10 @@ class Classified:
 def encode_labelled(
     tokenizer: PreTrainedTokenizerBase, text: Text, max_length: int, labels: Sequence[int] = ()
 ) -> Classified:
-    """A text or a pair with its one class; or words with the tags of all, of which the first piece of each word bears
-    its own. What is beyond ``max_length`` tokens is cut off, of a pair from the longer text.
+    """Tokenise a text or a pair with its class, or words with their tags; the first token of a word gets its tag.
 
-    Without ``labels``, to ask: the labels of the result are then the numbers of the words that bear them, from 0.
+    Longer inputs are truncated to ``max_length`` tokens, of a pair the longer text. Without ``labels``, for inference,
+    the label of a word's first token is the index of the word.
     """
     cut = {"truncation": True, "max_length": max_length}
     if isinstance(text, str | tuple):
@@ -84,12 +83,12 @@ def encode_labelled(
 
 
 def load_encoder(name_or_path: str | Path, task: Task, labels: Sequence[str], device: str = "auto") -> LoadedModel:
-    """An encoder with a new head for these classes, which is the same each time; an adapter makes it know them."""
+    """An encoder with a new head for these classes, always with the same initial weights; an adapter trains it."""
     name = str(name_or_path)
     folder = loadable(_encoder_folder(name))
     target = choose_device(device)
     try:
-        with no_bar(), _not_told_of_the_head(), torch.random.fork_rng(devices=[]):
+        with no_progress_bar(), _no_warning_about_the_head(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             model = FAMILIES[task].from_pretrained(
                 folder,
@@ -98,16 +97,14 @@ def load_encoder(name_or_path: str | Path, task: Task, labels: Sequence[str], de
                 label2id={label: number for number, label in enumerate(labels)},
                 dtype=torch.float32,
                 use_safetensors=True,
-                **ONLY_HERE,
+                **LOCAL_ONLY,
             )
-        tokenizer = AutoTokenizer.from_pretrained(folder, **ONLY_HERE)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL_ONLY)
     except (OSError, ValueError, SafetensorError) as error:
         said = str(error).strip().splitlines()[0]
         raise ModelError(f"{folder} cannot be loaded as an encoder: {said}") from error
     for part in poolers(model):
-        if (
-            not part.dense.weight.any()
-        ):  # ours of e5, whose published form has none: begin with the first token as it is
+        if not part.dense.weight.any():  # e5 was published without a pooler: start from the identity
             torch.nn.init.eye_(part.dense.weight)
     if tokenizer.chat_template or not tokenizer.is_fast:
         reason = "is a chat model" if tokenizer.chat_template else "has no fast tokenizer (tokenizer.json)"
@@ -119,8 +116,8 @@ def load_encoder(name_or_path: str | Path, task: Task, labels: Sequence[str], de
 
 
 @contextmanager
-def _not_told_of_the_head() -> Iterator[None]:
-    """Keeps transformers from warning of a new head, which is what is wanted."""
+def _no_warning_about_the_head() -> Iterator[None]:
+    """Silence transformers' warning about a newly initialised head."""
     before = get_verbosity()
     set_verbosity_error()
     try:
@@ -130,7 +127,7 @@ def _not_told_of_the_head() -> Iterator[None]:
 
 
 def poolers(model: torch.nn.Module) -> list[Any]:
-    """The layers that make one vector of a text for the head; they learn with it. Of tagging models there are none."""
+    """The pooling layers before the head, which are trained with it; taggers have none."""
     return [part for name, part in model.named_modules() if name.endswith("pooler")]
 
 
@@ -146,23 +143,24 @@ def _encoder_folder(name: str) -> Path:
 
 
 def most_tokens(loaded: LoadedModel) -> int:
-    """The length of text that an encoder can read, special tokens included."""
+    """The most tokens that an encoder reads, special tokens included."""
     return int(min(loaded.tokenizer.model_max_length, loaded.model.config.max_position_embeddings))
 
 
 class Classifier:
-    """A trained classifier in memory; make one with :func:`load_classifier`."""
+    """A trained classifier in memory; see :func:`load_classifier`."""
 
     def __init__(self, loaded: LoadedModel, adapter: Path) -> None:
         self.loaded = loaded
         self.adapter = adapter
         self.task = loaded.task
         self.labels = loaded.labels
-        """The classes or tags that it knows."""
+        """The classes or tags."""
 
     def classify(self, texts: Sequence[str | tuple[str, str]]) -> list[dict[str, float]]:
-        """For each text, or pair of texts, the probability of every class, the likeliest first. It is read up to the
-        encoder's length."""
+        """For each text, or pair of texts, the probability of every class, the most likely first.
+
+        A text is truncated to the length of the encoder."""
         if self.task != "SEQ_CLS":
             raise ModelError(f"{self.adapter} tags words; ask it with tag().")
         rows: list[dict[str, float]] = []
@@ -173,16 +171,17 @@ class Classifier:
         return rows
 
     def tag(self, texts: Sequence[Sequence[str]]) -> list[list[str]]:
-        """For each list of words (of Chinese: of characters) the likeliest tag of every word; "O" for words beyond the
-        encoder's length."""
+        """For each list of words (in Chinese: characters) the most likely tag of every word.
+
+        Words beyond the length of the encoder get "O"."""
         if self.task != "TOKEN_CLS":
             raise ModelError(f"{self.adapter} classifies whole texts; ask it with classify().")
         rows: list[list[str]] = []
         for start in range(0, len(texts), BATCH):
             words = texts[start : start + BATCH]
             batch = self._encoded(words)
-            likeliest = self._logits(batch).argmax(-1).tolist()
-            for text, example, tags in zip(words, batch, likeliest, strict=True):
+            predicted = self._logits(batch).argmax(-1).tolist()
+            for text, example, tags in zip(words, batch, predicted, strict=True):
                 row = ["O"] * len(text)
                 for word, tag in zip(example.labels, tags, strict=False):
                     if word != NO_LABEL:
@@ -195,8 +194,8 @@ class Classifier:
             raise ModelError("a list is asked for: of texts to classify, or of lists of words to tag.")
         if not all(is_text("".join(text)) for text in texts):
             raise ModelError("a text holds half a character (a surrogate), which no encoder can read; leave it out.")
-        room = most_tokens(self.loaded)
-        return [encode_labelled(self.loaded.tokenizer, text, room) for text in texts]
+        max_length = most_tokens(self.loaded)
+        return [encode_labelled(self.loaded.tokenizer, text, max_length) for text in texts]
 
     @torch.inference_mode()
     def _logits(self, batch: Sequence[Classified]) -> torch.Tensor:
@@ -212,7 +211,7 @@ class Classifier:
 
 
 def load_classifier(folder: str | Path, device: str = "auto") -> Classifier:
-    """Load a classifier from the folder that its training left; the encoder is fetched first if need be."""
+    """Load a classifier from the folder that its training left; the encoder is fetched first if needed."""
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest.get("task", "CAUSAL_LM") == "CAUSAL_LM":
@@ -226,4 +225,4 @@ def load_classifier(folder: str | Path, device: str = "auto") -> Classifier:
     loaded = load_encoder(manifest["base_model"], manifest["task"], manifest["labels"], device)
     classifier = Classifier(loaded, folder)
     with loaded.using(folder):
-        return classifier  # fails now, not at the first question, if the adapter does not fit
+        return classifier  # raises now, not at the first call, if the adapter does not fit

@@ -1,6 +1,6 @@
 """Texts -> vectors, by any model in the layout of sentence-transformers, in OpenVINO or in sentence-transformers.
 
-Not supported: models that bring their own code, sparse and multi-vector models.
+Not supported: models with their own code, sparse and multi-vector models.
 """
 
 import threading
@@ -11,12 +11,13 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from base_models.acquire.fetch import fetch, fingerprint
 from base_models.catalogue import CATALOGUE, find
-from base_models.engines.encoder_selection import Encoder, load_fastest_encoder
+from base_models.encoder_selection import Encoder, load_fastest_encoder
 from base_models.errors import ModelError
-from base_models.fetch import fetch, fingerprint
 
 BATCH = 32
+"""Texts that are embedded together. Chosen."""
 
 
 class Embedder:
@@ -26,7 +27,7 @@ class Embedder:
         self.name = name
         """Catalogue name, or the path it was loaded from."""
         self.fingerprint = fingerprint
-        """SHA-256 (hex) of the model; vectors of two fingerprints must never meet in one index."""
+        """SHA-256 (hex) of the model; vectors of two fingerprints must never be compared."""
         self._encoder = encoder
         self._lock = threading.Lock()
         self._passage_prompt = encoder.prompts.get("document") or encoder.prompts.get("passage") or ""
@@ -34,17 +35,17 @@ class Embedder:
         self.dimension: int = self._encode([""], "").shape[1]
         """Length of a vector."""
         self.max_tokens: int = encoder.most_tokens - encoder.count_tokens(self._passage_prompt)
-        """The most tokens of a passage that are read, as :meth:`token_offsets` counts them; more are cut off."""
+        """The most tokens of a passage that are read, as :meth:`token_offsets` counts them; the rest is truncated."""
 
     def encode_passages(
         self, texts: Sequence[str], progress: Callable[[int], object] | None = None
     ) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Vectors of passages, float32 [len(texts), dimension], of length 1.
 
-        ``progress`` is called with the number of texts newly done. An interrupt between two batches loses nothing else.
+        ``progress`` is called with the number of newly embedded texts.
         """
         vectors = np.empty((len(texts), self.dimension), np.float32)
-        # like lengths together, so that little is computed for padding; bytes follow tokens well in any script
+        # sorted by length, to pad little; the number of bytes predicts that of tokens in any script
         order = sorted(range(len(texts)), key=lambda number: len(texts[number].encode()), reverse=True)
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
@@ -71,15 +72,15 @@ class Embedder:
 
 
 _in_memory: "WeakValueDictionary[tuple[str, str, str], Embedder]" = WeakValueDictionary()
-"""By name, fingerprint and device; an embedder leaves it when nobody holds it any more."""
+"""By name, fingerprint and device; an unused embedder is dropped."""
 _loading = threading.Lock()
 
 
 def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
-    """Load an embedder by catalogue name (fetched first if need be), or from a folder of sentence-transformers.
+    """Load an embedder by catalogue name (fetched first if needed), or from a folder of sentence-transformers.
 
-    ``device`` "auto" takes cuda, then mps, then cpu. Nothing is looked up in the network except by the fetch. All who
-    ask for the same embedder in one process share it.
+    ``device`` "auto" takes cuda, then mps, then cpu. Only the fetch uses the network. Callers in
+    one process share an embedder.
     """
     with _loading:
         folder = _folder(name_or_path)
@@ -92,7 +93,7 @@ def load_embedder(name_or_path: str | Path, device: str = "auto") -> Embedder:
 
 
 def _folder(name_or_path: str | Path) -> Path:
-    """Where an embedder lies: a fetched one of the catalogue, or the folder that was named."""
+    """The folder of an embedder, by catalogue name (fetched first if needed) or by path."""
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))
         if entry.kind != "embedder":

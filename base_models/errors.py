@@ -1,4 +1,4 @@
-"""The exception of this room."""
+"""The exception of base_models."""
 
 from domain import DomainError
 

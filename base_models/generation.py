@@ -1,6 +1,6 @@
 """Messages in, text out: in batches, or streamed.
 
-Knows nothing of prompts, passages or tools, nor of how an engine computes; it encodes messages with ``messages.encode``
+Knows nothing of prompts, passages or tools, nor of how an engine computes: it encodes messages with ``messages.encode``
 and decodes the tokens of the answer.
 """
 
@@ -15,9 +15,9 @@ from base_models.errors import ModelError
 from base_models.messages import Message, encode
 
 THOUGHTS = ("<think>", "</think>")
-"""Between these a thinking model writes what it does not say; it is decoded, but neither shown nor returned."""
-HALF_CHARACTER = "\ufffd"
-"""What the bytes of an unfinished character decode to; an answer may be cut there by max_new_tokens."""
+"""The tags around a model's thoughts; these are decoded, but neither streamed nor returned."""
+REPLACEMENT_CHARACTER = "\ufffd"
+"""The replacement character: the bytes of an incomplete character decode to it, where max_new_tokens cuts one."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ def generate(
     batch_size: int = 8,
     progress: Callable[[int], None] | None = None,
 ) -> list[Generation]:
-    """Answer many conversations, in batches of like length. ``progress`` is told how many were newly finished.
+    """Answer many conversations, in batches of similar length.
 
-    ``adapter`` None takes the one that :func:`load` was given, if any. ``tools`` are JSON schemas for the chat format.
+    ``adapter`` None uses the adapter given to :func:`load`, if any. ``tools`` are JSON schemas for the chat format.
+    ``progress`` is called with the number of newly finished answers.
     """
     prompts = [_prompt(engine, messages, tools) for messages in conversations]
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
@@ -64,9 +65,9 @@ def stream(
     adapter: Path | None = None,
     tools: Sequence[dict] | None = None,
 ) -> Iterator[str | Generation]:
-    """Answer one conversation: yield pieces of text as they are decoded, and last the whole :class:`Generation`.
+    """Answer one conversation: yield text as it is decoded, and the whole :class:`Generation` last.
 
-    No piece ends inside a character. Closing the iterator stops the model at its next token.
+    No yielded text ends inside a character. Closing the iterator stops the model at its next token.
     """
     prompt = _prompt(engine, messages, tools)
     ids: list[int] = []
@@ -74,7 +75,7 @@ def stream(
     with closing(cast(Any, engine.stream_ids(prompt, sampling, adapter))) as tokens:
         for token in tokens:
             ids.append(token)
-            text = _spoken(engine, prompt, ids)
+            text = _visible_text(engine, prompt, ids)
             if len(text) > len(shown):
                 yield text[len(shown) :]
                 shown = text
@@ -82,7 +83,7 @@ def stream(
 
 
 def _prompt(engine: Engine, messages: Sequence[Message], tools: Sequence[dict] | None) -> list[int]:
-    """The ids of a prompt; refused where the model cannot read it and write one token more."""
+    """The ids of a prompt; raises :class:`ModelError` if it leaves no room for an answer."""
     ids = encode(engine.tokenizer, messages, tools).ids
     if len(ids) >= engine.context_length:
         raise ModelError(
@@ -94,18 +95,18 @@ def _prompt(engine: Engine, messages: Sequence[Message], tools: Sequence[dict] |
 
 def _generation(engine: Engine, prompt: list[int], ids: list[int]) -> Generation:
     ended = bool(ids) and ids[-1] == engine.tokenizer.eos_token_id
-    return Generation(_spoken(engine, prompt, ids).strip(), len(prompt), len(ids), ended)
+    return Generation(_visible_text(engine, prompt, ids).strip(), len(prompt), len(ids), ended)
 
 
-def _spoken(engine: Engine, prompt: list[int], ids: list[int]) -> str:
-    """The text of an answer so far, without thoughts and without half a character at its end."""
-    begins, ends = THOUGHTS
-    text = _decoded(engine, ids).rstrip(HALF_CHARACTER)
-    said = text.lstrip()
-    # the templates of models that always think end the prompt with the beginning of a thought
-    if said.startswith(begins) or _decoded(engine, prompt[-3:]).rstrip().endswith(begins):
-        return text.partition(ends)[2].lstrip()
-    return "" if begins.startswith(said) else text
+def _visible_text(engine: Engine, prompt: list[int], ids: list[int]) -> str:
+    """The text of an answer so far, without thoughts and without an incomplete character at its end."""
+    opening, closing_tag = THOUGHTS
+    text = _decoded(engine, ids).rstrip(REPLACEMENT_CHARACTER)
+    stripped = text.lstrip()
+    # templates of models that always think end the prompt with the opening tag
+    if stripped.startswith(opening) or _decoded(engine, prompt[-3:]).rstrip().endswith(opening):
+        return text.partition(closing_tag)[2].lstrip()
+    return "" if opening.startswith(stripped) else text
 
 
 def _decoded(engine: Engine, ids: list[int]) -> str:

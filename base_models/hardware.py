@@ -1,6 +1,6 @@
-"""On what a model runs here: the device, the type of its weights, and whether they fit into memory.
+"""The device and dtype for a model on this machine, and whether its weights fit into memory.
 
-The CUDA and MPS branches were written with care but could not be run on the machines of this project.
+The CUDA and MPS branches could not be run on the machines of this project.
 """
 
 import ctypes
@@ -17,13 +17,13 @@ import psutil
 import torch
 from safetensors import safe_open
 
+from base_models.acquire.fetch import cache_folder
 from base_models.errors import ModelError
-from base_models.fetch import cache_folder
 from domain import write_text
 
 
 def choose_device(device: str = "auto") -> str:
-    """The device to run on: the one named ("cuda:1" too), or the first present of cuda, mps, cpu."""
+    """The device to run on: the given one (also "cuda:1"), or the first available of cuda, mps, cpu."""
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
         return next(kind for kind in present if present[kind])
@@ -40,7 +40,7 @@ def gpu_memory() -> int:
 
 
 def choose_dtype(dtype: str, device: str) -> torch.dtype:
-    """bfloat16 or float32 by name, or by what is faster: bfloat16 on CUDA, a measurement on a CPU."""
+    """A dtype by name; "auto" is the faster of bfloat16 and float32 on a CPU (measured once), and 16 bits on a GPU."""
     if dtype != "auto":
         if dtype not in ("bfloat16", "float16", "float32"):
             raise ModelError(f"dtype {dtype!r} is unknown; take auto, bfloat16, float16 or float32.")
@@ -51,7 +51,7 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
 
 
 def _fastest_cpu_dtype() -> str:
-    """Time one matrix product in both types; processors differ by a factor of ten either way. Kept in the cache."""
+    """Time one matrix product in both dtypes, and cache the result; processors differ by a factor of ten either way."""
     key = f"{platform.processor() or platform.machine()} {torch.__version__} {torch.get_num_threads()}"
     file = cache_folder() / "fastest_dtype.json"
     known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -73,7 +73,7 @@ def _fastest_cpu_dtype() -> str:
 
 
 def fits(folder: Path, dtype: torch.dtype, device: str) -> bool:
-    """Whether the weights leave a tenth of this machine's free memory; a GPU's is not asked."""
+    """Whether the weights leave a tenth of the available memory free; not checked on a GPU."""
     if device != "cpu":
         return True
     weights = 0
@@ -84,13 +84,13 @@ def fits(folder: Path, dtype: torch.dtype, device: str) -> bool:
 
 
 M_MMAP_THRESHOLD = -3
-"""glibc's number for the size from which a block of memory is taken from the system alone, see mallopt(3)."""
+"""glibc's parameter: the size from which a block of memory is mapped separately, see mallopt(3)."""
 
 
 @contextmanager
-def freeing_at_once() -> Iterator[None]:
-    """Within it, memory that is freed goes back to the system. glibc would keep it between the blocks that stay: after
-    loading a model in nf4, as much again as its packed weights take."""
+def returning_freed_memory() -> Iterator[None]:
+    """Return freed memory to the system at once. glibc would keep what lies between blocks that are still in use: after
+    loading a model in nf4, as much as its packed weights take."""
     if platform.libc_ver()[0] != "glibc":
         yield
         return
@@ -99,5 +99,5 @@ def freeing_at_once() -> Iterator[None]:
     try:
         yield
     finally:
-        libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the highest that glibc itself goes to
+        libc.mallopt(M_MMAP_THRESHOLD, 2**25)  # the highest value that glibc sets by itself
         libc.malloc_trim(0)

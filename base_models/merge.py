@@ -1,4 +1,4 @@
-"""An adapter becomes part of the base: one folder of safetensors that any program loads, with nothing beside it."""
+"""Merge an adapter into the base: one folder of safetensors that any program loads."""
 
 import json
 from pathlib import Path
@@ -7,41 +7,41 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 
+from base_models.acquire.fetch import fetch
 from base_models.adapters import read_manifest
 from base_models.catalogue import CATALOGUE
 from base_models.chatglm.adapters import P_TUNING_V2
 from base_models.classifier import load_encoder
 from base_models.errors import ModelError
-from base_models.fetch import fetch
 from base_models.hardware import fits
-from base_models.loading import load, no_bar
+from base_models.loading import load
+from base_models.local_files import no_progress_bar
 from base_models.probe import probe_logits
 from base_models.probe_check import TOLERANCE
 from domain import whole_folder
 
-BEGINNINGS = ("PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", P_TUNING_V2)
-"""Adapters that are read before the text and are in no weight of the base."""
+SOFT_PROMPTS = ("PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING", P_TUNING_V2)
+"""peft types that cannot be merged: they add inputs and change no weight of the base."""
 
 
 def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfloat16") -> dict[str, Any]:
-    """Merge the adapter into the unpacked base and write the model to the folder ``output``, which must not exist.
+    """Merge the adapter into the unquantised base and write the model to the new folder ``output``.
 
-    The base is loaded in float32 where that fits into memory, and rounded to ``dtype`` at the end. The logits of the
-    merged model are compared with those of base and adapter; where they differ by more than rounding explains
-    (``probe_check.TOLERANCE``), nothing is written. Returns the difference and what is allowed, as shares of the
-    largest logit.
+    The base is loaded in float32 if that fits into memory, and rounded to ``dtype`` at the end. The logits of the
+    merged model are compared with those of base and adapter; if they differ by more than rounding explains
+    (``probe_check.TOLERANCE``), nothing is written. Returns the difference and the tolerance, as shares of the largest
+    logit.
     """
-    manifest = read_manifest(adapter)  # says what is wrong with a folder that is no adapter
+    manifest = read_manifest(adapter)  # raises if the folder is not an adapter
     if output.exists():
         raise ModelError(f"{output} exists already; name a new folder.")
     kind = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["peft_type"]
-    if kind in BEGINNINGS:
+    if kind in SOFT_PROMPTS:
         raise ModelError(
-            f"adapter {adapter.name} is a learnt beginning of the text, which no weight of the base can hold; answer "
-            "with it as it is."
+            f"adapter {adapter.name} is a soft prompt, which no weight of the base can hold; answer with it as it is."
         )
-    here = fetch(base_name) if base_name in CATALOGUE else Path(base_name).expanduser()
-    exact = "float32" if fits(here, torch.float32, "cpu") else dtype
+    base_folder = fetch(base_name) if base_name in CATALOGUE else Path(base_name).expanduser()
+    exact = "float32" if fits(base_folder, torch.float32, "cpu") else dtype
     if manifest.get("labels"):
         loaded = load_encoder(base_name, manifest["task"], manifest["labels"], device="cpu")
     else:
@@ -49,9 +49,9 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
     if getattr(loaded.model.config, "quantization_bit", 0):
         raise ModelError(f"{base_name} is a packed release, which has no weights to merge into; take the fp16 one.")
     with loaded.using(adapter) as model:
-        wanted = probe_logits(model, loaded.tokenizer)
+        expected = probe_logits(model, loaded.tokenizer)
         merged = model.merge_and_unload().to(getattr(torch, dtype))
-    difference = float((probe_logits(merged, loaded.tokenizer) - wanted).abs().max() / wanted.abs().max())
+    difference = float((probe_logits(merged, loaded.tokenizer) - expected).abs().max() / expected.abs().max())
     if not difference <= TOLERANCE[dtype]:
         raise ModelError(
             f"the merged model differs from base and adapter: a logit by {difference:.1%} of the largest, "
@@ -59,9 +59,9 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
         )
     with whole_folder(output) as folder:
         try:
-            with no_bar():
+            with no_progress_bar():
                 merged.save_pretrained(folder)
-        except SafetensorError as error:  # its writer's way to say that the disk is full
+        except SafetensorError as error:  # raised by safetensors when the disk is full
             raise OSError(f"{output} could not be written: {error}") from None
         loaded.tokenizer.save_pretrained(folder)
     return {"difference": difference, "allowed": TOLERANCE[dtype]}

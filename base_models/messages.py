@@ -1,14 +1,13 @@
-"""Messages to token ids and a label mask: one function, for training and for answering alike.
+"""Messages to token ids and a label mask: one function, for training and for inference.
 
-Adapters are commonly spoiled by training on ids that differ from those seen at answering (another template, a missing
-end token). Here both come from :func:`encode`, and an example whose prompt is not, id for id, what answering would
-send is refused.
+Adapters often fail because training ids differ from those at inference (another template, a missing end token). Here
+both come from :func:`encode`, and an example whose prompt differs from the prompt at inference in any id is refused.
 
-Models that can think before they answer are told not to.
+Thinking is switched off in models that support it.
 
-A control token that stands in what a person or a document says (``<|im_end|>``) is encoded as plain text. Blank space
-around an answer is left out: generation never yields any, and tokens that span the template and the answer's first line
-break would make the prompt of an example another than that of answering.
+A control token in the text of a person or a document (``<|im_end|>``) is encoded as plain text. White space around an
+answer is stripped: generation strips it too, and a token that spans the template and the answer's first line break
+would change the ids of the prompt.
 """
 
 import hashlib
@@ -18,8 +17,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import TemplateError
-
 from base_models.errors import ModelError
 
 if TYPE_CHECKING:
@@ -27,24 +24,24 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, Any]
 """``{"role": "system" | "user" | "assistant" | "tool", "content": str}``, and ``tool_calls`` where a tool is called;
-``learnt`` False in what the assistant said once and is not to learn.
+``learnt`` False excludes an assistant message from the labels.
 
-A conversation of a single message of the role ``text`` is plain text to learn as it is."""
+A conversation of a single message with the role ``text`` is plain text for continued pre-training."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One conversation as the model reads it."""
+    """A tokenised conversation with its label mask."""
 
     ids: list[int]
     labelled: list[bool]
-    """True for the tokens to learn: what the assistant says, its end token included. As long as ``ids``."""
+    """True for the tokens that are trained: the assistant's, with its end token. As long as ``ids``."""
     shortened: bool = False
-    """Whether earlier rounds of the conversation were left out, for it was too long."""
+    """Whether earlier rounds of the conversation were left out because it was too long."""
 
     @property
     def targets(self) -> int:
-        """How many tokens are learnt; nothing stands before the first, so nothing predicts it."""
+        """Number of labelled tokens, without the first of the row, which nothing predicts."""
         return sum(self.labelled[1:])
 
 
@@ -56,21 +53,21 @@ def encode(
 ) -> Encoded:
     """Encode a conversation in the chat format of the tokenizer.
 
-    If the last message is the assistant's, the result is an example to learn from; else it is a prompt that ends where
-    the assistant is to speak, with nothing labelled. ``tools`` are JSON schemas of functions the model may call.
+    If the last message is the assistant's, the result is a training example; otherwise it is a prompt, with nothing
+    labelled. ``tools`` are JSON schemas of functions that the model may call.
 
-    All that the assistant says is labelled; with ``last_only``, and of some models always, only what it says at last,
-    see :func:`examples_of`.
+    All messages of the assistant are labelled; with ``last_only``, and for some models always, only the last one, see
+    :func:`examples_of`.
     """
     if messages[-1]["role"] != "assistant":
         ids = _template(tokenizer, messages, tools, add_generation_prompt=True)
         return Encoded(ids, [False] * len(ids))
     if messages[0]["role"] == "assistant":
-        raise ModelError("a conversation to learn from must not begin with the assistant: nothing was asked yet.")
+        raise ModelError("a training conversation must not begin with the assistant: it has no question to answer.")
     ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
     labelled = [False] * len(ids)
     end = tokenizer.eos_token_id
-    first_turn = len(messages) - 1 if last_only or _only_the_last_is_learnt(tokenizer) else 0
+    first_turn = len(messages) - 1 if last_only or _labels_only_last_answer(tokenizer) else 0
     for turn, message in enumerate(messages):
         if message["role"] != "assistant" or turn < first_turn or not message.get("learnt", True):
             continue
@@ -81,9 +78,9 @@ def encode(
                 f"the chat template of {tokenizer.name_or_path} writes a turn differently once it is answered, so "
                 "training on it would not match answering; take another model."
             )
-        said = _template(tokenizer, messages[: turn + 1], tools, add_generation_prompt=False)
+        answered = _template(tokenizer, messages[: turn + 1], tools, add_generation_prompt=False)
         try:
-            stop = ids.index(end, start, len(said)) + 1
+            stop = ids.index(end, start, len(answered)) + 1
         except ValueError:
             raise ModelError(
                 f"the chat template of {tokenizer.name_or_path} does not end an answer with {tokenizer.eos_token!r}, "
@@ -104,23 +101,22 @@ def examples_of(
     max_length: int | None = None,
     last_only: bool = False,
 ) -> list[Encoded]:
-    """What a conversation teaches, as few examples as can be; of plain text, its pieces.
+    """The training examples of a conversation, as few as possible; for plain text, its chunks.
 
-    One example teaches all answers, but for two kinds of model, where each answer makes an example of its own. The
-    prompt of ChatGLM is read in both directions, so an earlier answer would be learnt by a model that has already read
-    it; and the templates of Qwen3 and others that think write an earlier answer without the empty thoughts that it was
-    asked with. ``last_only`` learns the last answer alone.
+    One example labels all answers, except for two kinds of model, where each answer needs an example of its own. The
+    prompt of ChatGLM is bidirectional, so the model would predict an earlier answer that it has already read. And the
+    templates of Qwen3 and other thinking models drop the empty thoughts of earlier answers, with which they were
+    generated. ``last_only`` labels the last answer alone.
 
-    A conversation longer than ``max_length`` tokens is divided between its rounds (a question with its answer), so that
-    every answer is learnt once, after as many whole rounds as fit, and nothing is cut off. What is longer still, a
-    single round, comes back as it is.
+    A conversation longer than ``max_length`` tokens is split between rounds (a question with its answer), so that every
+    answer is labelled once, after as many whole rounds as fit. A single round that is longer is returned whole.
     """
     if messages[0]["role"] == "text":
         return encode_text(tokenizer, messages[0]["content"], max_length)
     if last_only:
         return [_latest_rounds(tokenizer, messages, max_length, last_only)[0]]
     examples: list[Encoded] = []
-    if _only_the_last_is_learnt(tokenizer):
+    if _labels_only_last_answer(tokenizer):
         answers = [
             turn
             for turn, message in enumerate(messages, start=1)
@@ -129,45 +125,45 @@ def examples_of(
         return [_latest_rounds(tokenizer, messages[:turn], max_length, last_only)[0] for turn in answers]
     rest = messages
     while any(message["role"] == "assistant" for message in rest):
-        example, begins = _latest_rounds(tokenizer, rest, max_length, last_only)
+        example, start = _latest_rounds(tokenizer, rest, max_length, last_only)
         examples[:0] = [example] if example.targets else []
-        rest = rest[:begins]
+        rest = rest[:start]
     return examples
 
 
 def _latest_rounds(
     tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Message], max_length: int | None, last_only: bool
 ) -> tuple[Encoded, int]:
-    """As many rounds at the end of a conversation as fit, at least one, and where the first of them begins."""
+    """As many of the last rounds of a conversation as fit, at least one, and the index of their first message."""
     system = list(messages[:1]) if messages[0]["role"] == "system" else []
     later = [turn for turn, message in enumerate(messages) if message["role"] == "user" and turn > len(system)]
-    for begins in [len(system), *later]:
-        example = encode(tokenizer, [*system, *messages[begins:]], last_only=last_only)
+    for start in [len(system), *later]:
+        example = encode(tokenizer, [*system, *messages[start:]], last_only=last_only)
         if max_length is None or len(example.ids) <= max_length:
             break
-    return replace(example, shortened=begins > len(system)), begins
+    return replace(example, shortened=start > len(system)), start
 
 
 def encode_text(tokenizer: "PreTrainedTokenizerBase", text: str, max_length: int | None = None) -> list[Encoded]:
-    """Plain text for continued pre-training, in pieces of at most ``max_length`` tokens, all of them labelled.
+    """Plain text for continued pre-training, in chunks of at most ``max_length`` tokens, all of them labelled.
 
-    The end token follows the last piece alone, for nothing ends between the others. Of ChatGLM each piece is the answer
-    to an empty prompt, [gMASK] <sop>, which is not labelled.
+    Only the last chunk ends with the end token. For ChatGLM each chunk is the answer to an empty prompt, [gMASK] <sop>,
+    which is not labelled.
     """
-    if _prompt_is_read_both_ways(tokenizer):
+    if _has_bidirectional_prompt(tokenizer):
         before, ids = tokenizer.build_inputs_with_special_tokens([]), tokenizer.encode_text(text)  # type: ignore[attr-defined]
     else:
         ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
-        begins = tokenizer("").input_ids[:1]
-        before = begins if begins == [tokenizer.bos_token_id] else []
+        first = tokenizer("").input_ids[:1]
+        before = first if first == [tokenizer.bos_token_id] else []
     ids = [*ids, tokenizer.eos_token_id]
-    room = (max_length or sys.maxsize) - len(before)
-    pieces = [ids[start : start + room] for start in range(0, len(ids), room)]
-    return [Encoded([*before, *piece], [False] * len(before) + [True] * len(piece)) for piece in pieces]
+    chunk_length = (max_length or sys.maxsize) - len(before)
+    chunks = [ids[start : start + chunk_length] for start in range(0, len(ids), chunk_length)]
+    return [Encoded([*before, *chunk], [False] * len(before) + [True] * len(chunk)) for chunk in chunks]
 
 
 def chat_format_hash(tokenizer: "PreTrainedTokenizerBase") -> str:
-    """SHA-256 over all that decides how messages become ids: template, special tokens and vocabulary."""
+    """SHA-256 of the chat format: template, special tokens and vocabulary."""
     parts = [
         tokenizer.chat_template,
         sorted((name, str(token)) for name, token in tokenizer.special_tokens_map.items()),
@@ -176,13 +172,13 @@ def chat_format_hash(tokenizer: "PreTrainedTokenizerBase") -> str:
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
 
 
-def _prompt_is_read_both_ways(tokenizer: "PreTrainedTokenizerBase") -> bool:
-    return getattr(tokenizer, "bidirectional_prompt", False)  # of ChatGLMTokenizer, whose import would load torch
+def _has_bidirectional_prompt(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    return getattr(tokenizer, "bidirectional_prompt", False)  # set by ChatGLMTokenizer, whose import would load torch
 
 
-def _only_the_last_is_learnt(tokenizer: "PreTrainedTokenizerBase") -> bool:
-    """Whether what the assistant said before its last answer is no text to learn, see :func:`examples_of`."""
-    if _prompt_is_read_both_ways(tokenizer):
+def _labels_only_last_answer(tokenizer: "PreTrainedTokenizerBase") -> bool:
+    """Whether earlier answers of the assistant cannot be labelled, see :func:`examples_of`."""
+    if _has_bidirectional_prompt(tokenizer):
         return True
     chat: list[Message] = [{"role": role, "content": "1"} for role in ("user", "assistant", "user", "assistant")]
     prompt = _template(tokenizer, chat[:1], None, add_generation_prompt=True)
@@ -196,12 +192,14 @@ def _template(
     tools: Sequence[dict] | None,
     add_generation_prompt: bool,
 ) -> list[int]:
+    from jinja2 import TemplateError
+
     try:
         ids: Any = tokenizer.apply_chat_template(
             [_stripped(message) if message["role"] == "assistant" else dict(message) for message in messages],
             tools=list(tools) if tools else None,
             add_generation_prompt=add_generation_prompt,
-            enable_thinking=False,  # Qwen3's and MiniCPM5's templates know it, others ignore it
+            enable_thinking=False,  # for the templates of Qwen3 and MiniCPM5; others ignore it
             sanitize_control_tokens=True,
             return_dict=False,
         )
@@ -211,5 +209,5 @@ def _template(
 
 
 def _stripped(message: Message) -> dict[str, Any]:
-    content = message.get("content")  # None where the answer is only a call of a tool
+    content = message.get("content")  # None if the answer is only a tool call
     return {**message, "content": content.strip()} if isinstance(content, str) else dict(message)

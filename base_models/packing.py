@@ -1,15 +1,15 @@
-"""Several examples in one row, none of which reads another: block-diagonal attention, positions from 0 in each.
+"""Packing: several examples in one row, with block-diagonal attention and positions from 0 in each.
 
     ids        a a a b b          mask   x . . . .        positions   0 1 2 0 1
                                          x x . . .
-                                         x x x . .        (of ChatGLM each block is its prefix mask, and there are two
-                                         . . . x .         positions a token; see chatglm/positions.py)
+                                         x x x . .        (in ChatGLM each block is a prefix mask, and a token has two
+                                         . . . x .         positions; see chatglm/positions.py)
                                          . . . x x
 
-Padding costs a forward pass as much as text does; a row that is full of short examples has none.
+A packed row needs no padding, which costs as much computation as text.
 
-Examples that begin alike (questions about the same passages) hold that beginning once. Here b begins with the first two
-tokens of a and has two of its own:
+Examples with a common prefix (questions about the same passages) can share it: the row holds it once. Here b shares the
+first two tokens of a and has two of its own:
 
     ids        a a a b b          mask   x . . . .        positions   0 1 2 2 3
                                          x x . . .
@@ -17,7 +17,8 @@ tokens of a and has two of its own:
                                          x x . x .
                                          x x . x x
 
-Loss and gradients are those of the examples alone. Not for ChatGLM, where the beginning reads what follows it.
+Loss and gradients equal those of the examples alone. ChatGLM cannot share a prefix: its attention in the prompt is
+bidirectional.
 """
 
 from collections.abc import Sequence
@@ -27,18 +28,17 @@ import torch
 
 
 def can_share(model: Any) -> bool:
-    """Whether a token reads only what stands before it, so that rows that begin alike can hold the beginning once."""
+    """Whether attention is causal, so that packed examples can share a common prefix."""
     return bool(model.config.model_type != "chatglm")
 
 
 def packed(model: Any, rows: Sequence[Sequence[int]], shared: Sequence[int] = ()) -> dict[str, torch.Tensor]:
-    """Inputs of ``model`` for one row [1, all tokens] that holds these rows: ids, positions, and a mask of four
-    dimensions in the form that the model takes.
+    """Inputs of ``model`` for one row [1, all tokens] that holds these rows: ids, positions, and a 4-D attention mask.
 
-    ``shared`` says of each row how many of its first ids it reads where the last row with 0 there holds them; they are
+    ``shared`` is the number of first ids that each row shares with the last row before it whose number is 0; they are
     not repeated.
     """
-    from base_models.chatglm.positions import positions_of, what_tokens_read
+    from base_models.chatglm.positions import build_attention_mask, positions_of
 
     device = model.device
     chatglm = model.config.model_type == "chatglm"
@@ -52,7 +52,7 @@ def packed(model: Any, rows: Sequence[Sequence[int]], shared: Sequence[int] = ()
         head = head if common else start
         if chatglm:
             both = positions_of(torch.tensor([row], device=device), None, model.config)
-            own = what_tokens_read(None, None, both, 0, len(row), 0)
+            own = build_attention_mask(None, None, both, 0, len(row), 0)
             reads[start:end, start:end] = True if own is None else own[0, 0]
             positions.append(both[0])
         else:

@@ -1,6 +1,6 @@
-"""The logits of an adapter after one fixed prompt, kept in its manifest: the proof that it computes so here too.
+"""The probe: logits after a fixed prompt with an adapter, stored in its manifest and compared when it is loaded.
 
-Hashes tell that the files are the ones that were written; the probe tells that what is loaded does what was trained.
+Hashes show that the files are unchanged; the probe shows that the loaded model computes what the trained one did.
 ``probe_check.py`` compares.
 """
 
@@ -13,13 +13,13 @@ import torch
 from base_models.probe_check import PROMPT, probe_ids
 
 TOKENS = 32
-"""How many logits are kept: those that the adapter shifts most."""
+"""Number of stored logits: those that the adapter shifts most. Chosen."""
 
 
 @contextmanager
-def looking(model: Any) -> Iterator[None]:
-    """The model as in answering, and afterwards as before. Its nf4 layers stay as in learning: bitsandbytes would lay
-    them out for answering on a CPU, and nothing could learn through them any more."""
+def evaluating(model: Any) -> Iterator[None]:
+    """Switch the model to evaluation mode, without gradients, and back. nf4 layers stay in training mode: in evaluation
+    mode bitsandbytes would convert them to a layout for inference on a CPU, without gradients."""
     before = {part: part.training for part in model.modules()}
     model.eval()
     for part in before:
@@ -34,17 +34,17 @@ def looking(model: Any) -> Iterator[None]:
 
 
 def probe_logits(model: Any, tokenizer: Any) -> torch.Tensor:
-    """The logits [vocabulary] that follow PROMPT, in float32 on the CPU; of an encoder, which has no chat template, all
-    logits of PROMPT."""
+    """The logits [vocabulary] after PROMPT, in float32 on the CPU; for an encoder, without chat template, all logits of
+    PROMPT."""
     chat = bool(tokenizer.chat_template)
     ids = probe_ids(tokenizer) if chat else tokenizer(PROMPT).input_ids
-    with looking(model):
+    with evaluating(model):
         logits = model(input_ids=torch.tensor([ids], device=model.device)).logits
     return (logits[0, -1] if chat else logits.flatten()).float().cpu()
 
 
 def probe_facts(model: Any, base: torch.Tensor, tuned: torch.Tensor) -> dict[str, Any]:
-    """What a manifest keeps of the logits without and with the adapter."""
+    """The part of a manifest about the logits without and with the adapter."""
     tokens = (tuned - base).abs().topk(min(TOKENS, len(tuned))).indices
     return {
         "runs_in": runs_in(model),
@@ -56,7 +56,7 @@ def probe_facts(model: Any, base: torch.Tensor, tuned: torch.Tensor) -> dict[str
 
 
 def runs_in(model: Any) -> dict[str, str]:
-    """Dtype, packing and device of a model: where they are the same, so is its rounding."""
+    """Dtype, quantisation and device of a model; where they are equal, rounding is too."""
     config = model.config.to_dict()
     quantization = config.get("quantization_config") or {}
     bits = config.get("quantization_bit") or 0

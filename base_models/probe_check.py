@@ -1,8 +1,8 @@
-"""Whether an adapter computes here what it computed when it was trained; the checks, without torch.
+"""Check the probe of an adapter: does it compute here what it computed when it was trained? Without torch.
 
-``facts`` is what ``probe.py`` put into the manifest: the logits after :data:`PROMPT` without and with the adapter, of
-the tokens that it shifts most. In the same dtype, packing and device the logits must be those that were stored, within
-TOLERANCE; elsewhere, where rounding differs, the adapter must shift them in the stored direction.
+``facts`` is the probe in the manifest (``probe.py``): the logits after :data:`PROMPT` without and with the adapter, of
+the tokens that it shifts most. With the same dtype, quantisation and device, the logits must equal the stored ones
+within TOLERANCE; otherwise, since rounding differs, the adapter must shift them in the stored direction.
 """
 
 from typing import Any
@@ -14,29 +14,29 @@ from base_models.messages import encode
 
 PROMPT = "1 + 1 = ? 春眠不觉晓"
 TOLERANCE = {"float32": 2e-3, "bfloat16": 4e-2, "float16": 1e-2, "packed": 6e-2}
-"""Largest difference of a logit, as a share of the largest logit; of what rounding in each type makes of it."""
+"""Largest difference of a logit that rounding explains, as a share of the largest logit. Chosen."""
 DIRECTION = 0.5
-"""Least cosine between the stored shift of the logits and that of another dtype, packing or device."""
+"""Least cosine between the stored shift of the logits and that with another dtype, quantisation or device. Chosen."""
 
 
 def probe_ids(tokenizer: Any) -> list[int]:
-    """PROMPT as the model reads it."""
+    """The ids of PROMPT in the chat format."""
     return encode(tokenizer, [{"role": "user", "content": PROMPT}]).ids
 
 
 def check_logits(name: str, facts: dict[str, Any], tuned: np.ndarray) -> None:
-    """Refuse an adapter whose logits [vocabulary] are not the stored ones, where the model runs as it did then."""
-    off = float(np.abs(tuned[facts["tokens"]] - np.array(facts["tuned"])).max()) / facts["largest"]
+    """Refuse an adapter whose logits [vocabulary] differ from the stored ones; for an equal dtype and device."""
+    difference = float(np.abs(tuned[facts["tokens"]] - np.array(facts["tuned"])).max()) / facts["largest"]
     allowed = tolerance(facts["runs_in"])
-    if not off <= allowed:
+    if not difference <= allowed:
         raise ModelError(
-            f"adapter {name} computes something else here than when it was trained: a logit differs by {off:.1%} "
-            f"of the largest, {allowed:.1%} are allowed. A library may have changed; train it again."
+            f"adapter {name} computes something else here than when it was trained: a logit differs by "
+            f"{difference:.1%} of the largest, {allowed:.1%} are allowed. A library may have changed; train it again."
         )
 
 
 def check_shift(name: str, facts: dict[str, Any], runs_in: dict[str, str], base: np.ndarray, tuned: np.ndarray) -> None:
-    """Refuse an adapter that shifts the logits [vocabulary] not at all, or in another direction than the stored one."""
+    """Refuse an adapter that does not shift the logits [vocabulary], or in another direction than the stored one."""
     tokens, stored = facts["tokens"], np.array(facts["tuned"]) - np.array(facts["base"])
     shift = tuned[tokens] - base[tokens]
     if not np.any(shift) and np.any(stored):
@@ -52,5 +52,5 @@ def check_shift(name: str, facts: dict[str, Any], runs_in: dict[str, str], base:
 
 
 def tolerance(runs_in: dict[str, str]) -> float:
-    """TOLERANCE of a dtype and packing."""
+    """TOLERANCE of a dtype and quantisation."""
     return TOLERANCE["packed" if runs_in["packed"] else runs_in["dtype"]]

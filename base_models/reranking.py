@@ -1,7 +1,7 @@
-"""A question and passages -> how well each answers it, by a cross-encoder in the layout of sentence-transformers.
+"""Scores of passages for a question, by a cross-encoder in the layout of sentence-transformers.
 
-A cross-encoder reads question and passage together, which is slower than comparing vectors and more exact. Not
-supported: models that bring their own code.
+A cross-encoder reads question and passage together, which is slower and more accurate than comparing vectors. Not
+supported: models with their own code.
 """
 
 import threading
@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from base_models.acquire.fetch import fetch
 from base_models.catalogue import CATALOGUE, find
 from base_models.errors import ModelError
-from base_models.fetch import fetch
 
 if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 BATCH = 16
+"""Passages that are scored together. Chosen."""
 
 
 class Reranker:
@@ -28,7 +29,7 @@ class Reranker:
         self._lock = threading.Lock()
 
     def scores(self, question: str, texts: Sequence[str]) -> list[float]:
-        """One score a text, higher where it answers the question better; comparable for one question only."""
+        """One score per text, higher for a better answer; only comparable within one question."""
         if not texts:
             return []
         with self._lock:
@@ -39,13 +40,13 @@ class Reranker:
 
 
 def load_reranker(name_or_path: str | Path, device: str = "auto") -> Reranker:
-    """Load a cross-encoder with one output by catalogue name (fetched first if need be) or from a folder.
+    """Load a cross-encoder with one output by catalogue name (fetched first if needed) or from a folder.
 
     ``device`` "auto" takes cuda, then mps, then cpu.
     """
     from sentence_transformers import CrossEncoder
 
-    from base_models.loading import of_sentence_transformers
+    from base_models.local_files import sentence_transformers_model
 
     if str(name_or_path) in CATALOGUE:
         if (kind := find(str(name_or_path)).kind) != "reranker":
@@ -59,7 +60,7 @@ def load_reranker(name_or_path: str | Path, device: str = "auto") -> Reranker:
             f"{name_or_path} is not the folder of a reranker: it has no config.json or no .safetensors file; "
             "save a cross-encoder there, or leave retrieval.reranker empty in domain.toml."
         )
-    model = of_sentence_transformers(CrossEncoder, path, device)
+    model = sentence_transformers_model(CrossEncoder, path, device)
     if model.num_labels != 1:
-        raise ModelError(f"{name_or_path} gives {model.num_labels} figures for a passage, but a reranker gives one.")
+        raise ModelError(f"{name_or_path} has {model.num_labels} outputs, but a reranker has one.")
     return Reranker(str(name_or_path), model)

@@ -1,7 +1,7 @@
-"""Reading safetensors into numpy, for code that does without torch.
+"""Read safetensors into numpy, without torch.
 
 The format: 8 bytes with the length of the header (little-endian), the header in JSON, the tensors one after another
-(https://huggingface.co/docs/safetensors). The package's own reader for numpy knows no bfloat16.
+(https://huggingface.co/docs/safetensors). The package's own numpy reader does not support bfloat16.
 """
 
 import json
@@ -20,12 +20,12 @@ LONGEST_HEADER = 100_000_000
 
 
 def tensor_names(path: Path) -> list[str]:
-    """The names of the tensors of a file; :class:`ModelError` where it is missing or damaged."""
+    """The names of the tensors of a file; raises :class:`ModelError` if it is missing or damaged."""
     return list(_header(path)[0])
 
 
 def read_tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """The names and tensors of a file, float32, one at a time; :class:`ModelError` where it is missing or damaged."""
+    """The names and tensors of a file in float32, one by one; raises :class:`ModelError` if it is damaged."""
     header, first = _header(path)
     for name, tensor in header.items():
         start, end = tensor["data_offsets"]
@@ -36,7 +36,7 @@ def read_tensors(path: Path) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _header(path: Path) -> tuple[dict[str, Any], int]:
-    """Type, shape and place of each tensor, and where in the file the places are counted from."""
+    """Type, shape and offset of each tensor, and the position in the file that the offsets are relative to."""
     try:
         with path.open("rb") as file:
             size = int.from_bytes(file.read(8), "little")

@@ -5,8 +5,9 @@
 A few layers with random weights (4096 wide, the real shapes) are timed beside the machine's own limits in the same run:
 the rate of one matrix product in the same dtype, and the rate at which memory is read. Decoding reads every weight once
 a token, so its limit is memory; prefilling and training are limited by matrix products. Given are shares of the limits,
-medians over interleaved runs. The embedding and the head are left out of what is timed. Results go to
-benchmarks/results/chatglm-CAPABILITY.json.
+medians over interleaved runs. The embedding and the head are left out of what is timed. int8 is multiplied by torch's
+own product on every processor; int4 and nf4 by compiled loops where those are faster (AVX2 without AVX-512), and there
+also by the libraries' products, for comparison. Results go to benchmarks/results/chatglm-CAPABILITY.json.
 """
 
 import argparse
@@ -23,11 +24,11 @@ import torch
 from hardware import hardware
 from peft import LoraConfig, get_peft_model
 
-from base_models import compiled_products
 from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from base_models.chatglm.quantization_chatglm import PackedLinear, quantize
 from base_models.hardware import choose_dtype
-from base_models.nf4 import multiply_compiled
+from base_models.kernels import compiled_loops
+from base_models.kernels.nf4 import use_compiled_loops
+from base_models.kernels.packed_integers import PackedLinear, quantize
 
 PREFILL, TRAIN, CONTEXT = 512, 256, 128
 LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
@@ -45,10 +46,9 @@ def main() -> None:
     for bits in (8, 4):
         work[f"int{bits} decode"] = packed_decode(arguments.layers, bits)
     work["nf4 decode"] = nf4_decode(arguments.layers, dtype)
-    if compiled_products.wanted():  # beside them, what they would be without compiled loops
-        for bits in (8, 4):
-            decode, unit, units = packed_decode(arguments.layers, bits)
-            work[f"int{bits}, torch's product"] = without_compiled_loops(decode), unit, units
+    if compiled_loops.are_faster():  # beside them, the same without compiled loops; int8 always takes torch's product
+        decode, unit, units = packed_decode(arguments.layers, 4)
+        work["int4, torch's product"] = without_compiled_loops(decode), unit, units
         work["nf4, bitsandbytes'"] = nf4_decode(arguments.layers, dtype, compiled=False)
     rates = timed(work, arguments.runs)
     limits = {"flop": rates["matrix product"], "byte": rates["memory read"]}
@@ -169,11 +169,11 @@ def decoder(made: ChatGLMForConditionalGeneration) -> Callable[[], Any]:
 
 def without_compiled_loops(function: Callable[[], Any]) -> Callable[[], Any]:
     def run() -> None:
-        wanted, compiled_products.wanted = compiled_products.wanted, lambda: False
+        are_faster, compiled_loops.are_faster = compiled_loops.are_faster, lambda: False
         try:
             function()
         finally:
-            compiled_products.wanted = wanted
+            compiled_loops.are_faster = are_faster
 
     return run
 
@@ -208,7 +208,7 @@ def nf4_decode(layers: int, dtype: torch.dtype, compiled: bool = True) -> tuple[
             packed.bias = old.bias
             setattr(parent, name, packed.to("cpu"))
     if compiled:
-        multiply_compiled(made)
+        use_compiled_loops(made)
     made.eval()  # a new layer is in training, where bitsandbytes does not use its product for AVX-512
     return decoder(made), "byte", 8 * weights * 0.5
 

@@ -28,11 +28,12 @@ import psutil
 import torch
 from hardware import hardware
 
-from base_models import LoadedModel, ModelError, Sampling, fingerprint, generate, load
+from base_models import ModelError, Sampling, fingerprint, generate, load
+from base_models.acquire.convert_bin import INDEX
+from base_models.acquire.fetch import loadable
 from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
-from base_models.convert_bin import INDEX
-from base_models.fetch import loadable
 from base_models.forecast import forecast
+from base_models.loaded_model import LoadedModel
 from base_models.messages import Encoded
 from domain import FinetuneConfig
 from finetune.methods import make

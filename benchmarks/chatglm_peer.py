@@ -27,7 +27,7 @@ from chatglm_full_size import write_shards
 from hardware import hardware
 from safetensors.torch import save_file
 
-from base_models.chatglm.quantization_chatglm import quantize
+from base_models.kernels.packed_integers import quantize
 
 PROMPT, TOKENS = 128, 16
 PACKED = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")

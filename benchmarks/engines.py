@@ -19,7 +19,9 @@ from typing import Any
 
 from hardware import hardware
 
-from base_models import CATALOGUE, cache_folder, fetch, load_tokenizer
+from base_models import CATALOGUE, fetch
+from base_models.acquire.fetch import cache_folder
+from base_models.loading import load_tokenizer
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook" / "documents" / "en"
 PASSAGE_CHARACTERS = 2600

@@ -26,7 +26,8 @@ import psutil
 import typer
 from hardware import hardware
 
-from base_models import Embedder, fingerprint, load_embedder
+from base_models import fingerprint, load_embedder
+from base_models.embedding import Embedder
 from domain import Domain, Settings, create_domain, write_text
 from indexes import Index
 from indexes.dictionary import Dictionary

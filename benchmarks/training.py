@@ -21,7 +21,9 @@ from peft import LoraConfig, get_peft_model
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainingArguments
 
-from base_models import Encoded, LoadedModel, Message, load
+from base_models import load
+from base_models.loaded_model import LoadedModel
+from base_models.messages import Encoded, Message
 from domain import FinetuneConfig, read_questions
 from finetune.batches import IGNORED
 from finetune.data import choose_examples

@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 
-from base_models import Classified, Encoded, can_share, packed
+from base_models.classifier import Classified
+from base_models.messages import Encoded
+from base_models.packing import can_share, packed
 from domain import FinetuneConfig
 
 IGNORED = -100

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from base_models import Encoded, Message, examples_of
+from base_models.messages import Encoded, Message, examples_of
 from domain import FinetuneConfig
 
 NEAR = 0.6

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from base_models import Classified, LoadedModel, encode_labelled, load_encoder, most_tokens
+from base_models.classifier import Classified, encode_labelled, load_encoder, most_tokens
+from base_models.loaded_model import LoadedModel
 from domain import ClassifierConfig, is_text
 from finetune.check import is_held_out
 from finetune.data import Chosen

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from base_models import Encoded, Message, examples_of
+from base_models.messages import Encoded, Message, examples_of
 from domain import FinetuneConfig
 from finetune.check import is_held_out
 from finetune.errors import FinetuneError
@@ -19,7 +19,7 @@ class Chosen:
     """The examples of one run, and what was left out and why."""
 
     examples: list[Any]
-    """:class:`~base_models.Encoded`, or for a classifier :class:`~base_models.Classified`."""
+    """:class:`~base_models.messages.Encoded`, or for a classifier :class:`~base_models.classifier.Classified`."""
     numbers: list[int]
     """The place of each among the conversations that were given, counted from 1."""
     too_long: int

@@ -8,7 +8,9 @@ from typing import Any
 import psutil
 import torch
 
-from base_models import LoadedModel, activation_bytes, can_share
+from base_models.forecast import activation_bytes
+from base_models.loaded_model import LoadedModel
+from base_models.packing import can_share
 from domain import FinetuneConfig
 from finetune.batches import shared_beginnings, windows
 from finetune.data import Chosen

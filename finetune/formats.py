@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from base_models import Message
+from base_models.messages import Message
 from domain import is_text
 
 Record = Mapping[str, Any]

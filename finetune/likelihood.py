@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from peft import PeftModel
 
-from base_models import Encoded, LoadedModel, Message, examples_of
+from base_models.loaded_model import LoadedModel
+from base_models.messages import Encoded, Message, examples_of
 from finetune.batches import collate
 from finetune.objectives import summed_loss
 from finetune.replay import KEPT_BACK, kept_back

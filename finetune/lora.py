@@ -16,7 +16,8 @@ from peft import AdaLoraConfig, IA3Config, LoraConfig, get_peft_model_state_dict
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as IA3_FEEDFORWARD
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING as IA3_TARGETS
 
-from base_models import LoadedModel, poolers
+from base_models.classifier import poolers
+from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.tuned import Tuned, save_peft, with_peft

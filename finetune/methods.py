@@ -28,7 +28,8 @@ import torch
 from peft import LoraConfig, PrefixTuningConfig, PromptEncoderConfig, PromptTuningConfig
 from peft.utils.constants import DUMMY_TARGET_MODULES
 
-from base_models import LoadedModel, looking
+from base_models.loaded_model import LoadedModel
+from base_models.probe import evaluating
 from domain import FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.lora import adalora, ia3, lora
@@ -190,7 +191,7 @@ def _words(base: LoadedModel, length: int) -> list[int]:
 def _keys_and_values(base: LoadedModel, model: Any, length: int) -> torch.Tensor:
     """What every layer keeps of :func:`_words`, in the layout of a prefix: [length, layers * 2 * heads * head_dim]."""
     ids = _words(base, length)
-    with looking(model):
+    with evaluating(model):
         cache = model(input_ids=torch.tensor([ids], device=model.device), use_cache=True).past_key_values
     layers = [torch.stack((layer.keys[0], layer.values[0])) for layer in cache.layers]  # [2, heads, tokens, head_dim]
     return torch.stack(layers)[..., :length, :].permute(3, 0, 1, 2, 4).flatten(1)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from base_models import Message
+from base_models.messages import Message
 from finetune.errors import FinetuneError
 from finetune.read import read_data
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from base_models import Message
+from base_models.messages import Message
 from finetune.errors import FinetuneError
 from finetune.formats import LAYOUTS, conversation
 

@@ -9,7 +9,12 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from base_models import Engine, LoadedModel, Message, Sampling, cache_folder, faster_engine, generate
+from base_models import Sampling, generate
+from base_models.acquire.fetch import cache_folder
+from base_models.engine_selection import faster_engine
+from base_models.engines import Engine
+from base_models.loaded_model import LoadedModel
+from base_models.messages import Message
 from domain import write_text
 
 PROMPTS = (Path(__file__).parent / "general_prompts.txt").read_text(encoding="utf-8").splitlines()

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import torch
 
-from base_models import LoadedModel, seal_adapter
+from base_models.adapters import seal_adapter
+from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
 from finetune.data import Chosen
 from finetune.steps import Step

@@ -20,19 +20,13 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
-from base_models import (
-    CATALOGUE,
-    LoadedModel,
-    Message,
-    can_share,
-    check_adapter,
-    config_of,
-    fetch,
-    load,
-    probe_facts,
-    probe_logits,
-    read_manifest,
-)
+from base_models import CATALOGUE, fetch, load
+from base_models.adapters import check_adapter, read_manifest
+from base_models.forecast import config_of
+from base_models.loaded_model import LoadedModel
+from base_models.messages import Message
+from base_models.packing import can_share
+from base_models.probe import probe_facts, probe_logits
 from domain import FinetuneConfig, whole_folder
 from finetune.checkpoint import Checkpoint, key_of
 from finetune.data import Chosen, choose_examples

@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from transformers import get_scheduler
 
-from base_models import can_share, looking
+from base_models.packing import can_share
+from base_models.probe import evaluating
 from domain import FinetuneConfig
 from finetune.batches import windows
 from finetune.checkpoint import Checkpoint, Learning
@@ -130,7 +131,7 @@ def mean_loss(
     """Mean loss a target of examples that are not learnt from, in nats; each is looked at alone."""
     total = 0.0
     for example in examples:
-        with looking(model), precision or nullcontext():
+        with evaluating(model), precision or nullcontext():
             total += objective.loss(objective.collate([example])).item()
     return total / sum(example.targets for example in examples)
 

@@ -16,7 +16,7 @@ from peft import (
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from base_models import LoadedModel, bare
+from base_models.loaded_model import LoadedModel, without_peft
 
 
 def _nothing(*_: Any) -> Any:
@@ -69,7 +69,7 @@ def with_peft(base: LoadedModel, model: Any, made: PeftConfig) -> Tuned:
                 raise ValueError("a learnt beginning is saved without what made it")
             set_peft_model_state_dict(tuned, tensors)
 
-    return Tuned(tuned, save, lambda: bare(tuned), start_from)
+    return Tuned(tuned, save, lambda: without_peft(tuned), start_from)
 
 
 def same_shapes(tensors: dict[str, torch.Tensor], wanted: dict[str, torch.Tensor]) -> None:

@@ -29,7 +29,8 @@ from indexes.words import shared_words
 from indexes.writer_lock import only_writer
 
 if TYPE_CHECKING:
-    from base_models import Embedder, Reranker
+    from base_models.embedding import Embedder
+    from base_models.reranking import Reranker
 
 MOST_PASSAGES = 10_000
 """The most that one search can ask for."""

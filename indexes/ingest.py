@@ -17,7 +17,7 @@ from indexes.storage import BuiltWith, read_built_with, save_built_with, transac
 from indexes.writing import Record, Writer, forget_unstored, keep_unstored, stored_vectors, unstored_vectors
 
 if TYPE_CHECKING:
-    from base_models import Embedder
+    from base_models.embedding import Embedder
 
 SLICE = 256
 """Passages embedded at a time, about ten seconds of work on two cores: an interruption costs no more."""

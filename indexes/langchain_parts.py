@@ -34,7 +34,7 @@ from indexes.passages import Passage
 from indexes.search import Mode
 
 if TYPE_CHECKING:
-    from base_models import Embedder
+    from base_models.embedding import Embedder
 
 HALF_RELEVANT = 5.0
 """BM25 that is a relevance of one half: about what one rare word in common gives."""

@@ -11,7 +11,8 @@ from indexes.storage import BuiltWith
 from indexes.words import SEGMENTER_VERSION
 
 if TYPE_CHECKING:
-    from base_models import Embedder, Reranker
+    from base_models.embedding import Embedder
+    from base_models.reranking import Reranker
 
 
 class Models:

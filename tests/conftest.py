@@ -20,10 +20,11 @@ if (processes := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))) > 1:  # 
 
 import pytest
 
-from base_models import cache_folder, fetch, is_fetched
+from base_models import fetch
+from base_models.acquire.fetch import cache_folder, is_fetched
 
 if TYPE_CHECKING:
-    from base_models import LoadedModel
+    from base_models.loaded_model import LoadedModel
 
 Absent = Callable[[str], NoReturn]
 
@@ -177,4 +178,4 @@ def tiny(tiny_once: "LoadedModel") -> "Iterator[LoadedModel]":
 
 
 def take_off_adapters(loaded: "LoadedModel") -> None:
-    loaded.take_off()
+    loaded.unload_adapters()

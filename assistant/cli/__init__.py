@@ -73,7 +73,10 @@ def new(
 @app.command()
 def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")] = None) -> None:
     """Download models and prepare them. Without names, the default chat model and embedder."""
-    from base_models import CATALOGUE, choose_encoder, choose_engine, fetch, is_fetched
+    from base_models import CATALOGUE, fetch
+    from base_models.acquire.fetch import is_fetched
+    from base_models.encoder_selection import choose_encoder
+    from base_models.engine_selection import choose_engine
     from domain import Settings
 
     for name in names or [Settings().base_model, Settings().embedder]:

@@ -41,7 +41,7 @@ def check(
 
     Ends with status 3 where the file holds records that cannot be read.
     """
-    from base_models import load_tokenizer
+    from base_models.loading import load_tokenizer
     from finetune import check as check_data
     from finetune import look_at
 

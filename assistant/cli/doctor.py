@@ -13,7 +13,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from assistant.adapters import finished_adapter, is_shipped
-from base_models import CATALOGUE, cache_folder, cached_models, fingerprint, is_fetched, read_manifest, reader_of
+from base_models import CATALOGUE, fingerprint
+from base_models.acquire.fetch import cache_folder, cached_models, is_fetched
+from base_models.adapters import read_manifest
+from base_models.reader import reader_of
 from domain import Domain, DomainError, read_questions
 
 PACKAGES = [
@@ -131,7 +134,7 @@ def _packages() -> list[tuple[str, str]]:
 
 def _engines() -> list[tuple[str, str]]:
     """Which engine computes with each model that is here, and why; which one reads pictures."""
-    from base_models import known_choice
+    from base_models.engines.choices import known_choice
     from indexes.readers.images.ocr import find_engine
 
     ocr = find_engine()

@@ -9,17 +9,12 @@ import psutil
 from rich.console import Console
 from rich.padding import Padding
 
-from base_models import (
-    CATALOGUE,
-    Entry,
-    cache_folder,
-    find,
-    gpu_memory,
-    hub_is_reachable,
-    is_fetched,
-    known_choice,
-    reader_of,
-)
+from base_models import CATALOGUE, Entry, find
+from base_models.acquire.fetch import cache_folder, is_fetched
+from base_models.acquire.sources import hub_is_reachable
+from base_models.engines.choices import known_choice
+from base_models.hardware import gpu_memory
+from base_models.reader import reader_of
 from domain import Settings
 
 BYTES = {"chat": 2.4, "embedder": 4.8, "reranker": 4.8}

@@ -1,7 +1,7 @@
-"""ChatGLM-6B, native: its configuration, model and tokenizer, registered with transformers' Auto classes.
+"""ChatGLM-6B for today's transformers: configuration, model and tokenizer, registered with the Auto classes.
 
-Importing this package is enough for ``AutoConfig``, ``AutoTokenizer``, ``AutoModel`` and ``AutoModelForCausalLM`` to
-know the model type ``chatglm``; the code that came with the checkpoint is never run.
+After ``import base_models.chatglm``, ``AutoConfig``, ``AutoTokenizer``, ``AutoModel`` and ``AutoModelForCausalLM`` load
+the model type ``chatglm``; the code that comes with the checkpoint is never run.
 """
 
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoTokenizer

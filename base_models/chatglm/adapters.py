@@ -1,7 +1,7 @@
-"""Weights that people trained on ChatGLM-6B in 2023, read and written: P-tuning v2 prefixes and the first LoRA files.
+"""Read and write adapters of ChatGLM-6B from 2023: P-tuning v2 prefixes and LoRA files of early peft versions.
 
 A prefix checkpoint is a folder with config.json (pre_seq_len, prefix_projection) and ``pytorch_model.bin``, whose keys
-are those of the model's ``transformer.prefix_encoder``. peft's own prefix tuning is another thing: it shifts positions.
+are those of the model's ``transformer.prefix_encoder``. peft's prefix tuning is different: it shifts positions.
 """
 
 import json
@@ -11,32 +11,32 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from base_models.acquire.convert_bin import read_bin
 from base_models.chatglm.layers import PrefixEncoder
 from base_models.chatglm.modeling_chatglm import ChatGLMForConditionalGeneration
-from base_models.convert_bin import read_bin
 from base_models.errors import ModelError
 from domain import whole_folder
 
 PREFIX = "transformer.prefix_encoder."
 P_TUNING_V2 = "P_TUNING_V2"
-"""What adapter_config.json calls such a prefix in our own adapter folders; peft knows no such type."""
+"""The peft_type of such a prefix in Lorewright's adapter folders; peft has no such type."""
 
 
 def add_prefix(model: ChatGLMForConditionalGeneration, pre_seq_len: int, prefix_projection: bool = False) -> None:
-    """Give the model a new P-tuning v2 prefix, in float32 and the only part that is trained; all else is frozen."""
+    """Add a new P-tuning v2 prefix in float32 and freeze all other parameters."""
     model.config.pre_seq_len, model.config.prefix_projection = pre_seq_len, prefix_projection
     model.requires_grad_(False)
     model.transformer.prefix_encoder = PrefixEncoder(model.config).to(model.device, torch.float32)
 
 
 def remove_prefix(model: ChatGLMForConditionalGeneration) -> None:
-    """Take the prefix away again."""
+    """Remove the prefix."""
     model.config.pre_seq_len = None
     del model.transformer.prefix_encoder
 
 
 def load_prefix(model: ChatGLMForConditionalGeneration, folder: Path) -> None:
-    """Put a trained prefix on the model: a checkpoint folder of the released training code, or what we saved."""
+    """Load a trained prefix from a checkpoint folder of the released training code or of :func:`save_prefix`."""
     tensors = _prefix_tensors(folder)
     weight = tensors.get("embedding.weight")
     if weight is None:
@@ -55,9 +55,9 @@ def load_prefix(model: ChatGLMForConditionalGeneration, folder: Path) -> None:
 
 
 def save_prefix(model: ChatGLMForConditionalGeneration, folder: Path, for_old_code: bool = False) -> None:
-    """Write the prefix to ``folder``, replacing an older one there: config.json and model.safetensors.
+    """Write the prefix to ``folder`` and replace its content: config.json and model.safetensors.
 
-    ``for_old_code`` writes ``pytorch_model.bin`` in place of the latter, the only thing that code of 2023 reads.
+    ``for_old_code`` writes ``pytorch_model.bin`` instead of the latter, for code of 2023.
     """
     tensors = {
         f"{PREFIX}{name}": value.detach().cpu().contiguous()
@@ -82,11 +82,11 @@ def _prefix_tensors(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def convert_merged_linear(tensors: dict[str, torch.Tensor], config: dict[str, Any]) -> dict[str, Any]:
-    """An adapter of peft <= 0.2 for a single target, in place, to what peft reads today; returns its new configuration.
+    """Convert an adapter of peft <= 0.2 for a single target, in place, to today's format; returns its configuration.
 
-    That peft made ``MergedLinear`` layers: with ``enable_lora = [True, False, True]`` the output is cut in thirds, the
+    That peft had ``MergedLinear`` layers: with ``enable_lora = [True, False, True]`` the output is cut in thirds, the
     first and last of which get an adapter each. lora_A [2r, in] holds both; lora_B [2/3 of out, r, 1] is a grouped
-    convolution. The same function as one LoRA of rank 2r: B holds each group in its own rows and columns, zeros else.
+    convolution. Equivalent to one LoRA of rank 2r: B holds each group in its own rows and columns, and zeros elsewhere.
     """
     enabled = config.get("enable_lora")
     names = [name for name in tensors if name.endswith("lora_B.weight") and tensors[name].ndim == 3]
@@ -104,7 +104,7 @@ def convert_merged_linear(tensors: dict[str, torch.Tensor], config: dict[str, An
                 group * height : (group + 1) * height
             ]
         tensors[name] = new
-    # alpha / r stays what it was
+    # alpha / r is unchanged
     return {key: value for key, value in config.items() if key not in ("enable_lora", "merge_weights")} | {
         "r": groups * config["r"],
         "lora_alpha": groups * config["lora_alpha"],

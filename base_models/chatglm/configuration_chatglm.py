@@ -1,6 +1,6 @@
-"""The configuration of ChatGLM-6B: the keys of its released config.json, under the names that transformers expects too.
+"""The configuration of ChatGLM-6B: the keys of its released config.json, mapped to the names of transformers.
 
-ChatGLM2 and ChatGLM3 call themselves ``chatglm`` as well, but are other models: their configurations are refused.
+ChatGLM2 and ChatGLM3 have the model type ``chatglm`` too, but another architecture: their configurations are refused.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ _OF_LATER_GENERATIONS = ("padded_vocab_size", "multi_query_attention", "ffn_hidd
 class ChatGLMConfig(PreTrainedConfig):
     """The shape of a first-generation ChatGLM; the defaults are those of ``chatglm-6b``.
 
-    Special ids that a config.json of March 2023 leaves out follow from its vocabulary size.
+    Special ids that are missing in a config.json of March 2023 are derived from its vocabulary size.
     """
 
     model_type = "chatglm"
@@ -40,20 +40,20 @@ class ChatGLMConfig(PreTrainedConfig):
     inner_hidden_size: int = 16384
     layernorm_epsilon: float = 1e-5
     max_sequence_length: int = 2048
-    """What the model was trained for; longer texts are computed, not refused, as in the released code."""
+    """The length of training; longer texts are accepted, as in the released code."""
     bos_token_id: int | None = None
-    """``<sop>``, after which the model speaks."""
+    """``<sop>``, the start of an answer."""
     eos_token_id: int | list[int] | None = None
-    """``<eop>``, with which it ends."""
+    """``<eop>``, the end of an answer."""
     mask_token_id: int | None = None
     gmask_token_id: int | None = None
     pad_token_id: int | None = None
     position_encoding_2d: bool = True
     alpha_num_layers: int = 28
-    """Residuals are scaled by sqrt(2 * alpha_num_layers). The released code always took 28 here, whatever num_layers
-    is, so small models of its layout need the same."""
+    """Residuals are scaled by sqrt(2 * alpha_num_layers). The released code uses 28 for any num_layers, so small
+    models of its layout need it too."""
     rotary_dtype: str = "float32"
-    """"float16" computes the angles as the released model did in half precision: coarse at large positions."""
+    """"float16" rounds the angles as the released model did in half precision: inaccurate at large positions."""
     pre_seq_len: int | None = None
     """Length of the P-tuning v2 prefix; None for a model without one."""
     prefix_projection: bool = False
@@ -86,7 +86,7 @@ class ChatGLMConfig(PreTrainedConfig):
         for name, number in released.items():
             if getattr(self, f"{name}_token_id") is None:
                 setattr(self, f"{name}_token_id", number + shift)
-        kwargs.pop("auto_map", None)  # points to code that came with the checkpoint and is never run
+        kwargs.pop("auto_map", None)  # names code of the checkpoint, which is never run
         super().__post_init__(**kwargs)
 
     @property

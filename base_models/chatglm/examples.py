@@ -1,11 +1,11 @@
-"""Training examples in the layouts that people used with ChatGLM-6B: ids and labels, one list each.
+"""Training examples in the common layouts for ChatGLM-6B: ids and labels, one list each.
 
     [prompt …] [gMASK] <sop> [answer …] <eop>
-      -100 …     -100   sop    learnt …  learnt        first_target="sop": the released P-tuning code
-      -100 …     -100  -100    learnt …  learnt        first_target="answer": later trainers, and Lorewright
+      -100 …     -100   sop   trained … trained        first_target="sop": the released P-tuning code
+      -100 …     -100  -100   trained … trained        first_target="answer": later trainers, and Lorewright
 
-Only the last answer of a conversation can be learnt in one example: what stands before <sop> is read in both
-directions, so an earlier answer would be predicted by a model that has read it (``base_models.messages.examples_of``).
+One example trains only the last answer of a conversation: attention before <sop> is bidirectional, so the model would
+predict an earlier answer that it has already read (``base_models.messages.examples_of``).
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def example(
 ) -> tuple[list[int], list[int]]:
     """Ids and labels of a prompt with its answer.
 
-    The two lengths cut the ends of prompt and answer as the released code did: they count [gMASK], and <sop> and <eop>.
+    The two lengths truncate prompt and answer as the released code did: they include [gMASK], and <sop> and <eop>.
     """
     source, target = tokenizer.encode_text(prompt), tokenizer.encode_text(answer)
     if max_source_length is not None:
@@ -36,12 +36,12 @@ def example(
     if max_target_length is not None:
         target = target[: max_target_length - 2]
     ids = tokenizer.build_inputs_with_special_tokens(source, target)
-    learnt_from = len(source) + (1 if first_target == "sop" else 2)
-    return ids, [IGNORED] * learnt_from + ids[learnt_from:]
+    first_label = len(source) + (1 if first_target == "sop" else 2)
+    return ids, [IGNORED] * first_label + ids[first_label:]
 
 
 def text_example(tokenizer: ChatGLMTokenizer, text: str) -> tuple[list[int], list[int]]:
-    """Ids and labels of a plain text, for further pre-training: an empty prompt, and the text as its answer."""
+    """Ids and labels of a plain text, for continued pre-training: an empty prompt with the text as its answer."""
     return example(tokenizer, "", text)
 
 

@@ -1,6 +1,6 @@
-"""The parts of ChatGLM-6B that have weights: attention, feed-forward, the block of both, and the P-tuning prefix.
+"""The layers of ChatGLM-6B: attention, feed-forward, the block of both, and the P-tuning prefix.
 
-Two things differ from most models: the residual is the *normalised* input times alpha = sqrt(2 * 28), and the rows of
+Two differences from most models: the residual is the *normalised* input times alpha = sqrt(2 * 28), and the rows of
 ``query_key_value`` are interleaved head by head (q, k, v of head 0, then of head 1, ...).
 """
 
@@ -15,7 +15,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from base_models.chatglm.configuration_chatglm import ChatGLMConfig
 from base_models.chatglm.positions import rotate
-from base_models.chatglm.quantization_chatglm import PackedLinear
+from base_models.kernels.packed_integers import PackedLinear
 
 
 def eager_attention(
@@ -27,7 +27,7 @@ def eager_attention(
     scaling: float,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention in the open, with its weights; for ``attn_implementation="eager"``."""
+    """Attention without a fused kernel, which returns its weights; for ``attn_implementation="eager"``."""
     scores = (query @ key.transpose(-1, -2)).float() * scaling
     if attention_mask is not None:
         scores = scores.masked_fill(~attention_mask, float("-inf"))
@@ -46,7 +46,7 @@ class ChatGLMAttention(nn.Module):
         super().__init__()
         self.config, self.layer_idx = config, layer_idx
         self.heads, self.head_dim = config.num_attention_heads, config.head_dim
-        self.is_causal = False  # the mask says what is read, always
+        self.is_causal = False  # attention always gets an explicit mask
         self.query_key_value = _linear(config, config.hidden_size, 3 * config.hidden_size)
         self.dense = _linear(config, config.hidden_size, config.hidden_size)
 
@@ -64,7 +64,7 @@ class ChatGLMAttention(nn.Module):
         query, key = rotate(query, *rotary), rotate(key, *rotary)
         if past_key_values is not None:
             key, value = past_key_values.update(key, value, self.layer_idx)
-        if prefix is not None:  # learnt keys are not rotated and have no position
+        if prefix is not None:  # prefix keys have no position and are not rotated
             key, value = (torch.cat((part, states), 2) for part, states in zip(prefix, (key, value), strict=True))
         attend: Callable = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
         context, weights = attend(
@@ -100,10 +100,10 @@ class ChatGLMBlock(GradientCheckpointingLayer):
 
 
 class PrefixEncoder(nn.Module):
-    """P-tuning v2 (arXiv:2110.07602): learnt keys and values that every layer reads before the text.
+    """P-tuning v2 (arXiv:2110.07602): trained keys and values before the text in every layer.
 
-    With ``prefix_projection`` they come from a smaller table through two linear layers. Names and layout are those of
-    the released training code, so that its checkpoints load and ours load there.
+    With ``prefix_projection`` two linear layers compute them from a smaller embedding. Names and layout are those of
+    the released training code, so checkpoints can be exchanged with it.
     """
 
     def __init__(self, config: ChatGLMConfig):

@@ -1,6 +1,6 @@
-"""ChatGLM-6B as a transformers model: GLM on today's attention and cache interfaces.
+"""ChatGLM-6B as a transformers model, with today's attention and cache interfaces.
 
-``positions.py`` draws who reads whom, ``layers.py`` holds the parts with weights. Not supported: flash-attention and
+``positions.py`` has the attention mask and the positions, ``layers.py`` the layers. Not supported: flash-attention and
 flex backends (the mask is not causal), tensor parallelism, compiled full graphs.
 """
 
@@ -19,14 +19,14 @@ from base_models.chatglm.configuration_chatglm import ChatGLMConfig
 from base_models.chatglm.layers import ChatGLMAttention, ChatGLMBlock, PrefixEncoder
 from base_models.chatglm.positions import (
     Row,
+    build_attention_mask,
     positions_after,
     positions_of,
     rotary_tables,
     visible_columns,
-    what_tokens_read,
 )
-from base_models.chatglm.quantization_chatglm import PackedLinear
 from base_models.errors import ModelError
+from base_models.kernels.packed_integers import PackedLinear
 
 
 class ChatGLMPreTrainedModel(PreTrainedModel):
@@ -38,11 +38,11 @@ class ChatGLMPreTrainedModel(PreTrainedModel):
     _skip_keys_device_placement = ["past_key_values"]
     _supports_sdpa = True
     _keep_in_fp32_modules_strict = ["weight_scale"]
-    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]  # always computed anew
+    _keys_to_ignore_on_load_unexpected = [r"rotary_emb\.inv_freq$"]  # computed, not loaded
     _can_record_outputs = {"hidden_states": ChatGLMBlock, "attentions": ChatGLMAttention}
 
     def _init_weights(self, module: nn.Module) -> None:
-        if not isinstance(module, PackedLinear):  # made of zeros, which is all that integers can begin with
+        if not isinstance(module, PackedLinear):  # packed weights start as zeros
             super()._init_weights(module)
 
 
@@ -113,17 +113,17 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
             )
         prefix = row.prefix if row else None
         if self.config.pre_seq_len and prefix is None:
-            # one prefix serves the whole batch, but for dropout, which draws for every row
+            # one prefix for the whole batch, except in training, since dropout differs by row
             prefix = self.prefix_encoder(batch if self.training else 1, inputs_embeds.dtype)
         if past_key_values is not None:
             position, block = position_ids[:, 0, -1], position_ids[:, 1, -1]
             past_key_values.chatglm_row = Row(position, past + length - block, visible, prefix)  # type: ignore[attr-defined]
 
         columns = past + length
-        if past_key_values is not None:  # a static cache hands back columns that are still to be written
+        if past_key_values is not None:  # a static cache also returns columns that are not written yet
             columns = past_key_values.get_mask_sizes(length, 0)[0]
         prefix_length = self.config.pre_seq_len or 0
-        mask = what_tokens_read(attention_mask, visible, position_ids, past, int(columns), prefix_length)
+        mask = build_attention_mask(attention_mask, visible, position_ids, past, int(columns), prefix_length)
         if prefix is not None and prefix.shape[2] != batch:
             prefix = prefix.expand(-1, -1, batch, -1, -1, -1)
 
@@ -146,7 +146,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
 
 
 class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
-    """ChatGLM-6B with its head: a causal language model in spite of the name, which is that of the released code."""
+    """ChatGLM-6B with its language-model head; the class name is that of the released code."""
 
     _tied_weights_keys = {"lm_head.weight": "transformer.word_embeddings.weight"}
 
@@ -172,10 +172,10 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         """One pass over [batch, length] ids.
 
         ``attention_mask``: 0/1 of [batch, past + length]; or the released tokenizer's [batch, 1, length, length] where
-        True *hides*; or none, and leading pad tokens are hidden. ``position_ids`` [batch, 2, length] are found in the
-        ids where they are not given. ``labels`` [batch, length] hold -100 where nothing is learnt; the loss is the mean
-        cross entropy of each next token, in float32. ``logits_to_keep`` as in transformers: compute only the last
-        ones, or those at the given indices.
+        True *hides*; or None, which hides leading pad tokens. ``position_ids`` [batch, 2, length] are derived from the
+        ids if not given. ``labels`` [batch, length] are -100 at tokens without loss; the loss is the mean cross entropy
+        of each next token, in float32. ``logits_to_keep`` as in transformers: only the last logits, or those at the
+        given indices.
         """
         outputs = self.transformer(
             input_ids=input_ids,
@@ -199,17 +199,17 @@ class ChatGLMForConditionalGeneration(ChatGLMPreTrainedModel, GenerationMixin):
         )
 
     def generate(self, *args: Any, attention_mask: torch.Tensor | None = None, **kwargs: Any) -> Any:
-        """As in transformers; the released tokenizer's 4-D mask is taken too, for the padding that it tells of."""
+        """As in transformers; the released tokenizer's 4-D mask is also accepted, to find the padding."""
         if attention_mask is not None and attention_mask.ndim == 4:
             attention_mask = (~attention_mask[:, 0].bool().all(1)).long()
         return super().generate(*args, attention_mask=attention_mask, **kwargs)  # type: ignore[misc]
 
     @staticmethod
     def create_masks_for_generate(attention_mask: torch.Tensor | None = None, **kwargs: Any) -> torch.Tensor | None:
-        """The mask as it is: the model makes its own from it, for static caches too."""
+        """The mask unchanged: the model builds its own from it, also for static caches."""
         return attention_mask
 
-    # transformers knows positions of [batch, length] and [3, batch, length]; ours are [batch, 2, length]
+    # transformers handles position_ids of [batch, length] and [3, batch, length]; these are [batch, 2, length]
 
     def _prepare_position_ids_for_generation(
         self, inputs_tensor: torch.Tensor, model_kwargs: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Who reads whom in GLM, and where each token stands: the prefix mask, the two positions, and rotation by them.
+"""The attention mask and the positions of GLM: the prefix mask, 2-D positions, and rotary embeddings.
 
 A row of ids is   prompt … [gMASK] <sop> answer … <eop>.   With c = index of <sop> and m = index of [gMASK] (or, in a
 row without one, of [MASK]), here for a prompt of three tokens, m = 3 and c = 4:
@@ -6,13 +6,13 @@ row without one, of [MASK]), here for a prompt of three tokens, m = 3 and c = 4:
                       p p p g | s a a           position    0 1 2 3 | 3 3 3
               p       x x x x | . . .           block       0 0 0 0 | 1 2 3
               p       x x x x | . . .
-              p       x x x x | . . .           The prompt reads itself in both directions, the rest reads what is
-              g       x x x x | . . .           before it (GLM, arXiv:2103.10360). Half of each head is rotated by the
-              sop     x x x x | x . .           position, the other half by the block position (RoPE, arXiv:2104.09864),
-              a       x x x x | x x .           so the context is where the block position is 0.
+              p       x x x x | . . .           The prompt attends to itself in both directions, the rest to what
+              g       x x x x | . . .           precedes it (GLM, arXiv:2103.10360). Half of each head is rotated by the
+              sop     x x x x | x . .           position, the other half by the block position (RoPE, arXiv:2104.09864).
+              a       x x x x | x x .           The prompt is where the block position is 0.
               a       x x x x | x x x
 
-The mask and the positions of decoding need no more than what :class:`Row` keeps of a prompt.
+For decoding, mask and positions follow from what :class:`Row` stores of the prompt.
 """
 
 from dataclasses import dataclass
@@ -26,16 +26,16 @@ from base_models.errors import ModelError
 
 @dataclass
 class Row:
-    """What decoding must know of each row of a batch once its prompt lies in the cache; kept on the cache itself."""
+    """What decoding needs of each row of a batch after its prompt is in the cache; stored on the cache object."""
 
     mask_position: torch.Tensor
-    """[batch] the position that every token from <sop> on has."""
+    """[batch] position of [gMASK], which every token from <sop> on has."""
     sop_index: torch.Tensor
     """[batch] column of <sop>."""
     visible: torch.Tensor | None
-    """[batch, columns so far] False at padding; None where there is none."""
+    """[batch, columns so far] False at padding; None without padding."""
     prefix: torch.Tensor | None
-    """P-tuning v2 keys and values, computed once a text."""
+    """P-tuning v2 keys and values, computed once per text."""
 
 
 def visible_columns(
@@ -45,9 +45,9 @@ def visible_columns(
     past: int,
     config: ChatGLMConfig,
 ) -> torch.Tensor | None:
-    """Which columns are text and not padding, [batch, past + length]; None where all are.
+    """Which columns are not padding, [batch, past + length]; None if all are.
 
-    Without a mask, pad tokens at the left end are taken for padding; at the right end nobody reads them anyway.
+    Without a mask, leading pad tokens are padding; no token attends to trailing ones.
     """
     if attention_mask is None:
         if past:
@@ -68,7 +68,7 @@ def visible_columns(
 def positions_of(input_ids: torch.Tensor, visible: torch.Tensor | None, config: ChatGLMConfig) -> torch.Tensor:
     """Position and block position of every token, [batch, 2, length], from rows that hold a mask token and <sop>.
 
-    Padding on the left is not counted and has position 0, so that a row is the same alone and in a batch.
+    Left padding is not counted and has position 0, so a row has the same positions alone and in a batch.
     """
     if visible is not None:
         input_ids = input_ids.masked_fill(~visible, -1)
@@ -99,13 +99,13 @@ def positions_of(input_ids: torch.Tensor, visible: torch.Tensor | None, config: 
 
 
 def positions_after(row: Row, past: int, length: int) -> torch.Tensor:
-    """The same for ``length`` tokens that follow ``past`` in the cache, [batch, 2, length]."""
+    """Positions of ``length`` tokens after ``past`` tokens in the cache, [batch, 2, length]."""
     index = past + torch.arange(length, device=row.sop_index.device)
     block = index[None] - row.sop_index[:, None] + 1
     return torch.stack((row.mask_position[:, None].expand_as(block), block), 1)
 
 
-def what_tokens_read(
+def build_attention_mask(
     attention_mask: torch.Tensor | None,
     visible: torch.Tensor | None,
     position_ids: torch.Tensor,
@@ -113,7 +113,7 @@ def what_tokens_read(
     columns: int,
     prefix_length: int,
 ) -> torch.Tensor | None:
-    """What each new token reads, [batch, 1, length, prefix + columns] True where it does; None: everything."""
+    """The mask of each new token, [batch, 1, length, prefix + columns], True where it attends; None: everywhere."""
     length = position_ids.shape[-1]
     known = past + length
     if attention_mask is not None and attention_mask.ndim == 4:
@@ -123,12 +123,12 @@ def what_tokens_read(
     else:
         index = torch.arange(known, device=position_ids.device)
         reads = index[None] <= index[past:, None]
-        context = nn.functional.pad(position_ids[:, 1] == 0, (past, 0))  # cached columns are read by all anyway
-        reads = reads[None] | context[:, None]
+        prompt = nn.functional.pad(position_ids[:, 1] == 0, (past, 0))  # cached columns are visible anyway
+        reads = reads[None] | prompt[:, None]
         if visible is not None:
             reads = reads & visible[:, None]
         reads = reads[:, None]
-    # a row of padding reads itself: with nothing to read it would be NaN, and spoil the next layer
+    # padding attends to itself: with nothing to attend to it would be NaN, also in the next layer
     itself = torch.arange(known, device=reads.device) == torch.arange(past, known, device=reads.device)[:, None]
     reads = reads | (itself & ~reads.any(-1, keepdim=True))
     reads = nn.functional.pad(reads, (0, columns - known))
@@ -140,7 +140,7 @@ def rotary_tables(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosines and sines, [batch, 1, length, 2, head_dim / 4]; the 2 stands for the streams of ``position_ids``.
 
-    ``dtype`` is that of the arithmetic. Frequencies are those of the released model: rounded to half precision.
+    ``dtype`` is that of the computation. As in the released model, frequencies are rounded to half precision.
     """
     width = head_dim // 2
     frequencies = 10000 ** (-torch.arange(0, width, 2, device=position_ids.device).float() / width)
@@ -152,7 +152,7 @@ def rotary_tables(
 def rotate(states: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """Rotate [batch, heads, length, head_dim]: the first half of each head by stream 0, the second by stream 1.
 
-    Within a half of width w, entry j turns together with entry j + w/2.
+    Within a half of width w, entries j and j + w/2 form a pair.
     """
     first, second = states.unflatten(-1, (2, 2, -1)).unbind(-2)
     return torch.stack((first * cos - second * sin, second * cos + first * sin), dim=-2).flatten(-3)

@@ -1,14 +1,14 @@
 """The tokenizer of ChatGLM-6B: SentencePiece ``ice_text.model`` with GLM's own blanks and special tokens.
 
-Line breaks, tabs and runs of 2 to 80 blanks are tokens of their own, written ``<n>``, ``<|tab|>`` and ``<|blank_k|>``
-in the text that SentencePiece sees. A text ends with [gMASK] <sop>, a pair with <eop> too:
+Line breaks, tabs and runs of 2 to 80 blanks are single tokens, written ``<n>``, ``<|tab|>`` and ``<|blank_k|>`` in the
+text for SentencePiece. A text ends with [gMASK] <sop>, a pair with <eop> too:
 
     tokenizer.encode("问")         tokens(问) [gMASK] <sop>
     tokenizer.encode("问", "答")   tokens(问) [gMASK] <sop> tokens(答) <eop>
 
-There are two ways in. ``encode`` and calling the tokenizer do as the released one did, for scripts that count on it:
-where a text holds ``<sop>``, ``<eop>``, ``<unk>``, ``<pad>`` or ``[MASK]``, they become control tokens. The chat format
-goes the safe way, :meth:`ChatGLMTokenizer.encode_text`, on which nothing that is typed becomes a control token.
+There are two ways to encode. ``encode`` and calling the tokenizer behave as the released one, for scripts that rely on
+it: ``<sop>``, ``<eop>``, ``<unk>``, ``<pad>`` and ``[MASK]`` in a text become control tokens. The chat format uses
+:meth:`ChatGLMTokenizer.encode_text`, with which no text becomes a control token.
 """
 
 import re
@@ -32,15 +32,15 @@ _WRITTEN_BLANKS = re.compile(r"<\|blank_([2-9]|[1-7][0-9]|80)\|>")
 class ChatGLMTokenizer(PreTrainedTokenizer):
     """Text to ids and back, as in the release of 2023.
 
-    ``num_image_tokens`` shifts every id: 0 in the released vocabulary of 130,528; 20,000, the default that older
-    folders count on, in that of 150,528.
+    ``num_image_tokens`` shifts every id: 0 for the vocabulary of 130,528; 20,000, the default that older folders rely
+    on, for that of 150,528.
     """
 
     vocab_files_names = {"vocab_file": "ice_text.model"}
     model_input_names = ["input_ids", "attention_mask", "position_ids"]
     padding_side = "left"
     bidirectional_prompt = True
-    """Every token of a prompt sees all others, so that an earlier answer in it cannot be learnt, see messages.py."""
+    """Prompt tokens attend to all others, so an earlier answer in it cannot be trained, see messages.py."""
 
     def __init__(
         self,
@@ -59,12 +59,12 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
         self.num_image_tokens = num_image_tokens
         self.end_token, self.gmask_token = str(end_token), str(gmask_token)
         self.sentencepiece = sentencepiece.SentencePieceProcessor(model_file=vocab_file)
-        typed = (bos_token, eos_token, unk_token, pad_token, mask_token)  # the only ones that text can hold
+        typed = (bos_token, eos_token, unk_token, pad_token, mask_token)  # the only ones that text can contain
         self._added_tokens_decoder = {self._convert_token_to_id(str(token)): _stripping(token) for token in typed}
         for name in ("do_lower_case", "remove_space", "clean_up_tokenization_spaces"):
             kwargs.pop(name, None)  # false in every release
-        kwargs.pop("auto_map", None)  # names code that came with the checkpoint and is never run
-        kwargs.pop("model_specific_special_tokens", None)  # [gMASK] and </s> stay text where they are typed
+        kwargs.pop("auto_map", None)  # names code of the checkpoint, which is never run
+        kwargs.pop("model_specific_special_tokens", None)  # [gMASK] and </s> in a text stay text
         kwargs.setdefault("chat_template", CHAT_TEMPLATE)
         super().__init__(
             bos_token=bos_token,
@@ -81,7 +81,7 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
     # text to ids
 
     def encode_text(self, text: str) -> list[int]:
-        """Ids of a text alone; nothing in it becomes a control token, whatever it says."""
+        """Ids of a text without special tokens; nothing in it becomes a control token."""
         return [number + self.num_image_tokens for number in self.sentencepiece.encode(_write_blanks(text))]
 
     def _tokenize(self, text: str, **kwargs: Any) -> list[str]:
@@ -93,7 +93,7 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
     def build_inputs_with_special_tokens(
         self, token_ids_0: list[int], token_ids_1: list[int] | None = None
     ) -> list[int]:
-        """Prompt [gMASK] <sop>, and answer <eop> if there is one."""
+        """``prompt [gMASK] <sop>``, and ``answer <eop>`` if there is one."""
         ids = [*token_ids_0, self.gmask_token_id, self.bos_token_id]
         return ids if token_ids_1 is None else [*ids, *token_ids_1, self.eos_token_id]
 
@@ -116,14 +116,14 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
         return self.sentencepiece.id_to_piece(index - self.num_image_tokens)
 
     def convert_tokens_to_string(self, tokens: list[str]) -> str:
-        """The text of pieces, blanks written as themselves."""
+        """The text of tokens, with real blanks."""
         return self._decode([self._convert_token_to_id(token) for token in tokens])
 
     # the vocabulary
 
     @property
     def vocab_size(self) -> int:
-        """Number of ids; a model's embedding has a few unused rows more."""
+        """Number of ids; a model's embedding has a few more, unused rows."""
         return self.sentencepiece.get_piece_size() + self.num_image_tokens
 
     def get_vocab(self) -> dict[str, int]:
@@ -140,7 +140,7 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
     # chat
 
     def apply_chat_template(self, conversation: Any, *args: Any, **kwargs: Any) -> Any:
-        """As in transformers, but ids are always made the safe way; only the template's own control tokens are such."""
+        """As in transformers, but only the template's own control tokens become control tokens."""
         if kwargs.get("tokenize") is False or args:
             return super().apply_chat_template(conversation, *args, **kwargs)
         for name in ("continue_final_message", "return_assistant_tokens_mask"):
@@ -160,13 +160,14 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
 
     def _chat_ids(self, messages: Sequence[Mapping[str, Any]], kwargs: Mapping[str, Any]) -> list[int]:
         answer = messages[-1]["content"] if messages[-1]["role"] == "assistant" else None
-        speaks = answer is not None or kwargs.get("add_generation_prompt", False)
+        answering = answer is not None or kwargs.get("add_generation_prompt", False)
         asked = messages if answer is None else messages[:-1]
-        options = {**kwargs, "add_generation_prompt": speaks}
+        options = {**kwargs, "add_generation_prompt": answering}
         text = str(super().apply_chat_template([dict(message) for message in asked], tokenize=False, **options))
-        control = [self.gmask_token_id, self.bos_token_id] if speaks else []
-        # the template ends with its control tokens, so they are known without looking into what people typed
-        ids = self.encode_text(text.removesuffix(f"{self.gmask_token}{self.bos_token}") if speaks else text) + control
+        control = [self.gmask_token_id, self.bos_token_id] if answering else []
+        if answering:  # the template ends with its control tokens, so they are found without parsing what users typed
+            text = text.removesuffix(f"{self.gmask_token}{self.bos_token}")
+        ids = self.encode_text(text) + control
         return ids if answer is None else [*ids, *self.encode_text(answer), self.eos_token_id]
 
     # padding
@@ -180,10 +181,10 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
         padding_side: str | None = None,
         return_attention_mask: bool | None = None,
     ) -> dict[str, Any]:
-        """Pad one row, and where a length is asked for add the released model's own mask and positions.
+        """Pad one row; with a max_length, add the released model's mask and positions.
 
-        ``attention_mask`` is [1, length, length] with True where a token may *not* look, ``position_ids`` [2, length].
-        A 0/1 mask that is there already is kept and padded.
+        ``attention_mask`` is [1, length, length], True where a token does *not* attend, ``position_ids`` [2, length].
+        An existing 0/1 mask is kept and padded.
         """
         ids = list(encoded_inputs["input_ids"])
         side = padding_side or self.padding_side
@@ -217,7 +218,7 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
 
 
 def _stripping(token: str | AddedToken) -> AddedToken:
-    """A special token that takes the blanks around it with it, as special tokens did in 2023."""
+    """A special token that strips the blanks around it, as special tokens did in 2023."""
     return AddedToken(str(token), lstrip=True, rstrip=True, special=True, normalized=False)
 
 
@@ -227,7 +228,7 @@ def _write_blanks(text: str) -> str:
 
 
 def process_response(text: str) -> str:
-    """What the released chat code made of an answer: a year for its placeholder, full-width marks beside Chinese."""
+    """The released chat code's clean-up of an answer: fill in the year, full-width punctuation next to Chinese."""
     text = text.strip().replace("[[训练时间]]", "2023年")
     for half, full in zip(",!:;?", "\uff0c\uff01\uff1a\uff1b\uff1f", strict=True):
         mark = re.escape(half)

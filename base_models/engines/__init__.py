@@ -1,7 +1,7 @@
-"""Engines turn token ids into token ids: the same chat model, computed by transformers or by OpenVINO.
+"""Engines generate token ids from token ids: the same chat model, computed by transformers or by OpenVINO.
 
-``transformers`` is the reference and computes everything; ``openvino`` is the fast one on a CPU (an optional package).
-Everything above sees :class:`Engine`; nothing here knows of text, messages or prompts.
+``transformers`` is the reference and supports every model; ``openvino`` (an optional package) is faster on a CPU.
+Other code uses :class:`Engine`; nothing here knows of text, messages or prompts.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class Engine(Protocol):
     chat_format: str
     """SHA-256 of chat template, special tokens and vocabulary."""
     adapter: Path | None
-    """The adapter that answers where a call names none; None is the base model."""
+    """The default adapter; None is the base model."""
 
     @property
     def context_length(self) -> int:

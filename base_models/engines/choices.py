@@ -1,4 +1,4 @@
-"""What was measured and chosen once for a model and this machine: ``<cache>/engines.json``."""
+"""Stored engine choices for a model on this machine (``<cache>/engines.json``), and the folders of exports."""
 
 import importlib.util
 import json
@@ -14,35 +14,35 @@ from typing import Any, Literal
 from filelock import FileLock
 from rich.console import Console
 
-from base_models.fetch import cache_folder, fingerprint
+from base_models.acquire.fetch import cache_folder, fingerprint
 from domain import write_text
 
 VERSION = 2
-"""Bump when the exported graphs change; older exports and choices are not used any more."""
+"""Bump when the exported graphs change; older exports and choices are then ignored."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, and the reason in words."""
+    """An engine, and the reason for it."""
 
     engine: Literal["transformers", "openvino"]
     reason: str
     seconds: dict[str, float]
-    """Of the timed work, by engine; empty where nothing was timed."""
+    """Measured times by engine; empty if nothing was timed."""
 
 
 def known_choice(name_or_path: str | Path) -> Choice | None:
-    """What was chosen for a model on this machine before, if anything."""
+    """The stored choice for a model on this machine, if any."""
     if importlib.util.find_spec("openvino") is None:
         return None
     stored = _choices().get(_key(name_or_path))
-    with suppress(TypeError):  # damaged: it is measured again
+    with suppress(TypeError):  # damaged: measured again
         return Choice(**stored) if stored else None
     return None
 
 
 def store_choice(name_or_path: str | Path, choice: Choice) -> Choice:
-    """Keep a choice for the next time, where the cache may be written, and return it."""
+    """Store a choice, if the cache is writable, and return it."""
     with suppress(OSError):
         (cache_folder() / "locks").mkdir(parents=True, exist_ok=True)
         with FileLock(cache_folder() / "locks" / "engines.lock"):
@@ -52,7 +52,7 @@ def store_choice(name_or_path: str | Path, choice: Choice) -> Choice:
 
 
 def export_folder(name_or_path: str | Path) -> Path:
-    """Where the export of a model lies, or would."""
+    """The folder for the export of a model."""
     return cache_folder() / "openvino" / f"{fingerprint(name_or_path)[:16]}-v{VERSION}"
 
 
@@ -63,7 +63,7 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:
-    """What :func:`write_facts` wrote; None where there is no export, or a file of it is missing or has another size."""
+    """What :func:`write_facts` wrote; None if there is no complete export."""
     try:
         facts = json.loads((folder / "export.json").read_text(encoding="utf-8"))
         whole = all((folder / name).stat().st_size == size for name, size in facts["files"].items())
@@ -73,7 +73,7 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
 
 
 def remove_older_exports(target: Path) -> None:
-    """Delete what earlier versions of this code exported of the model of ``target``."""
+    """Delete exports of the model of ``target`` by earlier versions."""
     fingerprint_part = target.name.removesuffix(f"-v{VERSION}")
     for older in target.parent.glob(f"{fingerprint_part}-v*"):
         if older != target:
@@ -86,13 +86,13 @@ def export_lock(target: Path) -> FileLock:
     return FileLock(cache_folder() / "locks" / f"openvino-{target.name}.lock")
 
 
-def tell(name_or_path: str | Path, step: str) -> None:
-    """Show on stderr what is done once for a model and a machine."""
+def print_step(name_or_path: str | Path, step: str) -> None:
+    """Print a one-time step for a model and a machine on stderr."""
     Console(stderr=True, highlight=False).print(f"{name_or_path}, once: {step}", soft_wrap=True)
 
 
 def _choices() -> dict[str, Any]:
-    """What is stored; nothing where the file is damaged, so that it is measured again."""
+    """The stored choices; empty if the file is damaged, so they are measured again."""
     try:
         stored = json.loads((cache_folder() / "engines.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -101,14 +101,14 @@ def _choices() -> dict[str, Any]:
 
 
 def _key(name_or_path: str | Path) -> str:
-    """Model, versions and machine; a GPU changes it, as far as can be seen without torch."""
+    """Model, versions and machine, with a GPU as far as it is visible without torch."""
     versions = f"torch {version('torch')} openvino {version('openvino')} export {VERSION}"
     gpu = "gpu" if shutil.which("nvidia-smi") else "no gpu"
     return f"{fingerprint(name_or_path)[:16]} {processor()} x{os.cpu_count()} {gpu} {versions}"
 
 
 def processor() -> str:
-    """The processor's name and vector units, as far as the system tells."""
+    """The processor's name and vector extensions, if the system reports them."""
     info = Path("/proc/cpuinfo")  # Linux; platform.processor() is empty there
     if not info.is_file():
         return platform.processor() or platform.machine()

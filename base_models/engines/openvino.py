@@ -1,8 +1,8 @@
 """A causal chat model on a CPU in OpenVINO: the graph of ``openvino_export.py``, with continuous batching.
 
-One thread computes for all callers. It reads a prompt in chunks, after the longest kept prefix, and between two chunks
-writes one more token of each answer under way; then the request joins their batch as one more row. A batch has one
-adapter; a request with another adapter waits until the batch is empty.
+One thread computes for all callers. It prefills a prompt in chunks, after the longest cached prefix, and decodes one
+token of each running answer between two chunks; then the request joins the batch as a new row. A batch has one adapter;
+a request with another adapter waits until the batch is empty.
 
 Why not OpenVINO GenAI's pipeline: version 2026.4 reuses the prefix cache of one adapter for another, ignores the
 adapter of a request that is added while others run, and applies the repetition penalty to the tokens of the prompt.
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 MAX_ROWS = 8
-"""Answers that are written together; further requests wait. Chosen."""
+"""Answers that are decoded together; further requests wait. Chosen."""
 CHUNK = 512
-"""Tokens of a prompt that are read in one call. Chosen."""
-KEPT_PREFIXES = 4
-"""Conversations whose keys and values are kept: 24 KB a token of the 0.5B model. Chosen."""
-KEPT_ADAPTERS = 8
-"""Adapters whose matrices are kept. Chosen."""
+"""Tokens of a prompt that are prefilled in one call. Chosen."""
+CACHED_PREFIXES = 4
+"""Conversations whose keys and values are cached: 24 KB per token of the 0.5B model. Chosen."""
+CACHED_ADAPTERS = 8
+"""Adapters whose matrices stay in memory. Chosen."""
 RUNS_IN = {"dtype": "float32", "packed": "int8", "device": "cpu"}
 """For the probe of adapters, see ``probe.runs_in``."""
 
@@ -47,11 +47,11 @@ class _Request:
     end: int
     answer: list[int] = field(default_factory=list)
     tokens: "SimpleQueue[int | BaseException | None]" = field(default_factory=SimpleQueue)
-    """The answer, token by token, for the caller's thread; None is its end."""
+    """The answer, token by token, for the caller's thread; None marks its end."""
     cancelled: bool = False
 
     def add_token(self, logits: np.ndarray) -> int | None:
-        """Choose the next token and hand it to the caller; None at the end of the answer."""
+        """Choose the next token and pass it to the caller; None at the end of the answer."""
         if self.cancelled:
             self.tokens.put(None)
             return None
@@ -85,21 +85,21 @@ class OpenVinoModel:
         self._prefill, self._decode = self._graph.session(), self._graph.session()
         self._computing = threading.RLock()
         self._adapters: OrderedDict[tuple[Path, int], Matrices] = OrderedDict()
-        self._prefixes: deque[tuple[Matrices, list[int], State]] = deque(maxlen=KEPT_PREFIXES)
+        self._prefixes: deque[tuple[Matrices, list[int], State]] = deque(maxlen=CACHED_PREFIXES)
         self._queue = threading.Lock()
         self._waiting: deque[_Request] = deque()
         self._worker: threading.Thread | None = None
         self._rows: list[_Request] = []
         self._next: list[int] = []
-        """The last token of each row, which the graph has not read yet."""
+        """The last token of each row, which is not in the graph's state yet."""
         self._mask = np.zeros((0, 0), np.int64)
         self._state_rows: list[int] = []
-        """Which row of the state of ``_decode`` belongs to each row."""
+        """The row of the state of ``_decode`` for each row."""
 
     def generate_ids(
         self, prompts: Sequence[Sequence[int]], sampling: Sampling, adapter: Path | None = None
     ) -> list[list[int]]:
-        """The answer to each prompt, with the end token where the model wrote one. An interrupt cancels them."""
+        """The answer to each prompt, with the end token if the model generated it. An interrupt cancels them."""
         requests = [self._submit(prompt, sampling, adapter) for prompt in prompts]
         try:
             return [list(_answer(request)) for request in requests]
@@ -123,7 +123,7 @@ class OpenVinoModel:
         with self._computing:
             self._prefill.set_lora(matrices)
             self._prefill.set_state([])
-            return self._read(ids, 0)
+            return self._prefill_tokens(ids, 0)
 
     def _matrices(self, adapter: Path | None) -> Matrices:
         """LoRA matrices of an adapter; it is checked when it is read."""
@@ -140,8 +140,8 @@ class OpenVinoModel:
                 ids = probe_ids(self.tokenizer)
                 base, tuned = self._logits_after(ids, self._graph.no_lora), self._logits_after(ids, matrices)
                 check_shift(adapter.name, facts, RUNS_IN, base, tuned)
-            known = self._adapters.setdefault(key, matrices)  # of two threads the first: a batch has one of them
-            if len(self._adapters) > KEPT_ADAPTERS:
+            known = self._adapters.setdefault(key, matrices)  # of two threads the first wins: a batch has one object
+            if len(self._adapters) > CACHED_ADAPTERS:
                 self._adapters.popitem(last=False)
             return known
 
@@ -158,7 +158,7 @@ class OpenVinoModel:
     def _work(self) -> None:
         """Compute until no request is left.
 
-        Not a daemon: a thread that Python ends inside OpenVINO aborts the process. So it ends itself with the program.
+        Not a daemon thread: ending it inside OpenVINO aborts the process. So it ends itself with the program.
         """
         while True:
             with self._queue:
@@ -180,7 +180,7 @@ class OpenVinoModel:
                 self._rows, self._next = [], []
 
     def _joining(self) -> _Request | None:
-        """Take the request that joins the batch now, if one may."""
+        """The next request that can join the batch, if any."""
         while self._waiting and self._waiting[0].cancelled:
             self._waiting.popleft().tokens.put(None)
         if not self._waiting or len(self._rows) >= MAX_ROWS:
@@ -190,8 +190,8 @@ class OpenVinoModel:
         return self._waiting.popleft()
 
     def _join(self, request: _Request) -> None:
-        """Read a prompt and make it a row of the batch."""
-        known, state = self._kept_prefix(request)
+        """Prefill a prompt and add it to the batch as a row."""
+        known, state = self._cached_prefix(request)
         self._prefill.set_lora(request.matrices)
         self._prefill.set_state(state)
         logits = np.zeros(0)
@@ -200,7 +200,7 @@ class OpenVinoModel:
                 break
             if start > known:
                 self._step()
-            logits = self._read(request.prompt[start : start + CHUNK], start)
+            logits = self._prefill_tokens(request.prompt[start : start + CHUNK], start)
         token = request.add_token(logits)
         if token is None:
             return
@@ -216,7 +216,7 @@ class OpenVinoModel:
         self._mask, self._state_rows = mask, list(range(len(self._rows)))
 
     def _step(self) -> None:
-        """Write one more token of each row."""
+        """Decode one more token of each row."""
         if not self._rows:
             return
         self._mask = np.concatenate([self._mask, np.ones((len(self._rows), 1), np.int64)], axis=1)
@@ -226,16 +226,16 @@ class OpenVinoModel:
         remaining = [row for row, token in enumerate(tokens) if token is not None]
         for row in set(range(len(tokens))) - set(remaining):
             state = self._decode.state([row])
-            self._keep(self._rows[row], [array[:, :, self._mask[row] == 1] for array in state])
+            self._cache_prefix(self._rows[row], [array[:, :, self._mask[row] == 1] for array in state])
         self._rows, self._state_rows = [self._rows[row] for row in remaining], remaining
         self._next, self._mask = [token for token in tokens if token is not None], self._mask[remaining]
 
-    def _read(self, ids: Sequence[int], past: int) -> np.ndarray:
-        """Logits [vocabulary] after further tokens of the prompt that is being read."""
+    def _prefill_tokens(self, ids: Sequence[int], past: int) -> np.ndarray:
+        """Prefill further tokens of the current prompt; returns the logits [vocabulary] after them."""
         return self._prefill.logits(np.array([ids]), np.ones((1, past + len(ids))), [0])[0]
 
-    def _kept_prefix(self, request: _Request) -> tuple[int, State]:
-        """How many tokens at the beginning of a prompt are computed already, and their keys and values."""
+    def _cached_prefix(self, request: _Request) -> tuple[int, State]:
+        """The length of the longest cached prefix of a prompt, and its keys and values."""
         longest, found = 0, []
         for matrices, ids, state in self._prefixes:
             common = min(_common(ids, request.prompt), len(request.prompt) - 1)
@@ -243,11 +243,11 @@ class OpenVinoModel:
                 longest, found = common, state
         return longest, [array[:, :, :longest] for array in found]
 
-    def _keep(self, request: _Request, state: State) -> None:
-        """Keep a conversation's keys and values, in place of those of its earlier turns."""
+    def _cache_prefix(self, request: _Request, state: State) -> None:
+        """Cache the keys and values of a conversation; they replace those of its earlier turns."""
         ids = (request.prompt + request.answer)[: state[0].shape[2]]
         others = [prefix for prefix in self._prefixes if _common(prefix[1], ids) < len(prefix[1])]
-        self._prefixes = deque([*others, (request.matrices, ids, state)], KEPT_PREFIXES)
+        self._prefixes = deque([*others, (request.matrices, ids, state)], CACHED_PREFIXES)
 
 
 def _answer(request: _Request) -> Iterator[int]:

@@ -1,10 +1,10 @@
 """An embedding model of sentence-transformers on a CPU in OpenVINO: texts in, vectors out.
 
 :func:`export_encoder` writes the encoder's graph, ``input_ids [b, n], attention_mask [b, n] -> hidden [b, n, width]``,
-and ``export.json`` with what sentence-transformers knows beside it (pooling, prompts, length), so that neither it nor
-torch is imported afterwards.
+and ``export.json`` with the settings of sentence-transformers (pooling, prompts, length), so that neither it nor torch
+is imported afterwards.
 
-Not supported: models with other modules than transformer, pooling (mean, first or last token) and normalisation.
+Not supported: models with modules other than transformer, pooling (mean, first or last token) and normalisation.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from base_models.errors import ModelError
 
 POOLINGS = ("mean", "cls", "lasttoken")
 UNLIMITED = 1_000_000
-"""Tokens; tokenizers without a limit of their own name a number that no counter holds."""
+"""Tokens; replaces the huge number of tokenizers without a limit."""
 PADDED_TO = 8
 """Lengths of batches are multiples of this, so that fewer shapes are compiled. Chosen."""
 
@@ -32,7 +32,9 @@ class OpenVinoEncoder:
 
         facts = read_facts(exported)
         if facts is None:
-            raise ModelError(f"{exported} is not a whole export of an embedding model; delete it to have it made anew.")
+            raise ModelError(
+                f"{exported} is not a whole export of an embedding model; delete it, and it is exported again."
+            )
         self.prompts: dict[str, str] = facts["prompts"]
         self.most_tokens: int = facts["most_tokens"]
         self._pooling, self._padding = facts["pooling"], facts["padding_id"]
@@ -70,8 +72,10 @@ class OpenVinoEncoder:
 
 
 def export_encoder(model: Any, target: Path) -> None:
-    """Write a ``SentenceTransformer`` in float32 to the folder ``target``, or raise :class:`ModelError` if it is of
-    another build."""
+    """Write a ``SentenceTransformer`` in float32 to the folder ``target``.
+
+    Raises :class:`ModelError` if its modules are not supported.
+    """
     import torch
 
     ov = import_openvino()

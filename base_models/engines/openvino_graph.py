@@ -1,4 +1,4 @@
-"""The graph of ``openvino_export.py`` in memory: arrays in, logits out, with its state and its LoRA inputs."""
+"""Run the graph of ``openvino_export.py``: arrays to logits, with its state and LoRA inputs."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,13 +18,13 @@ class Graph:
     """A compiled graph; its weights are in memory once for all its sessions."""
 
     def __init__(self, folder: Path) -> None:
-        self._compiled = compiled(folder, KV_CACHE_PRECISION="f32")  # a kept prefix is then exact
+        self._compiled = compiled(folder, KV_CACHE_PRECISION="f32")  # so that a cached prefix is exact
         self.no_lora: Matrices = {
             port.any_name: np.zeros([1 if size.is_dynamic else size.get_length() for size in port.partial_shape], "f4")
             for port in self._compiled.inputs
             if port.any_name.endswith((".lora_A", ".lora_B"))
         }
-        """Matrices of rank 1 that change nothing."""
+        """Zero matrices of rank 1, for the base model."""
 
     def session(self) -> "Session":
         """A new state over the same weights."""
@@ -39,7 +39,7 @@ class Session:
         self._lora: Matrices = {}
 
     def set_lora(self, matrices: Matrices) -> None:
-        """Switch to an adapter; nothing is copied."""
+        """Switch to an adapter without copying its matrices."""
         if matrices is not self._lora:
             for name, array in matrices.items():
                 self._request.set_tensor(name, self._tensor(array, shared_memory=True))
@@ -58,11 +58,11 @@ class Session:
         return self._request.get_tensor("logits").data[:, 0].copy()
 
     def state(self, rows: Sequence[int] = (0,)) -> State:
-        """A copy of the keys and values of some rows."""
+        """A copy of the keys and values of the given rows."""
         return [state.state.data[list(rows)] for state in self._request.query_state()]
 
     def set_state(self, arrays: State) -> None:
-        """Continue from these keys and values; from none with an empty list."""
+        """Set the keys and values; an empty list resets the state."""
         self._request.reset_state()
         for state, array in zip(self._request.query_state(), arrays, strict=bool(arrays)):
             state.state = self._tensor(np.ascontiguousarray(array))

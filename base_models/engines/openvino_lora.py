@@ -1,7 +1,7 @@
 """peft's LoRA files -> the LoRA inputs of an OpenVINO graph.
 
-Not supported, and said so by :func:`unsupported`: every other kind of adapter, DoRA, trained copies of the base's own
-weights or biases, layers that the graph does not have.
+Not supported, as :func:`unsupported` reports: other kinds of adapter, DoRA, trained copies of base weights or biases,
+layers that are not in the graph.
 """
 
 import json
@@ -24,7 +24,7 @@ NOT_IN_THE_GRAPH = {
     "alora_invocation_tokens": "activated LoRA",
     "target_parameters": "LoRA on parameters",
 }
-"""Keys of adapter_config.json that ask for more than low-rank updates of linear layers."""
+"""Keys of adapter_config.json for more than low-rank updates of linear layers."""
 IN_A_LAYER = re.compile(r"base_model\.model\.model\.layers\.\d+\..+\.lora_[AB]\.weight$")
 """Names of the tensors of LoRA on linear layers of the decoder; the graph has none on embeddings or the head."""
 CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
@@ -32,7 +32,7 @@ CHANGES_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")
 
 
 def unsupported(folder: Path) -> str:
-    """What in an adapter this engine cannot compute; empty where it can."""
+    """The part of an adapter that this engine cannot compute; empty if there is none."""
     config = _config(folder)
     if config.get("peft_type") != "LORA" or config.get("task_type") != "CAUSAL_LM":
         return f"{config.get('peft_type')} adapters"
@@ -47,9 +47,9 @@ def unsupported(folder: Path) -> str:
 
 
 def lora_matrices(folder: Path, inputs: Matrices) -> Matrices:
-    """The matrices of an adapter, float32, scaled, by the graph's input names; ``inputs`` are all that the graph has.
+    """The scaled float32 matrices of an adapter by the graph's input names; ``inputs`` are all the graph has.
 
-    Raises :class:`ModelError` where a tensor of the adapter has no place in the graph.
+    Raises :class:`ModelError` if a tensor of the adapter belongs to no layer of the graph.
     """
     if reason := unsupported(folder):
         raise ModelError(f'adapter {folder.name} has {reason}, which the engine "openvino" cannot compute.')

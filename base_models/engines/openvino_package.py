@@ -1,7 +1,7 @@
-"""OpenVINO: importing it without its telemetry, tracing a graph, and compiling one for this processor once.
+"""OpenVINO: import without telemetry, trace a graph, compile a graph once for this processor.
 
-``import openvino`` reports to Google Analytics through the package openvino-telemetry, without asking, unless a file in
-the home folder forbids it. OpenVINO runs without that package, so here it cannot be imported.
+``import openvino`` reports to Google Analytics through the package openvino-telemetry, unless a file in the home folder
+disables it. OpenVINO also runs without that package, so its import is blocked.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def import_openvino() -> Any:
-    """The module ``openvino``; a :class:`ModelError` that says how to install it where it is missing."""
+    """The module ``openvino``; raises :class:`ModelError` with the command to install it if it is missing."""
     sys.modules.setdefault("openvino_telemetry", cast(ModuleType, None))  # its import now raises ImportError
     try:
         import openvino
@@ -43,10 +43,10 @@ def trace(module: "torch.nn.Module", example: tuple["torch.Tensor", ...]) -> Any
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
-    logging.set_verbosity_error()  # the tracer reads every attribute, also those that warn
+    logging.set_verbosity_error()  # the tracer reads every attribute, also deprecated ones
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # of the tracer, one for each branch in the model's code
+            warnings.simplefilter("ignore")  # the tracer warns at each branch in the model's code
             traced: Any = torch.jit.trace(module, example, strict=False, check_trace=False)
             graph = import_openvino().convert_model(traced)
     finally:
@@ -58,32 +58,32 @@ def trace(module: "torch.nn.Module", example: tuple["torch.Tensor", ...]) -> Any
 def compiled(folder: Path, **options: str) -> Any:
     """The graph ``folder``/openvino_model.xml, compiled for this processor.
 
-    That takes seconds, so what comes of it is kept beside the graph, without the weights, by processor, version and
-    options; reading it again takes a sixth of the time. What is used is always what was read.
+    Compiling takes seconds, so the compiled graph without the weights is cached beside it, by processor, version and
+    options; importing it takes a sixth of the time. The first call imports it too, so every call runs the same graph.
     """
     ov = import_openvino()
     options |= {"PERFORMANCE_HINT": "LATENCY", "CACHE_MODE": "OPTIMIZE_SIZE"}
     if threads := os.environ.get("OMP_NUM_THREADS"):
         options["INFERENCE_NUM_THREADS"] = threads
     graph = folder / "openvino_model.xml"
-    made_from = json.dumps([ov.__version__, processor(), os.cpu_count(), options])
-    kept = folder / f"compiled-{hashlib.sha256(made_from.encode()).hexdigest()[:16]}.blob"
+    cache_key = json.dumps([ov.__version__, processor(), os.cpu_count(), options])
+    cached = folder / f"compiled-{hashlib.sha256(cache_key.encode()).hexdigest()[:16]}.blob"
     core = ov.Core()
     weights = {"WEIGHTS_PATH": str(graph.with_suffix(".bin"))}
-    with suppress(OSError, RuntimeError):  # there is none yet, or it is damaged
-        return core.import_model(io.BytesIO(kept.read_bytes()), "CPU", options | weights)
-    made = core.compile_model(graph, "CPU", options)
-    blob = made.export_model().getvalue()
-    with suppress(OSError), whole_file(kept) as partial:  # a full disk, or a cache that may only be read
+    with suppress(OSError, RuntimeError):  # not cached yet, or damaged
+        return core.import_model(io.BytesIO(cached.read_bytes()), "CPU", options | weights)
+    fresh = core.compile_model(graph, "CPU", options)
+    blob = fresh.export_model().getvalue()
+    with suppress(OSError), whole_file(cached) as partial:  # a full disk or a read-only cache
         partial.write_bytes(blob)
-    del made
+    del fresh
     return core.import_model(io.BytesIO(blob), "CPU", options | weights)
 
 
 def _bound_integers(graph: Any) -> None:
-    """Bring whole numbers beyond 32 bits, such as the end of a slice without one, to the largest of 32.
+    """Clamp integer constants to 32 bits, such as the open end of a slice.
 
-    The CPU plugin computes in 32 bits; OpenVINO 2026.4 reads them back as -1 from what was compiled before.
+    The CPU plugin computes in 32 bits, and OpenVINO 2026.4 reads larger ones as -1 from a cached compiled graph.
     """
     from openvino import opset13 as ops
 

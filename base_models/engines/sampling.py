@@ -1,4 +1,4 @@
-"""How the next token is chosen."""
+"""Sampling: how the next token is chosen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 import numpy as np
 
 TOP_P = 0.9
-"""With a temperature above 0 only the likeliest tokens are drawn from, those that hold this probability together."""
+"""Nucleus sampling with a temperature above 0: the most likely tokens with this total probability. Chosen."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen, and how many."""
+    """How tokens are chosen, and how many at most."""
 
     max_new_tokens: int = 256
     temperature: float = 0.0
-    """0 always takes the likeliest token."""
+    """0 is greedy decoding."""
     repetition_penalty: float = 1.0
-    """Divides the scores of tokens that the answer already holds; the prompt's tokens are not penalised, since a good
-    answer repeats its passages."""
+    """Penalises tokens that the answer already contains; not those of the prompt, since a good answer repeats its
+    passages."""
 
 
 def choose(logits: np.ndarray, answer: Sequence[int], sampling: Sampling) -> int:

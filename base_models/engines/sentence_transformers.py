@@ -1,6 +1,6 @@
 """An embedding model in sentence-transformers: the reference, on every device.
 
-The encoder runs in what is fastest on this processor (bfloat16 or float32); pooling and normalising are always done in
+The encoder runs in the fastest dtype of this processor (bfloat16 or float32); pooling and normalisation always run in
 float32.
 """
 
@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from base_models.loading import of_sentence_transformers
+from base_models.local_files import sentence_transformers_model
 
 
 class SentenceTransformersEncoder:
-    """See :class:`base_models.engines.encoder_selection.Encoder`."""
+    """See :class:`base_models.encoder_selection.Encoder`."""
 
     def __init__(self, folder: Path, device: str, dtype: str = "auto") -> None:
         from sentence_transformers import SentenceTransformer
 
-        self.model = of_sentence_transformers(SentenceTransformer, folder, device, dtype).eval()
+        self.model = sentence_transformers_model(SentenceTransformer, folder, device, dtype).eval()
         self.model[0].register_forward_hook(_tokens_in_float32)
         self.prompts = {name: prompt or "" for name, prompt in self.model.prompts.items()}
         self.most_tokens: int = self.model.max_seq_length or self.model.tokenizer.model_max_length
@@ -43,6 +43,6 @@ class SentenceTransformersEncoder:
 
 
 def _tokens_in_float32(_module: Any, _inputs: Any, features: dict[str, Any]) -> dict[str, Any]:
-    """Forward hook of the encoder: pool and normalise in float32 whatever type the encoder ran in."""
+    """Forward hook of the encoder: pool and normalise in float32, whatever the dtype of the encoder."""
     features["token_embeddings"] = features["token_embeddings"].to(torch.float32)
     return features

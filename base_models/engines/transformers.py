@@ -1,10 +1,11 @@
-"""The reference engine: ``model.generate`` of transformers, for every model, device, packing and kind of adapter."""
+"""The reference engine: ``model.generate`` of transformers, for every model, device, quantisation and adapter."""
 
 import queue
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from transformers import (
@@ -18,18 +19,32 @@ from transformers.generation.streamers import BaseStreamer
 from base_models.engines.sampling import TOP_P, Sampling
 
 if TYPE_CHECKING:
-    from base_models.loaded_model import LoadedModel
+    from transformers import PreTrainedTokenizerBase
+
+
+class Model(Protocol):
+    """What this engine needs of a :class:`base_models.loaded_model.LoadedModel`."""
+
+    tokenizer: "PreTrainedTokenizerBase"
+    adapter: Path | None
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def using(self, adapter: Path | None) -> AbstractContextManager[Any]:
+        """The model with that adapter active (None: the base model), for one thread at a time."""
+        ...
 
 
 def generate_ids(
-    loaded: "LoadedModel",
+    loaded: Model,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     adapter: Path | None = None,
     streamer: BaseStreamer | None = None,
     stop: threading.Event | None = None,
 ) -> list[list[int]]:
-    """The answers to a batch of prompts, padded on the left, with the end token where the model wrote one."""
+    """The answers to a batch of left-padded prompts, with the end token if the model generated it."""
     tokenizer = loaded.tokenizer
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     length = max(map(len, prompts))
@@ -61,9 +76,7 @@ def generate_ids(
     return answers
 
 
-def stream_ids(
-    loaded: "LoadedModel", prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None
-) -> Iterator[int]:
+def stream_ids(loaded: Model, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[int]:
     """One answer, token by token; closing the iterator stops the model at its next token."""
     tokens = _Tokens()
     stop = threading.Event()
@@ -87,7 +100,7 @@ def stream_ids(
 
 
 class _Tokens(BaseStreamer):
-    """Hands tokens to another thread; ``generate`` first puts the prompt."""
+    """Passes tokens to another thread; ``generate`` puts the prompt first."""
 
     def __init__(self) -> None:
         self.queue: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()

@@ -24,7 +24,7 @@ from assistant.chat_model import LocalChatModel
 from assistant.evaluation.evaluate import Cell, said_in
 from assistant.indexing import update_index
 from assistant.training_examples import training_conversations
-from base_models import encode
+from base_models.messages import encode
 from domain import Domain, FinetuneConfig, Question, create_domain, set_setting
 from indexes import Index, Passage, language_of
 

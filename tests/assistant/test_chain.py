@@ -17,7 +17,7 @@ from assistant.answering.steps import Asked, Finished, Found
 from assistant.answers import KEY, answer_message, read_answer
 from assistant.chain import asked_in
 from assistant.indexing import update_index
-from base_models import encode
+from base_models.messages import encode
 from domain import Domain, read_questions, set_setting
 from indexes import Index, Passage, language_of
 

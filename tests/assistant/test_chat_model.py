@@ -12,7 +12,8 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 
 from assistant import AssistantError, LocalChatModel
-from base_models import ModelError, encode
+from base_models import ModelError
+from base_models.messages import encode
 
 SMOL, QWEN = "smollm2-135m-instruct", "qwen2.5-coder-0.5b-instruct"
 NOT_FORCED = "a local model decides itself whether to call a tool: tool_choice='any' is refused with an error"

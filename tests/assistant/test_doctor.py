@@ -8,7 +8,7 @@ import pytest
 from assistant_samples import lorewright
 
 from assistant.cli import doctor
-from base_models import choose_encoder
+from base_models.encoder_selection import choose_encoder
 from domain import set_setting
 
 

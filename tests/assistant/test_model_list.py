@@ -6,7 +6,8 @@ import pytest
 from assistant_samples import lorewright
 
 from assistant.cli import model_list
-from base_models import CATALOGUE, Choice, find
+from base_models import CATALOGUE, find
+from base_models.engines.choices import Choice
 from domain import Domain
 
 

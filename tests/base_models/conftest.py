@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry
 
+from base_models.acquire.store import unreachable
 from base_models.catalogue import CATALOGUE
 from base_models.catalogue_entry import Entry
-from base_models.store import unreachable
 
 
 @pytest.fixture

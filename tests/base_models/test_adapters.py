@@ -10,7 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_answers import write_adapter
 
-from base_models import LoadedModel, ModelError, Sampling, generate, load, read_manifest, seal_adapter
+from base_models import ModelError, Sampling, generate, load
+from base_models.adapters import read_manifest, seal_adapter
+from base_models.loaded_model import LoadedModel
 
 ASK = [[{"role": "user", "content": "tea?"}]]
 Tensors = dict[str, torch.Tensor]
@@ -122,10 +124,8 @@ def test_changed_or_missing_weights_are_refused(tiny: LoadedModel, adapter: Path
     refused(tiny, adapter, r"adapter_model\.safetensors is missing or damaged")
 
 
-def test_an_adapter_that_learnt_nothing_is_not_sealed_and_not_loaded(
-    tiny: LoadedModel, adapter: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(ModelError, match="has learnt nothing: every lora_B is zero; train longer"):
+def test_an_untrained_adapter_is_not_sealed_and_not_loaded(tiny: LoadedModel, adapter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is untrained: every lora_B is zero; train longer"):
         write_adapter(tmp_path / "empty", tiny, size=0)
     assert not (tmp_path / "empty" / "manifest.json").exists()
     manifest = read_manifest(adapter)
@@ -134,7 +134,7 @@ def test_an_adapter_that_learnt_nothing_is_not_sealed_and_not_loaded(
 
     manifest["adapter_sha256"] = file_hash(adapter / "adapter_model.safetensors")
     (adapter / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    refused(tiny, adapter, "has learnt nothing: every lora_B is zero")
+    refused(tiny, adapter, "is untrained: every lora_B is zero")
 
 
 def test_an_adapter_with_numbers_that_are_not_finite_is_not_sealed(adapter: Path) -> None:

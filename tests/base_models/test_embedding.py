@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from base_models import Embedder, ModelError, fingerprint, load_embedder
-from base_models.embedding import _in_memory
-from base_models.engines.encoder_selection import Encoder
+from base_models import ModelError, fingerprint, load_embedder
+from base_models.embedding import Embedder, _in_memory
+from base_models.encoder_selection import Encoder
 from base_models.engines.sentence_transformers import SentenceTransformersEncoder
 
 PASSAGES = [

@@ -9,7 +9,10 @@ import torch
 from toy_answers import write_adapter, write_parrot
 from transformers import AutoTokenizer
 
-from base_models import Generation, LoadedModel, ModelError, Sampling, encode, generate, load, stream
+from base_models import ModelError, Sampling, generate, load, stream
+from base_models.generation import Generation
+from base_models.loaded_model import LoadedModel
+from base_models.messages import encode
 
 Conversation = list[dict[str, str]]
 

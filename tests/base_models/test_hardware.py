@@ -9,14 +9,14 @@ import pytest
 # A process of its own: in this one earlier tests have left memory that would be used again first.
 PROGRAM = """
 from pathlib import Path
-from base_models.hardware import freeing_at_once
+from base_models.hardware import returning_freed_memory
 
 def private():
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if "RssAnon" in line)
 
 bytearray(b"x") * 30_000_000  # freed at once; from then on glibc keeps blocks up to this size in its heap
-with freeing_at_once():
+with returning_freed_memory():
     before = private()
     blocks = [bytearray(b"x") * 3_000_000 for _ in range(100)]
     full = private() - before

@@ -13,8 +13,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from toy_answers import write_adapter
 
-from base_models import LoadedModel, ModelError, Sampling, fingerprint, generate, load
+from base_models import ModelError, Sampling, fingerprint, generate, load
 from base_models.hardware import choose_device, choose_dtype
+from base_models.loaded_model import LoadedModel
 
 ASK = [[{"role": "user", "content": "What is the capital of France?"}]]
 
@@ -61,7 +62,7 @@ def changed(tiny_folder: Path, tmp_path: Path) -> Path:
 
 def test_a_model_without_chat_template_is_refused(changed: Path) -> None:
     (changed / "chat_template.jinja").unlink()
-    with pytest.raises(ModelError, match="has no chat template, so it cannot be asked; use an instruct model"):
+    with pytest.raises(ModelError, match="has no chat template, so it cannot chat; use an instruct model"):
         load(changed)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from base_models import Encoded, ModelError, encode, examples_of
-from base_models.messages import chat_format_hash
+from base_models import ModelError
+from base_models.messages import Encoded, chat_format_hash, encode, examples_of
 
 Turn = dict[str, str]
 

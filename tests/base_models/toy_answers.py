@@ -7,7 +7,8 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from base_models import LoadedModel, seal_adapter
+from base_models.adapters import seal_adapter
+from base_models.loaded_model import LoadedModel
 
 
 def write_parrot(folder: Path, tokenizer: PreTrainedTokenizerBase, text: str, after: str = "\n") -> None:
@@ -44,7 +45,7 @@ def write_parrot(folder: Path, tokenizer: PreTrainedTokenizerBase, text: str, af
 
 
 def write_adapter(folder: Path, loaded: LoadedModel, seed: int = 0, size: float = 0.1) -> Path:
-    """Write a sealed adapter for ``loaded`` whose lora_B is random; ``size`` 0 makes one that has learnt nothing."""
+    """Write a sealed adapter for ``loaded`` whose lora_B is random; ``size`` 0 makes an untrained one."""
     torch.manual_seed(seed)
     tuned = get_peft_model(loaded.model, LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
     for name, parameter in tuned.named_parameters():

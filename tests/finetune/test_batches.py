@@ -13,7 +13,9 @@ import pytest
 import torch
 from chatglm_samples import write_released
 
-from base_models import Encoded, LoadedModel, examples_of, load
+from base_models import load
+from base_models.loaded_model import LoadedModel
+from base_models.messages import Encoded, examples_of
 from domain import FinetuneConfig
 from finetune import FinetuneError, finetune, is_held_out
 from finetune.batches import collate, collate_packed, shared_beginnings, windows

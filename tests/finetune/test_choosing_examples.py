@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from base_models import Encoded, encode
+from base_models.messages import Encoded, encode
 from domain import FinetuneConfig
 from finetune import FinetuneError
 from finetune.batches import IGNORED, collate

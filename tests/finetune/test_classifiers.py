@@ -9,7 +9,9 @@ import pytest
 import torch
 from transformers import pipeline
 
-from base_models import ModelError, load, load_classifier, load_encoder, merge_adapter, read_manifest
+from base_models import ModelError, load, load_classifier, merge_adapter
+from base_models.adapters import read_manifest
+from base_models.classifier import load_encoder
 from domain import ClassifierConfig, read_questions
 from finetune import FinetuneError, RunReport, finetune, held_out_of, read_labelled, train_classifier
 

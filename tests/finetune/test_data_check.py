@@ -8,7 +8,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from typer.testing import CliRunner
 
 from assistant.cli import app
-from base_models import encode
+from base_models.messages import encode
 from domain import FinetuneConfig
 from finetune import check, is_held_out, near_copies
 

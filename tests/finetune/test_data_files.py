@@ -9,7 +9,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from base_models import load_tokenizer
+from base_models.loading import load_tokenizer
 from base_models.messages import examples_of
 from finetune import FinetuneError, look_at, read_data
 

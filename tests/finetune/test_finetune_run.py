@@ -13,7 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from base_models import Engine, LoadedModel, Sampling, generate, load, load_openvino, read_manifest
+from base_models import Sampling, generate, load, load_openvino
+from base_models.adapters import read_manifest
+from base_models.engines import Engine
+from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
 from finetune import FinetuneError, RunReport, Step, finetune
 from finetune.data import choose_examples

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from base_models import LoadedModel
+from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
 from finetune import FinetuneError, Forecast, finetune
 

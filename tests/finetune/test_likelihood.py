@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from base_models import LoadedModel, encode
+from base_models.loaded_model import LoadedModel
+from base_models.messages import encode
 from domain import FinetuneConfig
 from finetune import finetune, likelihoods
 from finetune.likelihood import TEXTS, losses

@@ -11,7 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
-from base_models import LoadedModel, ModelError, encode, load, merge_adapter, read_manifest, seal_adapter
+from base_models import ModelError, load, merge_adapter
+from base_models.adapters import read_manifest, seal_adapter
+from base_models.loaded_model import LoadedModel
+from base_models.messages import encode
 from domain import FinetuneConfig
 from finetune import finetune
 
@@ -53,7 +56,7 @@ def test_a_merged_model_is_loaded_by_plain_transformers_and_computes_the_same(
 
 def test_what_cannot_be_merged_says_why(tiny: LoadedModel, tiny_folder: Path, tmp_path: Path) -> None:
     prompt = run(tiny, tmp_path / "prompt", method="prompt-tuning", num_train_epochs=1)
-    with pytest.raises(ModelError, match="is a learnt beginning of the text, which no weight of the base can hold"):
+    with pytest.raises(ModelError, match="is a soft prompt, which no weight of the base can hold"):
         merge_adapter(str(tiny_folder), prompt, tmp_path / "merged")
     with pytest.raises(ModelError, match="is not a finished adapter"):
         merge_adapter(str(tiny_folder), tmp_path, tmp_path / "merged")

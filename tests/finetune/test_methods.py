@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-from base_models import LoadedModel, ModelError, Sampling, encode, generate, load
+from base_models import ModelError, Sampling, generate, load
+from base_models.loaded_model import LoadedModel
+from base_models.messages import encode
 from domain import FinetuneConfig
 from finetune import FinetuneError, RunReport, finetune
 from finetune.methods import METHODS, learning_rate, make, refuse
@@ -111,7 +113,7 @@ def base_of(folder_of: Callable[[str], Path], absent: Callable[[str], Any]) -> C
             if fresh or quantization:
                 return new
             kept[family] = new
-        kept[family].take_off()
+        kept[family].unload_adapters()
         return kept[family]
 
     return get

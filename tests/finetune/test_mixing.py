@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from base_models import LoadedModel, ModelError
+from base_models import ModelError
+from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
 from finetune import FinetuneError, finetune, mixed, named_source, replayed
 from finetune.replay import PROMPTS

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from base_models import Encoded, LoadedModel, encode
+from base_models.loaded_model import LoadedModel
+from base_models.messages import Encoded, encode
 from domain import FinetuneConfig
 from finetune import FinetuneError, Step
 from finetune import train as loop

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from base_models import Embedder, load_embedder
+from base_models import load_embedder
+from base_models.embedding import Embedder
 
 
 @pytest.fixture(scope="session")

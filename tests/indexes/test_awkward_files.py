@@ -12,7 +12,7 @@ import pytest
 from awkward_files import Awkward, make
 from index_samples import check_tables, make_domain
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from indexes import Index
 from indexes.update import UpdateReport
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from index_samples import make_domain
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from indexes import Index, Passage
 from indexes.evidence import telling_sentences
 from indexes.search import SENTENCE_CANDIDATES, with_sentences

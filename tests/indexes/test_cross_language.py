@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from index_samples import make_domain
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import read_questions
 from indexes import Index
 from indexes.cross_language import language_direction, remove_language, translations

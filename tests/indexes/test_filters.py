@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from index_samples import TEA, make_domain, pdf_of, put
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from indexes import Filter, Index, IndexingError, readers
 from indexes.filters import TYPES
 from indexes.search import Mode

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 from index_samples import TEA, make_domain, pdf_of, put
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import Domain, set_setting
 from indexes import Filter, Index, IndexingError, UpdateReport
 from indexes.scanning import Found, scan

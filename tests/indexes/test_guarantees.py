@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from index_samples import TEA, check_tables, make_domain, put
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import Domain
 from indexes import Index, IndexingError
 from indexes.migrations import FORMATS

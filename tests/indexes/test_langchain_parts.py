@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.indexing import InMemoryRecordManager, index
 from langchain_tests.integration_tests import RetrieversIntegrationTests, VectorStoreIntegrationTests
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import DomainError
 from indexes import Filter, Index, IndexingError
 from indexes.langchain_parts import PassageRetriever, PassageStore

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from index_samples import TEA, check_tables, make_domain
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from indexes import Index, IndexingError
 from indexes.migrations import _FORMAT_1, FORMATS
 from indexes.storage import newest_id, save_built_with

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from index_samples import check_tables, make_domain, put
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import Domain
 from indexes import Index
 from indexes.duplicates import folded, saying_of

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from index_samples import TEA, make_domain, pdf_of, put
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import Domain, set_setting
 from indexes import Index, IndexingError, Passage, sentences_of
 from indexes.full_text import Weighed

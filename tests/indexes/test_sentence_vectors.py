@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from index_samples import TEA, check_tables, make_domain
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import Domain
 from indexes import Index
 from indexes.migrations import FORMATS

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from domain import create_domain
 from indexes import Index
 from indexes.spellings import date_order, number_of, spellings

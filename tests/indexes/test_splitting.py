@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from base_models import Embedder
+from base_models.embedding import Embedder
 from indexes.readers import Block, Extracted, read_document
 from indexes.readers.document import storable
 from indexes.splitting import Piece, split

@@ -15,8 +15,9 @@ from chatglm_samples import write_released
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from base_models import encode, load
-from base_models.fetch import loadable
+from base_models import load
+from base_models.acquire.fetch import loadable
+from base_models.messages import encode
 
 COLOURS = ["红", "黄", "蓝", "绿", "白"]
 

@@ -8,10 +8,12 @@ from chatglm_samples import GOLDEN, error, golden, inputs_of, small_model, write
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from base_models import ModelError, encode, examples_of, load, read_manifest
+from base_models import ModelError, load
+from base_models.adapters import read_manifest
 from base_models.adopt import adopt_adapter
 from base_models.chatglm.adapters import add_prefix, convert_merged_linear, load_prefix, remove_prefix, save_prefix
 from base_models.chatglm.examples import example, pad, text_example
+from base_models.messages import encode, examples_of
 
 CONVERSATION = [
     {"role": "user", "content": "什么是 LoRA?"},

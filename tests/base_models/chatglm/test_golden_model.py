@@ -7,9 +7,9 @@ from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from base_models import compiled_products
 from base_models.chatglm.positions import positions_of, rotary_tables
-from base_models.chatglm.quantization_chatglm import PackedLinear, quantize
+from base_models.kernels import compiled_loops
+from base_models.kernels.packed_integers import PackedLinear, quantize
 
 FORWARD = ["single_prompt", "single_labelled", "batch_left_padded", "batch_right_padded_labelled", "multi_turn"]
 GENERATE = ["generate_single", "generate_batch_left_padded", "generate_multi_turn"]
@@ -160,12 +160,11 @@ def test_p_tuning(kind):
         assert ours.tolist() == case["sequences"].tolist()
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize(("bits", "compiled"), [(8, False), (4, False), (4, True)])
 def test_released_packed_checkpoints(bits, compiled, tmp_path, monkeypatch):
     if compiled:
         pytest.importorskip("numba", reason="numba, an optional part, is not installed")
-    monkeypatch.setattr(compiled_products, "wanted", lambda: compiled)
+    monkeypatch.setattr(compiled_loops, "are_faster", lambda: compiled)
     model = AutoModelForCausalLM.from_pretrained(packed_folder(tmp_path, bits), dtype=torch.float32).eval()
     theirs = load_file(GOLDEN / "quant" / f"cases_int{bits}.safetensors")
     for name, matrix in theirs.items():

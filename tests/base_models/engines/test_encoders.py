@@ -8,10 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from base_models import Choice, ModelError, fingerprint
-from base_models.engines import encoder_selection
-from base_models.engines.choices import export_folder, known_choice
-from base_models.engines.encoder_selection import choose_encoder
+from base_models import ModelError, encoder_selection, fingerprint
+from base_models.encoder_selection import choose_encoder
+from base_models.engines.choices import Choice, export_folder, known_choice
 from base_models.engines.openvino_encoder import OpenVinoEncoder, export_encoder
 from base_models.engines.sentence_transformers import SentenceTransformersEncoder
 

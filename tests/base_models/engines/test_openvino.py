@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save_file
 from toy_answers import write_adapter, write_parrot
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from base_models import LoadedModel, ModelError, Sampling, generate, load, load_openvino, stream
+from base_models import ModelError, Sampling, generate, load, load_openvino, stream
 from base_models.engines import openvino
 from base_models.engines.openvino import OpenVinoModel
 from base_models.engines.openvino_lora import unsupported
 from base_models.engines.sampling import choose
+from base_models.loaded_model import LoadedModel
 
 PROMPTS = [list(range(5, 5 + length)) for length in (3, 40, 17, 90)]
 TWELVE = Sampling(max_new_tokens=12)
@@ -142,7 +143,7 @@ def rewrite(adapter: Path, **changes: object) -> None:
 
 def with_probe(adapter: Path, tiny: LoadedModel) -> None:
     """Give an adapter the proof that a run leaves."""
-    from base_models import probe_facts, probe_logits
+    from base_models.probe import probe_facts, probe_logits
 
     with tiny.using(None) as model:
         base = probe_logits(model, tiny.tokenizer)
@@ -173,7 +174,7 @@ def test_an_adapter_of_other_layers_or_of_another_base_is_refused(
     save_file({name.replace("layers.0", "layers.7"): tensor}, adapter / "adapter_model.safetensors")
     with pytest.raises(ModelError, match="missing or damaged"):
         fast.next_logits(PROMPTS[0], adapter)
-    from base_models import seal_adapter
+    from base_models.adapters import seal_adapter
 
     facts = {"base_model": "x", "base_fingerprint": fast.fingerprint, "chat_format": fast.chat_format}
     seal_adapter(adapter, facts)
@@ -231,8 +232,8 @@ def test_the_next_turn_reads_only_what_is_new_and_answers_the_same(
     first = fast.generate_ids([PROMPTS[3]], TWELVE)[0]
     second = [*PROMPTS[3], *first, 9, 10, 11]
     read: list[int] = []
-    original = fast._read
-    monkeypatch.setattr(fast, "_read", lambda ids, past: read.append(len(ids)) or original(ids, past))
+    original = fast._prefill_tokens
+    monkeypatch.setattr(fast, "_prefill_tokens", lambda ids, past: read.append(len(ids)) or original(ids, past))
     kept = fast.generate_ids([second], TWELVE)
     assert sum(read) <= len(first) + 4
     forget(fast)

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 from toy_answers import write_adapter
 
-from base_models import Choice, LoadedModel, ModelError, Sampling, choose_engine, known_choice, load_openvino
-from base_models.engines import selection
-from base_models.engines.choices import export_folder, store_choice
+from base_models import ModelError, Sampling, load_openvino
+from base_models import engine_selection as selection
+from base_models.engine_selection import choose_engine
+from base_models.engines.choices import Choice, export_folder, known_choice, store_choice
+from base_models.loaded_model import LoadedModel
 
 
 @pytest.fixture
@@ -97,7 +99,7 @@ def test_an_export_that_computes_something_else_is_not_used(
 def test_a_failed_export_leaves_transformers_and_its_reason(
     tiny_folder: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from base_models.engines import openvino_export
+    from base_models import openvino_export
 
     def fails(*_: object) -> None:
         raise RuntimeError("no conversion rule for aten::something")

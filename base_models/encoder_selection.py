@@ -1,7 +1,8 @@
-"""Which engine computes the vectors of an embedding model on this machine.
+"""Select the engine for an embedding model on this machine.
 
-The model is exported for OpenVINO, compared with sentence-transformers in float32, and timed against what that runs in
-here. OpenVINO is taken where its vectors are as near to float32 as :data:`LEAST_COSINE` and it is not clearly slower.
+The model is exported for OpenVINO, compared with sentence-transformers in float32, and timed against
+sentence-transformers in its fastest dtype. OpenVINO is selected if its vectors are as close to float32 as
+:data:`LEAST_COSINE` and it is not clearly slower.
 """
 
 import importlib.util
@@ -16,10 +17,10 @@ from base_models.engines.choices import (
     export_folder,
     export_lock,
     known_choice,
+    print_step,
     read_facts,
     remove_older_exports,
     store_choice,
-    tell,
 )
 from base_models.engines.openvino_encoder import OpenVinoEncoder, export_encoder
 from base_models.errors import ModelError
@@ -49,16 +50,16 @@ class Encoder(Protocol):
 LEAST_COSINE = 0.9999
 """Between the vectors of a text in OpenVINO and in float32. Chosen."""
 MOST_SECONDS = 1.2
-"""As a share of the time in sentence-transformers: OpenVINO, which starts without torch, may take this much. Chosen."""
+"""Largest time of OpenVINO, which starts without torch, relative to sentence-transformers. Chosen."""
 SENTENCE = "The documents say: 文件里写着，水温八十度。"
 ROUNDS = 3
-"""In turns, and the fastest counts: other work on the machine must not decide."""
+"""Alternating; the fastest counts, so that other load on the machine has little influence. Chosen."""
 TIMED_TEXTS = [f"{number}. " + SENTENCE * length for length in (1, 4, 12, 24) for number in range(2)]
-"""From a sentence to a whole passage, in both languages."""
+"""From a sentence to a whole passage, in English and Chinese."""
 
 
 def load_fastest_encoder(name_or_path: str | Path, folder: Path, device: str = "auto") -> Encoder:
-    """The embedding model in ``folder`` in the faster engine; the first time, both are compared, which is told."""
+    """Load the embedding model in ``folder`` in the faster engine; both are compared the first time."""
     if choose_encoder(name_or_path, folder, device).engine == "openvino":
         return OpenVinoEncoder(folder, export_folder(name_or_path))
     from base_models.engines.sentence_transformers import SentenceTransformersEncoder
@@ -67,7 +68,7 @@ def load_fastest_encoder(name_or_path: str | Path, folder: Path, device: str = "
 
 
 def choose_encoder(name_or_path: str | Path, folder: Path, device: str = "auto") -> Choice:
-    """The engine for an embedding model on this machine, and why."""
+    """The engine for an embedding model on this machine, with the reason."""
     if importlib.util.find_spec("openvino") is None:
         return Choice("transformers", 'OpenVINO is not installed (pip install "lorewright[openvino]")', {})
     if device not in ("auto", "cpu"):
@@ -81,7 +82,7 @@ def choose_encoder(name_or_path: str | Path, folder: Path, device: str = "auto")
         return Choice("transformers", f"this machine has a GPU ({present})", {})
     try:
         choice = _time_both(name_or_path, folder)
-    except OSError as error:  # not stored, since another time it may be possible
+    except OSError as error:  # not stored, since it may succeed later
         return Choice("transformers", f"the export could not be written to the cache: {error}", {})
     return store_choice(name_or_path, choice)
 
@@ -90,7 +91,7 @@ def _time_both(name_or_path: str | Path, folder: Path) -> Choice:
     """Export the model, compare the vectors of both engines, and time them."""
     from base_models.engines.sentence_transformers import SentenceTransformersEncoder
 
-    tell(name_or_path, "comparing sentence-transformers and OpenVINO")
+    print_step(name_or_path, "comparing sentence-transformers and OpenVINO")
     reference = SentenceTransformersEncoder(folder, "cpu", "float32")
     target = export_folder(name_or_path)
     with export_lock(target):
@@ -98,7 +99,7 @@ def _time_both(name_or_path: str | Path, folder: Path) -> Choice:
             with whole_folder(target) as partial:
                 export_encoder(reference.model, partial)
             remove_older_exports(target)
-        except (ModelError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # all that tracing may raise
+        except (ModelError, RuntimeError, ValueError, TypeError, AttributeError) as error:  # what tracing can raise
             return Choice("transformers", f"the export failed: {str(error).strip().splitlines()[0][:200]}", {})
     exported = OpenVinoEncoder(folder, target)
     expected, vectors = (encoder.encode(TIMED_TEXTS, "") for encoder in (reference, exported))
@@ -119,7 +120,7 @@ def _time_both(name_or_path: str | Path, folder: Path) -> Choice:
 
 
 def _seconds(encoder: Encoder) -> float:
-    """Seconds for the timed texts; of several rounds the first warms up."""
+    """Seconds for the timed texts."""
     start = time.perf_counter()
     encoder.encode(TIMED_TEXTS, "")
     return round(time.perf_counter() - start, 3)

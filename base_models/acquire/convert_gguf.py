@@ -1,9 +1,9 @@
 """GGUF file -> a folder that transformers loads: bf16 safetensors, config, tokenizer with chat template, end tokens.
 
-Reads Llama and Qwen2 files (what the catalogue holds) with the `gguf` package. Tensors go through
-`gguf.quants.dequantize` straight into the names of transformers, which takes seconds where
-`from_pretrained(gguf_file=...)` takes a minute, and tokenizers are built as the models' makers define them, with their
-own pre-tokenizers. Not supported: other architectures, mixtures of experts, scaled rotary embeddings.
+Reads Llama and Qwen2 files (those of the catalogue) with the `gguf` package. `gguf.quants.dequantize` converts each
+tensor, which takes seconds in all where `from_pretrained(gguf_file=...)` takes a minute, and tokenizers are built as
+the models' authors define them, with their own pre-tokenizers. Not supported: other architectures, mixtures of
+experts, scaled rotary embeddings.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 VERSION = 1
-"""Goes into the fingerprint of converted models: raise it when the converted folder changes."""
+"""Part of the fingerprint of converted models; bump when the converted folder changes."""
 
 BLOCK = {
     "attn_norm": "input_layernorm",
@@ -45,7 +45,7 @@ CONTROL_TOKEN, USER_TOKEN, UNUSED_TOKEN = 3, 4, 5  # gguf.TokenType
 def convert_gguf(file: Path, folder: Path, report: Callable[[int, int], None]) -> None:
     """Write the model in ``file`` into the existing ``folder``; ``report(done, total)`` counts tensors.
 
-    Raises :class:`ModelError` when the file is of an architecture or tokenizer that is not supported.
+    Raises :class:`ModelError` if the architecture or tokenizer is not supported.
     """
     from gguf import GGUFReader
 
@@ -86,7 +86,7 @@ def _write_tensors(reader: "GGUFReader", path: Path, report: Callable[[int, int]
     head = tensors.get("lm_head.weight")
     tied = head is None or _same_matrix(head, tensors["model.embed_tokens.weight"])
     if head is not None and tied:
-        # the writer of the file stored one matrix twice and kept the head in the finer format
+        # the file stores one matrix twice, the head in the finer format
         tensors["model.embed_tokens.weight"] = tensors.pop("lm_head.weight")
     save_file(tensors, path, metadata={"format": "pt"})
     report(len(reader.tensors) + 1, len(reader.tensors) + 1)
@@ -161,9 +161,9 @@ def _tokenizer(reader: "GGUFReader", file: Path) -> "PreTrainedTokenizerFast":
 
 
 def _end_and_pad(reader: "GGUFReader", tokens: list[str]) -> tuple[int, int]:
-    """Ids of the token that ends an answer and of one for padding that is never the same.
+    """Ids of the end token and of a different token for padding.
 
-    A padding token that is also the end token would hide the end from the loss of a trainer that masks padding.
+    If both were the same, a trainer that masks padding would mask the end of the answer too.
     """
     end = _value(reader, "tokenizer.ggml.eos_token_id")
     pad = _value(reader, "tokenizer.ggml.padding_token_id", end)
@@ -171,7 +171,7 @@ def _end_and_pad(reader: "GGUFReader", tokens: list[str]) -> tuple[int, int]:
 
 
 def _write_configs(reader: "GGUFReader", folder: Path, tokenizer: "PreTrainedTokenizerFast", tied: bool) -> None:
-    """Write config.json and generation_config.json, without sampling settings: greedy unless the caller says more."""
+    """Write config.json and generation_config.json, without sampling settings: decoding is greedy by default."""
     from transformers import GenerationConfig, LlamaConfig, Qwen2Config
 
     architecture = _value(reader, "general.architecture")
@@ -203,5 +203,5 @@ def _write_configs(reader: "GGUFReader", folder: Path, tokenizer: "PreTrainedTok
 
 
 def _short(value: float) -> float:
-    """A float32 as people wrote it: 9.99e-07 is 1e-06."""
+    """Round a float32 to the decimal it was written as: 9.99e-07 is 1e-06."""
     return float(f"{value:.6g}")

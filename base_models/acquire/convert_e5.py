@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 VERSION = 1
-"""Goes into the fingerprint of the converted model: raise it when the converted folder changes."""
+"""Part of the fingerprint of the converted model; bump when the converted folder changes."""
 
 BLOCK_TYPE = [("scale", "<f2"), ("nibbles", "u1", 16)]
 """Q4_0: 32 values share a scale; the low nibbles are the first 16 values, the high ones the rest."""
@@ -48,7 +48,7 @@ LAYER = {
     "oln": "output.LayerNorm",
 }
 
-# what SentencePiece's nmt_nfkc does beyond NFKC; equal to the file's own table but for signs newer than Unicode 9
+# what SentencePiece's nmt_nfkc does beyond NFKC; equal to the file's own table except for signs newer than Unicode 9
 DELETED = r"[\x01-\x08\x0b\x0e-\x1f\x7f\x{8f}\x{9f}]"
 SPACES = r"[\t\n\x0c\r\x{1680}\x{200b}-\x{200f}\x{2028}\x{2029}\x{2581}\x{feff}\x{fffd}]"
 FULLWIDTH_TILDE, STAND_IN = "～", "\ufdd0"
@@ -67,7 +67,7 @@ def convert_e5(file: Path, folder: Path, report: Callable[[int, int], None]) -> 
     hidden, layers, heads, ffn, vocabulary, positions, types = reader.take("7i")
     epsilon, _ = reader.take("fi")
     tokenizer = _tokenizer(*_pieces(reader), positions)
-    _rows, size = reader.take("iI")  # the normaliser: spelled out below instead
+    _rows, size = reader.take("iI")  # the normaliser's table; _tokenizer builds an equal one
     reader.skip(size)
 
     shapes: dict[str, tuple[int, ...]]
@@ -85,7 +85,7 @@ def convert_e5(file: Path, folder: Path, report: Callable[[int, int], None]) -> 
         array = _q4_0(data, values, offset) if kind == 1 else np.frombuffer(data, "<f4", values, offset)
         shape = shapes.get(name) or shapes.get(name.partition(".")[2]) or (values,)
         tensors[_name(name)] = array.astype(np.float16).reshape(shape)
-    # sentence-transformers does not use BERT's pooler, but transformers would invent a random one and warn
+    # sentence-transformers does not use BERT's pooler, but without weights transformers would initialise it and warn
     tensors["pooler.dense.weight"] = np.zeros((hidden, hidden), np.float16)
     tensors["pooler.dense.bias"] = np.zeros(hidden, np.float16)
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
@@ -118,7 +118,7 @@ class _Reader:
         self.data, self.position = data, 0
 
     def take(self, form: str) -> tuple[Any, ...]:
-        """The next values, as `struct` spells them, little-endian and without padding."""
+        """The next values in a format of `struct`, little-endian and without padding."""
         values = struct.unpack_from(f"<{form}", self.data, self.position)
         self.skip(struct.calcsize(f"<{form}"))
         return values
@@ -164,7 +164,7 @@ def _pieces(reader: _Reader) -> tuple[list[tuple[str, float]], list[int]]:
 
 
 def _tokenizer(pieces: list[tuple[str, float]], special: list[int], max_length: int) -> "PreTrainedTokenizerFast":
-    """SentencePiece's Unigram tokenizer with its nmt_nfkc normaliser, as the `tokenizers` library spells them."""
+    """SentencePiece's Unigram tokenizer with its nmt_nfkc normaliser, in the `tokenizers` library."""
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
@@ -203,7 +203,7 @@ def _tokenizer(pieces: list[tuple[str, float]], special: list[int], max_length: 
 
 
 def _write_sentence_transformers(folder: Path, dimension: int, max_length: int) -> None:
-    """What makes a BertModel an e5: mean pooling, unit length, and the prefixes it was trained with."""
+    """Write the settings of an e5 model: mean pooling, normalisation, and the prefixes it was trained with."""
     parts = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Normalize", "Normalize")]
     modules = [
         {"idx": number, "name": str(number), "path": path, "type": f"sentence_transformers.models.{kind}"}

@@ -1,11 +1,11 @@
-"""Models in the user's cache: downloaded once, checked by SHA-256, converted once into folders that load.
+"""The cache of models: each is downloaded once, checked by SHA-256, and converted once into a folder that loads.
 
-    <cache>/files/<sha256>               what was downloaded, only ever whole and checked (store.py)
-    <cache>/models/<name>-<fingerprint>/ the folder for transformers or sentence-transformers
-    <cache>/models/from-bin-<fingerprint>/  the user's own folder of .bin shards, converted (its name is never a path)
-    <cache>/fingerprints/                what was computed for the user's own model folders
+    <cache>/files/<sha256>               downloaded files, complete and checked (store.py)
+    <cache>/models/<name>-<fingerprint>/ a folder that transformers or sentence-transformers loads
+    <cache>/models/from-bin-<fingerprint>/  a user's folder of .bin shards, converted
+    <cache>/fingerprints/                fingerprints of the user's own model folders
 
-The cache is `platformdirs.user_cache_dir("lorewright")`, or LOREWRIGHT_CACHE. It is shared by all clones and processes.
+The cache is `platformdirs.user_cache_dir("lorewright")`, or LOREWRIGHT_CACHE. All processes share it.
 """
 
 import errno
@@ -29,18 +29,20 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from base_models import convert_bin, convert_e5, convert_gguf
+from base_models.acquire import convert_bin, convert_e5, convert_gguf
+from base_models.acquire.pins import pin, pinned
+from base_models.acquire.sources import obtain
 from base_models.catalogue import CATALOGUE, find
 from base_models.catalogue_entry import Entry, File
 from base_models.errors import ModelError
-from base_models.pins import pin, pinned
-from base_models.sources import obtain
 from domain import whole_folder, write_text
 
 CONVERTER_VERSIONS = {"none": 1, "gguf": convert_gguf.VERSION, "e5": convert_e5.VERSION}
 MODEL_FILES = {".json", ".safetensors", ".jinja", ".model", ".txt"}
-SLOW_TO_HASH = 1_000_000_000  # bytes whose hash takes more than a second
-PARTIAL = ".partial"  # the suffix of what domain.whole_folder has not finished
+SLOW_TO_HASH = 1_000_000_000
+"""Bytes from which hashing shows a progress bar: it takes more than a second. Chosen."""
+PARTIAL = ".partial"
+"""Suffix of the unfinished folders of domain.whole_folder."""
 
 
 def cache_folder() -> Path:
@@ -51,8 +53,8 @@ def cache_folder() -> Path:
 def fetch(name: str, progress: bool = True) -> Path:
     """The folder of the catalogue's model ``name``, ready to load; downloads and converts it when it is not there yet.
 
-    Progress goes to stderr. It can be interrupted and goes on where it stopped; two processes may ask at once.
-    Raises :class:`ModelError` when the model is unknown, cannot be had or cannot be used yet, or the disk is full.
+    Progress goes to stderr. An interrupted download is resumed; two processes may fetch the same model.
+    Raises :class:`ModelError` when the model is unknown, unavailable or not usable yet, or the disk is full.
     """
     entry = find(name)
     if entry.missing:
@@ -73,7 +75,7 @@ def fetch(name: str, progress: bool = True) -> Path:
             lock.acquire()
         try:
             if not folder.is_dir():
-                _make(entry, folder, console)
+                _download_and_convert(entry, folder, console)
         finally:
             lock.release()
     except OSError as error:
@@ -93,7 +95,7 @@ def is_fetched(name: str) -> bool:
 
 
 def cached_models() -> list[tuple[str, Path, int]]:
-    """The models in the cache: name, folder and bytes on the disk; also those that an older Lorewright converted."""
+    """The models in the cache: name, folder and size on disk; also those that older versions converted."""
     folders = [path for path in sorted((cache_folder() / "models").glob("*")) if path.suffix != PARTIAL]
     return [
         (path.name.rsplit("-", 1)[0], path, sum(file.stat().st_size for file in path.rglob("*") if file.is_file()))
@@ -102,11 +104,11 @@ def cached_models() -> list[tuple[str, Path, int]]:
 
 
 def fingerprint(name_or_path: str | Path) -> str:
-    """SHA-256 (hex) that is equal exactly where the model is: same weights, tokenizer and configuration.
+    """SHA-256 (hex) of a model: equal for two models with the same weights, tokenizer and configuration.
 
-    Of a catalogue model it is made from the hashes of its files and the version of the conversion, so the model need
-    not be here (but the hub is asked, once, for hashes that the catalogue does not know). Of a folder it is made from
-    its files, and remembered in the cache until one of them changes.
+    For a catalogue model it is computed from the hashes of its files and the version of the conversion, so the model
+    need not be downloaded (the hub is asked once for hashes that the catalogue lacks). For a folder it is computed from
+    its files, and cached until one of them changes.
     """
     if str(name_or_path) in CATALOGUE:
         entry = _with_files(CATALOGUE[str(name_or_path)])
@@ -122,7 +124,7 @@ def fingerprint(name_or_path: str | Path) -> str:
 
 
 def chat_folder(name_or_path: str | Path) -> Path:
-    """The folder of a chat model: of the catalogue, fetched first if need be, or the one that was named."""
+    """The folder of a chat model, by catalogue name (fetched first if needed) or by path."""
     if str(name_or_path) in CATALOGUE:
         entry = find(str(name_or_path))
         if entry.kind != "chat":
@@ -136,9 +138,9 @@ def chat_folder(name_or_path: str | Path) -> Path:
 
 
 def loadable(folder: Path, progress: bool = True) -> Path:
-    """The model in the user's own ``folder`` as safetensors: the folder itself, or its copy that the cache then keeps.
+    """The model of ``folder`` as safetensors: the folder itself, or its converted copy in the cache.
 
-    Shards of ``.bin`` are converted the first time, with a bar on stderr. Raises :class:`ModelError` when one is
+    ``.bin`` shards are converted the first time, with a progress bar on stderr. Raises :class:`ModelError` when one is
     missing or damaged, or when the disk is full.
     """
     if any(folder.glob("*.safetensors")) or not (shards := convert_bin.shards_of(folder)):
@@ -174,11 +176,11 @@ def _folder_fingerprint(folder: Path) -> str:
     sizes = [file.stat().st_size for file in files]
     names = [file.relative_to(folder).as_posix() for file in files]
     stats = [[name, size, file.stat().st_mtime_ns] for file, name, size in zip(files, names, sizes, strict=True)]
-    note = cache_folder() / "fingerprints" / f"{hashlib.sha256(str(folder).encode()).hexdigest()}.json"
-    if note.exists():
-        remembered = json.loads(note.read_text(encoding="utf-8"))
-        if remembered["files"] == stats:
-            return remembered["fingerprint"]
+    stored_file = cache_folder() / "fingerprints" / f"{hashlib.sha256(str(folder).encode()).hexdigest()}.json"
+    if stored_file.exists():
+        stored = json.loads(stored_file.read_text(encoding="utf-8"))
+        if stored["files"] == stats:
+            return stored["fingerprint"]
     digest = hashlib.sha256()
     with _bar(Console(stderr=True, quiet=sum(sizes) < SLOW_TO_HASH)) as bar:
         task = bar.add_task(f"hash {folder.name}", total=sum(sizes))
@@ -187,12 +189,12 @@ def _folder_fingerprint(folder: Path) -> str:
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
             bar.advance(task, size)
-    write_text(note, json.dumps({"files": stats, "fingerprint": digest.hexdigest()}))
+    write_text(stored_file, json.dumps({"files": stats, "fingerprint": digest.hexdigest()}))
     return digest.hexdigest()
 
 
 def _bar(console: Console) -> Progress:
-    """A bar that counts bytes."""
+    """A progress bar that counts bytes."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -204,7 +206,7 @@ def _bar(console: Console) -> Progress:
 
 
 def _with_files(entry: Entry) -> Entry:
-    """The entry with the files of the catalogue, or of its pin, which is made if need be."""
+    """The entry with its files from the catalogue or its pin; pins it first if it has neither."""
     entry = pinned(entry, cache_folder())
     return entry if entry.files else pin(entry, cache_folder())
 
@@ -213,17 +215,17 @@ def _folder(entry: Entry) -> Path:
     return cache_folder() / "models" / f"{entry.name}-{fingerprint(entry.name)[:12]}"
 
 
-def _make(entry: Entry, folder: Path, console: Console) -> None:
-    """Download and convert under the lock."""
-    for left_by_a_crash in folder.parent.glob(f"{folder.name}.*{PARTIAL}"):
-        shutil.rmtree(left_by_a_crash, ignore_errors=True)
+def _download_and_convert(entry: Entry, folder: Path, console: Console) -> None:
+    """Download and convert; the caller holds the lock."""
+    for unfinished in folder.parent.glob(f"{folder.name}.*{PARTIAL}"):
+        shutil.rmtree(unfinished, ignore_errors=True)
     with _bar(console) as bar:
         task = bar.add_task(f"fetch {entry.name}", total=entry.download_bytes)
-        here: dict[str, int] = {}
+        done_by_file: dict[str, int] = {}
 
         def downloaded(file: File, done: int) -> None:
-            here[file.sha256] = done
-            bar.update(task, completed=sum(here.values()))
+            done_by_file[file.sha256] = done
+            bar.update(task, completed=sum(done_by_file.values()))
 
         files = obtain(entry, cache_folder() / "files", downloaded)
     with Progress(
@@ -252,13 +254,13 @@ def _convert(entry: Entry, files: list[Path], folder: Path, report: Callable[[in
                 shutil.copyfile(stored, folder / file.name)
                 report(done, len(files))
     except SafetensorError as error:
-        if "No space left" in str(error):  # its writer is not Python's, so neither is its error
+        if "No space left" in str(error):  # safetensors writes in Rust and raises no OSError
             raise OSError(errno.ENOSPC, str(error)) from None
         raise
 
 
 def _space_needed(entry: Entry) -> int:
-    """Bytes for the download, once more for joining its parts, and for the converted folder in two bytes a weight."""
+    """Bytes for the download, a second copy while its parts are joined, and the converted weights in 16 bits."""
     return 2 * entry.download_bytes + 2 * entry.parameters
 
 

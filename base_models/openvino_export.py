@@ -11,7 +11,7 @@ the base model and every LoRA adapter, and switching copies no weights.
 Weights are quantised to 8 bits, asymmetric, one scale per output channel. ``openvino.convert_model`` reads the model in
 memory; optimum-intel is not needed (it pins an older transformers), nor nncf.
 
-Not supported: models other than decoders of the Llama and Qwen families (``selection.MODEL_TYPES``), GPUs.
+Not supported: models other than decoders of the Llama and Qwen families (``engine_selection.MODEL_TYPES``), GPUs.
 """
 
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from transformers import AutoModelForCausalLM
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from base_models.engines.openvino_package import import_openvino, trace
-from base_models.loading import ONLY_HERE, no_bar
+from base_models.local_files import LOCAL_ONLY, no_progress_bar
 
 EMBEDDING, HEAD = "embedding", "head"
 ROWS = 8192
-"""Weight rows that are quantised at once; bounds the float32 copy."""
+"""Weight rows that are quantised at once, to bound the float32 copy. Chosen."""
 
 
 def quantised(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -54,8 +54,8 @@ class _Embedding(torch.nn.Module):
 
 
 class _Linear(torch.nn.Module):
-    """A linear layer as it is traced: of its weight with the first column alone, which is given before each call like
-    the LoRA matrices. The trace then costs no memory; :func:`_set_weight` puts the whole weight into the graph."""
+    """A linear layer for tracing: with the first column of its weight only, which is set before each call like the LoRA
+    matrices, so that tracing needs no memory; :func:`_set_weight` puts the whole weight into the graph."""
 
     column: torch.Tensor
     lora_A: torch.Tensor
@@ -71,7 +71,7 @@ class _Linear(torch.nn.Module):
 
 
 class _Traceable(torch.nn.Module):
-    """The model with its weights, key-value cache and LoRA matrices as arguments: its trace holds none of them."""
+    """The model with weights, key-value cache and LoRA matrices as arguments: the trace contains none of them."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -126,14 +126,14 @@ def _cache_layer(keys: torch.Tensor, values: torch.Tensor) -> DynamicLayer:
 def export(source: Path, target: Path, progress: Callable[[str], object] = lambda _: None) -> None:
     """Write the chat model in the folder ``source`` to ``target``/openvino_model.xml and .bin.
 
-    ``progress`` is called with the name of each step. The model is held in 16 bits, then in 8: about 1.5 times the
-    former in all.
+    ``progress`` is called with the name of each step. The model is in memory in 16 bits and then in 8 bits, at the peak
+    about 1.5 times the former.
     """
     ov = import_openvino()
     progress("reading the weights")
-    with no_bar():
+    with no_progress_bar():
         model: Any = AutoModelForCausalLM.from_pretrained(
-            source, dtype=torch.bfloat16, use_safetensors=True, **ONLY_HERE
+            source, dtype=torch.bfloat16, use_safetensors=True, **LOCAL_ONLY
         ).eval()
     config = model.config
     heads = config.num_key_value_heads
@@ -144,9 +144,9 @@ def export(source: Path, target: Path, progress: Callable[[str], object] = lambd
         del model
         progress("tracing")
         past = [torch.zeros(1, heads, 3, width) for _ in range(2 * traceable.layers)]
-        ids, mask, wanted = torch.ones(1, 4, dtype=torch.long), torch.ones(1, 7, dtype=torch.long), torch.tensor([3])
+        ids, mask, last = torch.ones(1, 4, dtype=torch.long), torch.ones(1, 7, dtype=torch.long), torch.tensor([3])
         rows = len(traceable.quantised[HEAD][0])
-        arguments = [ids, mask, wanted, torch.zeros(rows, 1), *past]
+        arguments = [ids, mask, last, torch.zeros(rows, 1), *past]
         shapes = {"input_ids": [-1, -1], "attention_mask": [-1, -1], "output_positions": [-1], HEAD: [rows, 1]}
         shapes |= {f"past.{number}": [-1, heads, -1, width] for number in range(len(past))}
         for name in traceable.linear:
@@ -168,8 +168,8 @@ def export(source: Path, target: Path, progress: Callable[[str], object] = lambd
 
 
 def _set_weight(graph: Any, name: str, codes: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor) -> None:
-    """Let the product with the input ``name`` be that of the whole layer input and the whole weight, which the CPU
-    plugin recognises in this form and multiplies in 8 bits."""
+    """Replace the product with the input ``name`` by that of the whole layer input and the whole weight, in the form
+    that the CPU plugin recognises and multiplies in 8 bits."""
     from openvino import opset13 as ops
 
     parameter = graph.input(name).get_node()
@@ -189,7 +189,7 @@ def _constant(tensor: torch.Tensor) -> Any:
 
 
 def _make_stateful(graph: Any, heads: int, width: int, past: int) -> None:
-    """Turn the key-value cache into state that is empty at first and whose rows ``beam_idx`` selects."""
+    """Turn the key-value cache into state that is initially empty and whose rows ``beam_idx`` selects."""
     import numpy as np
 
     ov = import_openvino()

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from toy_model import LoopbackHub, serve
 
-from base_models import ModelError, Sampling, fetch, fingerprint, generate, is_fetched, load
+from base_models import ModelError, Sampling, fetch, fingerprint, generate, load
+from base_models.acquire.fetch import is_fetched
+from base_models.acquire.store import unreachable
 from base_models.catalogue import CATALOGUE
 from base_models.catalogue_entry import Entry, Hub
-from base_models.store import unreachable
 
 COMMIT = "8b7d33596d18c5e83e2da052d05ca4db02e60620"
 API = "/api/models/maker/new/revision/main?blobs=true"

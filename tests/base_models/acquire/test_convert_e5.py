@@ -12,8 +12,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from base_models import ModelError, find
-from base_models.convert_e5 import STAND_IN, _Reader, convert_e5
-from base_models.fetch import cache_folder
+from base_models.acquire.convert_e5 import STAND_IN, _Reader, convert_e5
+from base_models.acquire.fetch import cache_folder
 
 NAME = "multilingual-e5-small"
 

@@ -1,15 +1,16 @@
-"""Loops over packed weights, compiled by numba: products for processors with AVX2 alone, unpacking for all of x86.
+"""Loops over packed weights, compiled by numba: products on processors with AVX2, unpacking on all of x86.
 
-With AVX2 alone the products that libraries have for packed weights take longer than memory needs to deliver them:
-torch's for the int8 release of ChatGLM-6B twice as long, for int4 7 times, bitsandbytes' for nf4 122 times
-(``benchmarks/chatglm.py`` has them beside these loops, which gain 1.07, 1.8 and 9 times). The loops below read each
-packed byte once and add up in float32. With AVX-512 the libraries' products are used, and only int4 is unpacked here,
-for prompts. numba compiles the loops in a second at their first use, with no compiler on the machine; where it is not
-installed, torch does it all. Not used on ARM, where nobody has measured them.
+With AVX2 but not AVX-512, torch's product for the int4 release of ChatGLM-6B takes 7 times as long as reading the
+weights from memory, and bitsandbytes' for nf4 122 times. ``benchmarks/chatglm.py`` measures them beside these loops,
+which are 1.8 and 9 times as fast. A loop reads each packed byte once and sums in float32. There is none for int8:
+torch's product takes only twice as long as reading the weights, and a loop was no more than 1.07 times as fast. With
+AVX-512 the libraries' products are used, and a loop only unpacks int4 for prompts. numba compiles the loops in a second
+at their first use, without a compiler on the machine; where numba is not installed, torch does everything. Not used on
+ARM, where they were not measured.
 
-    int8, int4   the released layouts, see chatglm/quantization_chatglm.py
-    nf4          byte j of a row = code of weight 2j in the high nibble, of 2j + 1 in the low one; a code's value, times
-                 the scale of its block of weights, is the weight (QLoRA, arXiv:2305.14314)
+    int4   the released layout and torch's, see int4_layouts.py
+    nf4    byte j of a row = code of weight 2j in the high nibble, of 2j + 1 in the low one; the value of a code times
+           the scale of its block of weights is the weight (QLoRA, arXiv:2305.14314)
 """
 
 from collections.abc import Callable
@@ -20,18 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-FEW_ROWS = 16
-"""Up to so many rows of inputs these products beat unpacking a matrix."""
+FEW_INPUTS = 16
+"""Most input rows for these products; with more, the blockwise matmul. Chosen."""
 TILE = 256
-"""Columns that are unpacked together."""
+"""Columns that are unpacked together. Chosen."""
 NF4_BLOCK = 64
-"""Weights that share a scale in nf4: the paper's number and bitsandbytes' default; a constant, so that the loop over
-them becomes vector instructions."""
+"""Weights that share a scale in nf4: the paper's number and bitsandbytes' default. A constant, so that the compiler
+vectorises the loop over them."""
 
 
 @lru_cache(maxsize=1)
 def can_compile() -> bool:
-    """Whether this is a processor on which the loops were measured, and numba is installed."""
+    """Whether the loops were measured on this kind of processor, and numba is installed."""
     if torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"):
         return False
     try:
@@ -42,32 +43,30 @@ def can_compile() -> bool:
 
 
 @lru_cache(maxsize=1)
-def wanted() -> bool:
-    """Whether this processor gains by the products below."""
+def are_faster() -> bool:
+    """Whether the products below are faster on this processor than those of the libraries."""
     return torch.backends.cpu.get_cpu_capability() == "AVX2" and can_compile()
 
 
-def product(inputs: torch.Tensor, weight: torch.Tensor, bits: int) -> torch.Tensor:
-    """inputs [n, in] times the transposed int8 or int4 weight [out, in * bits / 8], in float32."""
-    inputs = inputs.detach().float()
-    parts = [inputs] if bits == 8 else inputs.unflatten(1, (-1, 2)).unbind(2)
-    arrays = [part.contiguous().numpy() for part in parts]
+def int4_matmul(inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """``inputs`` [n, in] times the transposed int4 weight [out, in / 2], in float32."""
+    arrays = [part.contiguous().numpy() for part in inputs.detach().float().unflatten(1, (-1, 2)).unbind(2)]
     result = np.empty((len(weight), len(inputs)), np.float32)
-    _by_rows(_int8 if bits == 8 else _int4, arrays, weight.numpy(), result)
+    _by_rows(_int4, arrays, weight.numpy(), result)
     return torch.from_numpy(result).T
 
 
-def unpack(weight: torch.Tensor) -> torch.Tensor:
+def unpack_int4(weight: torch.Tensor) -> torch.Tensor:
     """The integers of an int4 weight [out, in / 2], as float32 [out, in]."""
     result = np.empty((len(weight), 2 * weight.shape[1]), np.float32)
     _by_rows(_unpack_int4, [], weight.numpy(), result)
     return torch.from_numpy(result)
 
 
-def unpack_laid_out(weight: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
-    """The integers, float32 [out, in], of an int4 weight [out, in / 2] that lies as torch's product wants it.
+def unpack_int4_columns(weight: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
+    """The integers, float32 [out, in], of an int4 weight [out, in / 2] in the layout of torch's product.
 
-    Blocks of rows lie column by column; ``order`` says which row of its block each nibble of a column is of.
+    ``order`` is the row number of each nibble of a column within its block of rows.
     """
     block = len(order)
     columns = weight.view(len(weight) // block, -1, block // 2)
@@ -76,10 +75,10 @@ def unpack_laid_out(weight: torch.Tensor, order: torch.Tensor) -> torch.Tensor:
     return torch.from_numpy(result).flatten(0, 1)
 
 
-def nf4_product(inputs: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
-    """inputs [n, in] times the transposed nf4 weight [out, in / 2] uint8, in float32.
+def nf4_matmul(inputs: torch.Tensor, weight: torch.Tensor, scales: torch.Tensor, code: torch.Tensor) -> torch.Tensor:
+    """``inputs`` [n, in] times the transposed nf4 weight [out, in / 2] uint8, in float32.
 
-    ``scales`` [out, in / 64] are of the blocks of each row, ``code`` [16] the values of the codes; both float32.
+    ``scales`` [out, in / 64] has one scale per block of a row, ``code`` [16] the value of each code; both float32.
     """
     arrays = [inputs.detach().float().contiguous().numpy(), _pairs(code)]
     result = np.empty((len(weight), len(inputs)), np.float32)
@@ -102,7 +101,7 @@ def _pairs(code: torch.Tensor) -> Any:
 
 
 def _by_rows(loop: Callable[..., None], inputs: list[Any], *rows: Any) -> None:
-    """As many threads as torch has take a share of the output rows each; the loops hold no lock of Python's."""
+    """Run a loop in as many threads as torch has, each on a share of the output rows; a loop does not hold the GIL."""
     compiled = _compiled()[loop]
     count = len(rows[0])
     share = -(-count // torch.get_num_threads())
@@ -117,29 +116,20 @@ def _by_rows(loop: Callable[..., None], inputs: list[Any], *rows: Any) -> None:
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="packed")
+    return ThreadPoolExecutor(thread_name_prefix="compiled-loops")
 
 
 @lru_cache(maxsize=1)
 def _compiled() -> dict[Callable[..., None], Callable[..., None]]:
     from numba import njit
 
-    # "reassoc": the sums may be taken in any order, without which no vector instruction can take them
+    # "reassoc" allows sums in any order, which vector instructions need
     compile_loop: Any = njit(fastmath={"reassoc", "contract"}, nogil=True)
-    return {loop: compile_loop(loop) for loop in (_int8, _int4, _unpack_int4, _unpack_columns, _nf4, _unpack_nf4)}
-
-
-def _int8(inputs: Any, weight: Any, result: Any) -> None:
-    for row in range(weight.shape[0]):
-        for n in range(inputs.shape[0]):
-            total = np.float32(0)
-            for i in range(weight.shape[1]):
-                total += inputs[n, i] * np.float32(weight[row, i])
-            result[row, n] = total
+    return {loop: compile_loop(loop) for loop in (_int4, _unpack_int4, _unpack_columns, _nf4, _unpack_nf4)}
 
 
 def _int4(even: Any, odd: Any, weight: Any, result: Any) -> None:
-    """The nibbles are taken as 0..15, eight too many each: flipping a sign bit is cheaper than extending it."""
+    """Nibbles are read as 0..15, which is 8 too much, and that is subtracted: cheaper than extending their sign bit."""
     for n in range(even.shape[0]):
         surplus = np.float32(0)
         for j in range(even.shape[1]):
@@ -162,7 +152,7 @@ def _unpack_int4(weight: Any, result: Any) -> None:
 
 
 def _unpack_columns(order: Any, columns: Any, result: Any) -> None:
-    """A tile of columns at a time, which stays in the processor's first cache while row after row is read from it."""
+    """Unpack a tile of columns at a time, which stays in the L1 cache while it is read row after row."""
     for block in range(columns.shape[0]):
         for start in range(0, columns.shape[1], TILE):
             stop = min(start + TILE, columns.shape[1])
@@ -175,12 +165,12 @@ def _unpack_columns(order: Any, columns: Any, result: Any) -> None:
 
 
 def _nf4(inputs: Any, pairs: Any, scales: Any, weight: Any, result: Any) -> None:
-    """A row is looked up into the processor's first cache, and multiplied from there."""
-    looked_up = np.empty(weight.shape[1], np.uint64)
-    values = looked_up.view(np.float32)
+    """Dequantise a row into the L1 cache, then multiply it with every input row."""
+    dequantised = np.empty(weight.shape[1], np.uint64)
+    values = dequantised.view(np.float32)
     for row in range(weight.shape[0]):
         for j in range(weight.shape[1]):
-            looked_up[j] = pairs[weight[row, j]]
+            dequantised[j] = pairs[weight[row, j]]
         for n in range(inputs.shape[0]):
             total = np.float32(0)
             for b in range(scales.shape[1]):
@@ -192,11 +182,11 @@ def _nf4(inputs: Any, pairs: Any, scales: Any, weight: Any, result: Any) -> None
 
 
 def _unpack_nf4(pairs: Any, scales: Any, weight: Any, result: Any) -> None:
-    looked_up = np.empty(weight.shape[1], np.uint64)
-    values = looked_up.view(np.float32)
+    dequantised = np.empty(weight.shape[1], np.uint64)
+    values = dequantised.view(np.float32)
     for row in range(weight.shape[0]):
         for j in range(weight.shape[1]):
-            looked_up[j] = pairs[weight[row, j]]
+            dequantised[j] = pairs[weight[row, j]]
         for b in range(scales.shape[1]):
             for i in range(b * NF4_BLOCK, (b + 1) * NF4_BLOCK):
                 result[row, i] = values[i] * scales[row, b]

@@ -1,4 +1,4 @@
-"""bfloat16 weights that are multiplied in float32 give what bfloat16 gives, and are left alone where they learn."""
+"""bfloat16 weights multiplied in float32 give what bfloat16 gives; layers with trained weights are left alone."""
 
 import copy
 
@@ -7,17 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from base_models import hardware, load, loading, pieces
-from base_models.pieces import PIECE, WideLinear, multiply_in_float32
+from base_models import hardware, load, loading
+from base_models.kernels import blockwise
+from base_models.kernels.blockwise import BLOCK_ROWS, Float32MatmulLinear, multiply_in_float32
 
 
-@pytest.fixture(params=[PIECE + 40, 96], ids=["more than a piece", "less than a piece"])
+@pytest.fixture(params=[BLOCK_ROWS + 40, 96], ids=["more than a block", "less than a block"])
 def layer(request: pytest.FixtureRequest) -> nn.Linear:
     torch.manual_seed(1)
     return nn.Linear(64, request.param).to(torch.bfloat16).requires_grad_(False)
 
 
-def wide(layer: nn.Linear) -> nn.Module:
+def in_float32(layer: nn.Linear) -> nn.Module:
     model = nn.Sequential(copy.deepcopy(layer))
     multiply_in_float32(model)
     return model[0]
@@ -26,7 +27,7 @@ def wide(layer: nn.Linear) -> nn.Module:
 @pytest.mark.parametrize("shape", [(1, 64), (3, 7, 64), (40, 64)])
 def test_products_and_gradients_are_those_of_float32_rounded_once(layer: nn.Linear, shape: tuple[int, ...]) -> None:
     exact = copy.deepcopy(layer).float()
-    ours = wide(layer)
+    ours = in_float32(layer)
     inputs = [torch.randn(shape).bfloat16() for _ in range(2)]
     results = []
     for module, dtype in ((exact, torch.float32), (ours, torch.bfloat16)):
@@ -34,13 +35,13 @@ def test_products_and_gradients_are_those_of_float32_rounded_once(layer: nn.Line
         output = module(given)
         output.backward(torch.ones_like(output))
         results.append((output.detach().bfloat16(), given.grad.bfloat16()))
-    assert isinstance(ours, WideLinear)
+    assert isinstance(ours, Float32MatmulLinear)
     for expected, got in zip(*results, strict=True):
         torch.testing.assert_close(got, expected, rtol=2**-7, atol=2**-7)
 
 
-def test_a_layer_that_learns_itself_gets_its_gradient(layer: nn.Linear) -> None:
-    ours = wide(layer).requires_grad_()
+def test_a_layer_whose_weights_are_trained_gets_its_gradient(layer: nn.Linear) -> None:
+    ours = in_float32(layer).requires_grad_()
     ours(torch.randn(8, 64).bfloat16()).sum().backward()
     assert all(parameter.grad is not None for parameter in ours.parameters())
 
@@ -49,16 +50,16 @@ def test_only_bfloat16_is_multiplied_otherwise_and_the_weights_keep_their_names(
     model = nn.Sequential(layer.float(), nn.Linear(4, 4).bfloat16(), nn.Embedding(4, 4).bfloat16())
     names = list(model.state_dict())
     multiply_in_float32(model)
-    assert [type(part) for part in model] == [nn.Linear, WideLinear, nn.Embedding]
+    assert [type(part) for part in model] == [nn.Linear, Float32MatmulLinear, nn.Embedding]
     assert list(model.state_dict()) == names
 
 
 @pytest.mark.parametrize("has_bfloat16", [True, False])
 def test_load_chooses_by_the_processor(tiny_folder, monkeypatch, has_bfloat16: bool) -> None:
-    monkeypatch.setattr(loading, "multiplies_bfloat16", lambda: has_bfloat16)
+    monkeypatch.setattr(loading, "has_bfloat16", lambda: has_bfloat16)
     model = load(tiny_folder, dtype="bfloat16", device="cpu").model
     kinds = {type(part) for part in model.modules() if isinstance(part, nn.Linear)}
-    assert kinds == {nn.Linear if has_bfloat16 else WideLinear}
+    assert kinds == {nn.Linear if has_bfloat16 else Float32MatmulLinear}
 
 
 def test_weights_that_would_not_fit_in_float32_are_loaded_in_bfloat16(tiny_folder, monkeypatch) -> None:
@@ -71,10 +72,10 @@ def test_weights_that_would_not_fit_in_float32_are_loaded_in_bfloat16(tiny_folde
     assert load(tiny_folder, device="cpu", dtype="float32").model.dtype == torch.float32
 
 
-def test_the_rate_decides_from_how_many_rows_on(layer: nn.Linear, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_rows_are_multiplied_in_bfloat16(layer: nn.Linear, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    product = pieces.product
-    monkeypatch.setattr(pieces, "product", lambda inputs, *rest: (asked.append(len(inputs)), product(inputs, *rest))[1])
-    for rows in (1, pieces.FEW_ROWS - 1, pieces.FEW_ROWS, 40):
-        wide(layer)(torch.randn(rows, 64).bfloat16())
-    assert asked == [pieces.FEW_ROWS, 40]
+    matmul = blockwise.matmul
+    monkeypatch.setattr(blockwise, "matmul", lambda *given: (asked.append(len(given[0])), matmul(*given))[1])
+    for rows in (1, blockwise.FEW_INPUTS - 1, blockwise.FEW_INPUTS, 40):
+        in_float32(layer)(torch.randn(rows, 64).bfloat16())
+    assert asked == [blockwise.FEW_INPUTS, 40]

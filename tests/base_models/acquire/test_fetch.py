@@ -13,7 +13,9 @@ from typing import NoReturn
 import pytest
 from toy_model import TOY_FILES, LoopbackHub, serve, toy_entry, wait_for
 
-from base_models import ModelError, cached_models, fetch, find, fingerprint, hub_is_reachable, is_fetched
+from base_models import ModelError, fetch, find, fingerprint
+from base_models.acquire.fetch import cached_models, is_fetched
+from base_models.acquire.sources import hub_is_reachable
 from base_models.catalogue import CATALOGUE
 from base_models.catalogue_entry import Entry
 
@@ -38,7 +40,7 @@ def assert_is_the_toy(folder: Path) -> None:
 
 
 def fetch_in_a_process() -> subprocess.Popen[str]:
-    code = FETCH_THE_TOY.format(tests=str(Path(__file__).parent))
+    code = FETCH_THE_TOY.format(tests=str(Path(__file__).parents[1]))
     return subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ.copy()
     )

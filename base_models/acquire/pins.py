@@ -1,7 +1,7 @@
-"""Models of the catalogue whose hashes are not known here: the first download pins them.
+"""Models whose hashes the catalogue does not hold: the first download pins them.
 
 ``<cache>/pins/NAME.json`` then holds the repository, the revision (a commit), and name, size and SHA-256 of each file;
-whatever is downloaded later must be those bytes. Delete it to take what the repository holds today.
+later downloads must match it. Delete it to pin what the repository holds today.
 """
 
 import hashlib
@@ -12,32 +12,30 @@ from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import httpx
-
+from base_models.acquire.sources import CONNECT_SECONDS, READ_SECONDS, hub_endpoint
+from base_models.acquire.store import Unavailable
 from base_models.catalogue_entry import Entry, File, Hub
 from base_models.errors import ModelError
-from base_models.sources import CONNECT_SECONDS, READ_SECONDS, hub_endpoint
-from base_models.store import Unavailable
 from domain import whole_file, write_text
 
-WANTED = {".json", ".safetensors", ".jinja", ".model", ".txt"}
+SUFFIXES = {".json", ".safetensors", ".jinja", ".model", ".txt"}
 """Suffixes of the files that transformers and sentence-transformers read."""
 
 
 def pinned(entry: Entry, cache: Path) -> Entry:
-    """The entry with the files of the catalogue, or of its pin; with none where it was never downloaded."""
-    note = cache / "pins" / f"{entry.name}.json"
-    if entry.files or not note.is_file():
+    """The entry with its files from the catalogue or its pin; unchanged if it has neither."""
+    pin_file = cache / "pins" / f"{entry.name}.json"
+    if entry.files or not pin_file.is_file():
         return entry
-    stored = json.loads(note.read_text(encoding="utf-8"))
-    return _with(entry, stored["revision"], [File(**file) for file in stored["files"]])
+    stored = json.loads(pin_file.read_text(encoding="utf-8"))
+    return _with_files(entry, stored["revision"], [File(**file) for file in stored["files"]])
 
 
 def pin(entry: Entry, cache: Path) -> Entry:
-    """Ask which files the model has now, write that down, and return the entry with them.
+    """List the model's current files, store the pin, and return the entry with them.
 
-    The user's folder LOREWRIGHT_MODELS is looked at first, then the hub is asked. Small files, of which the hub tells
-    no SHA-256, are downloaded for it. Raises :class:`ModelError` where neither has the model.
+    The user's folder LOREWRIGHT_MODELS comes first, then the hub. Small files, for which the hub gives no SHA-256, are
+    downloaded and hashed. Raises :class:`ModelError` if neither has the model.
     """
     failures = []
     for label, list_files in (("local folder", _in_folder), ("hub", _on_hub)):
@@ -49,10 +47,10 @@ def pin(entry: Entry, cache: Path) -> Entry:
         if not any(file.name.endswith(".safetensors") for file in files):
             failures.append(f"{label}: it holds no safetensors")
             continue
-        note = {"repo": _hub(entry).repo, "revision": revision, "pinned": time.strftime("%Y-%m-%d")}
-        text = json.dumps(note | {"files": [asdict(file) for file in files]}, indent=1)
+        record = {"repo": _hub(entry).repo, "revision": revision, "pinned": time.strftime("%Y-%m-%d")}
+        text = json.dumps(record | {"files": [asdict(file) for file in files]}, indent=1)
         write_text(cache / "pins" / f"{entry.name}.json", text + "\n")
-        return _with(entry, revision, files)
+        return _with_files(entry, revision, files)
     raise ModelError(
         f"{entry.name} could not be had. Tried: {'; '.join(failures)}. Where the hub cannot be reached, set "
         f"HF_ENDPOINT to a mirror of it, or put the model's files into a folder {entry.name} and set LOREWRIGHT_MODELS "
@@ -60,7 +58,7 @@ def pin(entry: Entry, cache: Path) -> Entry:
     )
 
 
-def _with(entry: Entry, revision: str, files: list[File]) -> Entry:
+def _with_files(entry: Entry, revision: str, files: list[File]) -> Entry:
     sources = tuple(replace(one, revision=revision) if isinstance(one, Hub) else one for one in entry.sources)
     return replace(entry, files=tuple(files), sources=sources)
 
@@ -69,12 +67,12 @@ def _hub(entry: Entry) -> Hub:
     return next(source for source in entry.sources if isinstance(source, Hub))
 
 
-def _is_wanted(name: str) -> bool:
-    """Weights and settings at the root, and in the numbered folders of sentence-transformers; no other exports."""
+def _is_needed(name: str) -> bool:
+    """Whether a file holds weights or settings: at the root, or in a numbered folder of sentence-transformers."""
     path = PurePosixPath(name)
     folders = path.parts[:-1]
-    own_format = path.name.startswith("consolidated")  # Mistral's, the same weights once more
-    return path.suffix in WANTED and not own_format and all(folder[:1].isdigit() for folder in folders)
+    own_format = path.name.startswith("consolidated")  # Mistral's format, a second copy of the weights
+    return path.suffix in SUFFIXES and not own_format and all(folder[:1].isdigit() for folder in folders)
 
 
 def _in_folder(entry: Entry, store: Path) -> tuple[str, list[File]]:
@@ -86,7 +84,7 @@ def _in_folder(entry: Entry, store: Path) -> tuple[str, list[File]]:
         raise Unavailable(f"there is no {folder} with a config.json")
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     files = []
-    for name in filter(_is_wanted, names):
+    for name in filter(_is_needed, names):
         with (folder / name).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         files.append(File(name, (folder / name).stat().st_size, digest))
@@ -95,6 +93,8 @@ def _in_folder(entry: Entry, store: Path) -> tuple[str, list[File]]:
 
 def _on_hub(entry: Entry, store: Path) -> tuple[str, list[File]]:
     """https://huggingface.co/docs/hub/api: a repository's commit and files, with the SHA-256 of large ones."""
+    import httpx
+
     endpoint, repo = hub_endpoint(), _hub(entry).repo
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     with httpx.Client(follow_redirects=True, timeout=timeout) as client:
@@ -112,7 +112,7 @@ def _on_hub(entry: Entry, store: Path) -> tuple[str, list[File]]:
         revision, files = listed["sha"], []
         for one in sorted(listed["siblings"], key=lambda one: one["rfilename"]):
             name = one["rfilename"]
-            if not _is_wanted(name):
+            if not _is_needed(name):
                 continue
             if "lfs" in one:
                 files.append(File(name, one["lfs"]["size"], one["lfs"]["sha256"]))

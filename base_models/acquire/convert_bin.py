@@ -1,7 +1,7 @@
 """A folder of ``.bin`` checkpoints, as models were released in 2023 -> the same tensors in safetensors.
 
-One shard is in memory at a time. Pickles are read with ``weights_only=True``, which runs no code of the file. What is
-left out: the code that came with the model, and rotary frequencies, which every model computes itself.
+One shard is in memory at a time. Pickles are read with ``weights_only=True``, which runs no code of the file. Not
+copied: code that came with the model, and rotary frequencies, which the model classes compute.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any
 from base_models.errors import ModelError
 
 VERSION = 1
-"""Goes into the name of the converted folder: raise it when that changes."""
-KEPT = {".json", ".model", ".txt", ".jinja"}
+"""Part of the name of the converted folder; bump when its content changes."""
+COPIED_SUFFIXES = {".json", ".model", ".txt", ".jinja"}
 INDEX = "pytorch_model.bin.index.json"
 
 
@@ -40,37 +40,37 @@ def shards_of(folder: Path) -> list[Path]:
 def convert_bin(source: Path, folder: Path, report: Callable[[int, int], None]) -> None:
     """Write the model of ``source`` into the existing ``folder``; ``report(done, total)`` counts bytes.
 
-    Raises :class:`ModelError` naming the shard that is missing or damaged.
+    Raises :class:`ModelError` that names a missing or damaged shard.
     """
     from safetensors.torch import save_file
 
     shards = shards_of(source)
     total, done = sum(shard.stat().st_size for shard in shards), 0
-    where: dict[str, str] = {}
+    shard_of: dict[str, str] = {}
     for number, shard in enumerate(shards, start=1):
         name = f"model-{number:05}-of-{len(shards):05}.safetensors"
         tensors = read_bin(shard)
-        where |= dict.fromkeys(tensors, name)
+        shard_of |= dict.fromkeys(tensors, name)
         save_file(tensors, folder / name, metadata={"format": "pt"})
         del tensors
         done += shard.stat().st_size
         report(done, total)
-    index = {"metadata": {}, "weight_map": where}
+    index = {"metadata": {}, "weight_map": shard_of}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
     for file in source.iterdir():
-        if file.suffix in KEPT and file.name != INDEX:
+        if file.suffix in COPIED_SUFFIXES and file.name != INDEX:
             shutil.copyfile(file, folder / file.name)
 
 
 def read_bin(shard: Path) -> dict[str, Any]:
-    """The tensors of one ``.bin`` file by name, rotary frequencies left out; no code in it is run."""
+    """The tensors of one ``.bin`` file by name, without rotary frequencies; no code in it is run."""
     import torch
 
     try:
         with shard.open("rb") as file:
-            zipped = file.read(2) == b"PK"  # what torch wrote before 1.6 is not, and cannot be mapped
+            zipped = file.read(2) == b"PK"  # files written before torch 1.6 are not, and cannot be memory-mapped
         tensors = torch.load(shard, map_location="cpu", weights_only=True, mmap=zipped)
-    except Exception as error:  # torch's, zipfile's or pickle's own, whose class only pickle would give
+    except Exception as error:  # of torch, zipfile or pickle, which is not imported here
         raise ModelError(
             f"{shard} is damaged or not a checkpoint ({str(error).strip().splitlines()[0]}); download it again."
         ) from error
@@ -82,6 +82,6 @@ def read_bin(shard: Path) -> dict[str, Any]:
         if name.endswith("rotary_emb.inv_freq"):
             continue
         storage = tensor.untyped_storage().data_ptr()
-        kept[name] = tensor.clone() if storage in seen else tensor.contiguous()  # safetensors shares no memory
+        kept[name] = tensor.clone() if storage in seen else tensor.contiguous()  # safetensors refuses shared memory
         seen.add(storage)
     return kept

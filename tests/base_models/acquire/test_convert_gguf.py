@@ -21,7 +21,7 @@ from transformers import (
 from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 from base_models import ModelError
-from base_models.convert_gguf import BLOCK, ROOT, convert_gguf
+from base_models.acquire.convert_gguf import BLOCK, ROOT, convert_gguf
 
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<tool_call>"]
 TEMPLATE = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
