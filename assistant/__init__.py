@@ -19,7 +19,7 @@ __all__ = ["Answer", "Assistant", "AssistantError", "Citation", "LocalChatModel"
 _LAZY = {
     "Answer": "answers",
     "Assistant": "assistant",
-    "Citation": "citations",
+    "Citation": "answering.citations",
     "LocalChatModel": "chat_model",
 }
 

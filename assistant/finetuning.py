@@ -61,7 +61,9 @@ def tune(
     from assistant.answering.prompts import Prompts
     from assistant.indexing import calibrate
     from assistant.training_examples import training_conversations
-    from finetune import FinetuneError, choose_examples, finetune, load_base, mixed, named_source, replayed
+    from finetune import FinetuneError, choose_examples, finetune, load_base
+    from finetune.data.mixing import mixed, named_source
+    from finetune.replay import replayed
     from indexes import Index
 
     output = domain.adapter(run)

@@ -42,7 +42,7 @@ def training_inputs(domain: Domain, config: FinetuneConfig, start: Path | None) 
     """:func:`inputs_of` the training questions, and hashes of the other files and of the adapter to begin from."""
     inputs = inputs_of(domain, domain.train_questions)
     if config.data:
-        from finetune import named_source
+        from finetune.data.mixing import named_source
 
         for entry in config.data:
             path, _ = named_source(entry, domain.path)

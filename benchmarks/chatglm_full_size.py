@@ -36,9 +36,11 @@ from base_models.forecast import forecast
 from base_models.loaded_model import LoadedModel
 from base_models.messages import Encoded
 from domain import FinetuneConfig
-from finetune.methods import make
+from finetune.batch_plan import plan_batches
+from finetune.data.examples import TrainingData
+from finetune.methods import prepare
 from finetune.objectives import answers
-from finetune.train import train
+from finetune.train import TrainingTask, train
 
 PROMPT, ANSWER, STEPS = 128, 16, 2
 ROOM_ON_DISK, ROOM_IN_MEMORY = 30e9, 18e9
@@ -170,9 +172,11 @@ def train_steps(loaded: LoadedModel, length: int) -> dict[str, Any]:
     ids = [config.gmask_token_id, config.bos_token_id, *(1000 + number % 5000 for number in range(length - 2))]
     example = Encoded(ids, [False, False, *[True] * (length - 2)])
     chosen = FinetuneConfig(num_train_epochs=STEPS, gradient_accumulation_steps=1, warmup_steps=0)
-    tuned = make(loaded, loaded.model, chosen, STEPS)
+    trainable = prepare(loaded, loaded.model, chosen, STEPS)
+    objective = answers(trainable, loaded.tokenizer.pad_token_id)
+    task = TrainingTask(trainable, objective, TrainingData([example], [1]), plan_batches([example], chosen), chosen)
     start = time.perf_counter()
-    steps = train(tuned, [example], chosen, answers(tuned, loaded.tokenizer.pad_token_id))
+    steps = train(task)
     return {
         "losses": [step.loss for step in steps],
         "seconds_per_step": (time.perf_counter() - start) / STEPS,

@@ -25,12 +25,13 @@ from base_models import load
 from base_models.loaded_model import LoadedModel
 from base_models.messages import Encoded, Message
 from domain import FinetuneConfig, read_questions
+from finetune.batch_plan import plan_batches
 from finetune.batches import IGNORED
-from finetune.data import choose_examples
+from finetune.data.examples import TrainingData, choose_examples
 from finetune.methods import learning_rate
 from finetune.objectives import answers
-from finetune.train import train
-from finetune.tuned import Tuned
+from finetune.train import TrainingTask, train
+from finetune.trainable_model import TrainableModel
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook"
 EXAMPLES = 12
@@ -96,8 +97,9 @@ def timed(function, base: LoadedModel, examples: list[Encoded], config: Finetune
 
 def our_loop(model, examples: list[Encoded], config: FinetuneConfig, pad: int) -> float:  # type: ignore[no-untyped-def]
     start = time.perf_counter()
-    tuned = Tuned(model)
-    train(tuned, examples, config, answers(tuned, pad))
+    trainable = TrainableModel(model)
+    data = TrainingData(examples, range(1, len(examples) + 1))
+    train(TrainingTask(trainable, answers(trainable, pad), data, plan_batches(examples, config), config))
     return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""Reading SQLite files, also where this user may not write."""
+"""Opens SQLite files for reading, also on read-only storage."""
 
 import os
 import sqlite3
@@ -9,20 +9,20 @@ from pathlib import Path
 
 @contextmanager
 def reading_database(path: Path, wait_seconds: float = 5.0) -> Iterator[sqlite3.Connection]:
-    """A connection to an SQLite file for reading only, in autocommit mode; others may be writing to it.
+    """A read-only connection to an SQLite file, in autocommit mode; other processes may write to it.
 
-    A file in write-ahead mode is read by means of files beside it. Where there are none and this user cannot make
-    them, nobody is writing, and the file is read as it lies. Should its owner begin to write meanwhile, what was read
-    is no one state of it: then :class:`sqlite3.OperationalError` is raised at the end.
+    Reading a file in write-ahead mode needs files beside it (-wal, -shm). Where there are none and this user cannot
+    create them, nobody is writing, and the file is opened as immutable. If its owner writes meanwhile,
+    :class:`sqlite3.OperationalError` is raised at the end, because the reads may not be of one state.
     """
-    as_it_lies = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
-    before = _state(path) if as_it_lies else None
-    uri = f"{path.absolute().as_uri()}?mode={'ro&immutable=1' if as_it_lies else 'rw'}"
+    immutable = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    before = _state(path) if immutable else None
+    uri = f"{path.absolute().as_uri()}?mode={'ro&immutable=1' if immutable else 'rw'}"
     try:
         with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=wait_seconds)) as connection:
             yield connection
     finally:
-        if as_it_lies and _state(path) != before:
+        if immutable and _state(path) != before:
             raise sqlite3.OperationalError("another user wrote to it while it was read")
 
 

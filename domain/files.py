@@ -1,8 +1,8 @@
-"""Writes that are whole or absent, also when the process is killed or the disk is full.
+"""Atomic writes: a file or folder is whole or absent, also when the process is killed or the disk is full.
 
-A file or folder is first written under a temporary name beside its destination, flushed to the disk, and then renamed;
-rename is atomic on POSIX and on NTFS. What a crash leaves behind bears the suffix ``.partial`` and the number of its
-process; the next write to the same place removes it.
+It is written under a temporary name beside its destination, flushed to the disk, and then renamed; rename is atomic on
+POSIX and on NTFS. A crash leaves a name with the suffix ``.partial`` and the number of its process; the next write to
+the same place removes it.
 """
 
 import glob
@@ -36,8 +36,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder to fill; on leaving without an error it becomes ``path``, replacing an older one.
 
-    The older folder is renamed away before it is deleted, so that half of it never stands at ``path``. A process that
-    is killed between the two renames leaves no folder there; the next write to the place puts the older one back first.
+    The older folder is renamed before it is deleted, so that ``path`` is never half a folder. A process that is killed
+    between the two renames leaves no folder there; the next write to the same place first restores the older one.
     """
     partial = _partial(path)
     older = partial.with_suffix(f".older{PARTIAL}")
@@ -58,13 +58,13 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8 with ``\\n`` line ends, whole or not at all."""
+    """Write ``text`` atomically, as UTF-8 with ``\\n`` line ends."""
     with whole_file(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _partial(path: Path) -> Path:
-    """A temporary name beside ``path``; clears away what processes that were killed left there."""
+    """A temporary name beside ``path``; removes what killed processes left there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     own = f"{os.getpid()}-{threading.get_ident()}"
     for left in path.parent.glob(f"{glob.escape(path.name)}.*{PARTIAL}"):
@@ -79,7 +79,7 @@ def _partial(path: Path) -> Path:
 
 
 def _flush(path: Path) -> None:
-    """fsync a file or folder. Windows flushes only what may be written: no folder, and no file marked as read-only."""
+    """fsync a file or folder. Windows flushes only writable files: no folders, and nothing marked as read-only."""
     windows = os.name == "nt"
     if windows and (path.is_dir() or not os.access(path, os.W_OK)):
         return

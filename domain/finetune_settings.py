@@ -1,6 +1,7 @@
-"""The ``[finetune]`` table of ``domain.toml``: every key of a training run, with the sentence that explains it."""
+"""The settings of a training, each with the sentence that explains it: of a language model (the ``[finetune]`` table of
+``domain.toml``) and of a classifier, which share most of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,16 +14,8 @@ class Table(BaseModel):
     )
 
 
-class FinetuneConfig(Table):
-    """One training run."""
-
-    method: Literal[
-        "lora", "adalora", "ia3", "p-tuning-v2", "prefix-tuning", "prompt-tuning", "p-tuning", "freeze", "full"
-    ] = "lora"
-    """What learns, see docs/finetuning.md; prefix-tuning, prompt-tuning and p-tuning are not for ChatGLM."""
-
-    quantization: Literal["none", "nf4", "int8"] = "none"
-    """Keep the frozen base packed while an adapter learns: nf4 with lora is QLoRA; needs bitsandbytes."""
+class TrainingConfig(Table):
+    """What every training has: LoRA's shape, optimiser, schedule, batches, evaluation, checkpoints."""
 
     r: Annotated[int, Field(ge=1, le=1024)] = 8
     """Rank of the LoRA matrices (Hu et al. 2021)."""
@@ -37,25 +30,13 @@ class FinetuneConfig(Table):
     """Names of the linear layers that get an adapter; empty takes the catalogue's choice for the model."""
 
     use_rslora: bool = False
-    """Scale by lora_alpha / sqrt(r), so that high ranks learn as fast (Kalajdzievski 2023)."""
+    """Scale by lora_alpha / sqrt(r), so that high ranks train as fast (Kalajdzievski 2023)."""
 
     use_dora: bool = False
-    """Learn the length of each row of a matrix apart from its direction (Liu et al. 2024); slower."""
-
-    init_lora_weights: Literal["default", "pissa"] = "default"
-    """What LoRA starts from: nothing, or the largest singular parts of each matrix (PiSSA, Meng et al. 2024)."""
+    """Train magnitude and direction of the weights separately (DoRA, Liu et al. 2024); slower."""
 
     loraplus_lr_ratio: Annotated[float, Field(ge=1)] = 1.0
     """Learning rate of lora_B over that of lora_A (LoRA+, Hayou et al. 2024, who take 16)."""
-
-    num_virtual_tokens: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Length of a learnt beginning; 0 takes 128 for p-tuning-v2, 30 for prefix-tuning, 20 for the other two."""
-
-    prefix_projection: bool = False
-    """Make the learnt beginning of p-tuning-v2 or prefix-tuning by a small network."""
-
-    trainable_layers: Annotated[int, Field(ge=1)] = 2
-    """With method freeze: how many layers, the last ones, learn."""
 
     learning_rate: Annotated[float, Field(ge=0)] = 0.0
     """Highest learning rate of AdamW; 0 takes the method's own, see docs/finetuning.md (2e-4 for lora)."""
@@ -87,9 +68,6 @@ class FinetuneConfig(Table):
     group_by_length: bool = False
     """Put examples of like length into one forward pass, so that little is padding."""
 
-    packing: bool = False
-    """Fill each forward pass with several examples up to max_length tokens; those that begin alike share that part."""
-
     gradient_checkpointing: bool = False
     """Compute activations twice instead of keeping them: much less memory, a third slower."""
 
@@ -99,26 +77,70 @@ class FinetuneConfig(Table):
     max_length: Annotated[int, Field(ge=64)] = 2048
     """The most tokens of an example: a longer conversation is divided between its rounds, a longer round left out."""
 
+    held_out_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Share of the examples that are evaluated and not trained on; the state with their lowest loss is kept."""
+
+    eval_steps: Annotated[int, Field(ge=0)] = 0
+    """Evaluate the held-out examples every so many optimiser steps; 0 evaluates ten times in a run."""
+
+    early_stopping_patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after so many evaluations without a lower held-out loss; 0 never does."""
+
+    save_steps: Annotated[int, Field(ge=0)] = 0
+    """Save a checkpoint every so many optimiser steps; 0: as often as costs little time."""
+
+    report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Also log the steps for TensorBoard (files in the run's folder), or send them to Weights & Biases."""
+
+    shared_passages: bool = False
+    """Questions that the same passages answer are shown the same ones; with packing those are read once for all."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
+    """Seed of everything random in the run."""
+
+    def recorded(self) -> dict[str, Any]:
+        """The settings as manifests hold them and as checkpoints are compared by."""
+        return self.model_dump()
+
+
+class MethodSettings(Table):
+    """What of a language model is trained. A classifier has no choice: it trains a LoRA."""
+
+    method: Literal[
+        "lora", "adalora", "ia3", "p-tuning-v2", "prefix-tuning", "prompt-tuning", "p-tuning", "freeze", "full"
+    ] = "lora"
+    """What is trained, see docs/finetuning.md; prefix-tuning, prompt-tuning and p-tuning are not for ChatGLM."""
+
+    quantization: Literal["none", "nf4", "int8"] = "none"
+    """Keep the frozen base quantised while an adapter is trained: nf4 with lora is QLoRA; needs bitsandbytes."""
+
+    init_lora_weights: Literal["default", "pissa"] = "default"
+    """Initial LoRA weights: zero, or the principal singular components of each matrix (PiSSA, Meng et al. 2024)."""
+
+    num_virtual_tokens: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Length of the soft prompt; 0 takes 128 for p-tuning-v2, 30 for prefix-tuning, 20 for the other two."""
+
+    prefix_projection: bool = False
+    """Compute the prefix of p-tuning-v2 or prefix-tuning by a small network."""
+
+    trainable_layers: Annotated[int, Field(ge=1)] = 2
+    """With method freeze: how many layers, the last ones, are trained."""
+
+
+class FinetuneConfig(TrainingConfig, MethodSettings):
+    """One training of a language model: the ``[finetune]`` table, and the flags of ``lorewright finetune``."""
+
+    packing: bool = False
+    """Fill each forward pass with several examples up to max_length tokens; a common prefix is read once."""
+
     labels: Literal["all", "last"] = "all"
-    """Whether all answers of a conversation are learnt, or the last one alone."""
+    """Whether all answers of a conversation are trained on, or the last one alone."""
 
     max_train_tokens: Annotated[int, Field(ge=0)] = 0
     """Stop choosing examples when the run would read more tokens than this, epochs included; 0 means no bound."""
 
-    held_out_share: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """Share of the examples that are not learnt from but looked at on the way; the best state on them is kept."""
-
-    eval_steps: Annotated[int, Field(ge=0)] = 0
-    """Look at the held-out examples after so many optimiser steps; 0 looks ten times in a run."""
-
-    early_stopping_patience: Annotated[int, Field(ge=0)] = 0
-    """Stop after so many looks without a lower held-out loss; 0 never does."""
-
-    save_steps: Annotated[int, Field(ge=0)] = 0
-    """Save what the run needs to go on after so many optimiser steps; 0: as often as costs little time."""
-
     from_adapter: str = ""
-    """Go on from a finished run of the same shapes; empty: from the shipped reader if it fits; base starts anew."""
+    """Continue from a finished run of the same shapes; empty: from the shipped reader if it fits; base starts anew."""
 
     data: tuple[str, ...] = ()
     """Further files of examples, from the domain's folder; `chats.jsonl=0.5` takes half of them, `=2` each twice."""
@@ -126,35 +148,18 @@ class FinetuneConfig(Table):
     replay_share: Annotated[float, Field(ge=0, le=0.9)] = 0.1
     """Share of the examples that are everyday questions with the base model's own answers, against forgetting."""
 
-    report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()
-    """Also draw the steps in TensorBoard (files in the run's folder), or send them to Weights & Biases."""
-
     retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the examples that are shown with retrieved passages, as questions are when the index is on."""
 
-    shared_passages: bool = False
-    """Show questions that the same passages answer the same ones; with packing those are read once for all of them."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
-    """Seed of everything random in the run."""
+class ClassifierConfig(TrainingConfig):
+    """One training of a classifier, see docs/finetuning.md."""
 
-
-class ClassifierConfig(FinetuneConfig):
-    """One training of a classifier, see docs/finetuning.md. A key that can have one value here is no flag."""
-
-    method: Literal["lora"] = "lora"
-    quantization: Literal["none"] = "none"
-    init_lora_weights: Literal["default"] = "default"
-    num_virtual_tokens: Literal[0] = 0
-    prefix_projection: Literal[False] = False
-    trainable_layers: Literal[2] = 2
-    packing: Literal[False] = False
-    labels: Literal["all"] = "all"
-    max_train_tokens: Literal[0] = 0
-    from_adapter: Literal[""] = ""
-    data: tuple[()] = ()
-    replay_share: Literal[0] = 0
-    retrieved_share: Literal[0] = 0
+    # The training code reads these of language models and classifiers alike.
+    method: ClassVar[Literal["lora"]] = "lora"
+    quantization: ClassVar[Literal["none"]] = "none"
+    init_lora_weights: ClassVar[Literal["default"]] = "default"
+    packing: ClassVar[bool] = False
 
     learning_rate: Annotated[float, Field(gt=0)] = 5e-4
     """Highest learning rate of AdamW (Hu et al. 2021 take 4e-4 and 5e-4 for LoRA on RoBERTa)."""
@@ -169,7 +174,30 @@ class ClassifierConfig(FinetuneConfig):
     """Forward passes before the optimiser steps."""
 
     max_length: Annotated[int, Field(ge=64)] = 512
-    """The most tokens of a text; what is beyond them, or beyond the encoder's own length, is cut off."""
+    """The most tokens of a text; a longer text, or one longer than the encoder reads, is cut off."""
 
     held_out_share: Annotated[float, Field(ge=0, le=0.5)] = 0.2
-    """Share of the texts that are not learnt from but looked at on the way; the best state on them is kept."""
+    """Share of the texts that are evaluated and not trained on; the state with their lowest loss is kept."""
+
+    def recorded(self) -> dict[str, Any]:
+        """With the keys of a language model's run too, as manifests and checkpoints have always had them."""
+        return {
+            "method": self.method,
+            "quantization": self.quantization,
+            "init_lora_weights": self.init_lora_weights,
+            "num_virtual_tokens": 0,
+            "prefix_projection": False,
+            "trainable_layers": 2,
+            "packing": self.packing,
+            "labels": "all",
+            "max_train_tokens": 0,
+            "from_adapter": "",
+            "data": (),
+            "replay_share": 0,
+            "retrieved_share": 0,
+            **self.model_dump(),
+        }
+
+
+RunConfig = FinetuneConfig | ClassifierConfig
+"""The settings of any run."""

@@ -1,4 +1,4 @@
-"""The layout of a domain folder, drawn in ``docs/design.md``: this file is the only place that spells it."""
+"""The layout of a domain folder, drawn in ``docs/design.md``: no other file spells these names."""
 
 import re
 import shlex
@@ -12,14 +12,14 @@ from domain.settings import Settings, new_settings_text, read_settings
 
 @dataclass(frozen=True)
 class Domain:
-    """An opened domain folder: its settings, and where each thing lies in it."""
+    """An open domain folder: its settings and the paths in it."""
 
     path: Path
     settings: Settings
 
     @classmethod
     def open(cls, path: str | Path) -> "Domain":
-        """Open a domain folder and check its ``domain.toml``; nothing else is read yet."""
+        """Open a domain folder and check its ``domain.toml``; reads nothing else."""
         folder = Path(path)
         remedy = f"lorewright new {shlex.quote(str(folder))}"
         if not folder.is_dir():
@@ -29,7 +29,7 @@ class Domain:
         return cls(folder, read_settings(folder / "domain.toml"))
 
     def command(self, name: str) -> str:
-        """The command line of ``lorewright NAME`` for this domain, quoted for a shell: errors tell people to run it."""
+        """The command line of ``lorewright NAME`` for this domain, quoted for a shell, for error messages."""
         return f"lorewright {name} {shlex.quote(str(self.path))}"
 
     @property
@@ -50,12 +50,12 @@ class Domain:
 
     @property
     def prompts(self) -> Path:
-        """Prompt files that replace the built-in ones of the same name, by language; need not exist."""
+        """Prompt files that override the built-in ones of the same name, by language; optional."""
         return self.path / "prompts"
 
     @property
     def dictionary(self) -> Path:
-        """The user's own words, one on a line, that full-text search keeps whole; need not exist."""
+        """The user's own words, one on a line, that full-text search does not split; optional."""
         return self.path / "dictionary.txt"
 
     def read_dictionary(self) -> str:
@@ -84,7 +84,7 @@ class Domain:
         return self.path / "adapters"
 
     def adapter(self, name: str) -> Path:
-        """The folder of the run ``name``; the name is checked, so that it can never lead out of ``adapters/``."""
+        """The folder of the run ``name``, which is checked so that the path stays within ``adapters/``."""
         if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name.endswith((".partial", ".checkpoint")):
             raise DomainError(f"{name!r} cannot name an adapter: use letters, digits, '.', '-' and '_', at most 100.")
         if name == "base":
@@ -98,7 +98,7 @@ class Domain:
 
 
 def create_domain(path: str | Path, **settings: str) -> Domain:
-    """Make a new domain folder with an empty ``documents/`` and a commented ``domain.toml``.
+    """Create a domain folder with an empty ``documents/`` and a commented ``domain.toml``.
 
     ``settings`` are root keys of domain.toml to set, for example ``base_model="smollm2-135m-instruct"``.
     """

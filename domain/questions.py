@@ -7,9 +7,9 @@
 
 ``messages`` alternate user and assistant (a system message may come first) and end with the assistant's answer.
 ``document`` is the path under ``documents/`` that holds the answer to the last question (the gold document).
-``answerable`` is false where the documents do not hold the answer. ``facts`` is what a right answer must say: a list of
-facts, each a list of accepted wordings (``[["80 degrees", "80 度"], ["two minutes", "两分钟"]]``); how wordings are
-matched is in ``assistant/answering/facts.py``. ``id``, ``language``, ``document`` and ``facts`` may be absent.
+``answerable`` is false where the documents do not hold the answer. ``facts`` is what a correct answer must contain: a
+list of facts, each a list of accepted wordings (``[["80 degrees", "80 度"], ["two minutes", "两分钟"]]``); how wordings
+are matched is in ``assistant/answering/facts.py``. ``id``, ``language``, ``document`` and ``facts`` may be absent.
 """
 
 import codecs
@@ -33,21 +33,21 @@ class Question:
     document: str | None = None
     language: str | None = None
     facts: tuple[tuple[str, ...], ...] = ()
-    """What a right answer must say; each fact is its accepted wordings. Empty where the file names none."""
+    """What a correct answer must contain: for each fact its accepted wordings. Empty where the file has none."""
 
     @property
     def text(self) -> str:
-        """The last question asked."""
+        """The last question."""
         return self.messages[-2]["content"]
 
     @property
     def answer(self) -> str:
-        """The answer that the file gives to it."""
+        """The reference answer to it."""
         return self.messages[-1]["content"]
 
     @property
     def history(self) -> tuple[dict[str, str], ...]:
-        """What was said before the last question."""
+        """The turns before the last question."""
         return self.messages[:-2]
 
 
@@ -82,15 +82,15 @@ def read_questions(path: Path) -> list[Question]:
 
 
 def is_text(text: str) -> bool:
-    """False for a string with half a character in it (a lone surrogate), which no file, index or model can take.
+    """False for a string with a lone surrogate (half a character), which cannot be encoded as UTF-8.
 
-    Such strings come from bytes that are not UTF-8 on the command line, and from JSON that was cut within a character.
+    Such strings come from command lines that are not UTF-8, and from JSON that was cut within a character.
     """
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _question(record: Any, default_id: str) -> Question:
-    """Check one decoded line; raise ValueError with what is wrong, without a full stop."""
+    """Validate one decoded line; the message of its ValueError has no full stop."""
     if not isinstance(record, dict):
         raise ValueError('must be a JSON object like {"messages": [...]}')
     if unknown := sorted(set(record) - KEYS):
@@ -112,8 +112,8 @@ def _question(record: Any, default_id: str) -> Question:
         if not is_text(message["content"]):
             raise ValueError(f"message {position + 1} holds half a character (a surrogate such as \\ud83d alone)")
     roles = [message.get("role") for message in messages]
-    spoken = roles[1:] if roles[0] == "system" else roles
-    if spoken != ["user", "assistant"] * (len(spoken) // 2) or not spoken:
+    turns = roles[1:] if roles[0] == "system" else roles
+    if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
         raise ValueError(
             f"roles must alternate user, assistant and end with assistant, not {', '.join(map(str, roles))}"
         )

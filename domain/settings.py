@@ -1,8 +1,8 @@
 """The schema of ``domain.toml``: every key, its type, its default and the sentence that explains it.
 
-Here and in finetune_settings.py, and nowhere else, a setting is written down: the command line's flags, the comments of
-a new ``domain.toml`` and the checks on an old one are all made from them. Names are those of
-``transformers.TrainingArguments`` and ``peft.LoraConfig`` where those have one.
+Settings are declared here and in finetune_settings.py only; the command line's flags, the comments of a new
+``domain.toml`` and its validation are generated from them. Names are those of ``transformers.TrainingArguments`` and
+``peft.LoraConfig`` where those have one.
 """
 
 import difflib
@@ -21,13 +21,13 @@ from domain.finetune_settings import FinetuneConfig, Table
 
 
 class RetrievalSettings(Table):
-    """What is read into the index and what is found again."""
+    """Indexing and retrieval."""
 
     k: Annotated[int, Field(ge=1, le=20)] = 3
-    """How many passages are put before the model."""
+    """How many passages the model is given."""
 
     context_tokens: Annotated[int, Field(ge=64, le=16_384)] = 600
-    """The most tokens (of the embedder) that these passages and what stands around them may have."""
+    """The most tokens (of the embedder) of these passages and their context together."""
 
     passage_tokens: Annotated[int, Field(ge=32, le=500)] = 300
     """The most tokens (of the embedder) in one passage; another value needs `lorewright index --rebuild`."""
@@ -36,7 +36,7 @@ class RetrievalSettings(Table):
     """Weight of meaning (dense vectors) against words (full text) in the ranking: 0 is words only, 1 meaning only."""
 
     reranker: str = ""
-    """A reranker that orders what was found once more: a name of `lorewright models`, or a folder; empty is none."""
+    """A reranker of the passages found: a name of `lorewright models`, or a folder; empty is none."""
 
 
 REFUSAL_LEVELS = ("rare", "balanced", "strict")
@@ -58,13 +58,13 @@ class AnswerSettings(Table):
     """The most tokens in one answer."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """0 always takes the likeliest token; higher values vary the answer."""
+    """0 always takes the most probable token; higher values vary the answer."""
 
     repetition_penalty: Annotated[float, Field(ge=1, le=2)] = 1.05
     """Above 1 makes a small model less likely to repeat itself."""
 
     quotes: Annotated[int, Field(ge=0, le=10)] = 3
-    """How many sentences of the documents an answer quotes below the words of the model; 0 quotes none."""
+    """How many sentences of the documents are quoted below an answer of the model; 0 quotes none."""
 
     refusal: Annotated[str | float, PlainValidator(_refusal)] = "balanced"
     """When to refuse: rare, balanced or strict; or a number from 0 (never) to 1, the least probability of an answer."""
@@ -77,10 +77,10 @@ class Settings(Table):
     """The chat model: a name that `lorewright models` lists, or the path of a model folder."""
 
     engine: Literal["auto", "transformers", "openvino"] = "auto"
-    """What computes the answers; auto takes what is faster on this machine (`lorewright doctor` tells which)."""
+    """What computes the answers; auto takes the faster one on this machine (`lorewright doctor` shows which)."""
 
     adapter: str = "reader"
-    """Who answers: a run under adapters/; reader, which Lorewright ships for some base models; empty is the base."""
+    """The adapter that answers: a run under adapters/; reader, shipped for some base models; empty is the base."""
 
     embedder: str = "multilingual-e5-small"
     """The model that turns passages and questions into vectors; another one needs `lorewright index --rebuild`."""
@@ -106,12 +106,12 @@ def read_settings(path: Path) -> Settings:
     return _validated(values, path, text)
 
 
-def new_settings_text(**chosen: str) -> str:
-    """The text of a new ``domain.toml``: every key commented with its own help text, the chosen ones set.
+def new_settings_text(**selected: str) -> str:
+    """The text of a new ``domain.toml``: every key commented with its own help text, the selected ones set.
 
-    Raises :class:`DomainError` for a chosen key or value that ``domain.toml`` may not hold.
+    Raises :class:`DomainError` for a selected key or value that ``domain.toml`` may not hold.
     """
-    _validated(chosen, Path("domain.toml"), "")
+    _validated(selected, Path("domain.toml"), "")
     lines = ["# What this assistant is. A key that starts with # shows its default; remove the # to change it.", ""]
     tables: list[tuple[str, type[Table]]] = [
         ("", Settings),
@@ -123,9 +123,9 @@ def new_settings_text(**chosen: str) -> str:
         for key, field in table.model_fields.items():
             if isinstance(field.default, Table):
                 continue
-            value = chosen.get(key, field.default) if not table_name else field.default
+            value = selected.get(key, field.default) if not table_name else field.default
             assignment = f"{key} = {tomlkit.item(list(value) if isinstance(value, tuple) else value).as_string()}"
-            lines += [f"# {field.description}", assignment if key in chosen and not table_name else f"# {assignment}"]
+            lines += [f"# {field.description}", assignment if key in selected and not table_name else f"# {assignment}"]
         lines += [""]
     return "\n".join(lines)
 
@@ -144,14 +144,14 @@ def set_setting(path: Path, key: str, value: Any) -> None:
     if name in table or tables:
         table[name] = value
         text = tomlkit.dumps(document)
-    else:  # a new key of the root must stand above the first [table]
+    else:  # a new key of the root belongs above the first [table]
         text = tomlkit.dumps({name: value}) + tomlkit.dumps(document)
     _validated(tomllib.loads(text), path, "")
     write_text(path, text)
 
 
 def _validated(values: dict[str, Any], path: Path, text: str) -> Settings:
-    """The settings, or a :class:`DomainError`; ``text`` is what ``values`` were read from, for the number of a line."""
+    """The settings, or a :class:`DomainError`; ``text`` is the file that ``values`` come from, for line numbers."""
     try:
         return Settings.model_validate(_toml_types(values))
     except ValidationError as error:
@@ -159,7 +159,7 @@ def _validated(values: dict[str, Any], path: Path, text: str) -> Settings:
 
 
 def _toml_types(values: dict[str, Any]) -> dict[str, Any]:
-    """TOML has lists where the schema has tuples, and people write 16 where a float is meant."""
+    """TOML has lists where the schema has tuples."""
     result: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, dict):
@@ -169,14 +169,14 @@ def _toml_types(values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-IN_TOML_WORDS = {
+TOML_MESSAGES = {
     "tuple_type": 'input should be a list, like ["q_proj", "v_proj"]',
     "model_type": "input should be a table: its name in brackets on a line, its keys below",
 }
 
 
 def _explain(error: ValidationError, path: Path, text: str) -> str:
-    """One sentence for the first problem of a domain.toml."""
+    """One sentence for the first validation error of a domain.toml."""
     problem = error.errors()[0]
     *tables, key = [str(part) for part in problem["loc"] if not isinstance(part, int)]
     line = _line_of(text, [*tables, key])
@@ -189,12 +189,12 @@ def _explain(error: ValidationError, path: Path, text: str) -> str:
         near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(model.model_fields)}."
         return f"{where}: unknown key {name!r}; {hint}"
-    message = IN_TOML_WORDS.get(problem["type"]) or f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
+    message = TOML_MESSAGES.get(problem["type"]) or f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
     return f"{where}: {name} is {problem['input']!r}, but: {message}."
 
 
 def _line_of(text: str, path: list[str]) -> int | None:
-    """The line of ``text`` in which the key (its tables before it) stands; TOML readers do not tell."""
+    """The line number of a key, given after its tables; TOML parsers do not report it."""
     table: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if header := re.match(r"\s*\[+([^\[\]]+)\]", line):

@@ -1,13 +1,13 @@
-"""What a run needs to go on where it was stopped: all that the training loop reads and changes.
+"""Checkpoints: all that the training loop reads and changes, so that a run that was stopped resumes.
 
     adapters/NAME.checkpoint/step-000012.safetensors     trained parameters, optimiser states, random states, the best
-                                                         parameters so far, and what else a method learns from; in its
-                                                         metadata the steps so far, the schedule, the key of what is
-                                                         being trained, and a checksum over all of it
+                                                         parameters so far, and what else a method keeps; in its
+                                                         metadata the steps so far, the schedule, the key of the run,
+                                                         and a checksum over all of it
 
-Each state is one file that appears whole (temporary file, fsync, rename); the last SAVED of them are kept, so that a
-damaged one costs steps, not the run. A run that goes on ends bit for bit as one that was never stopped, on the same
-machine: the thread count is kept, for sums differ with it.
+Each state is one file that appears whole (temporary file, fsync, rename). The last SAVED of them are kept, so that a
+damaged file costs steps, not the run. A resumed run ends bit for bit as one that was never stopped, on the same
+machine; the thread count is restored, because sums differ with it.
 """
 
 import hashlib
@@ -24,19 +24,21 @@ from safetensors import SafetensorError, safe_open
 
 from domain import whole_file
 from finetune.steps import Best, Step
-from finetune.tuned import Tuned, write_tensors
+from finetune.trainable_model import TrainableModel, write_tensors
 
+Snapshot = tuple[dict[str, Any], dict[str, torch.Tensor]]
+"""What is written as JSON into a file's metadata, and its tensors."""
 SAVED = 2
 """How many states are kept."""
 SAVING_SHARE = 0.05
-"""Where save_steps does not say otherwise, at most about this share of the time goes into saving."""
+"""With save_steps 0, saving takes at most about this share of the time. Chosen."""
 
 
 @dataclass
-class Learning:
+class TrainingState:
     """The parts of the training loop whose state a checkpoint holds."""
 
-    tuned: Tuned
+    trainable: TrainableModel
     parameters: Sequence[torch.nn.Parameter]
     optimizer: Any
     scheduler: Any
@@ -45,44 +47,44 @@ class Learning:
 
 @dataclass
 class Checkpoint:
-    """Where a run's states are kept; ``key`` says what is being trained, and a state of another key is not used."""
+    """The saved states of a run. ``key`` identifies what is trained; a state of another key is not used."""
 
     folder: Path
     key: str
     save_steps: int = 0
     """Save after so many steps; 0: as often as SAVING_SHARE allows."""
-    _strange: list[Path] = field(default_factory=list, init=False)
+    _unusable: list[Path] = field(default_factory=list, init=False)
     _saved_at: float = field(default=0.0, init=False)
     _cost: float = field(default=0.0, init=False)
 
-    def restore(self, learning: Learning) -> tuple[list[Step], Best]:
-        """Put everything back as the newest whole state of this key has it, and return the steps done and the best
-        parameters; none where there is nothing to go on from."""
+    def restore(self, training: TrainingState) -> tuple[list[Step], Best]:
+        """Load the newest whole state of this key; return the steps so far and the best parameters, which are none
+        where there is no such state."""
         for left in [*self.folder.glob(".tmp*"), *self.folder.glob("*.partial")]:
-            left.unlink()  # half a state, by a process that was killed; nobody else trains this run
+            left.unlink()  # half a state of a killed process; nobody else trains this run
         for file in sorted(self.folder.glob("step-*.safetensors"), reverse=True):
             found = _read(file)
             if found and found[0]["key"] == self.key:
-                return _put_back(learning, *found)
-            self._strange.append(file)
+                return _load(training, *found)
+            self._unusable.append(file)
         return [], Best()
 
-    def save(self, learning: Learning, steps: Sequence[Step], best: Best) -> None:
-        """Save the state after the last of ``steps``, unless it is not yet time to."""
+    def save(self, training: TrainingState, steps: Sequence[Step], best: Best) -> None:
+        """Save the state after the last of ``steps`` if it is time to."""
         now = time.monotonic()
         if self.save_steps:
             if steps[-1].step % self.save_steps:
                 return
         elif now - self._saved_at < self._cost / SAVING_SHARE:
             return
-        state, tensors = _taken(learning, steps, best)
+        state, tensors = _snapshot(training, steps, best)
         state["key"] = self.key
         self.folder.mkdir(parents=True, exist_ok=True)
         metadata = {"state": json.dumps(state), "checksum": _checksum(json.dumps(state), tensors)}
         with whole_file(self.folder / f"step-{steps[-1].step:06}.safetensors") as partial:
             write_tensors(tensors, partial, metadata)
-        while self._strange:  # damaged, or of a run with other settings; this one's state is safe now
-            self._strange.pop().unlink(missing_ok=True)
+        while self._unusable:  # damaged, or of other settings; a state of this run is safe now
+            self._unusable.pop().unlink(missing_ok=True)
         for older in sorted(self.folder.glob("step-*.safetensors"))[:-SAVED]:
             older.unlink()
         self._saved_at = time.monotonic()
@@ -94,11 +96,11 @@ class Checkpoint:
 
 
 def key_of(facts: dict[str, Any]) -> str:
-    """SHA-256 of all that decides what a run computes."""
+    """SHA-256 of all that determines what a run computes."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]] | None:
+def _read(file: Path) -> Snapshot | None:
     """State and tensors of a file, or None where it is damaged."""
     try:
         with safe_open(file, "pt") as opened:
@@ -119,25 +121,25 @@ def _checksum(state: str, tensors: dict[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _taken(learning: Learning, steps: Sequence[Step], best: Best) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    saved = learning.optimizer.state_dict()
-    tensors = {f"parameter.{index}": parameter.detach() for index, parameter in enumerate(learning.parameters)}
+def _snapshot(training: TrainingState, steps: Sequence[Step], best: Best) -> Snapshot:
+    saved = training.optimizer.state_dict()
+    tensors = {f"parameter.{index}": parameter.detach() for index, parameter in enumerate(training.parameters)}
     numbers: dict[str, Any] = {}
     for name, value in _flat(saved["state"]).items():
         (tensors if isinstance(value, torch.Tensor) else numbers)[f"optimizer.{name}"] = value
     tensors |= {f"best.{index}": value for index, value in enumerate(best.parameters or [])}
-    tensors |= {f"method.{name}": value for name, value in learning.tuned.state().items()}
+    tensors |= {f"method.{name}": value for name, value in training.trainable.state().items()}
     tensors["random.cpu"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors |= {f"random.cuda.{n:03}": value for n, value in enumerate(torch.cuda.get_rng_state_all())}
     state = {
         "threads": torch.get_num_threads(),
         "steps": [asdict(step) for step in steps],
-        "best": {"loss": best.loss, "step": best.step, "looks_since": best.looks_since},
+        "best": {"loss": best.loss, "step": best.step, "looks_since": best.evals_since},
         "optimizer": numbers,
         "param_groups": saved["param_groups"],
-        "scheduler": {name: value for name, value in learning.scheduler.state_dict().items() if name != "lr_lambdas"},
-        "scaler": learning.scaler.state_dict(),
+        "scheduler": {name: value for name, value in training.scheduler.state_dict().items() if name != "lr_lambdas"},
+        "scaler": training.scaler.state_dict(),
     }
     return state, {name: tensor.cpu().contiguous().clone() for name, tensor in tensors.items()}
 
@@ -151,15 +153,15 @@ def _flat(nested: dict[Any, Any]) -> dict[str, Any]:
     return flat
 
 
-def _put_back(learning: Learning, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> tuple[list[Step], Best]:
+def _load(training: TrainingState, state: dict[str, Any], tensors: dict[str, torch.Tensor]) -> tuple[list[Step], Best]:
     torch.set_num_threads(state["threads"])
 
     def of(kind: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(f"{kind}."): value for name, value in tensors.items() if name.startswith(f"{kind}.")}
 
-    learning.tuned.restore(of("method"))
+    training.trainable.restore(of("method"))
     with torch.no_grad():
-        for index, parameter in enumerate(learning.parameters):
+        for index, parameter in enumerate(training.parameters):
             parameter.copy_(tensors[f"parameter.{index}"])
     moments: dict[Any, Any] = {}
     for name, value in [*of("optimizer").items(), *state["optimizer"].items()]:
@@ -168,14 +170,15 @@ def _put_back(learning: Learning, state: dict[str, Any], tensors: dict[str, torc
         for part in parts:
             place = place.setdefault(part, {})
         place[last] = value
-    learning.optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
-    learning.scheduler.load_state_dict(state["scheduler"] | {"lr_lambdas": [None] * len(state["param_groups"])})
+    training.optimizer.load_state_dict({"state": moments, "param_groups": state["param_groups"]})
+    training.scheduler.load_state_dict(state["scheduler"] | {"lr_lambdas": [None] * len(state["param_groups"])})
     if state["scaler"]:
-        learning.scaler.load_state_dict(state["scaler"])
+        training.scaler.load_state_dict(state["scaler"])
     torch.set_rng_state(tensors["random.cpu"])
     if torch.cuda.is_available():
         torch.cuda.set_rng_state_all([value for _, value in sorted(of("random.cuda").items())])
-    device = learning.parameters[0].device
+    device = training.parameters[0].device
     kept = of("best")
     parameters = [kept[str(index)].to(device) for index in range(len(kept))] or None
-    return [Step(**step) for step in state["steps"]], Best(**state["best"], parameters=parameters)
+    best = state["best"]
+    return [Step(**step) for step in state["steps"]], Best(best["loss"], best["step"], best["looks_since"], parameters)

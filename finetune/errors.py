@@ -4,4 +4,4 @@ from domain import DomainError
 
 
 class FinetuneError(DomainError):
-    """A run cannot start or go on; the message says why and what to change."""
+    """A run cannot start or resume; the message says why and what to change."""

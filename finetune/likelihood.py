@@ -1,7 +1,7 @@
-"""How likely a model finds given answers and texts, before and after tuning: held-out loss, and what was forgotten.
+"""The loss of a model on known answers and texts, before and after tuning: held-out loss, and forgetting.
 
 The loss of an example is the negative log-likelihood, in nats, summed over its labelled tokens; a mean over examples is
-taken over all their tokens, so that rows can be drawn again for an interval. Perplexity is exp of that mean.
+taken over all their tokens, so that rows can be resampled for an interval. Perplexity is exp of that mean.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,14 +15,14 @@ from base_models.messages import Encoded, Message, examples_of
 from finetune.batches import collate
 from finetune.objectives import summed_loss
 from finetune.replay import KEPT_BACK, kept_back
-from finetune.tuned import Tuned
+from finetune.trainable_model import TrainableModel
 
 TEXTS = [
     text.strip()
     for text in (Path(__file__).parent / "general_texts.txt").read_text(encoding="utf-8").split("\n\n")
     if text.strip()
 ]
-"""Texts of everyday life in both languages, written for this."""
+"""Texts of everyday life in both languages, written for this measurement."""
 MAX_LENGTH = 2048
 
 Rows = list[tuple[float, int]]
@@ -38,8 +38,8 @@ def likelihoods(
 ) -> dict[str, Rows]:
     """Rows of the base (adapter None) or the tuned model, under "held_out", "general_prompts" and "general_text".
 
-    The general prompts carry the base model's own answers, so a tuned model that still answers as the base did finds
-    them as likely as the base does. At most ``general`` of them are asked.
+    The general prompts have the base model's own answers, so their loss rises as far as a tuned model answers
+    differently. At most ``general`` of them are used.
     """
     sets: dict[str, Sequence[Sequence[Message]]] = {
         "held_out": held_out,
@@ -54,25 +54,25 @@ def losses(base: LoadedModel, adapter: Path | None, conversations: Sequence[Sequ
     rows: Rows = []
     with base.using(adapter) as model, torch.inference_mode():
         model.eval()
-        tuned = _as_tuned(model, adapter)
+        trainable = _as_trainable(model, adapter)
         for conversation in conversations:
             examples = examples_of(base.tokenizer, conversation, MAX_LENGTH)
             fitting = [example for example in examples if len(example.ids) <= MAX_LENGTH]
             if fitting:
-                summed = sum(_loss(tuned, example) for example in fitting)
+                summed = sum(_loss(trainable, example) for example in fitting)
                 rows.append((summed, sum(example.targets for example in fitting)))
     return rows
 
 
-def _loss(tuned: Tuned, example: Encoded) -> float:
-    return float(summed_loss(tuned, **collate([example], 0, tuned.model.device)))
+def _loss(trainable: TrainableModel, example: Encoded) -> float:
+    return float(summed_loss(trainable, **collate([example], 0, trainable.model.device)))
 
 
-def _as_tuned(model: torch.nn.Module, adapter: Path | None) -> Tuned:
-    """What of a learnt beginning the loss must know: how many vectors stand before the text, or that it is a cache."""
+def _as_trainable(model: torch.nn.Module, adapter: Path | None) -> TrainableModel:
+    """With what the loss must know of a soft prompt: how many vectors stand before the text, or that it is a cache."""
     if adapter is None or not isinstance(model, PeftModel) or not model.active_peft_config.is_prompt_learning:
-        return Tuned(model)
+        return TrainableModel(model)
     config = model.active_peft_config
     if config.peft_type == "PREFIX_TUNING":
-        return Tuned(model, use_cache=True)
-    return Tuned(model, tokens_before=config.num_virtual_tokens)
+        return TrainableModel(model, use_cache=True)
+    return TrainableModel(model, virtual_tokens=config.num_virtual_tokens)

@@ -17,11 +17,11 @@ from finetune.steps import Step
 
 FILE = "steps.jsonl"
 NUMBERS = ("loss", "held_out_loss", "learning_rate", "tokens_per_second")
-"""Fields of a step that are drawn as curves."""
+"""Fields of a step that are plotted."""
 
 
 class StepLog:
-    """Written to step by step; a run that goes on begins it anew with the steps it has done."""
+    """The log of a run, written step by step; a resumed run rewrites it with the steps so far."""
 
     def __init__(self, folder: Path, report_to: Sequence[str], name: str, config: dict[str, Any]):
         self.folder = folder
@@ -30,8 +30,8 @@ class StepLog:
         self._curves = "tensorboard" in report_to
         self._wandb = _wandb(name, config) if "wandb" in report_to else None
 
-    def begin(self, done: Sequence[Step]) -> None:
-        """Write the steps that an earlier part of the run has done."""
+    def start(self, done: Sequence[Step]) -> None:
+        """Write the steps of the run before it was stopped."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._file = (self.folder / FILE).open("w", encoding="utf-8")
         for step in done:
@@ -42,7 +42,7 @@ class StepLog:
             self._tensorboard = _tensorboard(self.folder / "tensorboard", len(done) + 1)
 
     def write(self, step: Step) -> None:
-        """Add a step, at once: whoever follows the file sees it."""
+        """Add a step and flush the file, so that it can be followed."""
         self._line(step)
         numbers = {name: value for name, value in asdict(step).items() if name in NUMBERS and value is not None}
         if self._tensorboard:
@@ -53,13 +53,13 @@ class StepLog:
             self._wandb.log(numbers, step=step.step)
 
     def keep(self, folder: Path) -> None:
-        """Copy what was written into the folder of the finished run."""
+        """Copy the log into the folder of the finished run."""
         shutil.copyfile(self.folder / FILE, folder / FILE)
         if self._tensorboard:
             shutil.copytree(self.folder / "tensorboard", folder / "tensorboard")
 
     def _line(self, step: Step) -> None:
-        assert self._file, "begin() comes first"
+        assert self._file, "start() comes first"
         self._file.write(json.dumps(asdict(step)) + "\n")
         self._file.flush()
 
@@ -78,7 +78,7 @@ class StepLog:
 
 
 def _tensorboard(folder: Path, first_step: int) -> Any:
-    """A writer that begins with a step; what was written of later ones, before the run was stopped, is not shown."""
+    """A writer from ``first_step`` on; later steps, written before the run was stopped, are not shown."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
@@ -89,7 +89,7 @@ def _tensorboard(folder: Path, first_step: int) -> Any:
 
 
 def _wandb(name: str, config: dict[str, Any]) -> Any:
-    """A run of Weights & Biases, in the project and mode that its own variables say; it may send to its servers."""
+    """A run of Weights & Biases; its own environment variables set project and mode, and whether it sends anything."""
     try:
         import wandb
     except ImportError:

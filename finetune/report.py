@@ -1,9 +1,9 @@
-"""What is written of a finished run, for programs and for people."""
+"""The report and the manifest of a finished run, for programs and for people."""
 
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,15 +14,13 @@ import psutil
 import torch
 
 from base_models.adapters import seal_adapter
-from base_models.loaded_model import LoadedModel
-from domain import FinetuneConfig
-from finetune.data import Chosen
+from finetune.run import Run
 from finetune.steps import Step
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """What a run did; ``report.json`` holds the same."""
+    """What a run did, as in ``report.json``."""
 
     examples: int
     too_long: int
@@ -44,26 +42,19 @@ class RunReport:
         return fmean(step.loss for step in first), fmean(step.loss for step in last)
 
 
-def describe(
-    folder: Path,
-    base: LoadedModel,
-    chosen: Chosen,
-    config: FinetuneConfig,
-    inputs: Mapping[str, str],
-    report: RunReport,
-    shown: dict[str, Any],
-) -> None:
-    """Write what the adapter is and how it was made beside its weights: manifest, reports and the curve of the loss."""
+def write_description(folder: Path, run: Run, report: RunReport, probe: dict[str, Any]) -> None:
+    """Write manifest, reports and the loss curve beside the adapter's weights."""
+    base = run.base
     facts = {
         "base_model": base.name,
         "base_fingerprint": base.fingerprint,
         "chat_format": base.chat_format,
         "task": base.task,
         "labels": base.labels,
-        "data_sha256": chosen.sha256(),
-        "inputs": dict(inputs),
-        "probe": shown,
-        "config": config.model_dump(),
+        "data_sha256": run.data.sha256(),
+        "inputs": dict(run.inputs),
+        "probe": probe,
+        "config": run.config.recorded(),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "peft")},
     }
@@ -78,7 +69,7 @@ def describe(
     }
     written = {"format": 1, "hardware": hardware, **asdict(report)}
     (folder / "report.json").write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    (folder / "report.md").write_text(_readable(base, config, report), encoding="utf-8")
+    (folder / "report.md").write_text(_readable(run, report), encoding="utf-8")
     _plot_loss(folder / "loss.png", report.steps)
 
 
@@ -88,9 +79,9 @@ def _plot_loss(path: Path, steps: Sequence[Step]) -> None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot([step.step for step in steps], [step.loss for step in steps], marker=".", label="training")
-    looks = [(step.step, step.held_out_loss) for step in steps if step.held_out_loss is not None]
-    if looks:
-        axes.plot(*zip(*looks, strict=True), marker="o", label="held out")
+    evaluated = [(step.step, step.held_out_loss) for step in steps if step.held_out_loss is not None]
+    if evaluated:
+        axes.plot(*zip(*evaluated, strict=True), marker="o", label="held out")
         axes.legend()
     axes.set(xlabel="optimiser step", ylabel="loss per labelled token (nats)", title="Loss")
     axes.grid(alpha=0.3)
@@ -98,7 +89,7 @@ def _plot_loss(path: Path, steps: Sequence[Step]) -> None:
 
 
 def peak_memory() -> int | None:
-    """Highest resident size of this process so far, in bytes; None where the system does not tell (Windows)."""
+    """Highest resident size of this process so far, in bytes; None where the system does not report it (Windows)."""
     try:
         import resource
     except ImportError:
@@ -107,11 +98,12 @@ def peak_memory() -> int | None:
     return peak if platform.system() == "Darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
 
 
-def _readable(base: LoadedModel, config: FinetuneConfig, report: RunReport) -> str:
-    """report.md: what was done, in one screen."""
+def _readable(run: Run, report: RunReport) -> str:
+    """The text of report.md."""
+    base, config = run.base, run.config
     before, after = report.losses()
-    looks = [step for step in report.steps if step.held_out_loss is not None]
-    best = min(looks, key=lambda step: step.held_out_loss or 0.0) if looks else None
+    evaluated = [step for step in report.steps if step.held_out_loss is not None]
+    best = min(evaluated, key=lambda step: step.held_out_loss or 0.0) if evaluated else None
     changed = {name: value for name, value in config.model_dump().items() if value != getattr(type(config)(), name)}
     rows = {
         "base model": f"{base.name}, in {str(base.model.dtype).removeprefix('torch.')}",
@@ -119,11 +111,11 @@ def _readable(base: LoadedModel, config: FinetuneConfig, report: RunReport) -> s
         "settings that are not the defaults": ", ".join(f"{name} {value}" for name, value in changed.items()) or "none",
         "examples": f"{report.examples} ({report.labelled_tokens:,} labelled tokens an epoch)",
         "left out": f"{report.too_long} longer than max_length, {report.over_budget} over max_train_tokens",
-        "parameters that learnt": f"{report.trained_parameters:,}",
+        "trained parameters": f"{report.trained_parameters:,}",
         "steps": f"{len(report.steps)} of {report.steps[-1].steps}, {report.tokens:,} tokens",
         "time": f"{report.seconds:.0f} s ({report.tokens / report.seconds:.0f} tokens/s)",
         "loss, first and last quarter of the steps": f"{before:.3f} -> {after:.3f}",
-        "held-out loss": f"{best.held_out_loss:.3f} after step {best.step}, kept" if best else "not looked at",
+        "held-out loss": f"{best.held_out_loss:.3f} after step {best.step}, kept" if best else "not evaluated",
     }
     table = "".join(f"| {name} | {value} |\n" for name, value in rows.items())
     return f"# Run\n\n| | |\n| --- | --- |\n{table}\n![loss](loss.png)\n"

@@ -1,4 +1,4 @@
-"""What the training loop tells of each optimiser step, and the best parameters it has seen."""
+"""What the training loop reports of each optimiser step, and the best parameters so far."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 
 @dataclass(frozen=True)
 class Step:
-    """What is told after each optimiser step."""
+    """Reported after each optimiser step."""
 
     step: int
     steps: int
@@ -20,7 +20,7 @@ class Step:
     tokens_per_second: float
     seconds_left: float
     held_out_loss: float | None = None
-    """The same mean on the held-out examples, after steps that were followed by a look at them."""
+    """The same mean on the held-out examples, after steps with an evaluation."""
 
 
 @dataclass
@@ -29,6 +29,6 @@ class Best:
 
     loss: float = math.inf
     step: int = 0
-    looks_since: int = 0
-    """How often the held-out examples were looked at since, without a lower loss."""
+    evals_since: int = 0
+    """How many evaluations there were since, without a lower loss."""
     parameters: list[torch.Tensor] | None = None

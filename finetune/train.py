@@ -1,134 +1,91 @@
 """The training loop: plain torch, one visible path from example to optimiser step.
 
-What is learnt is the objective's (objectives.py): of conversations the assistant's tokens only, with the output head
-run on just the positions that predict them, for with retrieved passages in the prompt nine tokens of ten have no label,
-and the head is a quarter of a small model's work. The mean is over all targets of an optimiser step, however they fall
-into its forward passes.
+The objective (objectives.py) decides what is trained: of conversations the assistant's tokens only. The output head
+runs on just the positions that predict them, for with retrieved passages in the prompt nine tokens of ten have no
+label, and the head is a quarter of a small model's work. The loss of an optimiser step is the mean over all its
+targets, however they fall into its micro-batches.
 
 Not supported: more than one process. The scaling of float16 gradients on CUDA could not be run on our machines.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from transformers import get_scheduler
 
-from base_models.packing import can_share
 from base_models.probe import evaluating
-from domain import FinetuneConfig
-from finetune.batches import windows
-from finetune.checkpoint import Checkpoint, Learning
+from domain.finetune_settings import RunConfig
+from finetune.batch_plan import BatchPlan
+from finetune.checkpoint import Checkpoint, TrainingState
+from finetune.data.examples import TrainingData
 from finetune.errors import FinetuneError
 from finetune.logs import StepLog
-from finetune.methods import learning_rate
+from finetune.methods import METHODS, learning_rate
 from finetune.objectives import Objective
 from finetune.steps import Best, Step
-from finetune.tuned import Tuned
+from finetune.trainable_model import TrainableModel
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """What the loop computes: it trains ``trainable`` for the ``objective`` on ``data``, in the order of ``plan``."""
+
+    trainable: TrainableModel
+    objective: Objective
+    data: TrainingData
+    plan: BatchPlan
+    config: RunConfig
 
 
 def train(
-    tuned: Tuned,
-    examples: Sequence[Any],
-    config: FinetuneConfig,
-    objective: Objective,
-    on_step: Callable[[Step], None] | None = None,
-    numbers: Sequence[int] | None = None,
+    task: TrainingTask,
     checkpoint: Checkpoint | None = None,
-    held_out: Sequence[Any] = (),
     log: StepLog | None = None,
+    on_step: Callable[[Step], None] | None = None,
 ) -> list[Step]:
-    """Train what learns in ``tuned``; return one :class:`Step` for each optimiser step.
+    """Train; return one :class:`Step` for each optimiser step.
 
-    ``examples`` are those that the ``objective`` can collate; of each the loop reads its ``ids`` and ``targets``.
-    ``numbers`` are what errors call the examples, by default their places from 1. The first loss or gradient that is
-    not finite raises a :class:`FinetuneError`. With a ``checkpoint`` the run goes on from the state it holds, if any.
-    With ``held_out`` examples their loss is taken every ``eval_steps`` and at the end; the parameters with the lowest
-    are the ones that stay, and ``early_stopping_patience`` looks without a lower one end the run.
+    The first loss or gradient that is not finite raises a :class:`FinetuneError`. With a ``checkpoint`` the run resumes
+    from the state it holds, if any. Held-out examples are evaluated every ``eval_steps`` and at the end; the parameters
+    with the lowest loss are kept, and after ``early_stopping_patience`` evaluations without a lower one the run ends.
     """
-    model, numbers = tuned.model, numbers or range(1, len(examples) + 1)
-    plan = windows(examples, config, can_share(model))
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = _optimizer(model, config)
-    scheduler = get_scheduler(config.lr_scheduler_type, optimizer, _warmup(config, len(plan)), len(plan))
-    precision, scaler = _mixed_precision(model, config)
-    learning = Learning(tuned, parameters, optimizer, scheduler, scaler)
-    history, best = checkpoint.restore(learning) if checkpoint else ([], Best())
+    steps, patience = task.plan.steps, task.config.early_stopping_patience
+    state = _initial_state(task)
+    history, best = checkpoint.restore(state) if checkpoint else ([], Best())
     if log:
-        log.begin(history)
-    tokens = history[-1].tokens if history else 0
-    start = time.monotonic() - (tokens / history[-1].tokens_per_second if history else 0)
-    total_tokens = sum(len(examples[index].ids) for window in plan for indices in window for index in indices)
-    looks_every = config.eval_steps or -(-len(plan) // 10)
-    if config.gradient_checkpointing:
-        model.enable_input_require_grads()
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    model.train()
-    for number, window in enumerate(plan[len(history) :], start=len(history) + 1):
-        if best.looks_since and best.looks_since == config.early_stopping_patience:
-            break
-        used = [index for indices in window for index in indices]
-        targets = sum(examples[index].targets for index in used)
-        window_loss = 0.0
-        for indices in window:
-            chosen = [examples[index] for index in indices]
-            batch = objective.collate(chosen)
-            with precision:
-                loss = objective.loss(batch) / targets
-            if not torch.isfinite(loss):
-                raise _not_finite("loss", loss, number, [numbers[index] for index in indices])
-            window_loss += loss.item()
-            scaler.scale(loss + tuned.penalty() / len(window)).backward()
-            tokens += sum(len(example.ids) for example in chosen)
-        scaler.unscale_(optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
-        if not torch.isfinite(norm) and not scaler.is_enabled():  # a scaler leaves such a step out, and scales less
-            raise _not_finite("gradient", norm, number, [numbers[index] for index in used])
-        rate = scheduler.get_last_lr()[0]
-        scaler.step(optimizer)
-        scaler.update()
-        scheduler.step()
-        tuned.after_step(number)
-        optimizer.zero_grad(set_to_none=True)
-        looks = bool(held_out) and (number % looks_every == 0 or number == len(plan))
-        held_out_loss = mean_loss(model, held_out, objective, precision) if looks else None
-        if held_out_loss is not None and (
-            rate or history
-        ):  # the first step of a warm-up has rate 0 and changes nothing
-            best = _better(best, held_out_loss, number, parameters if tuned.may_stop_anywhere else None)
-        speed = tokens / (time.monotonic() - start)
-        left = (total_tokens - tokens) / speed
-        history.append(Step(number, len(plan), window_loss, rate, tokens, speed, left, held_out_loss))
-        if checkpoint and number < len(plan):
-            checkpoint.save(learning, history, best)
-        if log:
-            log.write(history[-1])
-        if on_step:
-            on_step(history[-1])
-    if best.parameters:
-        with torch.no_grad():
-            for parameter, value in zip(parameters, best.parameters, strict=True):
-                parameter.copy_(value)
-    if config.gradient_checkpointing:
-        model.gradient_checkpointing_disable()
-        model.disable_input_require_grads()
-    model.eval()
+        log.start(history)
+    precision = _precision(task)
+    started = time.monotonic() - (history[-1].tokens / history[-1].tokens_per_second if history else 0)
+    with _training_mode(task):
+        for number in range(len(history) + 1, len(steps) + 1):
+            if best.evals_since and best.evals_since == patience:
+                break
+            loss, rate = _optimizer_step(task, state, number, precision)
+            held_out_loss = _held_out_loss(task, number, precision)
+            # the first step of a warm-up has rate 0 and changes nothing
+            if held_out_loss is not None and (rate or history):
+                best = _better(best, held_out_loss, number, state)
+            history.append(_step(task, number, loss, rate, held_out_loss, time.monotonic() - started))
+            if checkpoint and number < len(steps):
+                checkpoint.save(state, history, best)
+            if log:
+                log.write(history[-1])
+            if on_step:
+                on_step(history[-1])
+        _restore_best(state, best)
+    task.trainable.model.eval()
     return history
-
-
-def step_count(examples: Sequence[Any], config: FinetuneConfig, share: bool) -> int:
-    """How many optimiser steps a run over these examples has; ``share`` as in :func:`windows`."""
-    return len(windows(examples, config, share))
 
 
 def mean_loss(
     model: Any, examples: Sequence[Any], objective: Objective, precision: AbstractContextManager | None = None
 ) -> float:
-    """Mean loss a target of examples that are not learnt from, in nats; each is looked at alone."""
+    """Mean loss a target, in nats, of examples that are not trained on; each is evaluated alone."""
     total = 0.0
     for example in examples:
         with evaluating(model), precision or nullcontext():
@@ -136,14 +93,94 @@ def mean_loss(
     return total / sum(example.targets for example in examples)
 
 
-def _better(best: Best, loss: float, step: int, parameters: Sequence[torch.Tensor] | None) -> Best:
+@contextmanager
+def _training_mode(task: TrainingTask) -> Iterator[None]:
+    model, checkpointing = task.trainable.model, task.config.gradient_checkpointing
+    if checkpointing:
+        model.enable_input_require_grads()
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    model.train()
+    try:
+        yield
+    finally:
+        if checkpointing:
+            model.gradient_checkpointing_disable()
+            model.disable_input_require_grads()
+
+
+def _optimizer_step(
+    task: TrainingTask, state: TrainingState, number: int, precision: AbstractContextManager
+) -> tuple[float, float]:
+    """Accumulate the gradients of all micro-batches of a step and apply them; its loss and learning rate."""
+    batches, examples, scaler = task.plan.steps[number - 1], task.data.examples, state.scaler
+    targets = sum(examples[index].targets for batch in batches for index in batch)
+    total = 0.0
+    for batch in batches:
+        with precision:
+            loss = task.objective.loss(task.objective.collate([examples[index] for index in batch])) / targets
+        if not torch.isfinite(loss):
+            raise _not_finite("loss", loss, number, [task.data.numbers[index] for index in batch])
+        total += loss.item()
+        scaler.scale(loss + task.trainable.penalty() / len(batches)).backward()
+    scaler.unscale_(state.optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(state.parameters, task.config.max_grad_norm)
+    if not torch.isfinite(norm) and not scaler.is_enabled():  # a scaler skips such a step and scales less
+        used = [task.data.numbers[index] for batch in batches for index in batch]
+        raise _not_finite("gradient", norm, number, used)
+    rate = state.scheduler.get_last_lr()[0]
+    scaler.step(state.optimizer)
+    scaler.update()
+    state.scheduler.step()
+    task.trainable.after_step(number)
+    state.optimizer.zero_grad(set_to_none=True)
+    return total, rate
+
+
+def _held_out_loss(task: TrainingTask, number: int, precision: AbstractContextManager) -> float | None:
+    """None after steps without an evaluation, and where nothing is held out."""
+    count = len(task.plan.steps)
+    every = task.config.eval_steps or -(-count // 10)
+    if not task.data.held_out or (number % every and number != count):
+        return None
+    return mean_loss(task.trainable.model, task.data.held_out, task.objective, precision)
+
+
+def _step(
+    task: TrainingTask, number: int, loss: float, rate: float, held_out_loss: float | None, seconds: float
+) -> Step:
+    tokens = sum(task.plan.step_tokens[:number])
+    speed = tokens / seconds
+    left = sum(task.plan.step_tokens[number:]) / speed
+    return Step(number, len(task.plan.steps), loss, rate, tokens, speed, left, held_out_loss)
+
+
+def _better(best: Best, loss: float, step: int, state: TrainingState) -> Best:
     if loss >= best.loss:
-        return replace(best, looks_since=best.looks_since + 1)
-    return Best(loss, step, parameters=[value.detach().clone() for value in parameters] if parameters else None)
+        return replace(best, evals_since=best.evals_since + 1)
+    kept = [value.detach().clone() for value in state.parameters] if state.trainable.keeps_best else None
+    return Best(loss, step, parameters=kept)
 
 
-def _optimizer(model: Any, config: FinetuneConfig) -> torch.optim.Optimizer:
-    """AdamW over what learns; with LoRA+ the matrices B in a group of a higher rate (arXiv:2402.12354)."""
+def _restore_best(state: TrainingState, best: Best) -> None:
+    if best.parameters:
+        with torch.no_grad():
+            for parameter, value in zip(state.parameters, best.parameters, strict=True):
+                parameter.copy_(value)
+
+
+def _initial_state(task: TrainingTask) -> TrainingState:
+    model, config, steps = task.trainable.model, task.config, len(task.plan.steps)
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = _optimizer(model, config)
+    scheduler = get_scheduler(config.lr_scheduler_type, optimizer, _warmup(config, steps), steps)
+    half = torch.float16 in (model.dtype, _autocast_dtype(task))
+    device = model.device.type
+    scaler = torch.amp.GradScaler(device, enabled=device == "cuda" and half)  # else gradients of float16 would vanish
+    return TrainingState(task.trainable, parameters, optimizer, scheduler, scaler)
+
+
+def _optimizer(model: Any, config: RunConfig) -> torch.optim.Optimizer:
+    """AdamW over the trained parameters; with LoRA+ the matrices B in a group of a higher rate (arXiv:2402.12354)."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     rate = learning_rate(config)
     groups = [{"params": [parameter for name, parameter in named if "lora_B" not in name], "lr": rate}]
@@ -160,23 +197,24 @@ def _optimizer(model: Any, config: FinetuneConfig) -> torch.optim.Optimizer:
     return AdamW8bit(groups, weight_decay=config.weight_decay)  # type: ignore[no-any-return]
 
 
-def _warmup(config: FinetuneConfig, steps: int) -> int:
-    """Optimiser steps of warm-up; the first of them has rate 0, and one step must learn."""
+def _warmup(config: RunConfig, steps: int) -> int:
+    """Optimiser steps of warm-up; the first of them has rate 0, and one step must have another."""
     warmup = config.warmup_steps if config.warmup_steps >= 1 else config.warmup_steps * steps
     return min(math.ceil(warmup), steps - 1)
 
 
-def _mixed_precision(model: Any, config: FinetuneConfig) -> tuple[AbstractContextManager, torch.amp.GradScaler]:
-    """Weights that learn themselves are float32, and multiply in the type that is fastest here; adapters need nothing,
-    for they are float32 beside a base of that type. Gradients of float16 are scaled, or they would vanish."""
+def _precision(task: TrainingTask) -> AbstractContextManager:
+    dtype = _autocast_dtype(task)
+    return torch.autocast(task.trainable.model.device.type, dtype) if dtype else nullcontext()
+
+
+def _autocast_dtype(task: TrainingTask) -> torch.dtype | None:
+    """The fastest type of this machine for trained weights of the base model, which are float32. None for adapters,
+    which are float32 beside a base of that type already."""
     from base_models.hardware import choose_dtype
 
-    kind = model.device.type
-    fastest = choose_dtype("auto", kind)
-    own_weights = config.method in ("freeze", "full") and fastest != torch.float32
-    precision = torch.autocast(kind, fastest) if own_weights else nullcontext()
-    half = torch.float16 in (model.dtype, fastest if own_weights else None)
-    return precision, torch.amp.GradScaler(kind, enabled=kind == "cuda" and half)
+    fastest = choose_dtype("auto", task.trainable.model.device.type)
+    return fastest if METHODS[task.config.method].trains_base_weights and fastest != torch.float32 else None
 
 
 def _not_finite(what: str, value: torch.Tensor, step: int, examples: Sequence[int]) -> FinetuneError:

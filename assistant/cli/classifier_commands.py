@@ -11,7 +11,7 @@ from assistant.errors import AssistantError
 from domain import ClassifierConfig, Settings, write_text
 
 if TYPE_CHECKING:
-    from finetune import LabelledFile
+    from finetune.data.labelled_files import LabelledFile
 
 app = typer.Typer(no_args_is_help=True, help="Train an encoder to tell texts apart, or to tag words.")
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that training left.")]
@@ -39,7 +39,8 @@ def train(
     from assistant.cli.tables import forecast, trained
     from assistant.finetuning import only_trainer
     from base_models import CATALOGUE, load_classifier
-    from finetune import held_out_of, read_labelled, train_classifier
+    from finetune import read_labelled, train_classifier
+    from finetune.data.labelled_files import held_out_of
 
     settings = validated(ClassifierConfig, config)
     data = read_labelled(file)

@@ -11,7 +11,8 @@ import typer
 from domain import FinetuneConfig, Settings
 
 if TYPE_CHECKING:
-    from finetune import DataFile, DataReport
+    from finetune.data.data_check import DataReport
+    from finetune.data.data_files import DataFile
 
 app = typer.Typer(no_args_is_help=True, help="Look at files of examples before a model learns from them.")
 HELD_OUT = 0.1
@@ -42,10 +43,10 @@ def check(
     Ends with status 3 where the file holds records that cannot be read.
     """
     from base_models.loading import load_tokenizer
-    from finetune import check as check_data
-    from finetune import look_at
+    from finetune.data.data_check import check_data
+    from finetune.data.data_files import inspect_file
 
-    found = look_at(file)
+    found = inspect_file(file)
     several = Counter(found.layouts).most_common()
     typer.echo(f"{file}: {len(found.conversations)} conversations ({', '.join(f'{n} {name}' for name, n in several)})")
     if found.conversations:
@@ -85,7 +86,8 @@ def _print_report(report: "DataReport", tokenizer: Any, base_model: str, max_len
 
 def _print_near_copies(found: "DataFile", file: Path | None) -> None:
     """Those of another file; without one, those across the split that a run makes by hash."""
-    from finetune import is_held_out, near_copies, read_data
+    from finetune import read_data
+    from finetune.data.data_check import is_held_out, near_copies
 
     train = list(zip(found.places, found.conversations, strict=True))
     if file:

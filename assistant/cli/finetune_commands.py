@@ -37,7 +37,7 @@ def finetune(
     if not again and is_finished(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed. {_next(opened, run)}")
         return
-    from finetune import refuse_unread  # here, for it loads torch
+    from finetune.methods import refuse_unread  # here, for it loads torch
 
     refuse_unread(config, settings.method)
     with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:

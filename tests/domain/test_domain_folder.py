@@ -51,7 +51,7 @@ def test_a_file_is_no_place_for_a_domain(tmp_path: Path) -> None:
         create_domain(tmp_path / "tea")
 
 
-def test_what_is_no_domain_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_what_is_no_domain_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DomainError, match="nowhere is not a folder; make a new domain with: lorewright new"):
         Domain.open(tmp_path / "nowhere")
     with pytest.raises(DomainError, match=r"has no domain\.toml, so it is not a domain; make one with: lorewright new"):

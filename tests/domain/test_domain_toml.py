@@ -1,4 +1,4 @@
-"""domain.toml: what a new one says, what a wrong one is told, and what setting a key leaves as it was."""
+"""domain.toml: a new file, the errors of an invalid one, and setting a key without changing the rest."""
 
 import tomllib
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Literal, get_args, get_origin
 
 import pytest
 
-from domain import AnswerSettings, Domain, DomainError, FinetuneConfig, RetrievalSettings, Settings, set_setting
-from domain.settings import new_settings_text, read_settings
+from domain import Domain, DomainError, FinetuneConfig, Settings, set_setting
+from domain.settings import AnswerSettings, RetrievalSettings, new_settings_text, read_settings
 
 TABLES = {"": Settings, "retrieval": RetrievalSettings, "answer": AnswerSettings, "finetune": FinetuneConfig}
 
@@ -128,12 +128,12 @@ def test_a_wrong_value_is_named_with_its_line_and_what_would_be_right(toml: Path
     assert told(toml, text).startswith(message)
 
 
-def test_what_is_no_toml_is_told_with_its_line(toml: Path) -> None:
+def test_invalid_toml_is_named_with_its_line(toml: Path) -> None:
     assert told(toml, "adapter = ''\nbase model = 'x'").startswith(": not valid TOML: Expected '='")
     assert "at line 2, column 6" in told(toml, "adapter = ''\nbase model = 'x'")
 
 
-def test_what_is_no_utf8_is_told(toml: Path) -> None:
+def test_a_file_that_is_not_utf8_is_refused(toml: Path) -> None:
     toml.write_bytes("base_model = '模型'".encode("gb18030"))
     with pytest.raises(DomainError, match="not UTF-8 text; save the file as UTF-8"):
         read_settings(toml)

@@ -1,4 +1,4 @@
-"""Question files: what may stand in a line, and what the writer of a malformed one is told."""
+"""Question files: valid lines, and the errors of malformed ones."""
 
 import json
 from pathlib import Path
@@ -122,6 +122,6 @@ def test_another_encoding_is_named_with_its_line(file: Path) -> None:
         read_questions(file)
 
 
-def test_a_missing_file_is_told_with_what_to_do(file: Path) -> None:
+def test_a_missing_file_is_named_with_what_to_do(file: Path) -> None:
     with pytest.raises(DomainError, match="does not exist; write one question a line into it"):
         read_questions(file)

@@ -17,11 +17,14 @@ from base_models import load
 from base_models.loaded_model import LoadedModel
 from base_models.messages import Encoded, examples_of
 from domain import FinetuneConfig
-from finetune import FinetuneError, finetune, is_held_out
-from finetune.batches import collate, collate_packed, shared_beginnings, windows
+from finetune import FinetuneError, finetune
+from finetune.batch_plan import plan_batches, shared_prefixes
+from finetune.batches import collate, collate_packed
+from finetune.data.data_check import is_held_out
+from finetune.data.examples import TrainingData
 from finetune.objectives import answers, summed_loss
-from finetune.train import mean_loss, train
-from finetune.tuned import Tuned
+from finetune.train import TrainingTask, mean_loss, train
+from finetune.trainable_model import TrainableModel
 
 DRAWN = random.Random(1)
 LENGTHS = [DRAWN.randint(5, 200) for _ in range(57)]
@@ -38,7 +41,7 @@ TALKS = [
 
 
 def passes(config: FinetuneConfig) -> list[list[int]]:
-    return [indices for window in windows(EXAMPLES, config) for indices in window]
+    return plan_batches(EXAMPLES, config).micro_batches
 
 
 @pytest.mark.parametrize("settings", [{}, {"group_by_length": True}, {"packing": True, "max_length": 256}])
@@ -78,8 +81,9 @@ def test_packed_rows_are_full_and_never_over() -> None:
 
 def test_max_steps_ends_a_run_early() -> None:
     config = FinetuneConfig(num_train_epochs=3, max_steps=4)
-    assert len(windows(EXAMPLES, config)) == 4
-    assert windows(EXAMPLES, config) == windows(EXAMPLES, config.model_copy(update={"max_steps": 0}))[:4]
+    steps = plan_batches(EXAMPLES, config).steps
+    assert len(steps) == 4
+    assert steps == plan_batches(EXAMPLES, config.model_copy(update={"max_steps": 0})).steps[:4]
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +105,7 @@ def test_packed_examples_have_the_loss_and_gradients_they_have_alone(
 
     def outcome(batches: list[dict[str, torch.Tensor]]) -> tuple[float, list[torch.Tensor]]:
         model.zero_grad()
-        loss = sum((summed_loss(Tuned(model), **batch) for batch in batches), start=torch.zeros(()))
+        loss = sum((summed_loss(TrainableModel(model), **batch) for batch in batches), start=torch.zeros(()))
         loss.backward()
         return loss.item(), [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
@@ -120,7 +124,7 @@ ABOUT_PASSAGES = [
 
 
 @pytest.mark.parametrize("family", ["llama", "chatglm"])
-def test_examples_that_begin_alike_hold_the_beginning_once_and_learn_the_same(
+def test_examples_with_a_common_prefix_hold_it_once_and_train_the_same(
     families: dict[str, LoadedModel], family: str
 ) -> None:
     base = families[family]
@@ -128,7 +132,7 @@ def test_examples_that_begin_alike_hold_the_beginning_once_and_learn_the_same(
     talks = [ABOUT_PASSAGES[0], TALKS[0], *ABOUT_PASSAGES[1:], TALKS[1]]
     examples = [example for talk in talks for example in examples_of(base.tokenizer, talk)]
     config = FinetuneConfig(num_train_epochs=1, packing=True, max_length=1024)
-    ((order,),) = windows(examples, config, share=family == "llama")
+    ((order,),) = plan_batches(examples, config, share_prefixes=family == "llama").steps
     row = collate_packed(model, [examples[index] for index in order])
     alone = sum(len(example.ids) for example in examples)
     length = row["input_ids"].shape[1]
@@ -136,7 +140,7 @@ def test_examples_that_begin_alike_hold_the_beginning_once_and_learn_the_same(
 
     def outcome(batches: list[dict[str, torch.Tensor]]) -> tuple[float, list[torch.Tensor]]:
         model.zero_grad()
-        loss = sum((summed_loss(Tuned(model), **batch) for batch in batches), start=torch.zeros(()))
+        loss = sum((summed_loss(TrainableModel(model), **batch) for batch in batches), start=torch.zeros(()))
         loss.backward()
         return loss.item(), [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
@@ -147,14 +151,14 @@ def test_examples_that_begin_alike_hold_the_beginning_once_and_learn_the_same(
         torch.testing.assert_close(one, other, rtol=1e-4, atol=5e-5)
 
 
-def test_a_row_that_is_full_begins_the_next_one_with_the_same_beginning() -> None:
+def test_after_a_full_row_the_next_one_begins_with_the_same_prefix() -> None:
     beginning = list(range(100))
     examples = [Encoded([*beginning, 100 + number, *[7] * 19], [False] * 101 + [True] * 19) for number in range(9)]
     config = FinetuneConfig(num_train_epochs=1, packing=True, max_length=200)
-    rows = [indices for window in windows(examples, config, share=True) for indices in window]
+    rows = plan_batches(examples, config, share_prefixes=True).micro_batches
     assert sorted(index for row in rows for index in row) == list(range(9))
     assert sorted(map(len, rows)) == [4, 5], "100 tokens and five times 20 are 200"
-    assert all(shared_beginnings([examples[index] for index in row])[1:] == [100] * (len(row) - 1) for row in rows)
+    assert all(shared_prefixes([examples[index] for index in row])[1:] == [100] * (len(row) - 1) for row in rows)
 
 
 @pytest.mark.parametrize("family", ["llama", "chatglm"])
@@ -200,7 +204,7 @@ def test_a_packed_run_learns(families: dict[str, LoadedModel], tmp_path: Path) -
         assert told[-1] < told[0] - 0.1
 
 
-def test_the_8_bit_optimiser_learns_and_goes_on_bit_for_bit(
+def test_the_8_bit_optimiser_learns_and_resumes_bit_for_bit(
     families: dict[str, LoadedModel], tmp_path: Path, absent: Callable[[str], Any]
 ) -> None:
     if not importlib.util.find_spec("bitsandbytes"):
@@ -227,8 +231,10 @@ def held_out_run(base: LoadedModel, **settings: Any) -> tuple[list[Any], Any, li
     contrary = [[talk[0], {"role": "assistant", "content": "Never, said the owl."}] for talk in TALKS]
     held_out = [example for talk in contrary for example in examples_of(base.tokenizer, talk)]
     chosen = quick(learning_rate=3e-3, num_train_epochs=20, **settings)
-    tuned = Tuned(model)
-    return train(tuned, examples, chosen, answers(tuned, 0), held_out=held_out), model, held_out
+    trainable = TrainableModel(model)
+    data = TrainingData(examples, range(1, len(examples) + 1), held_out)
+    task = TrainingTask(trainable, answers(trainable, 0), data, plan_batches(examples, chosen), chosen)
+    return train(task), model, held_out
 
 
 def test_the_state_with_the_lowest_held_out_loss_is_kept(families: dict[str, LoadedModel]) -> None:
@@ -237,7 +243,7 @@ def test_the_state_with_the_lowest_held_out_loss_is_kept(families: dict[str, Loa
     assert list(looked) == list(range(4, 41, 4))
     best = min(looked.values())
     assert looked[40] > best + 0.1, "it was over-fitted in the end"
-    assert mean_loss(model, held_out, answers(Tuned(model), 0)) == pytest.approx(best, rel=1e-6)
+    assert mean_loss(model, held_out, answers(TrainableModel(model), 0)) == pytest.approx(best, rel=1e-6)
 
 
 def test_a_run_stops_early_when_the_held_out_loss_does_not_fall(families: dict[str, LoadedModel]) -> None:
@@ -249,7 +255,7 @@ def test_a_run_stops_early_when_the_held_out_loss_does_not_fall(families: dict[s
     assert [step.loss for step in steps] == [step.loss for step in whole[: len(steps)]]
 
 
-def test_a_run_with_held_out_examples_goes_on_bit_for_bit(tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_run_with_held_out_examples_resumes_bit_for_bit(tiny_folder: Path, tmp_path: Path) -> None:
     talks = [
         [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"Answer {n * 7}."}] for n in range(30)
     ]

@@ -1,4 +1,4 @@
-"""Which conversations a run learns from, and how they lie in a batch."""
+"""Which conversations a run is trained on, and how they are batched."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from base_models.messages import Encoded, encode
 from domain import FinetuneConfig
 from finetune import FinetuneError
 from finetune.batches import IGNORED, collate
-from finetune.data import choose_examples
+from finetune.data.examples import TrainingData, choose_examples
 
 CONVERSATIONS = [
     [
@@ -32,11 +32,16 @@ def lengths(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [len(encode(tokenizer, conversation).ids) for conversation in CONVERSATIONS]
 
 
+def tokens_of(data: TrainingData) -> int:
+    """Tokens of one epoch."""
+    return sum(len(example.ids) for example in data.examples)
+
+
 def test_all_are_taken_where_nothing_bounds_them(tokenizer: PreTrainedTokenizerBase, lengths: list[int]) -> None:
     chosen = choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig())
     assert sorted(chosen.numbers) == list(range(1, 13))
     assert (chosen.too_long, chosen.over_budget) == (0, 0)
-    assert chosen.tokens == sum(lengths)
+    assert tokens_of(chosen) == sum(lengths)
     assert chosen.labelled_tokens == sum(
         len(tokenizer(conversation[-1]["content"]).input_ids) + 1 for conversation in CONVERSATIONS
     )
@@ -65,10 +70,10 @@ def test_a_budget_counts_all_epochs_and_is_used_up(
 ) -> None:
     config = FinetuneConfig(max_train_tokens=budget, num_train_epochs=epochs)
     chosen = choose_examples(tokenizer, CONVERSATIONS, config)
-    assert chosen.tokens * epochs <= budget
+    assert tokens_of(chosen) * epochs <= budget
     assert chosen.over_budget == 12 - len(chosen.examples)
     left_out = [length for number, length in enumerate(lengths, start=1) if number not in chosen.numbers]
-    assert all((chosen.tokens + length) * epochs > budget for length in left_out)
+    assert all((tokens_of(chosen) + length) * epochs > budget for length in left_out)
 
 
 def test_one_giant_does_not_keep_the_others_out_of_the_budget(
@@ -100,7 +105,7 @@ def test_what_is_too_long_is_left_out_and_counted(tokenizer: PreTrainedTokenizer
     assert max(len(example.ids) for example in chosen.examples) <= bound
 
 
-def test_what_cannot_be_learnt_from_is_told(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_unusable_examples_are_refused_with_the_reason(tokenizer: PreTrainedTokenizerBase) -> None:
     with pytest.raises(FinetuneError, match=r"there are no examples to learn from; write questions/train\.jsonl first"):
         choose_examples(tokenizer, [], FinetuneConfig())
     long = [[{"role": "user", "content": "and " * 100}, {"role": "assistant", "content": "Yes."}]]
@@ -127,7 +132,7 @@ def test_the_hash_of_the_data_is_that_of_every_id_and_label_in_order(tokenizer: 
     assert known != sha256(changed), "as many tokens, the same labels, one other id"
 
 
-def test_a_batch_is_padded_on_the_right_and_labels_only_what_is_learnt() -> None:
+def test_a_batch_is_padded_on_the_right_and_labels_only_the_answers() -> None:
     short = Encoded([5, 6, 7], [False, True, True])
     long = Encoded([8, 9, 10, 11, 12], [False, True, False, False, True])
     batch = collate([short, long], pad_token_id=0, device=torch.device("cpu"))
@@ -145,7 +150,7 @@ GENERAL = [
 ]
 
 
-def test_general_conversations_are_learnt_among_the_others(tokenizer: PreTrainedTokenizerBase) -> None:
+def test_general_conversations_are_mixed_with_the_others(tokenizer: PreTrainedTokenizerBase) -> None:
     chosen = choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(), GENERAL)
     assert sorted(chosen.numbers) == list(range(1, 17))
     assert set(chosen.numbers[-4:]) != {13, 14, 15, 16}
@@ -168,7 +173,7 @@ def test_of_a_bounded_run_general_conversations_get_their_share(
     budget = max(11 * longest, sum(lengths) // 2)
     config = FinetuneConfig(max_train_tokens=budget, num_train_epochs=1, replay_share=share)
     chosen = choose_examples(tokenizer, CONVERSATIONS, config, GENERAL)
-    assert chosen.tokens <= budget
+    assert tokens_of(chosen) <= budget
     general = [example for example, number in zip(chosen.examples, chosen.numbers, strict=True) if number > 12]
     assert len(general) >= learnt
     assert sum(len(example.ids) for example in general) <= share * budget

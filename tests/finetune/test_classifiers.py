@@ -12,8 +12,9 @@ from transformers import pipeline
 from base_models import ModelError, load, load_classifier, merge_adapter
 from base_models.adapters import read_manifest
 from base_models.classifier import load_encoder
-from domain import ClassifierConfig, read_questions
-from finetune import FinetuneError, RunReport, finetune, held_out_of, read_labelled, train_classifier
+from domain import ClassifierConfig, FinetuneConfig, read_questions
+from finetune import FinetuneError, RunReport, finetune, read_labelled, train_classifier
+from finetune.data.labelled_files import held_out_of
 
 INTENTS = Path(__file__).parent.parent.parent / "examples" / "peft-handbook" / "questions" / "intents.jsonl"
 TEXTS = [
@@ -56,7 +57,7 @@ def losses(report: RunReport) -> list[float]:
 
 @pytest.mark.parametrize("task", ["SEQ_CLS", "TOKEN_CLS"])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_it_learns_goes_on_saves_loads_and_merges(encoder: str, tmp_path: Path, task: str, variant: str) -> None:
+def test_it_learns_resumes_saves_loads_and_merges(encoder: str, tmp_path: Path, task: str, variant: str) -> None:
     data = read_labelled(written(tmp_path, DATA[task]))
     report = train_classifier(encoder, data, tmp_path / "whole", config(variant))
     first, last = report.losses()
@@ -99,7 +100,7 @@ def test_one_learns_what_is_there_to_learn(encoder: str, tmp_path: Path) -> None
     assert load_classifier(tmp_path / "words").tag(words.texts) == words.labels
 
 
-def test_pairs_of_texts_are_told_apart_by_what_their_texts_share(encoder: str, tmp_path: Path) -> None:
+def test_pairs_are_classified_by_what_their_texts_share(encoder: str, tmp_path: Path) -> None:
     """Only both texts together tell the class: "7 add" goes with "add 3", not with "hello 3"."""
     kinds = ("add", "你好")
     records = [
@@ -129,7 +130,7 @@ def test_the_pairs_of_one_text_are_held_out_together(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_intents_are_told_apart_on_a_real_encoder(real_model: Callable[[str], Path], tmp_path: Path) -> None:
+def test_intents_are_classified_on_a_real_encoder(real_model: Callable[[str], Path], tmp_path: Path) -> None:
     real_model("multilingual-e5-small")
     data = read_labelled(INTENTS)
     train_classifier("multilingual-e5-small", data, tmp_path / "intents", ClassifierConfig())
@@ -161,9 +162,7 @@ def test_the_encoder_is_left_as_it_was_and_refuses_what_is_not_its_own(
     with pytest.raises(ModelError, match=r"run was trained on .*, not on the model that is loaded"):
         load(tiny_folder, adapter=tmp_path / "run")
     talk = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]]
-    finetune(
-        load(tiny_folder, dtype="float32"), talk, tmp_path / "chat", config(num_train_epochs=2.0, held_out_share=0)
-    )
+    finetune(load(tiny_folder, dtype="float32"), talk, tmp_path / "chat", FinetuneConfig(learning_rate=5e-3))
     with pytest.raises(ModelError, match="chat is an adapter of a chat model, not a classifier"):
         load_classifier(tmp_path / "chat")
     with pytest.raises(ModelError, match="is a chat model; take an encoder, such as multilingual-e5-small"):
@@ -200,7 +199,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("record", "said"), WRONG)
-def test_what_cannot_be_learnt_is_named_with_its_line(tmp_path: Path, record: Any, said: str) -> None:
+def test_an_invalid_record_is_named_with_its_line(tmp_path: Path, record: Any, said: str) -> None:
     with pytest.raises(FinetuneError, match=said):
         read_labelled(written(tmp_path, [TEXTS[0], record, TEXTS[1]]))
 
@@ -232,7 +231,7 @@ def test_half_characters_and_words_that_an_encoder_does_not_read_are_named(
         train_classifier("all-minilm-l6-v2", unread, tmp_path / "run", config(held_out_share=0.0))
 
 
-def test_a_state_that_has_learnt_nothing_is_never_the_best(encoder: str, tmp_path: Path) -> None:
+def test_a_state_before_any_training_is_never_the_best(encoder: str, tmp_path: Path) -> None:
     """The first step of a warm-up has rate 0, and with labels at random no later state need be better."""
     odd = [{"text": f"add {n}", "label": "calculate" if n * 7 % 10 < 5 else "chat"} for n in range(40)]
     data = read_labelled(written(tmp_path, odd))

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from assistant.cli import app
 from base_models.messages import encode
 from domain import FinetuneConfig
-from finetune import check, is_held_out, near_copies
+from finetune.data.data_check import check_data, is_held_out, near_copies
 
 Turn = dict[str, str]
 
@@ -28,7 +28,7 @@ def test_everything_is_counted(tokenizer: PreTrainedTokenizerBase) -> None:
     short, long = talk("茶?"), [*talk("第一问 " * 20, "答一"), *talk("第二问 " * 20, "答二")]
     giant = talk("and " * 300)
     ids = [len(encode(tokenizer, messages).ids) for messages in (short, long)]
-    report = check(tokenizer, [short, short, long, giant], FinetuneConfig(max_length=ids[1] + 10))
+    report = check_data(tokenizer, [short, short, long, giant], FinetuneConfig(max_length=ids[1] + 10))
     assert (report.conversations, report.examples, report.duplicates) == (4, 4, 1)
     assert report.turns == {1: 3, 2: 1}
     assert (report.too_long, report.shortened) == (1, 0)
@@ -36,9 +36,9 @@ def test_everything_is_counted(tokenizer: PreTrainedTokenizerBase) -> None:
     assert report.tokens == 2 * ids[0] + ids[1] + report.lengths["longest"]
     assert report.labelled_tokens == sum(sum(encode(tokenizer, m).labelled) for m in (short, short, long, giant))
     assert report.shown == encode(tokenizer, long)
-    divided = check(tokenizer, [short, short, long, giant], FinetuneConfig(max_length=ids[1] - 10))
+    divided = check_data(tokenizer, [short, short, long, giant], FinetuneConfig(max_length=ids[1] - 10))
     assert (divided.examples, divided.shortened, divided.too_long) == (5, 1, 1)
-    last = check(tokenizer, [long], FinetuneConfig(labels="last"))
+    last = check_data(tokenizer, [long], FinetuneConfig(labels="last"))
     assert last.labelled_tokens == sum(encode(tokenizer, talk("x", "答二")).labelled)
 
 

@@ -11,7 +11,8 @@ from pyarrow import parquet
 
 from base_models.loading import load_tokenizer
 from base_models.messages import examples_of
-from finetune import FinetuneError, look_at, read_data
+from finetune import FinetuneError, read_data
+from finetune.data.data_files import inspect_file
 
 ASKED = [{"role": "user", "content": "龙井用多热的水?"}, {"role": "assistant", "content": "八十度。"}]
 FOLLOWED = [*ASKED, {"role": "user", "content": "How long?"}, {"role": "assistant", "content": "Two minutes."}]
@@ -59,8 +60,8 @@ def written(path: Path, *records: Any) -> Path:
 
 
 @pytest.mark.parametrize(("layout", "record", "expected"), RECORDS)
-def test_a_layout_is_told_by_its_keys(tmp_path: Path, layout: str, record: dict, expected: list) -> None:
-    found = look_at(written(tmp_path / "data.jsonl", record))
+def test_the_keys_of_a_record_tell_its_layout(tmp_path: Path, layout: str, record: dict, expected: list) -> None:
+    found = inspect_file(written(tmp_path / "data.jsonl", record))
     assert found.problems == []
     assert dict(found.layouts) == {layout: 1}
     assert found.conversations == [spoken(expected)]
@@ -144,7 +145,7 @@ def test_parquet_is_read_with_lists_in_its_cells_and_whatever_it_is_called(tmp_p
         assert read_data(tmp_path / name) == [FOLLOWED, [{"role": "text", "content": "茶"}]]
     rows = [{"prompt": "问", "response": f"答{n}"} for n in range(5)]
     parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "p")
-    found = look_at(tmp_path / "p")
+    found = inspect_file(tmp_path / "p")
     assert [messages[-1]["content"] for messages in found.conversations] == [f"答{n}" for n in range(5)]
     assert found.places == [f"row {n}" for n in range(1, 6)]
 
@@ -200,7 +201,7 @@ def test_a_wrong_record_is_refused_with_file_and_line(tmp_path: Path, line: byte
         read_data(path)
     assert str(raised.value).startswith(f"{path}, line 2: ")
     assert "\n" not in str(raised.value)
-    found = look_at(path)
+    found = inspect_file(path)
     assert found.places == ["line 1", "line 3"], "the records around it are read"
     assert len(found.problems) == 1
 
@@ -271,7 +272,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
 )
 def test_layouts_of_other_trainers(tmp_path: Path, line: dict, layout: str, said: list[str]) -> None:
     (tmp_path / "data.jsonl").write_text(json.dumps(line), "utf-8")
-    found = look_at(tmp_path / "data.jsonl")
+    found = inspect_file(tmp_path / "data.jsonl")
     assert (list(found.layouts), found.problems) == ([layout], [])
     assert [message["content"] for message in found.conversations[0]] == said
 
@@ -281,13 +282,13 @@ def test_records_under_one_key_are_read_and_named_by_it(tmp_path: Path, wrapper:
     key = next(key for key, value in wrapper.items() if value == [])
     wrapper[key] = [{"question": "a", "answer": "b"}, {"question": "a", "answer": ""}]
     (tmp_path / "data.json").write_text(json.dumps(wrapper), "utf-8")
-    found = look_at(tmp_path / "data.json")
+    found = inspect_file(tmp_path / "data.json")
     assert len(found.conversations) == 1
     assert f'"{key}", item 2: the assistant\'s turn, number 2, is empty' in found.problems[0]
 
 
 @pytest.mark.parametrize("flag", [{"weight": 0}, {"loss": False}, {"train": False}])
-def test_a_turn_that_is_not_to_be_learnt_is_not_labelled(tmp_path: Path, flag: dict) -> None:
+def test_a_turn_excluded_from_the_loss_is_not_labelled(tmp_path: Path, flag: dict) -> None:
     turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "first", **flag}]
     turns += [{"role": "user", "content": "b", "weight": 1}, {"role": "assistant", "content": "second", "loss": True}]
     (tmp_path / "data.jsonl").write_text(json.dumps({"messages": turns}), "utf-8")

@@ -19,7 +19,7 @@ from base_models.engines import Engine
 from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
 from finetune import FinetuneError, RunReport, Step, finetune
-from finetune.data import choose_examples
+from finetune.data.examples import choose_examples
 
 
 def talk(question: str, answer: str) -> list[dict[str, str]]:
@@ -114,7 +114,7 @@ def test_the_folder_holds_what_a_run_leaves(real_run: RealRun) -> None:
     assert sorted(file.name for file in real_run[1].parent.iterdir()) == ["owl"]
 
 
-def test_the_manifest_says_what_the_adapter_was_made_from(smollm2: LoadedModel, real_run: RealRun) -> None:
+def test_the_manifest_holds_what_the_adapter_was_trained_on(smollm2: LoadedModel, real_run: RealRun) -> None:
     _, folder, *_ = real_run
     manifest = read_manifest(folder)
     weights = (folder / "adapter_model.safetensors").read_bytes()

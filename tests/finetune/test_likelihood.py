@@ -35,7 +35,7 @@ LEARNT_BEGINNINGS = [{"method": method, "learning_rate": 0.2} for method in ("pr
 
 
 @pytest.mark.parametrize("settings", [{}, {"method": "p-tuning"}, *LEARNT_BEGINNINGS])
-def test_a_tuned_model_finds_what_it_learnt_as_likely_as_in_training(
+def test_the_loss_of_a_tuned_model_is_that_of_its_training(
     tiny: LoadedModel, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     defaults = {"learning_rate": 3e-2, "gradient_accumulation_steps": 2, "num_train_epochs": 8}

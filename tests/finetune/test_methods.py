@@ -1,5 +1,5 @@
-"""The matrix: every method on a Llama, a ChatGLM and (slow) a Qwen learns, goes on after a stop, saves, loads, and
-leaves the base as it was; those that can, merge. What does not go together is refused before anything is loaded."""
+"""The matrix: every method on a Llama, a ChatGLM and (slow) a Qwen learns, resumes after a stop, saves, loads, and
+restores the base; those that can, merge. What does not go together is refused before anything is loaded."""
 
 import importlib.util
 import json
@@ -17,7 +17,7 @@ from base_models.loaded_model import LoadedModel
 from base_models.messages import encode
 from domain import FinetuneConfig
 from finetune import FinetuneError, RunReport, finetune
-from finetune.methods import METHODS, learning_rate, make, refuse
+from finetune.methods import METHODS, check_settings, learning_rate, prepare
 from finetune.replay import PROMPTS
 
 EXAMPLES = [
@@ -139,7 +139,7 @@ def losses(report: RunReport) -> list[float]:
 
 
 @pytest.mark.parametrize(("family", "variant"), MATRIX)
-def test_it_learns_goes_on_saves_loads_and_leaves_the_base(
+def test_it_learns_resumes_saves_loads_and_restores_the_base(
     base_of: Callable[..., LoadedModel], tmp_path: Path, family: str, variant: str
 ) -> None:
     chosen, packed = config(variant), "quantization" in VARIANTS[variant]
@@ -220,7 +220,7 @@ def test_adalora_ends_with_the_ranks_that_were_asked_for(base_of: Callable[..., 
         finetune(base, EXAMPLES, tmp_path / "short", config("adalora", num_train_epochs=1))
 
 
-def test_a_learnt_prefix_is_in_the_layout_of_the_released_code(
+def test_a_prefix_of_chatglm_is_saved_in_the_layout_of_the_released_code(
     base_of: Callable[..., LoadedModel], tmp_path: Path
 ) -> None:
     base = base_of("chatglm", "p-tuning v2")
@@ -232,27 +232,27 @@ def test_a_learnt_prefix_is_in_the_layout_of_the_released_code(
 
 
 @pytest.mark.parametrize("method", ["prefix-tuning", "p-tuning-v2", "prompt-tuning"])
-def test_a_beginning_starts_as_words_that_the_model_reads(base_of: Callable[..., LoadedModel], method: str) -> None:
-    """Before the first step the model answers as the base does with these words before the text."""
+def test_a_soft_prompt_is_initialised_from_text(base_of: Callable[..., LoadedModel], method: str) -> None:
+    """Before the first step the model answers as the base does with this text before the question."""
     base = base_of("llama", "lora", fresh=True)
     words = base.tokenizer("\n".join(PROMPTS)).input_ids[:12]
     text = encode(base.tokenizer, EXAMPLES[0]).ids
     with torch.no_grad():
         wanted = base.model(input_ids=torch.tensor([[*words, *text]])).logits[:, -len(text) :]
-        tuned = make(base, base.model, FinetuneConfig(method=method, num_virtual_tokens=12), 1)  # type: ignore[arg-type]
-        tuned.model.eval()
+        trainable = prepare(base, base.model, FinetuneConfig(method=method, num_virtual_tokens=12), 1)  # type: ignore[arg-type]
+        trainable.model.eval()
         mask = torch.ones(1, len(text), dtype=torch.long)
-        said = tuned.model(input_ids=torch.tensor([text]), attention_mask=mask).logits[:, -len(text) :]
+        said = trainable.model(input_ids=torch.tensor([text]), attention_mask=mask).logits[:, -len(text) :]
     torch.testing.assert_close(said, wanted, rtol=1e-4, atol=1e-4)
 
 
-def test_more_words_than_there_are_come_again(base_of: Callable[..., LoadedModel]) -> None:
+def test_the_initial_text_of_a_long_soft_prompt_repeats(base_of: Callable[..., LoadedModel]) -> None:
     base = base_of("llama", "lora", fresh=True)
-    tuned = make(base, base.model, FinetuneConfig(method="prompt-tuning", num_virtual_tokens=2000), 1)
-    assert tuned.model.prompt_encoder["default"].embedding.weight.shape[0] == 2000
+    trainable = prepare(base, base.model, FinetuneConfig(method="prompt-tuning", num_virtual_tokens=2000), 1)
+    assert trainable.model.prompt_encoder["default"].embedding.weight.shape[0] == 2000
 
 
-def test_a_run_goes_on_from_a_learnt_prefix_of_chatglm(base_of: Callable[..., LoadedModel], tmp_path: Path) -> None:
+def test_a_run_continues_from_a_prefix_of_chatglm(base_of: Callable[..., LoadedModel], tmp_path: Path) -> None:
     base, once = base_of("chatglm", "p-tuning v2"), config("p-tuning v2", num_train_epochs=1)
     first = finetune(base, EXAMPLES, tmp_path / "first", config("p-tuning v2"))
     second = finetune(base, EXAMPLES, tmp_path / "second", once, start=tmp_path / "first")
@@ -261,7 +261,7 @@ def test_a_run_goes_on_from_a_learnt_prefix_of_chatglm(base_of: Callable[..., Lo
 
 
 @pytest.mark.slow
-def test_looks_at_held_out_examples_change_nothing_for_packed_weights(
+def test_evaluations_change_nothing_for_packed_weights(
     real_model: Callable[[str], Path], tmp_path: Path, absent: Callable[[str], Any]
 ) -> None:
     """In bfloat16 on a processor that has it, bitsandbytes lays weights out for answering, and nothing learns after."""
@@ -277,10 +277,15 @@ def test_looks_at_held_out_examples_change_nothing_for_packed_weights(
 
 
 def test_every_method_has_a_learning_rate_of_its_own_and_another_one_counts() -> None:
-    for method, (_, rate) in METHODS.items():
-        assert learning_rate(FinetuneConfig(method=method)) == rate > 0  # type: ignore[arg-type]
+    for method, entry in METHODS.items():
+        assert learning_rate(FinetuneConfig(method=method)) == entry.learning_rate > 0  # type: ignore[arg-type]
         assert learning_rate(FinetuneConfig(method=method, learning_rate=0.5)) == 0.5  # type: ignore[arg-type]
     assert learning_rate(FinetuneConfig()) == 2e-4
+
+
+def test_what_a_method_reads_are_settings() -> None:
+    for method, entry in METHODS.items():
+        assert set(entry.reads) <= set(FinetuneConfig.model_fields), method
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -303,7 +308,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("llama", {"use_dora": True, "quantization": "int8"}, "use_dora cannot learn beside bitsandbytes' int8 weights"),
     ("llama", {"early_stopping_patience": 2}, "early_stopping_patience looks at held-out examples; set held_out_share"),
     ("llama", {"method": "p-tuning", "from_adapter": "first"}, "from_adapter cannot go on with p-tuning"),
-    ("llama", {"prefix_projection": True}, "prefix_projection does nothing with method lora"),
+    (
+        "llama",
+        {"prefix_projection": True},
+        "prefix_projection belongs to method p-tuning-v2 or prefix-tuning and",
+    ),
     ("llama", {"method": "prefix-tuning", "packing": True}, "packing puts several examples into a row"),
     ("llama", {"method": "prefix-tuning", "gradient_checkpointing": True}, "gradient_checkpointing and prefix-tuning"),
     ("llama", {"method": "p-tuning-v2", "gradient_checkpointing": True}, "gradient_checkpointing and p-tuning-v2"),
@@ -315,7 +324,7 @@ def test_what_does_not_go_together_is_refused_from_the_configuration_alone(
     folder_of: Callable[[str], Path], family: str, settings: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(FinetuneError, match=said):
-        refuse(FinetuneConfig(**settings), AutoConfig.from_pretrained(folder_of(family)))
+        check_settings(FinetuneConfig(**settings), AutoConfig.from_pretrained(folder_of(family)))
 
 
 def test_more_than_the_model_has_is_refused(base_of: Callable[..., LoadedModel], tmp_path: Path) -> None:

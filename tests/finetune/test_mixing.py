@@ -1,4 +1,4 @@
-"""What a run learns from beside the domain's questions, and from which weights it begins."""
+"""Further data files, replay, and the adapter that a run continues from."""
 
 import json
 from collections import Counter
@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from base_models import ModelError
 from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
-from finetune import FinetuneError, finetune, mixed, named_source, replayed
-from finetune.replay import PROMPTS
+from finetune import FinetuneError, finetune
+from finetune.data.mixing import mixed, named_source
+from finetune.replay import PROMPTS, replayed
 
 TALKS = [
     [{"role": "user", "content": f"{number}?"}, {"role": "assistant", "content": f"{number}!"}] for number in range(10)
@@ -111,7 +112,9 @@ def config(**settings: Any) -> FinetuneConfig:
 
 
 @pytest.mark.parametrize("settings", [{}, {"method": "ia3", "learning_rate": 5e-2}, {"use_dora": True}])
-def test_a_run_goes_on_from_the_weights_of_another(tiny: LoadedModel, tmp_path: Path, settings: dict[str, Any]) -> None:
+def test_a_run_continues_from_the_weights_of_another(
+    tiny: LoadedModel, tmp_path: Path, settings: dict[str, Any]
+) -> None:
     first = finetune(tiny, TALKS, tmp_path / "first", config(**settings, num_train_epochs=6))
     second = finetune(tiny, TALKS, tmp_path / "second", config(**settings), start=tmp_path / "first")
     anew = finetune(tiny, TALKS, tmp_path / "anew", config(**settings))

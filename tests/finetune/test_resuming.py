@@ -1,4 +1,4 @@
-"""A run that is stopped or killed goes on, and ends bit for bit as one that was never stopped."""
+"""A run that is stopped or killed resumes, and ends bit for bit as one that was never stopped."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def stop_after(steps: int):
     return on_step
 
 
-def test_it_goes_on_where_it_was_stopped(tiny_folder, whole, tmp_path):
+def test_it_resumes_where_it_was_stopped(tiny_folder, whole, tmp_path):
     output = tmp_path / "first"
     for steps in (1, 5, 9):
         with pytest.raises(Stop):
@@ -177,7 +177,7 @@ finetune(load(folder, dtype="float32"), CONVERSATIONS, output, EVERY_STEP, on_st
 @pytest.mark.parametrize(
     "full_after", [pytest.param(1, marks=pytest.mark.slow), 5, pytest.param(12, marks=pytest.mark.slow)]
 )
-def test_a_run_that_a_full_disk_ended_goes_on(tiny_folder, whole, tmp_path, full_after):
+def test_a_run_that_a_full_disk_ended_resumes(tiny_folder, whole, tmp_path, full_after):
     """No file may grow any more after so many steps: the next state fails, or after the last step the adapter."""
     pytest.importorskip("resource", reason="this system has no limit on the size of files")
     output = tmp_path / "first"

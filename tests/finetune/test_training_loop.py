@@ -13,18 +13,29 @@ from base_models.messages import Encoded, encode
 from domain import FinetuneConfig
 from finetune import FinetuneError, Step
 from finetune import train as loop
+from finetune.batch_plan import plan_batches
 from finetune.batches import IGNORED, collate
+from finetune.data.examples import TrainingData
 from finetune.objectives import answers, summed_loss
-from finetune.tuned import Tuned
+from finetune.train import TrainingTask
+from finetune.trainable_model import TrainableModel
 
 PAD = 0
 CPU = torch.device("cpu")
 
 
-def train(model: Any, examples: Sequence[Encoded], settings: FinetuneConfig, *others: Any, **more: Any) -> list[Step]:
-    """The loop on all parameters of a model, learning answers."""
-    tuned = Tuned(model)
-    return loop.train(tuned, examples, settings, answers(tuned, PAD, settings.packing), *others, **more)
+def train(
+    model: Any,
+    examples: Sequence[Encoded],
+    settings: FinetuneConfig,
+    on_step: Callable[[Step], None] | None = None,
+    numbers: Sequence[int] = (1, 2, 3, 4, 5, 6),
+) -> list[Step]:
+    """The loop on all parameters of a model, with the objective of answers."""
+    trainable = TrainableModel(model)
+    data = TrainingData(list(examples), numbers)
+    task = TrainingTask(trainable, answers(trainable, PAD), data, plan_batches(examples, settings), settings)
+    return loop.train(task, on_step=on_step)
 
 
 @pytest.fixture
@@ -111,9 +122,7 @@ def test_gradients_are_those_of_transformers_however_batched(
         torch.testing.assert_close(sums[name], parameter.grad, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_the_head_runs_only_where_something_is_learnt_and_the_loss_is_the_same(
-    model: Any, examples: list[Encoded]
-) -> None:
+def test_the_head_runs_only_on_labelled_positions_and_the_loss_is_the_same(model: Any, examples: list[Encoded]) -> None:
     batch = collate(examples, PAD, CPU)
     logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).logits
     wanted = cross_entropy(
@@ -122,7 +131,7 @@ def test_the_head_runs_only_where_something_is_learnt_and_the_loss_is_the_same(
     wanted_gradients = torch.autograd.grad(wanted, list(model.parameters()))
     seen: list[int] = []
     model.lm_head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
-    loss = summed_loss(Tuned(model), **batch)
+    loss = summed_loss(TrainableModel(model), **batch)
     torch.testing.assert_close(loss, wanted)
     for got, expected in zip(torch.autograd.grad(loss, list(model.parameters())), wanted_gradients, strict=True):
         torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)

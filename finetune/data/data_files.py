@@ -1,7 +1,7 @@
-"""Data files: jsonl, json, csv, tsv, parquet and plain text, each record with the place it stands at.
+"""Reads data files: jsonl, json, csv, tsv, parquet and plain text, each record with its place in the file.
 
-What is wrong with a record is kept beside those that are right, so that ``lorewright data check`` can show all of it at
-once; a run refuses the file with the first.
+Invalid records are collected, so that ``lorewright data check`` can show all of them at once; a run refuses the file
+with the first.
 """
 
 import codecs
@@ -15,35 +15,35 @@ from pathlib import Path
 from typing import Any
 
 from base_models.messages import Message
+from finetune.data.record_formats import LAYOUTS, conversation
 from finetune.errors import FinetuneError
-from finetune.formats import LAYOUTS, conversation
 
 KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".txt", ".md")
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """A value in the place of a record that could not be read."""
+class Unreadable:
+    """Stands for a record that could not be read."""
 
     problem: str
 
 
 @dataclass
 class DataFile:
-    """The conversations of one file, in its order, and what was wrong with the rest."""
+    """The conversations of one file, in its order, and the problems of its other records."""
 
     path: Path
     conversations: list[list[Message]] = field(default_factory=list)
     places: list[str] = field(default_factory=list)
-    """Where each conversation stands: "line 3", "item 3", "row 3"."""
+    """The place of each conversation: "line 3", "item 3", "row 3"."""
     layouts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-    """One sentence for each record that cannot be learnt from, file and place in it."""
+    """One sentence for each invalid record, with file and place."""
 
 
 def read_data(path: Path) -> list[list[Message]]:
-    """The conversations of a data file, or a :class:`FinetuneError` with the first record that is wrong."""
-    file = look_at(path)
+    """The conversations of a data file, or a :class:`FinetuneError` with the first invalid record."""
+    file = inspect_file(path)
     if file.problems:
         others = f" ({len(file.problems)} are wrong; see all: lorewright data check {path})"
         raise FinetuneError(file.problems[0] + (others if len(file.problems) > 1 else ""))
@@ -52,12 +52,12 @@ def read_data(path: Path) -> list[list[Message]]:
     return file.conversations
 
 
-def look_at(path: Path) -> DataFile:
-    """All that a file holds, right and wrong; a :class:`FinetuneError` where it cannot be read as a whole."""
+def inspect_file(path: Path) -> DataFile:
+    """All records of a file, valid and invalid; a :class:`FinetuneError` where the file cannot be read at all."""
     file = DataFile(path)
     for place, record in records(path):
         try:
-            if isinstance(record, Wrong):
+            if isinstance(record, Unreadable):
                 raise ValueError(record.problem)
             layout, messages = conversation(record)
         except ValueError as error:
@@ -70,7 +70,7 @@ def look_at(path: Path) -> DataFile:
 
 
 def records(path: Path) -> Iterator[tuple[str, Any]]:
-    """Each record's place and value, by the file's content where that tells it, else by its name."""
+    """Place and value of each record. The content of the file decides its format if it can, else its suffix."""
     if not path.is_file():
         raise FinetuneError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name one data file.")
     kind = path.suffix.lower()
@@ -115,7 +115,7 @@ def _lines_of_jsonl(data: bytes, whole: bool) -> Iterator[tuple[str, Any]]:
     if whole:
         try:
             value = json.loads(data)
-        except (ValueError, RecursionError):  # then lines, whose errors say where
+        except (ValueError, RecursionError):  # read it as lines, whose errors name the line
             pass
         else:
             yield from _items_within(value)
@@ -144,13 +144,13 @@ def _decoded_line(line: bytes) -> Any:
     try:
         return json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:
-        return Wrong(f"not UTF-8 text ({error.reason}); save the file as UTF-8")
+        return Unreadable(f"not UTF-8 text ({error.reason}); save the file as UTF-8")
     except json.JSONDecodeError as error:
-        return Wrong(f"not valid JSON at column {error.colno} ({error.msg})")
+        return Unreadable(f"not valid JSON at column {error.colno} ({error.msg})")
     except RecursionError:
-        return Wrong("nested too deeply for a record")
+        return Unreadable("nested too deeply for a record")
     except ValueError as error:  # a number of thousands of digits
-        return Wrong(f"cannot be read ({error})")
+        return Unreadable(f"cannot be read ({error})")
 
 
 def _rows_of_csv(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, Any]]:
@@ -161,7 +161,7 @@ def _rows_of_csv(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, A
     try:
         for row in reader:
             if None in row or None in row.values():
-                yield f"line {line}", Wrong(f"not {len(reader.fieldnames or ())} cells, as the first line has")
+                yield f"line {line}", Unreadable(f"not {len(reader.fieldnames or ())} cells, as the first line has")
             else:
                 yield f"line {line}", {key: value if value != "" else None for key, value in row.items()}
             line = reader.line_num + 1

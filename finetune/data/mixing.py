@@ -1,12 +1,12 @@
-"""Several sources of examples become one, each with its weight."""
+"""Mixes several data files, each with a weight."""
 
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
 from base_models.messages import Message
+from finetune.data.data_files import read_data
 from finetune.errors import FinetuneError
-from finetune.read import read_data
 
 
 def named_source(entry: str, folder: Path) -> tuple[Path, float]:
@@ -24,17 +24,17 @@ def named_source(entry: str, folder: Path) -> tuple[Path, float]:
 def mixed(
     conversations: Sequence[Sequence[Message]], sources: Sequence[tuple[Path, float]], seed: int
 ) -> list[Sequence[Message]]:
-    """The conversations, and beside them those of each file as often as its weight says.
+    """The conversations, and those of each file as often as its weight says.
 
-    1 takes each of them once an epoch, 2 twice, 0.5 a half of them, drawn by ``seed``; 1.5 each once and a half again.
+    Weight 1 takes each of them once an epoch, 2 twice, 0.5 a random half, drawn by ``seed``, 1.5 all and a random half.
     """
     chance = random.Random(seed)
     result = list(conversations)
     for path, weight in sources:
-        there = read_data(path)
+        available = read_data(path)
         whole, rest = divmod(weight, 1)
-        taken = there * int(whole) + chance.sample(there, round(rest * len(there)))
+        taken = available * int(whole) + chance.sample(available, round(rest * len(available)))
         if not taken:
-            raise FinetuneError(f"data: {weight:g} takes none of the {len(there)} examples of {path}; raise it.")
+            raise FinetuneError(f"data: {weight:g} takes none of the {len(available)} examples of {path}; raise it.")
         result += taken
     return result

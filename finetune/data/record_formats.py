@@ -1,7 +1,7 @@
-"""One record of a data file, in any of the layouts that people have, becomes one conversation.
+"""Parses one record of a data file, in any of the usual layouts, into a conversation.
 
 A conversation is a list of messages that ends with the assistant's answer; plain text for continued pre-training is a
-single message of the role "text". Which layout a record has is told from its keys:
+single message of the role "text". The keys of a record tell its layout:
 
     messages          {"messages": [{"role": "user", "content": …}, …]}            OpenAI's, and our question files
     ShareGPT          {"conversations": [{"from": "human", "value": …}, …], "system": …}
@@ -15,7 +15,7 @@ single message of the role "text". Which layout a record has is told from its ke
     content/summary   {"content": …, "summary": …}                                     of its P-tuning example
     text              {"text": …}
 
-Keys are known in capitals too. Other keys are left alone, but what says of a turn whether it is learnt is heeded:
+Keys are read in capitals too. Other keys are ignored, except those that exclude a turn from the loss:
 ``"weight"`` 0 or 1 (OpenAI), ``"loss"`` and ``"train"`` true or false (ms-swift, Axolotl). Values that are absent may
 be null or empty, as tables (csv, parquet) have them.
 """
@@ -44,7 +44,7 @@ ROLES = {
     "model": "assistant",
     "tool": "tool",
 }
-"""What files call those who speak, and what chat templates call them."""
+"""Names of roles in files, and in chat templates."""
 
 
 def conversation(record: Any) -> tuple[str, list[Message]]:
@@ -52,17 +52,17 @@ def conversation(record: Any) -> tuple[str, list[Message]]:
     if not isinstance(record, dict):
         raise ValueError(f"a {type(record).__name__} where an object with keys should be")
     record = {str(key).strip().lower(): value for key, value in record.items()}
-    given = {key: value for key, value in record.items() if value is not None}
-    fitting = [name for name, (keys, _) in LAYOUTS.items() if all(key in given for key in keys)]
+    present = {key: value for key, value in record.items() if value is not None}
+    fitting = [name for name, (keys, _) in LAYOUTS.items() if all(key in present for key in keys)]
     if not fitting:
         for needed, _ in LAYOUTS.values():
             if all(key in record for key in needed):
-                empty = next(key for key in needed if key not in given)
+                empty = next(key for key in needed if key not in present)
                 raise ValueError(f'the {"answer" if empty == needed[-1] else "question"} is empty ("{empty}")')
         known = "; ".join(f"{name}: {', '.join(keys)}" for name, (keys, _) in LAYOUTS.items())
-        keys = ", ".join(map(str, given)) or "(none)"
+        keys = ", ".join(map(str, present)) or "(none)"
         raise ValueError(f"none of the known layouts has the keys {keys}; they have {known}")
-    messages = LAYOUTS[fitting[0]][1](given)
+    messages = LAYOUTS[fitting[0]][1](present)
     _check(messages)
     return fitting[0], messages
 
@@ -70,17 +70,17 @@ def conversation(record: Any) -> tuple[str, list[Message]]:
 def _messages(record: Record) -> list[Message]:
     if record.get("tools"):
         raise ValueError('"tools" cannot be learnt here; take the key out, and the calls with it')
-    turns = listed(record, "messages")
+    turns = json_list(record, "messages")
     return [_turn(turn, f"messages[{place}]", "role", "content") for place, turn in enumerate(turns)]
 
 
 def _sharegpt(record: Record) -> list[Message]:
-    turns = listed(record, "conversations")
-    spoken = []
+    turns = json_list(record, "conversations")
+    messages = []
     for place, turn in enumerate(turns):
         keys = ("from", "value") if isinstance(turn, dict) and "from" in turn else ("role", "content")
-        spoken.append(_turn(turn, f"conversations[{place}]", *keys))
-    return [*_system(record), *spoken]
+        messages.append(_turn(turn, f"conversations[{place}]", *keys))
+    return [*_system(record), *messages]
 
 
 def _alpaca(record: Record) -> list[Message]:
@@ -96,20 +96,20 @@ def _under(question: str, answer: str) -> tuple[tuple[str, str], Callable[[Recor
 
 
 def _xtuner(record: Record) -> list[Message]:
-    spoken: list[Message] = []
-    for place, turn in enumerate(listed(record, "conversation")):
+    messages: list[Message] = []
+    for place, turn in enumerate(json_list(record, "conversation")):
         where = f"conversation[{place}]"
         if not isinstance(turn, dict) or not isinstance(turn.get("output"), str):
             raise ValueError(f'{where} must be an object with the keys "input" and "output"')
         if turn.get("system") and not place:
-            spoken.append({"role": "system", "content": _string(turn, "system")})
-        spoken.append({"role": "user", "content": _string({"input": "", **turn}, "input")})
-        spoken.append({"role": "assistant", "content": turn["output"], **_flags(turn, where)})
-    return spoken
+            messages.append({"role": "system", "content": _string(turn, "system")})
+        messages.append({"role": "user", "content": _string({"input": "", **turn}, "input")})
+        messages.append({"role": "assistant", "content": turn["output"], **_flags(turn, where)})
+    return messages
 
 
 def _chatglm(record: Record) -> list[Message]:
-    """The frame "Instruction: …\\nInput: …\\nAnswer:" is taken off: the chat format brings one of its own."""
+    """The frame "Instruction: …\\nInput: …\\nAnswer:" is removed, because the chat format has its own."""
     context = _string(record, "context")
     framed = re.fullmatch(r"\s*Instruction:\s*(.*?)(?:\nInput:\s*(.*?))?\nAnswer:\s*", context, re.DOTALL)
     asked = "\n".join(part.strip() for part in framed.groups() if part and part.strip()) if framed else context
@@ -143,17 +143,17 @@ LAYOUTS: Mapping[str, tuple[tuple[str, ...], Callable[[Record], list[Message]]]]
     "input/output": _under("input", "output"),
     "text": (("text",), _text),
 }
-"""The keys that tell a layout, and what reads it; the first that fits is taken."""
+"""The keys of each layout, and its parser; the first that fits is used."""
 
 
 def _asked_and_answered(record: Record, asked: str, answer: str) -> list[Message]:
-    spoken: list[Message] = []
-    for place, pair in enumerate(listed(record, "history", may_be_empty=True)):
+    messages: list[Message] = []
+    for place, pair in enumerate(json_list(record, "history", may_be_empty=True)):
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(said, str) for said in pair):
             raise ValueError(f"history[{place}] must be a question and its answer, two texts")
-        spoken += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
-    spoken += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
-    return [*_system(record), *spoken]
+        messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
+    messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return [*_system(record), *messages]
 
 
 def _system(record: Record) -> list[Message]:
@@ -182,7 +182,7 @@ def _turn(turn: Any, where: str, speaker: str, said: str) -> Message:
 
 
 def _flags(turn: Mapping[str, Any], where: str) -> dict[str, bool]:
-    """``learnt`` False where a turn says that it is not to be learnt."""
+    """``learnt`` False where a turn is excluded from the loss."""
     for key in ("weight", "loss", "train"):
         value = turn.get(key)
         if value is not None and value not in (0, 1):  # True and False are 1 and 0
@@ -195,7 +195,7 @@ def _flags(turn: Mapping[str, Any], where: str) -> dict[str, bool]:
 
 
 def _call(call: Any, where: str) -> dict[str, Any]:
-    """A call as chat templates want it: arguments as an object, where OpenAI writes them as JSON text."""
+    """A call in the form of chat templates: arguments as an object, where OpenAI writes them as JSON text."""
     function = call.get("function") if isinstance(call, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str):
         raise ValueError(f'{where}: a call must be {{"function": {{"name": …, "arguments": …}}}}')
@@ -217,8 +217,8 @@ def _string(record: Record, key: str) -> str:
     return record[key]
 
 
-def listed(record: Record, key: str, may_be_empty: bool = False) -> list[Any]:
-    """A list, or in tables the JSON text of one."""
+def json_list(record: Record, key: str, may_be_empty: bool = False) -> list[Any]:
+    """The list under a key; tables hold it as JSON text."""
     value = record.get(key) or []
     if isinstance(value, str):
         try:
@@ -231,7 +231,7 @@ def listed(record: Record, key: str, may_be_empty: bool = False) -> list[Any]:
 
 
 def _check(messages: list[Message]) -> None:
-    """Refuse what no model could learn from: nobody asked, nobody answers, half a character."""
+    """Refuse conversations without a question or an answer, empty turns, and lone surrogates."""
     for place, message in enumerate(messages, start=1):
         if not message.get("tool_calls") and not message["content"].strip():
             raise ValueError(f"the {message['role']}'s turn, number {place}, is empty")
@@ -242,13 +242,13 @@ def _check(messages: list[Message]) -> None:
         return
     if "system" in roles[1:]:
         raise ValueError("only the first turn may be the system's")
-    spoken = roles[1:] if roles[0] == "system" else roles
-    if not spoken or spoken[0] != "user":
-        begins = spoken[0] if spoken else "end after the system"
-        raise ValueError(f"the conversation must begin with the user, not {begins}")
-    if spoken[-1] != "assistant":
-        raise ValueError(f"the conversation must end with the assistant's answer, not with the {spoken[-1]}")
-    for before, after in pairwise(spoken):
+    speakers = roles[1:] if roles[0] == "system" else roles
+    if not speakers or speakers[0] != "user":
+        start = speakers[0] if speakers else "end after the system"
+        raise ValueError(f"the conversation must begin with the user, not {start}")
+    if speakers[-1] != "assistant":
+        raise ValueError(f"the conversation must end with the assistant's answer, not with the {speakers[-1]}")
+    for before, after in pairwise(speakers):
         if (after == "user" and before != "assistant") or (before, after) == ("assistant", "assistant"):
             raise ValueError(f"the turns of user and assistant must alternate, but {after} follows {before}")
     if not any(message["role"] == "assistant" and message.get("learnt", True) for message in messages):

@@ -1,10 +1,11 @@
-"""The methods that change what linear layers compute: LoRA and its kin, AdaLoRA, IA3.
+"""The methods that adapt linear layers: LoRA and its variants, AdaLoRA, IA3.
 
-    h = W x + alpha / r * B A x       W [out, in] frozen; A [r, in] and B [out, r] learn, B from zero
+    h = W x + alpha / r * B A x       W [out, in] frozen; A [r, in] and B [out, r] trained, B from zero
 
-rsLoRA scales by alpha / sqrt(r). DoRA learns the lengths of the rows of W + B A apart from their direction. PiSSA
-starts A and B from the largest singular parts of W. LoRA+ (in train.py) lets B learn faster than A. AdaLoRA writes
-B E A with a diagonal E, and zeroes its least important entries on the way. IA3 learns a factor for each output.
+rsLoRA scales by alpha / sqrt(r). DoRA trains magnitude and direction of the rows of W + B A separately. PiSSA
+initialises A and B from the principal singular components of W. LoRA+ (in train.py) gives B a higher learning rate than
+A. AdaLoRA trains B E A with a diagonal E, and zeroes its least important entries during the run. IA3 trains a factor
+for each output.
 """
 
 from dataclasses import replace
@@ -19,16 +20,17 @@ from peft.utils.constants import TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPI
 from base_models.classifier import poolers
 from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig
+from domain.finetune_settings import RunConfig, TrainingConfig
 from finetune.errors import FinetuneError
-from finetune.tuned import Tuned, save_peft, with_peft
+from finetune.trainable_model import TrainableModel, save_peft, with_peft
 
 ADALORA_STEPS = 10
-"""With fewer optimiser steps there is nothing to share ranks out by."""
+"""With fewer optimiser steps there is nothing to allocate ranks by."""
 
 
-def lora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
+def lora(base: LoadedModel, model: Any, config: RunConfig, steps: int) -> TrainableModel:
     targets = _targets(base, model, config)
-    made = LoraConfig(
+    peft_config = LoraConfig(
         task_type=base.task,
         r=config.r,
         lora_alpha=_alpha(config),  # type: ignore[arg-type]  # peft takes fractions too
@@ -37,47 +39,47 @@ def lora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> T
         use_rslora=config.use_rslora,
         use_dora=config.use_dora,
         init_lora_weights=True if config.init_lora_weights == "default" else config.init_lora_weights,
-        modules_to_save=["pooler"] if base.task == "SEQ_CLS" and poolers(model) else None,  # the head is peft's to add
+        modules_to_save=["pooler"] if base.task == "SEQ_CLS" and poolers(model) else None,  # peft adds the head
     )
     if config.init_lora_weights == "pissa":
-        return _pissa(base, model, made, targets)
-    return with_peft(base, model, made)
+        return _pissa(base, model, peft_config, targets)
+    return with_peft(base, model, peft_config)
 
 
-def _pissa(base: LoadedModel, model: Any, made: LoraConfig, targets: list[str]) -> Tuned:
-    """PiSSA trains the largest singular parts of a matrix, which are taken out of the base while it does.
+def _pissa(base: LoadedModel, model: Any, peft_config: LoraConfig, targets: list[str]) -> TrainableModel:
+    """PiSSA trains the principal singular components of a matrix and subtracts them from the base meanwhile.
 
-    What is saved is an ordinary LoRA of twice the rank on the untouched base, [A, A0] and [B, -B0] (section 3 of the
+    What is saved is an ordinary LoRA of twice the rank on the original base, [A, A0] and [B, -B0] (section 3 of the
     paper), so that it loads and merges like any other.
     """
-    untouched = {
+    original = {
         name: part.weight.detach().clone()
         for name, part in model.named_modules()
         if isinstance(part, torch.nn.Linear) and any(f".{name}".endswith(f".{target}") for target in targets)
     }
-    tuned = with_peft(base, model, made)
-    first = {
+    trainable = with_peft(base, model, peft_config)
+    initial = {
         name: value.clone()
-        for name, value in get_peft_model_state_dict(tuned.model, save_embedding_layers=False).items()
+        for name, value in get_peft_model_state_dict(trainable.model, save_embedding_layers=False).items()
     }
-    scaling = made.lora_alpha / (made.r**0.5 if made.use_rslora else made.r)
+    scaling = peft_config.lora_alpha / (peft_config.r**0.5 if peft_config.use_rslora else peft_config.r)
 
     def restore(state: dict[str, torch.Tensor]) -> None:
-        """The base without the parts that the stopped run began with; another start would leave another rest."""
-        first.update({name: value.to(model.device) for name, value in state.items()})
+        """Subtract the initial components of the stopped run from the base; a new decomposition may differ in bits."""
+        initial.update({name: value.to(model.device) for name, value in state.items()})
         with torch.no_grad():
-            for name, weight in untouched.items():
-                down, up = (first[f"base_model.model.{name}.lora_{matrix}.weight"] for matrix in "AB")
+            for name, weight in original.items():
+                down, up = (initial[f"base_model.model.{name}.lora_{matrix}.weight"] for matrix in "AB")
                 layer = model.get_submodule(name).base_layer
-                layer.weight.copy_(weight.float() - scaling * up @ down)  # in peft's order, for the same rounding
+                layer.weight.copy_(weight.float() - scaling * up @ down)  # in peft's order, to round alike
 
     def save(folder: Path) -> None:
-        now = get_peft_model_state_dict(tuned.model, save_embedding_layers=False)
+        current = get_peft_model_state_dict(trainable.model, save_embedding_layers=False)
         tensors = {
-            name: torch.cat((value, first[name] if "lora_A" in name else -first[name]), 0 if "lora_A" in name else 1)
-            for name, value in now.items()
+            name: torch.cat((value, initial[name]), 0) if "lora_A" in name else torch.cat((value, -initial[name]), 1)
+            for name, value in current.items()
         }
-        saved = tuned.model.peft_config["default"]
+        saved = trainable.model.peft_config["default"]
         r, alpha, start = saved.r, saved.lora_alpha, saved.init_lora_weights
         root_two = 2**0.5 if saved.use_rslora else 2  # alpha / r, or alpha / sqrt(r), stays what it was
         saved.r, saved.lora_alpha, saved.init_lora_weights = 2 * r, root_two * alpha, True
@@ -85,18 +87,18 @@ def _pissa(base: LoadedModel, model: Any, made: LoraConfig, targets: list[str]) 
         saved.r, saved.lora_alpha, saved.init_lora_weights = r, alpha, start
 
     def undo() -> None:
-        tuned.undo()
+        trainable.undo()
         with torch.no_grad():
-            for name, weight in untouched.items():
+            for name, weight in original.items():
                 model.get_submodule(name).weight.copy_(weight)
 
-    return replace(tuned, save=save, undo=undo, state=lambda: first, restore=restore)
+    return replace(trainable, save=save, undo=undo, state=lambda: initial, restore=restore)
 
 
-def adalora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
-    """Starts with 1.5 times the rank asked for, as the paper does, and shares it out between a tenth of the steps and
-    the last third."""
-    made = AdaLoraConfig(
+def adalora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> TrainableModel:
+    """Starts with 1.5 times the rank of the settings, as the paper does, and reduces it between a tenth of the
+    steps and the last third."""
+    peft_config = AdaLoraConfig(
         task_type="CAUSAL_LM",
         init_r=max(config.r + 1, round(1.5 * config.r)),
         target_r=config.r,
@@ -113,22 +115,22 @@ def adalora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -
             f"adalora shares ranks out over its steps, and this run has {steps}; {ADALORA_STEPS} are needed: more "
             "examples, more num_train_epochs, or a lower gradient_accumulation_steps."
         )
-    tuned = with_peft(base, model, made)
-    allocator = tuned.model.base_model.rankallocator
+    trainable = with_peft(base, model, peft_config)
+    allocator = trainable.model.base_model.rankallocator
     averages = ("ipt", "exp_avg_ipt", "exp_avg_unc")
 
     def penalty() -> torch.Tensor:
-        """How far the matrices are from orthogonal (equation 4 of the paper)."""
+        """Orthogonality regularisation of the matrices (equation 4 of the paper)."""
         distances = []
-        for name, matrix in tuned.model.named_parameters():
+        for name, matrix in trainable.model.named_parameters():
             if "lora_A" in name or "lora_B" in name:
                 square = matrix @ matrix.T if "lora_A" in name else matrix.T @ matrix
                 distances.append(torch.linalg.norm(square - torch.eye(len(square), device=square.device)))
-        return made.orth_reg_weight * torch.stack(distances).mean()
+        return peft_config.orth_reg_weight * torch.stack(distances).mean()
 
     def state() -> dict[str, torch.Tensor]:
         held = {f"{kind}.{name}": value for kind in averages for name, value in getattr(allocator, kind).items()}
-        pattern = tuned.model.peft_config["default"].rank_pattern or {}
+        pattern = trainable.model.peft_config["default"].rank_pattern or {}
         return held | {f"rank_pattern.{name}": torch.tensor(kept) for name, kept in pattern.items()}
 
     def restore(state: dict[str, torch.Tensor]) -> None:
@@ -139,19 +141,19 @@ def adalora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -
                 pattern[name] = value.tolist()
             else:
                 getattr(allocator, kind)[name] = value.to(model.device)
-        tuned.model.peft_config["default"].rank_pattern = pattern or None
+        trainable.model.peft_config["default"].rank_pattern = pattern or None
 
     return replace(
-        tuned,
-        may_stop_anywhere=False,
+        trainable,
+        keeps_best=False,
         penalty=penalty,
-        after_step=tuned.model.base_model.update_and_allocate,
+        after_step=trainable.model.base_model.update_and_allocate,
         state=state,
         restore=restore,
     )
 
 
-def ia3(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tuned:
+def ia3(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> TrainableModel:
     kind = model.config.model_type
     targets = _targets(base, model, config) if config.target_modules or kind not in IA3_TARGETS else IA3_TARGETS[kind]
     feedforward = IA3_FEEDFORWARD.get(kind, [])
@@ -161,12 +163,12 @@ def ia3(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> Tu
     )
 
 
-def _alpha(config: FinetuneConfig) -> float:
+def _alpha(config: TrainingConfig) -> float:
     return config.lora_alpha or config.r
 
 
-def _targets(base: LoadedModel, model: Any, config: FinetuneConfig) -> list[str]:
-    """The linear layers that are adapted, by name; names that fit none are refused, and a rank that none can have."""
+def _targets(base: LoadedModel, model: Any, config: TrainingConfig) -> list[str]:
+    """Names of the linear layers to adapt. A name that fits none is refused, and a rank larger than a layer allows."""
     targets = list(config.target_modules) or base.lora_target_modules
     layers = {name: part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
     wrong = [target for target in targets if not any(f".{layer}".endswith(f".{target}") for layer in layers)]

@@ -1,7 +1,7 @@
-"""What a data file holds, before anything is trained on it: lengths, what is there twice, what the model will learn.
+"""Statistics of training data before a run: lengths, duplicates, and which conversations are held out.
 
-A held-out question that is nearly a training question measures memory, not learning. Which are held out is decided by
-the hash of a conversation alone, so that adding examples does not move old ones from one side to the other.
+A held-out question that is nearly a training question measures memory, not generalisation. The hash of a conversation
+alone decides whether it is held out, so that adding examples does not move old ones from one side to the other.
 """
 
 import hashlib
@@ -17,18 +17,18 @@ from base_models.messages import Encoded, Message, examples_of
 from domain import FinetuneConfig
 
 NEAR = 0.6
-"""Two texts that share this part of all their character trigrams are near-copies (Jaccard index)."""
+"""Jaccard index of the character trigrams from which on two texts are near-copies. Chosen."""
 
 
 @dataclass(frozen=True)
 class DataReport:
-    """What :func:`check` finds; numbers count conversations unless they say otherwise."""
+    """The result of :func:`check_data`; numbers count conversations unless they say otherwise."""
 
     conversations: int
     turns: dict[int, int]
-    """How many conversations have so many answers."""
+    """Number of conversations by number of answers."""
     examples: int
-    """What the model is shown, one at a time; more than conversations where those are divided."""
+    """Training examples; more than conversations where those are divided."""
     tokens: int
     labelled_tokens: int
     lengths: dict[str, int]
@@ -38,12 +38,12 @@ class DataReport:
     shortened: int
     """Examples that begin later than their conversation, so that they fit."""
     duplicates: int
-    """Conversations that stand in the file once more, word for word."""
+    """Exact copies of other conversations of the file."""
     shown: Encoded
-    """The example of median length, as the model will see it."""
+    """The example of median length, as the model sees it."""
 
 
-def check(
+def check_data(
     tokenizer: PreTrainedTokenizerBase, conversations: Sequence[Sequence[Message]], config: FinetuneConfig
 ) -> DataReport:
     """Encode all conversations as a run would, and count."""
@@ -76,8 +76,8 @@ QUANTILES = {"median": 0.5, "90 %": 0.9, "99 %": 0.99, "longest": 1.0}
 def is_held_out(messages: Sequence[Message], share: float) -> bool:
     """Whether a conversation belongs to the held-out part, which is about ``share`` of all.
 
-    The hash of what it asks decides: the same question is always on the same side, whatever else there is, and however
-    often it stands there.
+    The hash of its questions decides: the same question is always on the same side, whatever other conversations there
+    are.
     """
     return int.from_bytes(hashlib.sha256(_asked(messages).encode()).digest()[:8], "big") < share * 2**64
 
@@ -85,9 +85,9 @@ def is_held_out(messages: Sequence[Message], share: float) -> bool:
 def near_copies(
     held_out: Sequence[Sequence[Message]], train: Sequence[Sequence[Message]]
 ) -> list[tuple[int, int, float]]:
-    """The held-out conversations that ask nearly what a training conversation asks.
+    """Held-out conversations whose questions are nearly those of a training conversation.
 
-    For each the places of both, counted from 0, and the share of trigrams they have in common, from NEAR to 1.
+    For each the indices of both and their Jaccard index, from NEAR to 1.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
@@ -112,7 +112,7 @@ def near_copies(
 
 
 def _asked(messages: Sequence[Message]) -> str:
-    """All that the user says; of plain text, the text."""
+    """All turns of the user; of plain text, the text."""
     return " ".join(message["content"] for message in messages if message["role"] in ("user", "text"))
 
 

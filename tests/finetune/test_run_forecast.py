@@ -1,4 +1,4 @@
-"""A run tells what it will take before its first step, and one that memory cannot hold does not begin."""
+"""A run reports what it will take before its first step; one that memory cannot hold is refused."""
 
 from pathlib import Path
 from typing import Any
