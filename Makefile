@@ -51,7 +51,7 @@ models: install
 # Two processes share the files of tests (`make test TEST_PROCESSES=0`: one); each takes up to 5 GB.
 TEST_PROCESSES ?= 2
 test: models lint
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations 10
 
 test-slow: models
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

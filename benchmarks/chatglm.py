@@ -52,7 +52,7 @@ def main() -> None:
         work["nf4, bitsandbytes'"] = nf4_decode(arguments.layers, dtype, compiled=False)
     rates = timed(work, arguments.runs)
     limits = {"flop": rates["matrix product"], "byte": rates["memory read"]}
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         name: {"per_second": rate, "unit": work[name][1], "share_of_limit": rate / limits[work[name][1]]}
         for name, rate in rates.items()
     }
@@ -104,7 +104,7 @@ def model(layers: int, dtype: torch.dtype) -> ChatGLMForConditionalGeneration:
     )
     with torch.device("meta"):
         empty = ChatGLMForConditionalGeneration(config)
-    made = empty.to_empty(device="cpu").to(dtype)
+    made: ChatGLMForConditionalGeneration = empty.to_empty(device="cpu").to(dtype=dtype)  # type: ignore[call-arg]
     for parameter in made.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
     made.tie_weights()
@@ -169,7 +169,8 @@ def decoder(made: ChatGLMForConditionalGeneration) -> Callable[[], Any]:
 
 def without_compiled_loops(function: Callable[[], Any]) -> Callable[[], Any]:
     def run() -> None:
-        are_faster, compiled_loops.are_faster = compiled_loops.are_faster, lambda: False
+        are_faster = compiled_loops.are_faster
+        compiled_loops.are_faster = lambda: False  # type: ignore[assignment]
         try:
             function()
         finally:

@@ -44,7 +44,7 @@ from finetune.train import TrainingTask, train
 
 PROMPT, ANSWER, STEPS = 128, 16, 2
 ROOM_ON_DISK, ROOM_IN_MEMORY = 30e9, 18e9
-USES = {
+USES: dict[str, dict[str, Any]] = {
     "answer, bfloat16": {"dtype": "bfloat16"},
     "LoRA, bfloat16": {"dtype": "bfloat16"},
     "answer, nf4": {"quantization": "nf4"},

@@ -156,8 +156,8 @@ def write_q4_0(folder: Path, out: Path) -> None:
     partial = out.with_name(f"{out.name}.partial")
     found = dict(weights(folder))
     layers = [name for name in found if name.startswith("transformer.layers.") and "inv_freq" not in name]
-    parts = ("input_layernorm", "attention.query_key_value", "attention.dense", "post_attention_layernorm")
-    parts += ("mlp.dense_h_to_4h", "mlp.dense_4h_to_h")
+    parts = ["input_layernorm", "attention.query_key_value", "attention.dense", "post_attention_layernorm"]
+    parts += ["mlp.dense_h_to_4h", "mlp.dense_4h_to_h"]
     names = ["transformer.word_embeddings.weight"]
     for layer in range(config["num_layers"]):
         names += [f"transformer.layers.{layer}.{part}.{kind}" for part in parts for kind in ("weight", "bias")]

@@ -11,7 +11,7 @@ import json
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from hardware import hardware
@@ -23,7 +23,7 @@ from assistant.evaluation.evaluate import _rows as rows_of
 from assistant.evaluation.metrics import bootstrap, ratio
 from domain import read_questions
 
-ENGINES = ("transformers", "openvino")
+ENGINES: tuple[Literal["transformers", "openvino"], ...] = ("transformers", "openvino")
 
 
 def main(

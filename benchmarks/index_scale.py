@@ -19,7 +19,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import psutil
@@ -34,6 +34,7 @@ from indexes.dictionary import Dictionary
 from indexes.full_text import POSTINGS
 from indexes.readers import Extracted, read_document
 from indexes.readers.document import Block
+from indexes.search import Mode
 from indexes.sentences import sentences_of
 from indexes.splitting import Piece, split
 from indexes.storage import save_built_with, transaction
@@ -150,7 +151,7 @@ def measure(work: Path) -> dict[str, Any]:
     first = time.perf_counter() - started
     figures: dict[str, Any] = {"first search, cache loaded (s)": round(first, 2)}
     found: dict[str, list[list[int]]] = {}
-    for mode in ("dense", "full_text", "hybrid"):
+    for mode in get_args(Mode):
         times = []
         found[mode] = []
         for question in questions:
@@ -167,7 +168,8 @@ def measure(work: Path) -> dict[str, Any]:
     import indexes.full_text
 
     indexes.full_text.POSTINGS = 10**9
-    for mode in ("full_text", "hybrid"):
+    approximate: tuple[Mode, ...] = ("full_text", "hybrid")
+    for mode in approximate:
         unpruned = [[p.id for p in index.search(question, 10, mode)] for question in questions[:100]]
         figures[mode]["first 10 as without pruning"] = _overlap(found[mode][:100], unpruned)
         same = [a[:1] == b[:1] for a, b in zip(found[mode], unpruned, strict=False)]
@@ -202,7 +204,7 @@ def open_index(work: Path, questions: list[str], asked: Vectors) -> Index:
     """The index in ``work``; one that was interrupted, or is smaller than asked, grows on from what it has."""
     place = work / "domain"
     domain = Domain.open(place) if place.exists() else create_domain(place)
-    return Index.open(domain, Questions(questions, asked, asked.shape[1]))
+    return Index.open(domain, Questions(questions, asked, asked.shape[1]))  # type: ignore[arg-type]
 
 
 def main(

@@ -59,18 +59,20 @@ def _told(index: Index, rows: Sequence[tuple[Question, Found, Found]]) -> Iterat
     yield f"{len(good)} answerable"
     yield f"gold document first {_share([d in r[:1] for d, r in zip(documents, ranks, strict=True)])}"
     yield f"among those found {_share([d in r for d, r in zip(documents, ranks, strict=True)])}"
-    for name, place in (("", 1), ("not calibrated: ", 2)):
-        yield f"{name}refused {_share([row[place].outcome == 'refused' for row in good])}"
-        yield f"unsure {_share([row[place].outcome == 'unsure' for row in good])}"
+    for name, calibrated in (("", True), ("not calibrated: ", False)):
+        found_good = [(question, one if calibrated else other) for question, one, other in good]
+        found_bad = [one if calibrated else other for _, one, other in bad]
+        yield f"{name}refused {_share([found.outcome == 'refused' for _, found in found_good])}"
+        yield f"unsure {_share([found.outcome == 'unsure' for _, found in found_good])}"
         quoted = [
-            row[place].outcome != "refused"
-            and not missing_facts("\n".join(said for said, _ in quotes_of(index, row[place])), row[0].facts)
-            for row in good
-            if row[0].facts
+            found.outcome != "refused"
+            and not missing_facts("\n".join(said for said, _ in quotes_of(index, found)), question.facts)
+            for question, found in found_good
+            if question.facts
         ]
         yield f"right by the quotes alone {_share(quoted)}"
-        yield f"of {len(bad)} unanswerable answered {_share([row[place].outcome != 'refused' for row in bad])}"
-        yield f"answered unmarked {_share([row[place].outcome == 'answered' for row in bad])}"
+        yield f"of {len(bad)} unanswerable answered {_share([found.outcome != 'refused' for found in found_bad])}"
+        yield f"answered unmarked {_share([found.outcome == 'answered' for found in found_bad])}"
 
 
 def _share(rows: Sequence[bool]) -> str:

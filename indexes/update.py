@@ -282,6 +282,6 @@ def bounded(ns: int) -> int:
 
 
 def _kind(path: str) -> str:
-    """What a reader goes by beside the content (``choosing.py``): a file that gets another one is read again."""
+    """What a reader goes by beside the content (``file_format.py``): a file that gets another one is read again."""
     name = PurePosixPath(path).name.lower()
     return name if name in NAMES else PurePosixPath(name).suffix

@@ -1,4 +1,4 @@
-"""Scores of an evaluation, from its rows: one row a question, as ``evaluation.py`` makes them."""
+"""Scores of an evaluation, from its rows: one row a question, as ``evaluate.py`` makes them."""
 
 from collections.abc import Sequence
 from typing import Any
