@@ -46,7 +46,7 @@ def build_agent(llm: LocalChatModel, index: Index, prompts: Prompts, refusal: Re
     """LangChain's agent loop over the local model with two tools; invoke it with ``{"messages": [...]}``.
 
     The base model chooses the tools, for adapters are trained to answer; the adapter of ``llm`` writes the answer. What
-    was found is answered, refused and cited as in the answering chain (``answering/steps.py``): the last message is one that
+    was found is answered, refused and cited as in the answering chain (``steps.py``): the last message is one that
     :func:`assistant.answers.read_answer` reads, unless only the calculator was used.
     """
     chooser = llm.model_copy(update={"adapter": None})

@@ -4,7 +4,7 @@
        │  └────> refuse          the passages do not answer the question: the model is not asked
     small_talk                   a greeting, thanks, a question about the assistant itself: no search, no model
 
-Each node calls ``answering/steps.py``, the one path of a question. State is the list of messages. Each answer is an
+Each node calls ``steps.py``, the one path of a question. State is the list of messages. Each answer is an
 ``AIMessage`` whose ``additional_kwargs["lorewright"]`` holds what :class:`assistant.answers.Answer` shows: passages,
 citations, the outcome, and which adapter answered.
 """

@@ -6,7 +6,7 @@ a refused answerable question is neither. What the user reads counts, quotes fro
 own words are also judged alone, and by these base and tuned are compared. **Unsupported** is the share of the model's
 sentences that no passage supports. Overlap of its words with the gold answer (token F1, BLEU, ROUGE) follows.
 
-The answers come through ``answering/steps.py`` as in the chain; only the decoding is in batches. Where the domain's refusal
+The answers come through ``steps.py`` as in the chain; only the decoding is in batches. Where the domain's refusal
 is calibrated, the cells with the index are counted once more with the thresholds of a domain that is not. Results are
 one versioned JSON file in ``evaluations/``, every answer included, so that a figure can be traced to the answers it
 counts.
