@@ -29,7 +29,9 @@ from base_models.hardware import choose_dtype
 from base_models.kernels import compiled_loops
 from base_models.kernels.nf4 import use_compiled_loops
 from base_models.kernels.packed_integers import PackedLinear, quantize
+from domain import write_text
 
+RESULTS = Path(__file__).parent / "results"
 PREFILL, TRAIN, CONTEXT = 512, 256, 128
 LINEARS = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 
@@ -38,6 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=RESULTS / f"chatglm-{hardware()['cpu_capability']}.json")
     arguments = parser.parse_args()
     dtype = choose_dtype("auto", "cpu")
     work: dict[str, tuple[Callable[[], Any], str, float]] = {"matrix product": matrix_product(dtype)}
@@ -68,10 +71,8 @@ def main() -> None:
         "hardware": hardware() | {"dtype": str(dtype)},
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "bitsandbytes")},
     }
-    file = Path(__file__).parent / "results" / f"chatglm-{hardware()['cpu_capability']}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+    write_text(arguments.out, json.dumps(result, indent=1) + "\n")
+    print(f"written to {arguments.out}")
 
 
 def timed(work: dict[str, tuple[Callable[[], Any], str, float]], runs: int) -> dict[str, float]:

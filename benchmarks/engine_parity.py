@@ -21,7 +21,7 @@ from assistant.answering.steps import Asked, find
 from assistant.evaluation.evaluate import Cell, Row, said_in
 from assistant.evaluation.evaluate import _rows as rows_of
 from assistant.evaluation.metrics import bootstrap, ratio
-from domain import read_questions
+from domain import read_questions, write_text
 
 ENGINES: tuple[Literal["transformers", "openvino"], ...] = ("transformers", "openvino")
 
@@ -29,7 +29,8 @@ ENGINES: tuple[Literal["transformers", "openvino"], ...] = ("transformers", "ope
 def main(
     domain: Path,
     adapter: Annotated[str, typer.Option(help="A run of the domain; empty is the base model.")] = "",
-    questions: Annotated[int, typer.Option(help="So many only, evenly chosen; 0: all.")] = 0,
+    questions: Annotated[int, typer.Option(help="How many, evenly chosen; 0: all.")] = 0,
+    results: Annotated[Path, typer.Option(help="The folder for the result.")] = Path(__file__).parent / "results",
 ) -> None:
     assistant = Assistant.open(domain)
     asked = read_questions(assistant.domain.held_out_questions)
@@ -59,8 +60,8 @@ def main(
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "openvino")},
     }
     name = f"engine_parity-{facts['cpu_capability']}{'-tuned' if adapter else ''}.json"
-    file = Path(__file__).parent / "results" / name
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    file = results / name
+    write_text(file, json.dumps(result, indent=1) + "\n")
     print(f"written to {file}")
 
 

@@ -24,7 +24,7 @@ from transformers import Trainer, TrainingArguments
 from base_models import load
 from base_models.loaded_model import LoadedModel
 from base_models.messages import Encoded, Message
-from domain import FinetuneConfig, read_questions
+from domain import FinetuneConfig, read_questions, write_text
 from finetune.batch_plan import plan_batches
 from finetune.batches import IGNORED
 from finetune.data.examples import TrainingData, choose_examples
@@ -34,19 +34,20 @@ from finetune.train import TrainingTask, train
 from finetune.trainable_model import TrainableModel
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook"
-EXAMPLES = 12
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--examples", type=int, default=12)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "training.json")
     arguments = parser.parse_args()
     config = FinetuneConfig(
         num_train_epochs=1, gradient_accumulation_steps=4, lr_scheduler_type="constant", warmup_steps=0
     )
     base = load(arguments.model)
-    examples = choose_examples(base.tokenizer, conversations(), config).examples
+    examples = choose_examples(base.tokenizer, conversations(arguments.examples), config).examples
     tokens = sum(len(example.ids) for example in examples)
     labelled = sum(sum(example.labelled) for example in examples)
     rows = []
@@ -66,17 +67,15 @@ def main() -> None:
         "hardware": hardware() | {"dtype": str(base.model.dtype)},
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "peft")},
     }
-    file = Path(__file__).parent / "results" / "training.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"median ratio {result['median_ratio']:.2f}; written to {file}")
+    write_text(arguments.out, json.dumps(result, indent=1) + "\n")
+    print(f"median ratio {result['median_ratio']:.2f}; written to {arguments.out}")
 
 
-def conversations() -> list[list[Message]]:
+def conversations(count: int) -> list[list[Message]]:
     """Training questions behind the page that answers them."""
     result: list[list[Message]] = []
     for question in read_questions(SAMPLE / "questions" / "train.jsonl"):
-        if question.document and len(question.messages) == 2 and len(result) < EXAMPLES:
+        if question.document and len(question.messages) == 2 and len(result) < count:
             page = (SAMPLE / "documents" / question.document).read_text(encoding="utf-8")[:2000]
             asked = {"role": "user", "content": f"{page}\n\n{question.text}"}
             result.append([asked, {"role": "assistant", "content": question.answer}])

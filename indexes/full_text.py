@@ -9,7 +9,7 @@ Framework: BM25 and Beyond", with the inverse document frequency of Lucene, whic
 import math
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -97,6 +97,10 @@ class Weighed:
     """1 where all of them occur and no other passage has any, 0 where none does; how often does not matter."""
     most: float
     """What BM25 would give a passage that holds every word often, also those that no passage holds."""
+
+    def where(self, kept: np.ndarray) -> "Weighed":
+        """The same of some of the passages; ``kept`` is a mask."""
+        return replace(self, bm25=self.bm25[kept], rare=self.rare[kept])
 
 
 def weigh(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> Weighed:

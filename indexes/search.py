@@ -147,9 +147,12 @@ def candidates(
         near = np.array(nearest[position], np.int64)
         if compared is not None and len(near) > count:  # an approximate search gives more, to choose from exactly
             near = near[np.argsort(-(read_vectors(connection, near) @ compared[position]))[:count]]
-        ids = np.union1d(near, np.array(_best_by_words(connection, asked, count, how.among, part), np.int64))
-        identifier = any(is_whole(word.word) for word in asked)
+        by_words = np.array(_found_by_words(connection, asked, count, how.among, part), np.int64)
+        ids = np.union1d(near, by_words)
         weighed = weigh(connection, asked, ids.tolist())
+        kept = np.isin(ids, near) | _best_by_words(ids, by_words, weighed.bm25, count)
+        ids, weighed = ids[kept], weighed.where(kept)
+        identifier = any(is_whole(word.word) for word in asked)
         scores = Scores(ids, np.zeros(len(ids), np.float32), weighed, 0.0, 0.0, len(asked), identifier)
         if vectors is not None and compared is not None and len(ids):
             held = read_vectors(connection, ids)
@@ -172,19 +175,22 @@ def _by_meaning(scores: Scores, held: Vectors, vector: Vectors, compared: Vector
     return replace(scores, mean=float(cosines.mean()), deviation=float(cosines.std()))
 
 
-def _best_by_words(
+def _found_by_words(
     connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter, part: np.ndarray | None
 ) -> list[int]:
-    """The candidates of full text by their whole weight; of a small part of the passages each one is weighed."""
+    """Candidates of full text; all passages of a small part, so that each of them is weighed."""
     if part is not None and len(part) <= WEIGHED:
-        found = part.tolist() if asked else []
-    else:
-        found = full_text_candidates(connection, asked, count, among)
-        if len(found) <= count:
-            return found
-    weights = weigh(connection, asked, found).bm25
-    order = np.lexsort((np.array(found), -weights))[:count]
-    return [found[i] for i in order if weights[i] > 0]
+        return part.tolist() if asked else []
+    return full_text_candidates(connection, asked, count, among)
+
+
+def _best_by_words(ids: np.ndarray, by_words: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
+    """Which of ``ids`` are the ``count`` candidates of full text with the highest BM25 above 0, as a mask."""
+    weights = np.where(np.isin(ids, by_words), weights, 0.0)
+    order = np.lexsort((ids, -weights))[:count]
+    best = np.zeros(len(ids), bool)
+    best[order] = weights[order] > 0
+    return best
 
 
 def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
