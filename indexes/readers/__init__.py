@@ -1,12 +1,12 @@
-"""Readers: one function a format, from the bytes of a file to its text and blocks.
+"""Read files of every format: one reader function per format turns bytes into text and blocks.
 
-``file_format.py`` detects the format by the content, then by the suffix. :data:`READERS` says which function reads it:
+``file_format.py`` detects the format from the content, then from the suffix. :data:`READERS` maps it to its reader:
 
     text/      plain text, source code, CSV, JSON          pdf/      PDF: layout, columns, tables, headings
     web/       HTML, Markdown, XML, e-mail, EPUB           images/   pictures and OCR
     office/    Word, PowerPoint, Excel, OpenDocument       tables/   header rows and rows as text, for every format
 
-No reader knows passages or the index.
+Readers do not depend on passages or the index.
 """
 
 import re
@@ -20,10 +20,10 @@ from indexes.readers.limits import MAX_CHARACTERS, MAX_FILE_BYTES
 from indexes.readers.numbered_sections import articles_apart
 
 NOT_DOCUMENTS = re.compile(r"\.(?:css|eot|ico|map|min\.js|otf|partial|pyc|svg|tmp|ttf|woff2?)$", re.IGNORECASE)
-"""Names of files that web pages and programs bring along; they are skipped without a warning."""
+"""Assets of web pages and programs; they are skipped without a warning."""
 
 _NO_PROSE = ("code", "csv", "json", "jsonl", "mail", "msg", "ods", "xls", "xlsb", "xlsx", "xml")
-"""Formats in which a number at the beginning of a line is never an article of a rule book."""
+"""Formats in which a number at the start of a line is never an article of a rule book."""
 
 READERS = {
     "code": "text.source_code:read_code",
@@ -45,25 +45,25 @@ READERS = {
     "xlsx": "office.xlsx:read_xlsx",
     "xml": "web.xml:read_xml",
 }
-"""Format to the module and function that read it; a module is imported when the first file of its format is read."""
+"""Format to its module and function; the module is imported when the first file of the format is read."""
 CONVERTED = {"doc": "docx", "rtf": "docx", "odp": "pptx", "ppt": "pptx"}
-"""Format to the one that LibreOffice converts it to before it is read."""
+"""Format to the format that LibreOffice converts it to first."""
 _WITH_PROGRESS = ("docx", "epub", "pdf", "picture", "pptx")
-"""Formats whose readers report progress: they may run OCR."""
+"""Formats whose readers report progress, because they may run OCR."""
 
 __all__ = ["NOT_DOCUMENTS", "Block", "Extracted", "read_document", "why_not_read"]
 
 
 def why_not_read(name: str, size: int) -> str:
-    """Why a file is refused before it is opened; continues a sentence that begins with its name. Empty if it is not."""
+    """Why a file is refused unopened, as the end of a sentence that starts with its name; empty if accepted."""
     return f"is larger than {MAX_FILE_BYTES // 1_000_000} MB; divide it" if size > MAX_FILE_BYTES else ""
 
 
 def read_document(name: str, data: bytes, progress: PageProgress = no_progress) -> Extracted:
-    """Read a file by its content and name.
+    """Detect the format of a file from its content and name, and read it.
 
     ``progress`` is called with the current page and the number of pages. Raises :class:`IndexingError`, whose message
-    continues a sentence that begins with the file's name: "is a damaged PDF".
+    continues a sentence that starts with the file's name: "is a damaged PDF".
     """
     chosen = format_of(name, data)
     try:

@@ -1,7 +1,7 @@
-"""The process in which documents are read: ``python -m indexes.readers.child_process MEMORY_BYTES``.
+"""Child process that reads documents: ``python -m indexes.readers.child_process MEMORY_BYTES``.
 
-It takes requests from standard input, a JSON object a line, and answers in the same way on what was its standard
-output; :mod:`indexes.reading` is the other end. It ends when its input does, even in the middle of a document.
+It takes requests from standard input, one JSON object per line, and answers in the same format on its original standard
+output; :mod:`indexes.reading` is the parent. It exits when its input ends, even in the middle of a document.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from indexes.readers.limits import MAX_FILE_BYTES
 from indexes.readers.opening import open_document
 
 PROGRESS_SECONDS = 0.1
-"""PageProgress is told no more often."""
+"""Minimum interval between two progress messages."""
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _answer(request: dict[str, str], answers: BinaryIO) -> bytes | None:
-    """The line to answer with; None when memory was too little: only the caller has room again to say so."""
+    """The line to answer with; None when memory ran out, because only the caller has room to report that."""
     try:
         return _encoded(_read(request, answers))
     except IndexingError as error:
@@ -53,7 +53,7 @@ def _too_little_memory(memory_bytes: int) -> str:
 
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
-    """Standard input and output, kept from libraries that print or ask: what they print goes to standard error."""
+    """Return standard input and output, and redirect both for libraries: what they print goes to standard error."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -65,7 +65,7 @@ def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
 def _take(requests: BinaryIO, waiting: "queue.SimpleQueue[dict[str, str]]") -> None:
     for line in requests:
         waiting.put(json.loads(line))
-    # the parent is gone, or wants no more; end an OCR engine that is at work, too
+    # The parent is gone or has closed the pipe; this also ends a running OCR engine.
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(0)
@@ -84,7 +84,7 @@ def _write(answers: BinaryIO, line: bytes) -> None:
 
 
 def _read(request: dict[str, str], answers: BinaryIO) -> dict[str, object]:
-    """What :class:`indexes.reading.ReadFile` holds."""
+    """The fields of :class:`indexes.reading.ReadFile`."""
     data, mtime_ns = _content(Path(request["folder"]), request["name"])
     sha256 = hashlib.sha256(data).hexdigest()
     read: dict[str, object] = {"size": len(data), "mtime_ns": mtime_ns, "sha256": sha256, "document": None}
@@ -107,7 +107,7 @@ def _read(request: dict[str, str], answers: BinaryIO) -> dict[str, object]:
 
 
 def _content(folder: Path, name: str) -> tuple[bytes, int]:
-    """The bytes of a file and its time, both of the file that was opened, whatever its name means by now."""
+    """The content and modification time of a file, both from the opened file, even if its name is replaced later."""
     try:
         with open_document(folder, name) as file:
             status = os.fstat(file.fileno())
@@ -116,7 +116,7 @@ def _content(folder: Path, name: str) -> tuple[bytes, int]:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UnopenedError(f"cannot be read: {error.strerror}") from None
-    if why := why_not_read(name, len(data)):  # it has grown since
+    if why := why_not_read(name, len(data)):  # it has grown meanwhile
         raise IndexingError(why)
     return data, status.st_mtime_ns
 
@@ -131,7 +131,7 @@ def _limit_memory(memory_bytes: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """On Linux the kernel ends this process with its parent, even while a library keeps all threads waiting."""
+    """On Linux the kernel kills this process with its parent, even while a library blocks all threads."""
     if sys.platform == "linux":
         import ctypes
 

@@ -1,4 +1,4 @@
-"""What every reader makes of a file: one text, and the blocks in it that can become passages."""
+"""What every reader returns: one text, and the blocks in it that can become passages."""
 
 import re
 from collections.abc import Callable
@@ -12,13 +12,13 @@ from indexes.readers.limits import MAX_CHARACTERS
 TOO_MUCH_TEXT = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters of text; divide it"
 
 PageProgress = Callable[[int, int], None]
-"""Told the page that is at work, from 1, and the number of pages, by readers that may take long."""
+"""Called with the current page, from 1, and the number of pages, by readers that may take long."""
 
 _HALVES = re.compile("[\ud800-\udfff]")
 
 
 def no_progress(page: int, pages: int) -> None:
-    """For who does not ask."""
+    """Ignore the progress."""
 
 
 @dataclass(frozen=True)
@@ -28,40 +28,40 @@ class Block:
     start: int
     end: int
     headings: tuple[str, ...] = ()
-    """Titles above it, the outermost first."""
+    """Headings above it, the outermost first."""
     page: int | None = None
     """Page of a PDF or a scan, from 1."""
     slide: int | None = None
     """Slide of a presentation, from 1."""
     sheet: str = ""
-    """Name of the sheet of a workbook; empty where there is none."""
+    """Sheet of a workbook; empty for other formats."""
     cuts: tuple[int, ...] = ()
-    """Offsets in the document where a block that is too long is best divided: list items, rows, lines of code."""
+    """Offsets in the document where a block that is too long is best split: list items, rows, lines of code."""
     header: str = ""
-    """Of a table whose rows do not name their columns themselves: the header row, for passages that begin below it."""
+    """Header row of a table whose rows do not repeat the column names, for passages that start below it."""
     records: bool = False
-    """Each item stands alone: a row with the names of its columns, a question with its answer, an object of a list.
-    ``cuts`` then are exactly where the second and every later record begins; inside a long one, a line is what is best
-    kept whole."""
+    """Each item makes sense alone: a row with its column names, a question with its answer, an object of a list.
+    ``cuts`` are then exactly the starts of the second and later records. A record that is too long is split between
+    lines."""
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """The text of a document; every offset in this room counts characters of ``text``."""
+    """The text of a document; every offset in this package counts characters of ``text``."""
 
     text: str
     blocks: list[Block]
     warning: str = ""
-    """What a reader had to leave out, as a sentence without a full stop; empty when all was read."""
+    """What the reader left out, as a sentence without a full stop; empty when everything was read."""
     format: str = ""
-    """What the content was read as: ``"pdf"``, ``"markdown"``; set by ``read_document``."""
+    """The detected format, such as ``"pdf"`` or ``"markdown"``; set by ``read_document``."""
     needs_ocr: bool = False
-    """Pages or pictures were left out because no OCR engine is installed: worth reading again when one is."""
+    """Pages or pictures were left out because no OCR engine is installed: read the file again when one is."""
 
 
 @dataclass
 class TextBuilder:
-    """Collects text and blocks for formats whose text is not simply the file's own."""
+    """Collects text and blocks for formats whose text is not simply the file's content."""
 
     parts: list[str] = field(default_factory=list)
     blocks: list[Block] = field(default_factory=list)
@@ -69,7 +69,7 @@ class TextBuilder:
     length: int = 0
 
     def add(self, text: str) -> int:
-        """Append a line or paragraph that is no block of its own, such as a book's title; return where it starts."""
+        """Append a line or paragraph that is not a block, such as a book's title; return its start offset."""
         text = storable(text)
         if self.parts:
             self.parts.append("\n\n")
@@ -82,12 +82,12 @@ class TextBuilder:
         return start
 
     def add_title(self, *path: str, **place: Any) -> None:
-        """Append a heading, the last of ``path``, below the others; ``place`` is ``slide=``..."""
+        """Append a heading, the last of ``path``; the others are the headings above it. ``place`` is ``slide=``..."""
         start = self.add(path[-1])
         self.titles.append(Block(start, self.length, path, **place))
 
     def add_block(self, items: list[str], headings: tuple[str, ...] = (), **others: Any) -> None:
-        """Append a block of one or more items, each of one or more lines, if they hold anything.
+        """Append a block of one or more items, each of one or more lines, unless all are empty.
 
         ``others`` are ``page=``, ``slide=``, ``records=``...
         """
@@ -102,7 +102,7 @@ class TextBuilder:
         self.blocks.append(Block(start, self.length, headings, cuts=tuple(cuts), **others))
 
     def add_document(self, document: "Extracted", headings: tuple[str, ...]) -> None:
-        """Append the blocks of another document below these headings."""
+        """Append the blocks of another document under these headings."""
         for block in document.blocks:
             borders = [block.start, *block.cuts, block.end]
             items = [document.text[start:end].rstrip("\n") for start, end in pairwise(borders)]
@@ -110,15 +110,15 @@ class TextBuilder:
             self.add_block(items, headings + block.headings, **place)
 
     def extracted(self, warning: str = "", needs_ocr: bool = False) -> Extracted:
-        """The whole document."""
+        """Return the collected document."""
         blocks = with_lone_titles(self.blocks, self.titles)
         return Extracted("".join(self.parts), blocks, warning, needs_ocr=needs_ocr)
 
 
 def with_lone_titles(blocks: list[Block], titles: list[Block]) -> list[Block]:
-    """The blocks, and among them each title below which nothing stands: what only a heading says must be found.
+    """Add each title that has no text below it as a block, so that search finds it.
 
-    Of a title, ``headings`` are those above it and, last, itself.
+    The ``headings`` of a title are the headings above it and, last, the title itself.
     """
     starts = {title.start for title in titles}
     rows = sorted([*blocks, *titles], key=lambda row: row.start)
@@ -134,7 +134,7 @@ def with_lone_titles(blocks: list[Block], titles: list[Block]) -> list[Block]:
 
 
 def storable(text: str) -> str:
-    """Without what UTF-8 and SQLite cannot hold: halves of characters are joined or replaced, NUL is left out."""
+    """Remove what UTF-8 and SQLite cannot store: surrogates are joined or replaced, NUL is removed."""
     if _HALVES.search(text):
         text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return text.replace("\0", "")

@@ -1,4 +1,4 @@
-"""Bytes to text: UTF-8 and what has a byte order mark are certain, everything else is a guess that prefers Chinese."""
+"""Decode bytes to text: UTF-8 and byte order marks are certain, all else is a guess that prefers Chinese."""
 
 import codecs
 import re
@@ -7,7 +7,7 @@ from indexes.errors import IndexingError
 
 _MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF32_LE: "utf-32",  # begins like the mark of UTF-16, and so comes before it
+    codecs.BOM_UTF32_LE: "utf-32",  # before UTF-16, because it starts with the same mark
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -36,21 +36,21 @@ _FREQUENT = {
     "koi8_r": frozenset(_RUSSIAN),
     **dict.fromkeys(_WIDE, frozenset(_CHINESE + _KANA + _KOREAN)),
 }
-"""A third or more of a text consists of them; of the same bytes in another encoding, hardly any."""
+"""Frequent characters: a third or more of a text in that encoding, but hardly any of the same bytes in another one."""
 _LEVEL_1 = {"gb18030": (b"\xb0\xa1", b"\xd7\xf9"), "big5": (b"\xa4\x40", b"\xc6\x7e")}
-"""Both standards put the characters of everyday use first: GB 2312 level 1 (3,755) and Big5 level 1 (5,401)."""
+"""Both standards put everyday characters first: GB 2312 level 1 (3,755) and Big5 level 1 (5,401)."""
 _ORDINARY = re.compile(
     "[\t\n\r -~\u00a0-\u017f\u2010-\u2026\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff5e\u0400-\u045f]"
 )
 _ENOUGH = {"cp1251": 8, "koi8_r": 8}
-"""Different frequent characters that must occur before they prove anything: any bytes hit some of 33 letters."""
+"""Minimum number of different frequent characters that counts as evidence: any bytes hit some of 33 letters."""
 _SAMPLE_BYTES = 200_000
 _LOOKED_AT = 4000
 _CONTROL = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def decode(data: bytes, declared: str | None = None) -> str:
-    """The text of a file, with ``\\n`` line ends; ``declared`` is the encoding that the file itself names, if any.
+    """Decode a file to text with ``\\n`` line ends; ``declared`` is the encoding that the file itself declares, if any.
 
     Raises :class:`IndexingError` for data that is not text.
     """
@@ -73,23 +73,24 @@ def _decode(data: bytes, declared: str | None) -> str:
 
 
 def superset(declared: str | None) -> str | None:
-    """Files that call themselves GB2312 or GBK often hold characters of GB18030, which contains both."""
+    """GB18030 for GB2312 and GBK: files that declare these often hold characters of GB18030, which contains both."""
     return "gb18030" if declared and declared.lower() in {"gb2312", "gbk", "gb_2312-80", "x-gbk"} else declared
 
 
 def _strictly(data: bytes, encoding: str) -> str | None:
     try:
         text = data.decode(encoding)
-        text.encode()  # some codecs let through half a character
+        text.encode()  # some codecs accept lone surrogates
     except (UnicodeError, LookupError):
         return None
     return text
 
 
 def _wide(data: bytes) -> str:
-    """UTF-16 without a mark: of ASCII every second byte is zero, and of CJK the characters are those that are frequent.
+    """Decode UTF-16 without a byte order mark.
 
-    A few zeros in another text, as padding leaves them, make no UTF-16.
+    In ASCII text every second byte is zero; in CJK text frequent characters occur. A few zeros in another text, such as
+    padding, are not UTF-16.
     """
     best, most = "", 0.9
     for encoding, first in zip(_WIDE, (1, 0), strict=True):
@@ -108,16 +109,17 @@ def _wide(data: bytes) -> str:
 
 
 def _damaged_utf8(data: bytes) -> str | None:
-    """UTF-8 with a few broken bytes, such as a file cut short, must not pass for Chinese of another encoding."""
+    """Decode UTF-8 with a few broken bytes, such as a truncated file, which must not be taken for Chinese."""
     text = data.decode("utf-8", errors="replace")
     sound = len(re.findall(r"[^\x00-\x7f\ufffd]", text))
     return text if sound > 20 * text.count("\ufffd") else None
 
 
 def _guess(data: bytes) -> str:
-    """By the most frequent characters; where there are none, Chinese if it can be, and else as charset-normalizer says.
+    """Guess the encoding by its most frequent characters.
 
-    charset-normalizer knows long texts well, but takes GBK for Korean where little is written.
+    Without enough of them, it is Chinese if that is possible, and otherwise what charset-normalizer detects.
+    charset-normalizer is reliable for long texts, but takes short GBK texts for Korean.
     """
     sample = _sample(data)
     letters = {encoding: _letters(sample, encoding) for encoding in _FREQUENT}
@@ -148,13 +150,13 @@ def _guess(data: bytes) -> str:
 
 
 def _stand_alone(sample: bytes) -> bool:
-    """Whether bytes outside ASCII stand one by one amid its letters, as accents do, and no letter of Cyrillic does."""
+    """Whether most non-ASCII bytes occur singly between ASCII letters, as accents do and Cyrillic letters do not."""
     alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
     return alone > 0.8 * len(re.findall(rb"[\x80-\xff]", sample))
 
 
 def _sample(data: bytes) -> bytes:
-    """The beginning, or where in a long file the first character outside ASCII stands."""
+    """The start of a file; for a long file, from the first non-ASCII character if that comes later."""
     first = re.search(rb"[\x80-\xff]", data)
     start = first.start() if first and first.start() > _SAMPLE_BYTES else 0
     return data[start : start + _SAMPLE_BYTES]
@@ -168,9 +170,9 @@ def _by_statistics(data: bytes) -> str | None:
 
 
 def _letters(sample: bytes, encoding: str) -> list[str]:
-    """The first characters outside ASCII, punctuation of East Asia left out; none when this cannot be the encoding.
+    """The first non-ASCII characters without East Asian punctuation; empty if the encoding does not fit.
 
-    The last character may be cut in two.
+    The last character may be truncated.
     """
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(sample, final=len(sample) < _SAMPLE_BYTES)
@@ -181,19 +183,19 @@ def _letters(sample: bytes, encoding: str) -> list[str]:
 
 
 def _familiarity(sample: bytes, letters: list[str], encoding: str) -> float:
-    """Share of the most frequent characters of its languages among the letters that ``encoding`` makes of a text."""
+    """Share of the encoding's frequent characters in the decoded letters."""
     share = sum(letter in _FREQUENT[encoding] for letter in letters) / len(letters) if letters else 0.0
-    if encoding == "cp1252" and share:  # accents stand alone between letters of ASCII; pairs are halves of characters
+    if encoding == "cp1252" and share:  # accents occur singly between ASCII letters; pairs are halves of characters
         alone = len(re.findall(rb"(?<![\x80-\xff])[\x80-\xff](?![\x80-\xff])", sample))
         share *= alone / len(re.findall(rb"[\x80-\xff]", sample))
-    if encoding in _ENOUGH:  # of a Russian text nearly all letters are, of Chinese cells up to half of the bytes
+    if encoding in _ENOUGH:  # nearly all Russian letters are frequent, but up to half of the bytes of Chinese cells
         share *= share
-    # Letters of a single byte are few, so that any bytes hit many of them.
+    # Single-byte encodings have few letters, so that any bytes hit many of them.
     return share / 2 if encoding in ("cp1252", "cp1251", "koi8_r") else share
 
 
 def _chinese_likeness(letters: list[str], encoding: str) -> float:
-    """Share of characters in everyday use among the letters that ``encoding`` makes of a text."""
+    """Share of everyday Chinese characters in the decoded letters."""
     letters = [letter for letter in letters if letter.isalnum()]
     low, high = _LEVEL_1[encoding]
     return sum(low <= letter.encode(encoding) <= high for letter in letters) / len(letters) if letters else 0.0

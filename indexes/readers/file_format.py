@@ -1,4 +1,4 @@
-"""Which reader a file needs: by what it begins with, then by its suffix; and what is said of files that none reads."""
+"""Detect the format of a file from its first bytes, then from its suffix; explain why other formats are not read."""
 
 import re
 import zipfile
@@ -18,7 +18,7 @@ TEXT_FORMATS = {
     **dict.fromkeys([".xml", ".rss", ".atom", ".rdf", ".opml"], "xml"),
     **dict.fromkeys(source_code.SUFFIXES, "code"),
 }
-"""Suffix to format of files that hold text; text with any other suffix, or with none, is plain."""
+"""Suffix to format of text files; text with any other suffix, or without one, is plain text."""
 
 _ARCHIVE = "is an archive ({}); unpack it into the documents folder"
 _SOUND = "is a recording ({}), and recordings are not heard; put what is said in it into a text file"
@@ -69,7 +69,7 @@ _MAGIC: list[tuple[int, bytes, str]] = [
     (0, b"\xcf\xfa\xed\xfe", _PROGRAM.format("macOS")),
     (0, b"\0asm", _PROGRAM.format("WebAssembly")),
 ]
-"""Offset, what stands there, and the format or the sentence; of several that fit the first."""
+"""Offset, magic bytes, and the format or the error message; the first match counts."""
 
 _OLD_OFFICE = [
     ("EncryptedPackage", "is protected by a password; save a copy without one"),
@@ -79,7 +79,7 @@ _OLD_OFFICE = [
     ("Book", "xls"),
     ("PowerPoint Document", "ppt"),
 ]
-"""Streams in an OLE2 compound file, and the format or the sentence that they tell."""
+"""Streams in an OLE2 compound file, and the format or the error message that they indicate."""
 _OFFICE = {
     **dict.fromkeys([".docx", ".docm", ".dotx"], "Word document"),
     **dict.fromkeys([".pptx", ".pptm", ".ppsx"], "PowerPoint presentation"),
@@ -88,7 +88,7 @@ _OFFICE = {
     **dict.fromkeys([".odt", ".ods", ".odp"], "OpenDocument file"),
 }
 _WRITTEN = re.compile(rb"[\w &#!]+")
-"""Magic that a sentence may begin with; that of RTF and PostScript, which are text themselves, has other signs."""
+"""Magic bytes that a sentence may also start with; those of RTF and PostScript, which are text, do not match."""
 _PAGE = re.compile(
     r"\ufeff?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--(?:(?!-->).){0,4000}-->\s*)*<(?:!doctype\s+html|html)[\s>]",
     re.I | re.S,
@@ -99,9 +99,9 @@ _WEB_ARCHIVE = re.compile(r"\s*(?:[\w-]+:[^\n]*\n(?:[ \t][^\n]*\n)*){1,30}?Conte
 
 
 def format_of(name: str, data: bytes) -> str:
-    """What the content is to be read as: ``"docx"``, ``"markdown"``, ``"plain"``...
+    """Detect the format: ``"docx"``, ``"markdown"``, ``"plain"``...
 
-    Raises :class:`IndexingError` for what no reader reads, with what it seems to be and what to do.
+    Raises :class:`IndexingError` for unsupported formats, with the likely format and what to do.
     """
     suffix = PurePath(name).suffix.lower()
     if data[:1024].lstrip().startswith(b"%PDF-"):
@@ -127,7 +127,7 @@ def format_of(name: str, data: bytes) -> str:
 
 
 def _is_written(data: bytes) -> bool:
-    """Whether a file is text all the same: "ID3 is a decision tree" is no recording."""
+    """Whether a file is text in spite of its magic bytes: "ID3 is a decision tree" is not an MP3."""
     return not re.search(rb"[\x00-\x08\x0e-\x1f]", data[:2048])
 
 
@@ -141,7 +141,7 @@ def _of_ole2(data: bytes) -> str:
 
 
 def _of_zip(suffix: str, data: bytes) -> str:
-    """What a ZIP archive holds tells its format, whatever its name is."""
+    """Detect the format of a ZIP archive from its entries, whatever its name is."""
     try:
         archive = open_zip(data)
         names = set(archive.namelist())
@@ -189,7 +189,7 @@ def _of_text(suffix: str, name: str, data: bytes) -> str:
         return "html"
     if suffix in TEXT_FORMATS:
         return TEXT_FORMATS[suffix]
-    if suffix in (".xls", ".xlsx", ".doc", ".docx", ".ods", ".odt"):  # web sites export pages and CSV under such names
+    if suffix in (".xls", ".xlsx", ".doc", ".docx", ".ods", ".odt"):  # web sites export HTML and CSV under these names
         if _FRAGMENT.match(head):
             return "html"
         if suffix in (".xls", ".xlsx", ".ods") and delimiter_of(head):
@@ -200,6 +200,6 @@ def _of_text(suffix: str, name: str, data: bytes) -> str:
 
 
 def _beginning(data: bytes) -> str:
-    """The first characters, well enough to recognise markup; the readers decode with care."""
+    """Decode the first characters, well enough to recognise markup; the readers decode properly."""
     encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
     return data[:8192].decode(encoding, "replace")

@@ -1,7 +1,7 @@
-"""What a file may cost: named limits, and the only ways by which readers open ZIP archives and XML.
+"""Limits on the size of files, and the only functions with which readers open ZIP archives and XML.
 
-A small file can be made to unfold into gigabytes. Sizes that an archive declares are checked before anything is
-inflated, and no more than the declared size of an entry is ever inflated. Nothing is unpacked to disk.
+A small file can expand to gigabytes. The sizes that an archive declares are checked before anything is decompressed,
+and no entry is decompressed beyond its declared size. Nothing is unpacked to disk.
 """
 
 import io
@@ -17,38 +17,38 @@ MAX_CHARACTERS = 50_000_000
 MAX_ZIP_ENTRIES = 10_000
 MAX_ZIP_BYTES = 500_000_000
 MAX_ZIP_RATIO = 200
-"""Inflated to packed size of a whole archive; text and tables are seldom above 20, zeros are at 1,000."""
+"""Compression ratio of a whole archive; text and tables are seldom above 20, zeros reach 1,000."""
 UNSUSPECTED_BYTES = 20_000_000
-"""An archive that is no larger than this when inflated may have any ratio."""
+"""Up to this decompressed size an archive may have any ratio."""
 MAX_XML_BYTES = 100_000_000
-"""Of one XML part that is held in memory as a tree, which takes about ten times as much."""
+"""Size of one XML part; its tree takes about ten times as much memory."""
 MAX_NESTING = 100
-"""Levels of groups, tables in tables or objects in objects that a reader follows."""
+"""Maximum depth of groups, nested tables and nested objects."""
 
 BROKEN_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
-"""What zipfile raises for damaged archives: wrong sums, unknown methods, offsets outside of the file."""
+"""What zipfile raises for damaged archives: wrong checksums, unknown methods, offsets outside the file."""
 
 
 class DamagedError(Exception):
-    """A part is missing or is not what it should be; the reader says of what document."""
+    """A part is missing or invalid; the reader adds the kind of document."""
 
     def __str__(self) -> str:
-        """Short, and in one line: the file's own text may stand in a parser's message."""
+        """Short and on one line: a parser's message may contain the file's own text."""
         text = " ".join(super().__str__().split())
         return text if len(text) <= 160 else f"{text[:159]}…"
 
 
 def damaged(what: str, why: DamagedError | str) -> IndexingError:
-    """The sentence about a document, ``"Word document"``, of which a part is missing or broken."""
+    """The error for a document, such as ``"Word document"``, with a missing or broken part."""
     return IndexingError(
         f"is a damaged {what} ({why}); open it in its own program and save it anew, or get another copy"
     )
 
 
 def open_zip(data: bytes) -> zipfile.ZipFile:
-    """The archive, when its size is bearable.
+    """Open an archive after checking its size.
 
-    Raises :class:`DamagedError`, and :class:`IndexingError` for archives that are protected or unfold too far.
+    Raises :class:`DamagedError`, and :class:`IndexingError` for archives that are encrypted or expand too far.
     """
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
@@ -68,13 +68,13 @@ def open_zip(data: bytes) -> zipfile.ZipFile:
 
 
 def read_entry(archive: zipfile.ZipFile, name: str, limit: int = MAX_XML_BYTES) -> bytes:
-    """The bytes of one entry, at most ``limit``. Raises :class:`DamagedError` when it is missing or broken."""
+    """Read one entry of at most ``limit`` bytes. Raises :class:`DamagedError` when it is missing or broken."""
     try:
         entry = archive.getinfo(name)
         if entry.file_size > limit:
             raise IndexingError(f"has a part of more than {limit // 1_000_000} MB ({entry.filename}); divide it")
         pieces = []
-        with archive.open(entry) as stream:  # read(n) inflates n bytes at most, read() whatever comes
+        with archive.open(entry) as stream:  # read(n) decompresses at most n bytes, read() everything
             while piece := stream.read(1 << 20):
                 pieces.append(piece)
     except KeyError:
@@ -85,7 +85,7 @@ def read_entry(archive: zipfile.ZipFile, name: str, limit: int = MAX_XML_BYTES) 
 
 
 def parse_xml(data: bytes) -> etree._Element:
-    """The root of an XML part; entities are never expanded, nothing is fetched. Raises :class:`DamagedError`."""
+    """Parse an XML part without expanding entities or fetching anything. Raises :class:`DamagedError`."""
     parser = etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True, remove_comments=True)
     try:
         return etree.fromstring(data, parser)

@@ -1,4 +1,4 @@
-"""Lines of a layout to paragraphs: what PDFs and scans have in common."""
+"""Join the lines of a page layout into paragraphs, for PDFs and scans."""
 
 import re
 from collections.abc import Collection
@@ -55,11 +55,11 @@ _BEFORE_HYPHEN = frozenset(
         "thirty",
     ]
 )
-"""First halves of words that are written with a hyphen; of longer words that are divided there, few begin so."""
+"""First halves of hyphenated compounds; few longer words are divided after one of these."""
 _ENDING = re.compile(
     r"\w{1,3}|(?:\w{0,3}(?:ings?|ed|ers?|ests?|ment|ments|ness|ity|ized?|ised?|istic|ages?|ward|wards|wise|hood|less))"
 )
-"""What is no second half of such a word: high-er, state-ment, real-ized."""
+"""Endings that are not the second half of a compound: high-er, state-ment, real-ized."""
 
 
 class After(Enum):
@@ -67,25 +67,25 @@ class After(Enum):
 
     UNKNOWN = auto()
     MORE = auto()
-    """The next line of its paragraph."""
+    """The next line of the same paragraph."""
     LINE = auto()
-    """A line of its own in the same block: the next row of a table, the next item of a list."""
+    """A separate line in the same block: the next row of a table, the next item of a list."""
     PARAGRAPH = auto()
 
 
 def words_in(lines: list[str]) -> frozenset[str]:
-    """The words of a document in small letters, with the hyphens inside of them; not those at the end of a line."""
+    """The words of a document in lower case, with inner hyphens; without words divided at the end of a line."""
     return frozenset(
         word for line in lines for word in _WORD.findall(line.lower())[: -1 if line.endswith("-") else None]
     )
 
 
 def paragraphs(lines: list[str], after: list[After], known: Collection[str] = ()) -> list[list[str]]:
-    """Join lines; the lines of a paragraph become one, a table or a list keeps its own.
+    """Join lines into paragraphs; tables and lists keep their lines.
 
-    ``known`` are the words of the document, by which a hyphen at the end of a line is told: see :func:`joined`.
+    ``known`` are the words of the document, which decide about a hyphen at the end of a line: see :func:`joined`.
 
-    Where it is not known what follows a line, a paragraph ends that ends a sentence well before the right margin.
+    If it is unknown what follows a line, the paragraph ends at a sentence end well before the right margin.
     """
     margin = 0.75 * max((len(line) for line in lines), default=0)
     found: list[list[str]] = []
@@ -105,10 +105,10 @@ def paragraphs(lines: list[str], after: list[After], known: Collection[str] = ()
 
 
 def joined(text: str, line: str, known: Collection[str] = ()) -> str:
-    """Undo one line break: none between Chinese characters, else a space; a divided word becomes whole.
+    """Join two lines: without a space between Chinese characters, else with one; a divided word becomes whole.
 
-    A hyphen stays that belongs to the word: "well-" and "known". So says the document where it writes the word
-    elsewhere, in one way or the other; and else the first half, if it is one that forms such words.
+    The hyphen of a compound ("well-" and "known") stays. The document decides if it contains the word elsewhere, with
+    or without the hyphen; otherwise the first half decides, if it is one that forms compounds.
     """
     if is_divided(text, line):
         first, second = _LAST_WORD.search(text), _FIRST_WORD.match(line)

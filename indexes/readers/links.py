@@ -1,4 +1,4 @@
-"""Where a link leads, said where its text does not say it: an address to write to, a file, what is behind "here"."""
+"""Add the target of a link to its text where the text does not show it: e-mail addresses, files, "here"."""
 
 import re
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ _LONGEST = 200
 
 
 def with_target(text: str, target: str) -> str:
-    """The text of a link, followed by where it leads if a reader of the text alone would miss that."""
+    """The text of a link, followed by its target if the text alone does not show it."""
     shown = text.strip()
     if address := _ADDRESS.match(target.strip()):
         target = unquote(address[3])

@@ -1,4 +1,4 @@
-"""Formulas of web pages and OpenDocument (MathML) in one line: ``3/14``, ``10^6``, ``√(2h)``."""
+"""Write MathML formulas of web pages and OpenDocument on one line: ``3/14``, ``10^6``, ``√(2h)``."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _MAX_DEPTH = 50
 
 
 def mathml_text(element: Tag, depth: int = 0) -> str:
-    """What a formula or a part of one says."""
+    """A formula or a part of one as text."""
     parts = [child for child in element.children if isinstance(child, Tag)]
     name = element.name.rpartition(":")[2]
     if depth > _MAX_DEPTH:

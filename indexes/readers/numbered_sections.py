@@ -1,4 +1,5 @@
-"""Numbered titles of documents that mark none: 第一章, 第一条, 一、 and （一）, and in any language 1. and 1.2."""
+"""Find numbered titles in documents without heading markup: 第一章, 第一条, 一、, （一）, and in any language 1. and
+1.2."""
 
 import re
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from indexes.readers.document import Block, Extracted
 from indexes.spellings import number_of
 
 _LONGEST, _LONGEST_CJK = 70, 30
-"""Characters of a title, without its number."""
+"""Maximum characters of a title without its number."""
 _STEP = 2
-"""From a number to the next: authors leave one out when they delete a section."""
+"""Largest step between two numbers: authors leave one out when they delete a section."""
 _MOST_OPEN = 20
-"""Lists inside each other."""
+"""Maximum depth of nested lists."""
 _ARTICLE = 3
 _ARABIC_LEVEL = 6
 
@@ -28,19 +29,19 @@ _CHINESE = [
     re.compile(rf"([{_DIGITS}十百]{{1,5}})([、])(?=\s*\S)"),
     re.compile(rf"[（(]([{_DIGITS}十百]{{1,5}})([）)])(?=\s*\S)"),
 ]
-"""By level, the outermost first; the groups are the number, and a mark after it."""
+"""By level, the outermost first; the groups are the number and a mark after it."""
 _ARABIC = re.compile(r"((?:[1-9][0-9]?\.){0,4})([1-9][0-9]?)([.、．]?)(?:[ \t\u3000]+|(?<=[.、．])(?=[^\s\d]))")
 _ARTICLE_LINE = re.compile(
     r"(§+|Art\.?|Article|Section|Sec\.|Clause|Rule|Artikel)\s*(\d{1,4})[a-z]?(?:\s*$|\s*[.:：)—–]|\s+(?=[(\[A-Z\u4e00-\u9fff]))"
 )
 _NO_TITLE = re.compile(r"[。！？；;!?]|[.,:，…]$|\.\s|[\t]|\s{3}|(?:\.{3}|…|·{3})\s*\d+$|\b(?:19|20)\d\d$")
-"""Ends of sentences, cells side by side, the page numbers of a table of contents, the dates of versions."""
+"""Ends of sentences, adjacent cells, the page numbers of a table of contents, the dates of versions."""
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
 
 
 @dataclass
 class _Numbered:
-    """A line that begins with a number; those of one key are numbered together."""
+    """A line that starts with a number; lines with the same key are numbered together."""
 
     line: int
     level: int
@@ -50,9 +51,10 @@ class _Numbered:
 
 
 def under_titles(document: Extracted) -> Extracted:
-    """The document with its blocks under the numbered titles among them.
+    """Put the blocks of a document under its numbered titles.
 
-    A title is a short line of its own that ends no sentence, in order with at least one other, and with text under it.
+    A title is a short line of its own that does not end a sentence, is in sequence with at least one other title and
+    has text below it.
     """
     lines = list(_lines(document))
     texts = [document.text[start:end] for _, start, end in lines]
@@ -85,10 +87,10 @@ def under_titles(document: Extracted) -> Extracted:
 
 
 def articles_apart(document: Extracted) -> Extracted:
-    """The document with each article or clause as a record: what stands below its number until the next one.
+    """Make each article or clause a record that extends to the next number: a query then finds even a short one.
 
-    An article is a line that begins with 第三条, ``§ 3``, ``Article 3`` or, if it is no title, ``4.2``, with at least
-    one more that counts on from it. So a question for one finds it alone, however short it is.
+    An article is a line that starts with 第三条, ``§ 3``, ``Article 3`` or, if it is not a title, ``4.2``, followed by
+    at least one more in sequence.
     """
     lines = list(_lines(document))
     found = [_article(number, document.text[start:end]) for number, (_, start, end) in enumerate(lines)]
@@ -133,14 +135,14 @@ def _article(line: int, text: str) -> _Numbered | None:
 
 
 def _lines(document: Extracted) -> Iterator[tuple[int, int, int]]:
-    """The number of the block of each line that is not empty, and where the line begins and ends."""
+    """Block number, start and end of each line that is not empty."""
     for index, block in enumerate(document.blocks):
         for match in re.finditer(r"\S(?:[^\n]*\S)?", document.text[block.start : block.end]):
             yield index, block.start + match.start(), block.start + match.end()
 
 
 def _titles(lines: list[str], alone: list[bool]) -> dict[int, int]:
-    """The levels of the lines that are titles; ``alone`` are blocks of a line."""
+    """The level of each line that is a title; ``alone`` marks the lines that are a whole block."""
     numbered = {}
     for number, line in enumerate(lines):
         if found := _chinese(number, line) or (_arabic(number, line) if alone[number] else None):
@@ -164,7 +166,7 @@ def _titles(lines: list[str], alone: list[bool]) -> dict[int, int]:
 
 
 def _is_above(entry: _Numbered, numbered: dict[int, _Numbered], lines: int) -> bool:
-    """Whether something stands under a title that is not the next of its kind or of an outer one."""
+    """Whether text or a deeper title follows this title."""
     below = entry.line + 1
     return below < lines and (below not in numbered or numbered[below].level > entry.level)
 
@@ -195,9 +197,9 @@ def _is_title(rest: str) -> bool:
 
 
 def _runs(numbered: list[_Numbered]) -> list[list[_Numbered]]:
-    """Lines of the same kind that count from one; another that counts from one in between is a list inside.
+    """Group lines of the same kind that count from one; a second count from one in between is a nested list.
 
-    What is numbered with 第 may begin with any number, as in an extract.
+    Numbers with 第 may start anywhere, as in an extract.
     """
     found: list[list[_Numbered]] = []
     counting: dict[tuple[int, str], list[list[_Numbered]]] = {}

@@ -1,4 +1,4 @@
-"""The numbers that word processors, browsers and presentation programs write by themselves: iv, c, 第三条, ③."""
+"""The automatic numbers of word processors, browsers and presentation programs: iv, c, 第三条, ③."""
 
 _DIGITS = "〇一二三四五六七八九"
 _LEGAL = "零壹贰叁肆伍陆柒捌玖"
@@ -11,12 +11,12 @@ _ROMAN = {1000: "m", 900: "cm", 500: "d", 400: "cd", 100: "c", 90: "xc", 50: "l"
 
 
 def numeral(number: int, kind: str) -> str:
-    """A number as ``kind`` writes it: ``"1"``, ``"01"``, ``"a"``, ``"A"``, ``"i"``, ``"I"``, ``"一"``, ``"壹"``,
-    ``"甲"``, ``"子"``, ``"①"``, ``"1st"``; digits where the kind has no sign for the number."""
+    """Format a number as ``kind``: ``"1"``, ``"01"``, ``"a"``, ``"A"``, ``"i"``, ``"I"``, ``"一"``, ``"壹"``, ``"甲"``,
+    ``"子"``, ``"①"``, ``"1st"``; as digits where the kind has no sign for the number."""
     match kind:
         case "01":
             return f"{number:02}"
-        case "a" | "A" if number > 0:  # as Word counts on: y, z, aa, bb
+        case "a" | "A" if number > 0:  # like Word: y, z, aa, bb
             letters = chr(ord("a") + (number - 1) % 26) * ((number - 1) // 26 + 1)
             return letters.upper() if kind == "A" else letters
         case "i" | "I" if 0 < number < 4000:
@@ -42,7 +42,7 @@ def _roman(number: int) -> str:
 
 
 def _chinese(number: int, legal: bool) -> str:
-    """十二, 一百零五; 壹拾贰 in documents that shall not be altered."""
+    """十二, 一百零五; 壹拾贰 in documents that must not be altered."""
     digits, units = (_LEGAL, ("仟", "佰", "拾", "")) if legal else (_DIGITS, ("千", "百", "十", ""))
     written, gap = "", False
     for digit, unit in zip(map(int, f"{number:04}"), units, strict=True):

@@ -1,4 +1,4 @@
-"""What a reader could not carry over, said in one sentence: nothing is dropped in silence."""
+"""Report what a reader left out in one sentence: nothing is dropped silently."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ _SAID = {
 
 
 def left_out(counts: Mapping[str, int]) -> str:
-    """``has 2 comments and 1 picture without a text, which were left out``; empty where nothing was."""
+    """``has 2 comments and 1 picture without a text, which were left out``; empty if nothing was left out."""
     told = [_SAID[kind][count > 1].format(count) for kind, count in counts.items() if count]
     which = "which was" if sum(counts.values()) == 1 else "which were"
     return f"has {' and '.join(filter(None, [', '.join(told[:-1]), *told[-1:]]))}, {which} left out" if told else ""

@@ -1,7 +1,7 @@
-"""What docx, pptx and xlsx share: parts in a ZIP archive, tied together by relationships (ECMA-376, part 2).
+"""Shared by docx, pptx and xlsx: parts in a ZIP archive, linked by relationships (ECMA-376, part 2).
 
-Elements are known by their local names, so that files in the strict variant of the standard, whose namespaces differ,
-are read as well.
+Elements are matched by local name, so that files in the strict variant of the standard, which has other namespaces, are
+read too.
 """
 
 import posixpath
@@ -21,13 +21,13 @@ _BASE = re.compile(r"[\w)\]}）］]$")
 
 class Relationship(NamedTuple):
     kind: str
-    """Last part of the type's address: ``"slide"``, ``"notesSlide"``."""
+    """Last part of the type's URI: ``"slide"``, ``"notesSlide"``."""
     target: str
     """Name of the part in the archive."""
 
 
 def name_of(element: etree._Element) -> str:
-    """The local name; empty for what is no element (an entity that was not expanded)."""
+    """The local name; empty for anything but an element, such as an unexpanded entity."""
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
@@ -51,7 +51,7 @@ def descendants(element: etree._Element, name: str) -> Iterator[etree._Element]:
 
 
 def below(parent: etree._Element) -> Iterator[etree._Element]:
-    """The children; of what is there twice, for newer and for older programs, those of the first alternative."""
+    """The children; where there are alternatives for newer and older programs, those of the first one."""
     for element in parent:
         if name_of(element) != "AlternateContent":
             yield element
@@ -61,18 +61,18 @@ def below(parent: etree._Element) -> Iterator[etree._Element]:
 
 
 def is_on(switch: etree._Element | None) -> bool:
-    """Whether an element that switches something is there and does not say no."""
+    """Whether a switch element exists and is not set to false."""
     return switch is not None and attribute(switch, "val", "1") not in ("0", "false", "off")
 
 
 def raised(text: str, before: str) -> str:
-    """How a superscript is written behind ``before``: ``10`` and ``6`` are ``10^6``, ``1`` and ``st`` are ``1st``."""
+    """Format a superscript after ``before``: ``10`` and ``6`` are ``10^6``, ``1`` and ``st`` are ``1st``."""
     is_power = _NUMBER.fullmatch(text) and _BASE.search(before) and not _POWER.fullmatch(before)
     return f"^{text}" if is_power else text
 
 
 def main_part(archive: zipfile.ZipFile, usual: str) -> str:
-    """Name of the part with the document itself."""
+    """Name of the part that holds the document itself."""
     for relationship in relationships(archive, "").values():
         if relationship.kind == "officeDocument":
             return relationship.target
@@ -80,7 +80,7 @@ def main_part(archive: zipfile.ZipFile, usual: str) -> str:
 
 
 def hyperlinks(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
-    """Addresses outside of the archive that a part refers to, by id."""
+    """External hyperlinks of a part, by id."""
     return {
         attribute(element, "Id"): attribute(element, "Target")
         for element in _listed(archive, part)
@@ -89,7 +89,7 @@ def hyperlinks(archive: zipfile.ZipFile, part: str) -> dict[str, str]:
 
 
 def relationships(archive: zipfile.ZipFile, part: str) -> dict[str, Relationship]:
-    """By id, those that stay inside the archive; none when the part has no list of them."""
+    """Relationships to parts inside the archive, by id; empty if the part has no relationships."""
     folder = posixpath.dirname(part)
     found = {}
     for element in _listed(archive, part):
@@ -108,7 +108,7 @@ def _listed(archive: zipfile.ZipFile, part: str) -> Iterator[etree._Element]:
 
 
 def optional_part(archive: zipfile.ZipFile, links: dict[str, Relationship], kind: str) -> etree._Element | None:
-    """The first related part of a kind (styles, notes); None when there is none that can be read."""
+    """The first related part of a kind (styles, notes); None if there is none or it cannot be read."""
     for link in links.values():
         if link.kind == kind:
             try:

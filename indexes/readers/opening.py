@@ -1,4 +1,4 @@
-"""Opening a file of the documents folder, and never one to which a link leads, whatever is swapped meanwhile."""
+"""Open a file of the documents folder, and never the target of a link, even if names are swapped meanwhile."""
 
 import errno
 import os
@@ -10,9 +10,9 @@ from indexes.errors import IndexingError
 
 
 def open_document(folder: Path, name: str) -> BufferedReader:
-    """The regular file that lies at ``name`` under ``folder``; no part of ``name`` may be a link, ``folder`` may.
+    """Open the regular file ``name`` under ``folder``; no part of ``name`` may be a link, ``folder`` may be one.
 
-    Raises :class:`IndexingError`, the end of a sentence, for what is no file, and :class:`OSError`.
+    Raises :class:`OSError`, and for anything but a regular file :class:`IndexingError` with the end of a sentence.
     """
     opened = _step_by_step(folder, name) if os.open in os.supports_dir_fd else _and_compared(folder, name)
     try:
@@ -25,7 +25,7 @@ def open_document(folder: Path, name: str) -> BufferedReader:
 
 
 def _step_by_step(folder: Path, name: str) -> int:
-    """Each folder is opened from the one above it, so that none can be replaced by a link on the way."""
+    """Open each folder relative to the one above it, so that none can be replaced by a link meanwhile."""
     *folders, last = PurePosixPath(name).parts
     place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -33,13 +33,13 @@ def _step_by_step(folder: Path, name: str) -> int:
             inner = os.open(one, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
             os.close(place)
             place = inner
-        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)  # a pipe would keep it waiting
+        return os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)  # a pipe would block
     finally:
         os.close(place)
 
 
 def _and_compared(folder: Path, name: str) -> int:
-    """Where folders cannot be opened (Windows): what was opened must be what lies there without any link."""
+    """Where folders cannot be opened (Windows): the opened file must be the one found without following links."""
     opened = os.open(folder / name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     try:
         found = (folder / name).resolve(strict=True)

@@ -1,1 +1,1 @@
-"""Pictures, and the OCR engine that reads them."""
+"""Pictures, and the OCR engines that read them."""

@@ -1,4 +1,4 @@
-"""Pictures: the text in them, by OCR. PNG, JPEG, TIFF of several pages, BMP, WebP and the first frame of a GIF."""
+"""Read the text in pictures with OCR: PNG, JPEG, multi-page TIFF, BMP, WebP and the first frame of a GIF."""
 
 import io
 import struct
@@ -14,12 +14,12 @@ from indexes.readers.images.ocr import ADVICE, Engine, find_engine
 MAX_PIXELS = 100_000_000
 MAX_PAGES = 1_000
 MAX_INSIDE = 200
-"""Pictures of one document that are looked at: each takes about a second."""
+"""Maximum pictures per document: each takes about a second."""
 SMALLEST = 64
-"""Pixels of the longer side below which a picture is an icon."""
+"""A picture whose longer side has fewer pixels is an icon."""
 
 _FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
-# what Pillow's decoders were seen to raise for files that are cut short or wrong
+# observed exceptions of Pillow's decoders for truncated or invalid files
 _BROKEN = (
     *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, OverflowError),
     *(struct.error, zlib.error),
@@ -27,11 +27,11 @@ _BROKEN = (
 
 
 def read_picture(data: bytes, progress: PageProgress = no_progress) -> Extracted:
-    """Blocks are the paragraphs that OCR finds, each on its page where the picture has several."""
+    """Blocks are the paragraphs that OCR finds; a picture with several pages has page numbers."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # about tags that do not matter here
+            warnings.simplefilter("ignore", UserWarning)  # about irrelevant tags
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 return _read(image, progress)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -41,17 +41,17 @@ def read_picture(data: bytes, progress: PageProgress = no_progress) -> Extracted
 
 
 class PicturesInside:
-    """The pictures inside of a document, read one after the other where an engine is installed."""
+    """Reads the pictures inside a document one by one, if an engine is installed."""
 
     def __init__(self, progress: PageProgress = no_progress) -> None:
         self.progress = progress
         self.read = 0
         self.without_engine = False
-        """Whether one was passed over that an engine might read."""
+        """Whether a picture was skipped that an engine might read."""
         self._engine: Engine | None = None
 
     def paragraphs(self, data: bytes) -> list[str]:
-        """What stands in a picture; nothing in icons, in what is damaged, and beyond :data:`MAX_INSIDE`."""
+        """The text in a picture; empty for icons, damaged pictures, and beyond :data:`MAX_INSIDE`."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -61,7 +61,7 @@ class PicturesInside:
             return []
 
     def seen(self, image: Image.Image) -> list[str]:
-        """The same of a picture that is open."""
+        """Like :meth:`paragraphs`, for an opened picture."""
         if max(image.size) < SMALLEST or image.width * image.height > MAX_PIXELS or self.read >= MAX_INSIDE:
             return []
         self._engine = self._engine or find_engine()
@@ -95,14 +95,14 @@ def _read(image: Image.Image, progress: PageProgress) -> Extracted:
 
 
 def _paragraphs(image: Image.Image, engine: Engine | None) -> list[str]:
-    """Decodes the picture in any case, so that a damaged one is reported without an engine too."""
+    """Decode the picture even without an engine, so that damage is always reported."""
     image.load()
     return engine.paragraphs(_upright_gray(image)) if engine else []
 
 
 def _upright_gray(image: Image.Image) -> Image.Image:
     upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # 16 bits a pixel, which a plain conversion would cut off at 255
+    if upright.mode.startswith("I"):  # 16 bits per pixel, which a plain conversion would clip at 255
         return upright.convert("I").point(lambda value: value / 256).convert("L")
     if upright.has_transparency_data:
         transparent = upright.convert("RGBA")

@@ -1,7 +1,7 @@
-"""OCR by RapidOCR: PP-OCR models for Chinese and English, which its wheel contains, run by ONNX Runtime.
+"""OCR with RapidOCR: the PP-OCR models for Chinese and English in its wheel, run by ONNX Runtime.
 
-RapidOCR returns lines with their boxes. They become paragraphs by recursive X-Y cuts (Nagy and Seth 1984): the page is
-divided at horizontal gaps, then into columns, until nothing divides it further.
+RapidOCR returns lines with their boxes. Recursive X-Y cuts (Nagy and Seth 1984) group them into paragraphs: the page is
+divided at horizontal gaps, then into columns, until no gap is left.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,15 +17,15 @@ from PIL import Image
 from indexes.readers.lines import joined
 
 _LINE_SCORE = 0.6
-"""Confidence below which a line is dropped. Chosen; the lines of the tests' scans have 0.9 and more."""
+"""Minimum confidence of a line. Chosen; the lines of the tests' scans have 0.9 and more."""
 _PARAGRAPH_GAP = 0.8
-"""Height of white space, in lines, that ends a paragraph. Chosen."""
+"""Height of the white space that ends a paragraph, in lines. Chosen."""
 _COLUMN_GAP = 1.0
-"""Width of white space, in heights of a line, between columns. Chosen."""
+"""Width of the white space between columns, in line heights. Chosen."""
 _PROSE_WIDTH = 8
-"""Mean width of the lines of a column of prose, in heights; narrower columns are cells of a table. Chosen."""
+"""Minimum mean line width of a column of prose, in line heights; narrower columns are table cells. Chosen."""
 _SHORT_LINE = 0.8
-"""Share of its paragraph's width up to which a line is the last of the paragraph. Chosen."""
+"""Largest share of the paragraph's width at which a line is the last one. Chosen."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Line:
 
 
 class RapidOcr:
-    """The engine; its models are loaded once in a process, when the first picture is read."""
+    """The engine; its models are loaded once per process, with the first picture."""
 
     name = "rapidocr"
 
@@ -67,8 +67,8 @@ def _model() -> Any:
 
 
 def _line(text: str, corners: Sequence[Sequence[float]]) -> Line:
-    """A line from the corners of its box, clockwise from the upper left one. The height is the box's own: on a page
-    that is turned a little, upright boxes around long lines would overlap."""
+    """A line from the corners of its box, clockwise from the upper left. The height is that of the box itself: on a
+    slightly rotated page, upright boxes around long lines would overlap."""
     across, down = zip(*corners, strict=True)
     upper_left, upper_right, lower_right, lower_left = corners
     height = (dist(upper_left, lower_left) + dist(upper_right, lower_right)) / 2
@@ -77,7 +77,7 @@ def _line(text: str, corners: Sequence[Sequence[float]]) -> Line:
 
 
 def paragraphs_of(lines: Sequence[Line]) -> list[str]:
-    """Lines in any order to paragraphs in reading order."""
+    """Group lines in any order into paragraphs in reading order."""
     return [text for block in _blocks(list(lines)) for text in _paragraphs(block)] if lines else []
 
 
@@ -96,7 +96,7 @@ def _blocks(lines: list[Line]) -> Iterator[list[Line]]:
 
 
 def _cut(lines: list[Line], extent: Callable[[Line], tuple[float, float]], gap: float) -> list[list[Line]]:
-    """Divide lines where white space of at least ``gap`` runs across all of them, along one axis."""
+    """Divide lines along one axis at white space of at least ``gap`` across all of them."""
     parts: list[list[Line]] = []
     end = float("-inf")
     for line in sorted(lines, key=extent):
@@ -113,7 +113,7 @@ def _is_prose(lines: list[Line]) -> bool:
 
 
 def _paragraphs(lines: list[Line]) -> Iterator[str]:
-    """The paragraphs of a block without gaps: one ends with a line that is clearly shorter than the block."""
+    """The paragraphs of a block without gaps: each ends with a line clearly shorter than the block."""
     left, right = min(line.left for line in lines), max(line.right for line in lines)
     text = ""
     for row in _rows(lines):

@@ -1,7 +1,7 @@
-"""OCR by the ``tesseract`` program, where one is on PATH.
+"""OCR with the ``tesseract`` program, if it is on PATH.
 
-It runs as a separate process with a time limit for each page, and on one thread unless ``OMP_THREAD_LIMIT`` is set:
-with more threads than free cores it becomes several times slower. It does not read handwriting or vertical text.
+It runs as a separate process with a time limit per page, on one thread unless ``OMP_THREAD_LIMIT`` is set: with more
+threads than free cores it becomes several times slower. It does not read handwriting or vertical text.
 """
 
 import csv
@@ -21,22 +21,22 @@ from indexes.language import CJK
 from indexes.readers.lines import joined
 
 _MAX_PIXELS = 40_000_000
-"""Larger pages are scaled down first."""
+"""Maximum pixels of a page; larger pages are scaled down first."""
 PAGE_SECONDS = 60
 
 _PREFERRED = ("chi_sim", "chi_tra", "eng", "jpn", "kor")
-"""Used together if installed, in this order: each makes the others slower and a little worse."""
+"""Used together if installed, in this order: each one makes the others slower and slightly worse."""
 _SMALL = 4_000_000
-"""Pixels below which a picture may be a screenshot, with letters too small for the engine: a page has twice that."""
+"""A picture with fewer pixels may be a screenshot with letters too small for the engine; a page has twice that."""
 _SURE = 90
-"""Confidence in percent at which a small picture is not tried at double size too. Measured with Chinese letters 12
-pixels high: 79 as they are (half of them right), 89 doubled (99%); 40 pixels high: 91 (99%) and 84 (78%)."""
+"""Confidence in percent below which a small picture is also read at double size. Measured with Chinese letters 12
+pixels high: 79 at original size (half of them right), 89 doubled (99%); 40 pixels high: 91 (99%) and 84 (78%)."""
 _SURE_LINE = 50
-"""Below it a line is dropped. Not single words: a sentence with a hole is worse than one with a wrong letter."""
+"""Minimum confidence of a line. Single words are not dropped: a sentence with a gap is worse than a wrong letter."""
 _SURE_PAGE = 55
-"""Below it nothing was read. Text comes out at 80 to 96; textures, photographs and pages upside down at 20 to 50."""
+"""Minimum confidence of a page. Text has 80 to 96; textures, photographs and upside-down pages have 20 to 50."""
 _FEWEST_LETTERS = 4
-"""A Chinese character counts as two: what is shorter is a mark, a logo or dirt."""
+"""Minimum letters of a text, where a Chinese character counts as two: shorter ones are marks, logos or dirt."""
 
 _CJK_CHARACTER = re.compile(f"[{CJK}]")
 _WIDE = f"{CJK}，。、；：！？“”‘’（）《》「」『』…—"
@@ -45,7 +45,7 @@ _SPACE_IN_CJK = re.compile(f"(?<=[{_WIDE}]) +(?=[{_WIDE}])")
 
 @dataclass(frozen=True)
 class Tesseract:
-    """An installed tesseract, and the languages that it reads."""
+    """An installed tesseract and its languages."""
 
     program: str
     languages: tuple[str, ...]
@@ -60,7 +60,7 @@ class Tesseract:
         return found if confidence >= _SURE_PAGE else []
 
     def _read(self, image: Image.Image, scale: float) -> tuple[list[str], float]:
-        """Paragraphs, and the confidence in them in percent."""
+        """The paragraphs, and their confidence in percent."""
         command = [self.program, "stdin", "stdout", "-l", "+".join(self.languages), "--dpi", "300", "tsv"]
         try:
             done = subprocess.run(
@@ -76,7 +76,7 @@ class Tesseract:
 
 
 def find_tesseract() -> Tesseract | None:
-    """The installed tesseract; None where there is none, or none of its languages."""
+    """The installed tesseract; None if it is missing or has no languages."""
     program = shutil.which("tesseract")
     languages = _languages(program) if program else ()
     return Tesseract(program, languages) if program and languages else None
@@ -103,7 +103,7 @@ def _png(image: Image.Image, scale: float) -> bytes:
 
 
 def _paragraphs(tsv: str) -> tuple[list[str], float]:
-    """From tesseract's table, a row a word, with block, paragraph, line and confidence."""
+    """Group the words of tesseract's table, one per row with block, paragraph, line and confidence, into paragraphs."""
     rows = csv.DictReader(io.StringIO(tsv), delimiter="\t", quoting=csv.QUOTE_NONE)
     words = [row for row in rows if row["level"] == "5" and (row["text"] or "").strip()]
     text = "".join(row["text"] for row in words)
@@ -126,5 +126,5 @@ def _confidence(words: list[dict[str, str]]) -> float:
 
 
 def _line(words: Iterable[str]) -> str:
-    """Words with spaces between them, but for those that the engine puts between Chinese characters."""
+    """Join words with spaces, without those that the engine puts between Chinese characters."""
     return _SPACE_IN_CJK.sub("", " ".join(words))

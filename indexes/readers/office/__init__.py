@@ -1,1 +1,1 @@
-"""Word, PowerPoint, Excel and OpenDocument files; older formats through calamine or LibreOffice."""
+"""Word, PowerPoint, Excel and OpenDocument files; older formats with calamine or LibreOffice."""

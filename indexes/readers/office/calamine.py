@@ -1,7 +1,7 @@
-"""Workbooks of other kinds than xlsx: Excel of before 2007 (.xls), binary Excel (.xlsb), OpenDocument sheets (.ods).
+"""Read workbooks other than xlsx with calamine: Excel before 2007 (.xls), binary Excel (.xlsb), OpenDocument (.ods).
 
-The library calamine reads them. It gives values without the formats of their cells: a postcode 02139 is 2139, and 12.5
-shown as "12.5 kg" is 12.5; who needs them saves the workbook as xlsx. Hidden sheets are left out, a warning names them.
+calamine returns values without cell formats: a postcode 02139 becomes 2139, and 12.5 shown as "12.5 kg" becomes 12.5;
+save the workbook as xlsx to keep them. Hidden sheets are left out and named in a warning.
 """
 
 import io
@@ -20,7 +20,7 @@ Value = int | float | str | bool | datetime | date | time | timedelta
 
 
 def read_calamine(data: bytes) -> Extracted:
-    """Blocks are tables, under the name of their sheet; a row is a line in which each cell is named by its column."""
+    """Blocks are tables under the name of their sheet, with one line per row and the column name before each cell."""
     builder = TextBuilder()
     hidden = []
     try:
@@ -58,7 +58,7 @@ def _add(builder: TextBuilder, name: str, values: list[list[Value]], merges: lis
 
 
 def _text(value: Value) -> str:
-    """A date in ISO 8601, a number with at most ten digits, as in xlsx where a cell has no format."""
+    """A date in ISO 8601, a number with at most ten digits, as in xlsx for cells without a format."""
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):

@@ -1,7 +1,7 @@
-"""Word (.docx, .docm, .dotx): WordprocessingML read directly, for python-docx knows neither tracked changes nor notes.
+"""Read Word (.docx, .docm, .dotx) directly as WordprocessingML: python-docx supports neither tracked changes nor notes.
 
-Left out: headers and footers, deleted text, tables of contents; and, counted in a warning, comments, struck-out and
-hidden text, pictures without an alternative text.
+Headers and footers, deleted text and tables of contents are left out; so are comments, struck-out and hidden text, and
+pictures without an alternative text, which a warning counts.
 """
 
 import zipfile
@@ -44,7 +44,7 @@ from indexes.readers.tables.table_text import add_table, one_line
 
 
 def read_docx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
-    """Paragraphs, lists as one block each with a line an item, tables; titles by style, outline level or number."""
+    """Blocks are paragraphs, lists with one line per item, and tables; titles by style, outline level or number."""
     try:
         archive = open_zip(data)
         part = main_part(archive, "word/document.xml")
@@ -60,7 +60,7 @@ def read_docx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
 
 
 class _Walk:
-    """One pass over the body; the items of a list gather in ``items`` until something else follows."""
+    """One pass over the body; ``items`` collects the items of a list until something else follows."""
 
     def __init__(self, archive: zipfile.ZipFile, part: str, pictures: PicturesInside) -> None:
         self.archive = archive
@@ -112,7 +112,7 @@ class _Walk:
             return
         number = self.context.number(element) if inside.text.strip() else None
         text = one_line(inside.text) if level is not None else _lines(inside.text)
-        if number and text.startswith(number):  # programs that write documents put it into the text as well
+        if number and text.startswith(number):  # some programs also write the number into the text
             text = text.removeprefix(number).lstrip()
         if level is not None and text:
             self.end_list()
@@ -140,7 +140,7 @@ class _Walk:
         return cell_text(note, 0, self.context, []) if note is not None else ""
 
     def drawing(self, drawing: etree._Element) -> None:
-        """What a picture's author says of it, the values of a chart, the texts of SmartArt."""
+        """Append the alternative text or OCR text of a picture, the values of a chart, the texts of SmartArt."""
         self.end_list()
         said = [text for properties in descendants(drawing, "docPr") if (text := alternative_text(properties))]
         for picture in drawing.iter("{*}pic", "{*}imagedata"):
@@ -163,7 +163,7 @@ class _Walk:
             self.builder.add_block(list(diagram_texts(diagram)) if diagram is not None else [], self.headings)
 
     def level_of(self, element: etree._Element) -> int | None:
-        """Heading level (0 is the title of the document), or None."""
+        """Heading level (0 is the document's title), or None."""
         properties = child(element, "pPr")
         level = self.context.styles[attribute(child(properties, "pStyle"), "val")].level
         own = attribute(child(properties, "outlineLvl"), "val")
@@ -177,7 +177,7 @@ class _Walk:
             self.items = []
 
     def table(self, element: etree._Element, depth: int) -> None:
-        """Rows with named cells; a table of a single column is a frame around ordinary contents."""
+        """Append a table; a table with a single column is a frame around ordinary content."""
         self.end_list()
         grid = grid_of(element)
         if all(len(row.cells) == 1 for row in grid):
@@ -195,5 +195,5 @@ class _Walk:
 
 
 def _lines(text: str) -> str:
-    """Lines without superfluous white space and without empty ones."""
+    """The lines with white space collapsed, without empty ones."""
     return "\n".join(filter(None, map(one_line, text.split("\n"))))

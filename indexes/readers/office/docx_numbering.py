@@ -1,7 +1,7 @@
-"""The numbers that Word computes for paragraphs: 第三条, 4.2, (b). They stand in no text, only in ``numbering.xml``.
+"""Compute the numbers that Word shows before paragraphs: 第三条, 4.2, (b). Only ``numbering.xml`` defines them.
 
-A paragraph belongs to a list (``num``) and a level of it; a list takes its levels from a definition (``abstractNum``),
-which several lists may share, and with it they share the count (ECMA-376, part 1, 17.9).
+A paragraph belongs to a list (``num``) and a level of it. A list takes its levels from a definition (``abstractNum``);
+lists that share a definition also share the count (ECMA-376, part 1, 17.9).
 """
 
 import re
@@ -36,7 +36,7 @@ _KINDS = {
 }
 _MAX_LEVELS = 9
 _MAX_CHAIN = 5
-"""Definitions that refer to each other."""
+"""Maximum chain of definitions that refer to each other."""
 
 
 @dataclass
@@ -46,15 +46,15 @@ class _Level:
     is_bullet: bool = False
     text: str = ""
     restart: int | None = None
-    """The level, from 1, whose next number lets this one begin again; None for any above it, 0 for never."""
+    """The level, from 1, whose next number restarts this one; None for any level above it, 0 for never."""
     is_legal: bool = False
-    """Numbers of the levels above it are in digits here."""
+    """Show the numbers of the levels above as digits."""
     style: str = ""
 
 
 @dataclass
 class _List:
-    """A list: its levels, the definition that it counts with, and the levels that it begins anew."""
+    """A list: its levels, the definition that holds its count, and the levels that it restarts."""
 
     levels: dict[int, _Level]
     definition: str
@@ -62,7 +62,7 @@ class _List:
 
 
 class Numbering:
-    """All lists of a document, and how far each has counted."""
+    """All lists of a document, and their current counts."""
 
     def __init__(self, root: etree._Element | None, list_of_style: dict[str, str]) -> None:
         parts = list(root) if root is not None else []
@@ -73,7 +73,7 @@ class Numbering:
         self._counts: dict[str, dict[int, int]] = {}
         for identity, part in lists.items():
             definition = definition_of[identity]
-            for _ in range(_MAX_CHAIN):  # a definition may only name the style of a list that has one
+            for _ in range(_MAX_CHAIN):  # a definition may only name the style of a list with levels
                 style = attribute(child(definitions.get(definition), "numStyleLink"), "val")
                 if not style:
                     break
@@ -89,12 +89,12 @@ class Numbering:
                     found.levels = {**found.levels, level: _level(own)}
 
     def level_of_style(self, identity: str, style: str) -> int:
-        """The level of a list that belongs to a paragraph style; the outermost where none says so."""
+        """The level of a list that belongs to a paragraph style; the outermost if none does."""
         levels = self._lists[identity].levels if identity in self._lists else {}
         return next((number for number, level in levels.items() if style and level.style == style), 0)
 
     def next(self, identity: str, level: int) -> str:
-        """Count a paragraph, and return what stands before it: ``4.2``; empty for a bullet or an unknown list."""
+        """Count a paragraph and return its number, such as ``4.2``; empty for a bullet or an unknown list."""
         numbered = self._lists.get(identity)
         if numbered is None or level not in numbered.levels:
             return ""

@@ -1,4 +1,4 @@
-"""Styles of a Word document: what they say of headings, lists, and text that is hidden, struck out or bold."""
+"""Read the styles of a Word document: headings, lists, and hidden, struck-out or bold text."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -8,26 +8,26 @@ from lxml import etree
 from indexes.readers.ooxml import attribute, child, is_on
 
 CONTENTS = 99
-"""Stands for the level of a line of a table of contents."""
+"""Level of a line of a table of contents."""
 _HEADING_STYLE = re.compile(r"(?:heading|标题|標題|見出し|제목)\s*([1-9])", re.IGNORECASE)
 _TITLE_STYLES = {"title", "标题", "標題", "文档标题"}
 _CONTENTS_STYLE = re.compile(r"(?:toc|目录|目錄)\s*\d", re.IGNORECASE)
 _MAX_CHAIN = 20
-"""Styles, each based on the next, that are followed; Word allows eleven."""
+"""Maximum chain of base styles; Word allows eleven."""
 _SWITCHES = ("vanish", "strike", "dstrike", "b")
 
 
 @dataclass(frozen=True)
 class Style:
-    """What a style says, with what it takes from the style that it is based on."""
+    """A style, including what it inherits from its base style."""
 
     level: int | None = None
-    """Of a heading; 0 is the title of the document."""
+    """Heading level; 0 is the document's title."""
     number: str = ""
-    """The list that its paragraphs belong to."""
+    """The list of its paragraphs."""
     list_level: int | None = None
     switches: dict[str, bool] = field(default_factory=dict)
-    """``vanish``, ``strike``, ``dstrike``, ``b``: those that it sets."""
+    """The switches that it sets: ``vanish``, ``strike``, ``dstrike``, ``b``."""
 
 
 class Styles:
@@ -52,7 +52,7 @@ class Styles:
 
     @property
     def lists(self) -> dict[str, str]:
-        """By style, the list that it belongs to."""
+        """The list of each style that has one."""
         return {identity: style.number for identity, style in self._styles.items() if style.number}
 
     def is_on(self, run: etree._Element | None, paragraph_style: str, *names: str) -> bool:
@@ -67,7 +67,7 @@ class Styles:
 
 
 def number_of(text: str, most: int) -> int:
-    """A small number that a file states; 0 for nonsense."""
+    """Parse a small number of a file; 0 if it is invalid."""
     return min(int(text), most) if text.isascii() and text.isdigit() else 0
 
 

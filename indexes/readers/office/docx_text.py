@@ -1,4 +1,4 @@
-"""What stands in the paragraphs and tables of a Word document."""
+"""Extract the text of the paragraphs and tables of a Word document."""
 
 import re
 from collections import Counter
@@ -28,17 +28,17 @@ Note = tuple[str, str]
 
 @dataclass
 class Context:
-    """What the paragraphs of a document refer to, and what was left out of them so far."""
+    """What paragraphs refer to, and the counts of what was left out so far."""
 
     styles: Styles
     numbering: Numbering
     addresses: dict[str, str]
-    """Where hyperlinks lead, by id."""
+    """Targets of hyperlinks, by id."""
     left_out: Counter[str] = field(default_factory=Counter)
-    """How often, by what it is: see ``docx.py``."""
+    """Counts by kind: see ``docx.py``."""
 
     def number(self, paragraph: etree._Element) -> str | None:
-        """What Word writes before a paragraph of a list, empty for a bullet; None for one that is in no list."""
+        """The number of a paragraph in a list, empty for a bullet; None outside lists."""
         properties = child(paragraph, "pPr")
         style = attribute(child(properties, "pStyle"), "val")
         identity = attribute(child(properties, "numPr", "numId"), "val", self.styles[style].number)
@@ -47,7 +47,7 @@ class Context:
         return self.numbering.next(identity, self.list_level(paragraph))
 
     def list_level(self, paragraph: etree._Element) -> int:
-        """How deep in its list a paragraph stands, from 0."""
+        """The list level of a paragraph, from 0."""
         properties = child(paragraph, "pPr")
         style = attribute(child(properties, "pStyle"), "val")
         if stated := attribute(child(properties, "numPr", "ilvl"), "val"):
@@ -57,15 +57,13 @@ class Context:
 
 
 class Row(NamedTuple):
-    """A row of a table."""
-
     before: int
-    """Columns that are left free before its first cell."""
+    """Empty columns before the first cell."""
     cells: list[etree._Element]
 
 
 class Inline:
-    """What stands in a paragraph: its text, references to notes, text boxes, and drawings that are anchored in it."""
+    """The content of a paragraph: its text, references to notes, text boxes, and anchored drawings."""
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -80,7 +78,7 @@ class Inline:
         return "".join(self.parts)
 
     def paragraph(self, paragraph: etree._Element) -> None:
-        """Read a paragraph; one whose end was deleted goes on with the next."""
+        """Read a paragraph; if its end was deleted, the next one continues it."""
         self.style = attribute(child(paragraph, "pPr", "pStyle"), "val")
         self.read(paragraph)
 
@@ -122,7 +120,7 @@ class Inline:
                 self.read(element, font)
 
     def run(self, element: etree._Element) -> None:
-        """Text in one format; hidden and struck-out text is passed over."""
+        """Read text with one format; hidden and struck-out text is left out."""
         properties = child(element, "rPr")
         if self.context.styles.is_on(properties, self.style, "vanish"):
             self.context.left_out["hidden"] += 1
@@ -138,7 +136,7 @@ class Inline:
 
 
 def _form_field(field_data: etree._Element) -> str:
-    """The state of a form's check box, and the entry that is chosen in its list."""
+    """The state of a form's check box, or the selected entry of its list."""
     if (box := child(field_data, "checkBox")) is not None:
         state = child(box, "checked")
         return "☑ " if is_on(state if state is not None else child(box, "default")) else "☐ "
@@ -151,12 +149,12 @@ def _form_field(field_data: etree._Element) -> str:
 
 
 def end_is_deleted(paragraph: etree._Element) -> bool:
-    """Whether a tracked change removes the mark at a paragraph's end, so that it goes on in the next one."""
+    """Whether a tracked change deletes the paragraph mark, so that the next paragraph continues this one."""
     return child(paragraph, "pPr", "rPr", "del") is not None
 
 
 def is_bold(row: "Row", context: Context) -> bool:
-    """Whether all that a table's row says is in bold type."""
+    """Whether all text of a table row is bold."""
     runs = [
         (run, attribute(child(paragraph, "pPr", "pStyle"), "val"))
         for cell in row.cells
@@ -168,7 +166,7 @@ def is_bold(row: "Row", context: Context) -> bool:
 
 
 def grid_of(table: etree._Element) -> list[Row]:
-    """The rows, without deleted ones."""
+    """The rows of a table, without deleted ones."""
     rows = []
     for row in _through(table, "tr"):
         if child(row, "trPr", "del") is None:
@@ -178,7 +176,7 @@ def grid_of(table: etree._Element) -> list[Row]:
 
 
 def _through(parent: etree._Element, wanted: str) -> list[etree._Element]:
-    """Children of a name, also those wrapped in content controls or tracked insertions."""
+    """Children with a name, including those in content controls or tracked insertions."""
     found = []
     for element in below(parent):
         if name_of(element) == wanted:
@@ -189,7 +187,7 @@ def _through(parent: etree._Element, wanted: str) -> list[etree._Element]:
 
 
 def texts_of(grid: list[Row], depth: int, context: Context, notes: list[Note]) -> tuple[list[list[str]], list[Merge]]:
-    """The table as texts: a cell over several columns once, one over several rows where it is short in each.
+    """The texts of a table: a cell over several columns appears once, a short one over several rows in each row.
 
     References to notes are added to ``notes``.
     """
@@ -216,7 +214,7 @@ def texts_of(grid: list[Row], depth: int, context: Context, notes: list[Note]) -
 
 
 def cell_text(cell: etree._Element, depth: int, context: Context, notes: list[Note]) -> str:
-    """Paragraphs and the rows of nested tables in one line; references to notes are added to ``notes``."""
+    """Paragraphs and the rows of nested tables as one line; references to notes are added to ``notes``."""
     if depth > MAX_NESTING:
         raise IndexingError(f"has tables nested more than {MAX_NESTING} deep; simplify it")
     parts = []

@@ -1,7 +1,7 @@
-"""Old formats of office programs (.doc, .ppt, .rtf, .wps), turned into new ones by LibreOffice where it is installed.
+"""Convert old office formats (.doc, .ppt, .rtf, .wps) to new ones with LibreOffice, if it is installed.
 
-One process for a file, with a limit of time, and with a profile in a temporary folder: it neither sees nor disturbs a
-LibreOffice that a person has open, and no macro of a document runs in a profile that trusts nothing.
+Each file gets its own process with a time limit and a profile in a temporary folder. The process does not interfere
+with a LibreOffice that the user has open, and the profile trusts no document, so that no macro runs.
 """
 
 import shutil
@@ -22,14 +22,14 @@ PROGRAMS = ("soffice", "libreoffice", "/Applications/LibreOffice.app/Contents/Ma
 
 
 def find_libreoffice() -> str | None:
-    """The program; None where it is not installed."""
+    """The program; None if it is not installed."""
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
 def converted(data: bytes, suffix: str, to: str) -> bytes:
-    """A file of one format (``".doc"``) as one of another (``"docx"``).
+    """Convert a file from one format (``".doc"``) to another (``"docx"``).
 
-    Raises :class:`IndexingError` with the end of a sentence that begins with the file's name.
+    Raises :class:`IndexingError` whose message continues a sentence that starts with the file's name.
     """
     program = find_libreoffice()
     if not program:

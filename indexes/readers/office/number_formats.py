@@ -1,4 +1,4 @@
-"""Numbers of a workbook as their formats show them: dates, durations, shares, 02139, 12.5 kg, words for codes."""
+"""Format numbers of a workbook as it displays them: dates, durations, percentages, 02139, 12.5 kg, words for codes."""
 
 import re
 from datetime import datetime, timedelta
@@ -10,7 +10,7 @@ from indexes.readers.tables.table_text import one_line
 _DIVIDED = re.compile(r'(?:"[^"]*"|\\.|[_*].|\[[^\]]*\]|[^;"\\])+')
 _CONDITION = re.compile(r"\[(<=|>=|<>|<|>|=)(-?\d+(?:\.\d+)?)\]")
 _HIDES = re.compile(r"(?:\[[^\]]*\])?;+")
-"""Formats that show nothing, by which people hide what stands in a cell."""
+"""Formats that display nothing, used to hide cells."""
 _COMPARED = {"<": lt, ">": gt, "=": eq, "<=": le, ">=": ge, "<>": ne}
 _NO_BRACKETS = str.maketrans("", "", "()")
 _TOKEN = re.compile(
@@ -18,19 +18,19 @@ _TOKEN = re.compile(
     r"|(?P<sign>General|[0#?]|[.,%/@]|[eE][-+])|(?P<other>[^\"\\])",
     re.IGNORECASE,
 )
-"""What a number format is made of; see ECMA-376, part 1, 18.8.31."""
+"""The tokens of a number format; see ECMA-376, part 1, 18.8.31."""
 _NOT_CODE = re.compile(r'"[^"]*"|\\.|\[(?!h+\]|m+\]|s+\])[^\]]*\]|_.|\*.', re.IGNORECASE)
-"""What is literal in a number format: quoted text, escapes, colours and conditions, padding."""
+"""Literal parts of a number format: quoted text, escapes, colours and conditions, padding."""
 _DATE = re.compile("[ymdhs]|aaa")
-"""Letters of dates and times; ``aaa`` is a day of the week in East Asia."""
+"""Letters of dates and times; ``aaa`` is a weekday in East Asia."""
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 
 
 def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30)) -> str:
-    """A number as its format shows it: a date as ISO 8601, else with the format's decimals, zeros, units and words.
+    """Format a number: a date as ISO 8601, others with the format's decimals, zeros, units and words.
 
-    Without a format ten digits are kept: what lies beyond is how binary fractions come out (3.0000000004 is 3).
-    Thousands are not divided, so that a number is found as it is typed.
+    Without a format ten digits are kept: more only show the error of binary fractions (3.0000000004 is 3). Thousands
+    are not separated, so that a search finds the number as it is typed.
     """
     try:
         number = float(value)
@@ -51,7 +51,7 @@ def number_text(value: str, code: str, epoch: datetime = datetime(1899, 12, 30))
 
 
 def text_text(text: str, code: str) -> str:
-    """A text in a cell of this format, which may add to it: ``@" kg"``."""
+    """Format a text in a cell whose format may add to it: ``@" kg"``."""
     if code == ";;;":
         return ""
     section = code.split(";")[-1]
@@ -60,7 +60,7 @@ def text_text(text: str, code: str) -> str:
 
 
 def _section(code: str, number: float) -> str:
-    """The section of a format that applies to a number; see ECMA-376, part 1, 18.8.31."""
+    """The section of a format for a number; see ECMA-376, part 1, 18.8.31."""
     sections = _DIVIDED.findall(code) or [""]
     for section in sections:
         if condition := _CONDITION.search(section):
@@ -78,7 +78,7 @@ def _section(code: str, number: float) -> str:
 
 
 def _tokens(section: str) -> list[tuple[str, str]]:
-    """The pieces of a format: ``'`` and a literal text, or a sign and itself."""
+    """The tokens of a format: ``'`` with a literal text, or a sign with itself."""
     pieces: list[tuple[str, str]] = []
     for match in _TOKEN.finditer(section):
         if match["literal"] is not None or match["escaped"] is not None:
@@ -95,7 +95,7 @@ def _tokens(section: str) -> list[tuple[str, str]]:
 
 
 def _shown(number: float, section: str) -> str:
-    """A number as one section of a format shows it, without dividing thousands."""
+    """Format a number with one section, without separating thousands."""
     pieces = _tokens(section)
     kinds = "".join(kind for kind, _ in pieces)
     number = abs(number) if "'" in kinds or re.search("[0#?]", kinds) else number
@@ -127,7 +127,7 @@ def _shown(number: float, section: str) -> str:
 
 
 def _filled(pieces: list[tuple[str, str]], digits: str, behind: str, places: int) -> str:
-    """The pieces of a format with the digits in their places; what is too many stands at the first one."""
+    """Fill the digits into the places of a format; surplus digits go to the first place."""
     parts: list[str] = []
     seen, is_behind, left = 0, False, behind
     for kind, piece in pieces:

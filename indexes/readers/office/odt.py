@@ -1,7 +1,7 @@
-"""OpenDocument text (.odt), as LibreOffice writes it.
+"""Read OpenDocument text (.odt), as LibreOffice writes it.
 
-Left out: deleted text and contents pages; and, counted in a warning, comments, struck-out and hidden text, pictures
-without an alternative text.
+Deleted text and contents pages are left out; so are comments, struck-out and hidden text, and pictures without an
+alternative text, which a warning counts.
 """
 
 import posixpath
@@ -29,7 +29,7 @@ _MAX_REPEATED = 64
 
 
 def read_odt(data: bytes) -> Extracted:
-    """Headings, paragraphs, lists as one block each, and tables."""
+    """Blocks are paragraphs, whole lists, and tables, under their headings."""
     try:
         archive = open_zip(data)
         if b"encryption-data" in read_entry(archive, "META-INF/manifest.xml"):
@@ -45,8 +45,6 @@ def read_odt(data: bytes) -> Extracted:
 
 
 class _Walk:
-    """One pass over the body."""
-
     def __init__(self, archive: zipfile.ZipFile, styles: Styles) -> None:
         self.archive = archive
         self.styles = styles
@@ -56,7 +54,7 @@ class _Walk:
         self.outline: dict[int, int] = {}
         self.counts: dict[str, dict[int, int]] = {}
         self.drawn: list[etree._Element] = []
-        """Frames in the paragraph at work."""
+        """Frames of the current paragraph."""
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -131,7 +129,7 @@ class _Walk:
         return self.styles.looks.get(attribute(paragraph, "style-name"), Look()).list_style
 
     def rows(self, table: etree._Element) -> Iterator[list[str]]:
-        """The cells of a table, not those of tables inside."""
+        """The cells of a table, without those of nested tables."""
         for part in _table_rows(table):
             row: list[str] = []
             for cell in part.iterchildren("{*}table-cell", "{*}covered-table-cell"):
@@ -142,7 +140,7 @@ class _Walk:
             yield row
 
     def is_bold(self, row: etree._Element) -> bool:
-        """Whether all that a row says is in bold type."""
+        """Whether all text of a row is bold."""
         texts = [text for text in row.iter("{*}p", "{*}span") if (text.text or "").strip()]
         return bool(texts) and all(
             any(
@@ -153,7 +151,7 @@ class _Walk:
         )
 
     def text(self, element: etree._Element, around: Look = Look()) -> str:  # noqa: B008 (it is frozen)
-        """What an element says, in one line; drawings in it are left for :meth:`drawings`."""
+        """The text of an element as one line; its drawings are left to :meth:`drawings`."""
         name = name_of(element)
         if name == "table":
             return f" {' '.join(row_lines(list(self.rows(element))))} "
@@ -184,20 +182,20 @@ class _Walk:
         return text
 
     def formula(self, frame: etree._Element) -> str:
-        """A formula in a frame; empty for anything else."""
+        """The formula in a frame; empty for anything else."""
         if (math := next(frame.iter("{*}math"), None)) is not None:
             return _formula(etree.tostring(math))
         contents = self.object(frame)
         return _formula(contents) if b"MathML" in contents[:2000] else ""
 
     def object(self, frame: etree._Element) -> bytes:
-        """The contents of an object that is embedded in the document: a formula, a chart."""
+        """The content of an embedded object, such as a formula or a chart."""
         part = child(frame, "object")
         name = posixpath.normpath(attribute(part, "href")) + "/content.xml" if part is not None else ""
         return read_entry(self.archive, name) if name in self.archive.namelist() else b""
 
     def drawings(self) -> None:
-        """What the frames of a paragraph show, as blocks below it."""
+        """Append the content of the paragraph's frames as blocks below it."""
         for frame in self.drawn:
             texts = [one_line(one.text or "") for one in frame.iter("{*}desc", "{*}title")]
             contents = self.object(frame)
@@ -221,7 +219,7 @@ def _table_rows(table: etree._Element) -> Iterator[etree._Element]:
 
 
 def _count(counts: dict[int, int], level: int, levels: dict[int, Level], stated: str) -> None:
-    """One more of a level; those below it begin again."""
+    """Count up a level and restart the levels below it."""
     start = levels[level].start if level in levels else 1
     counts[level] = int(stated) if stated.isdecimal() and len(stated) < 7 else counts.get(level, start - 1) + 1
     for deeper in [one for one in counts if one > level]:

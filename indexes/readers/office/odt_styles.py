@@ -1,4 +1,4 @@
-"""Styles of an OpenDocument text: what is hidden, struck out, raised or bold, and how lists and titles are numbered."""
+"""Read the styles of an OpenDocument text: hidden, struck-out, raised or bold text; numbers of lists and titles."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ _RAISED = re.compile(r"super|[1-9]\d*%")
 
 @dataclass(frozen=True)
 class Look:
-    """How a text looks; None is said by nobody."""
+    """The look of a text; None means not set."""
 
     hidden: bool | None = None
     struck: bool | None = None
@@ -31,7 +31,7 @@ class Look:
     list_style: str = ""
 
     def over(self, other: "Look") -> "Look":
-        """This style on top of another one."""
+        """This look applied on top of another one."""
         stated = {name: value for name, value in vars(self).items() if value not in (None, "")}
         return replace(other, **stated)
 
@@ -41,24 +41,24 @@ class Level:
     """A level of a list style."""
 
     kind: str = ""
-    """See :func:`numerals.numeral`; empty for a bullet or nothing."""
+    """See :func:`numerals.numeral`; empty for bullets and unnumbered levels."""
     prefix: str = ""
     suffix: str = ""
     start: int = 1
     shown: int = 1
-    """Levels whose numbers stand there: 4.2 shows two."""
+    """Number of levels to show: 4.2 shows two."""
 
 
 @dataclass
 class Styles:
-    """All styles of a document, from both of its parts."""
+    """All styles of a document, from both style parts."""
 
     looks: dict[str, Look] = field(default_factory=dict)
     lists: dict[str, dict[int, Level]] = field(default_factory=dict)
     outline: dict[int, Level] = field(default_factory=dict)
 
     def number(self, levels: dict[int, Level], counts: dict[int, int], level: int) -> str:
-        """What stands before an item of this level, counted so far; empty for bullets."""
+        """The number of an item at this level, from the current counts; empty for bullets."""
         own = levels.get(level)
         if own is None or not own.kind:
             return ""
@@ -72,7 +72,7 @@ class Styles:
 
 
 def styles_of(*parts: etree._Element | None) -> Styles:
-    """Of the contents and of the part with the common styles."""
+    """Read the styles of the content and of the common styles."""
     found = Styles()
     elements = {
         (attribute(style, "family"), attribute(style, "name")): style

@@ -1,4 +1,4 @@
-"""What is drawn in documents of Office: charts as the tables that they show, texts of SmartArt, alternative texts."""
+"""Read drawings in Office documents: charts as tables, texts of SmartArt, alternative texts."""
 
 import re
 import zipfile
@@ -16,7 +16,7 @@ _NAMELESS = ("picture ", "image ", "图片 ", "grafik ", "chart ", "图表 ")
 
 
 def chart_rows(chart: etree._Element) -> tuple[str, list[list[str]]]:
-    """The title of a chart, and its values as the file keeps them: a row a category, a column a series."""
+    """The title of a chart and its cached values: one row per category, one column per series."""
     title = child(chart, "chart", "title")
     caption = one_line("".join(text.text or "" for text in descendants(title, "t"))) if title is not None else ""
     categories: dict[int, str] = {}
@@ -37,7 +37,7 @@ def chart_rows(chart: etree._Element) -> tuple[str, list[list[str]]]:
 
 
 def _points(parent: etree._Element | None) -> dict[int, str]:
-    """By position what a chart keeps of its cells; a text that stands in the chart itself is the first."""
+    """The cached cell values of a chart, by position; a text in the chart itself is the first."""
     if parent is None:
         return {}
     points = {
@@ -52,7 +52,7 @@ def _points(parent: etree._Element | None) -> dict[int, str]:
 
 
 def related_part(archive: zipfile.ZipFile, links: dict[str, Relationship], identity: str) -> etree._Element | None:
-    """The part that a drawing refers to, if it is there and can be read."""
+    """The part that a drawing refers to; None if it is missing or damaged."""
     if identity not in links:
         return None
     try:
@@ -62,7 +62,7 @@ def related_part(archive: zipfile.ZipFile, links: dict[str, Relationship], ident
 
 
 def part_bytes(archive: zipfile.ZipFile, link: Relationship) -> bytes:
-    """A picture's file; nothing where it is not there."""
+    """The file of a picture; empty if it is missing."""
     try:
         return read_entry(archive, link.target)
     except DamagedError:
@@ -70,7 +70,7 @@ def part_bytes(archive: zipfile.ZipFile, link: Relationship) -> bytes:
 
 
 def diagram_texts(diagram: etree._Element) -> Iterator[str]:
-    """The texts of SmartArt, in the order of its points."""
+    """The texts of SmartArt in the order of its points."""
     for point in descendants(diagram, "pt"):
         text = one_line(" ".join(text.text or "" for text in descendants(point, "t")))
         if text:
@@ -78,7 +78,7 @@ def diagram_texts(diagram: etree._Element) -> Iterator[str]:
 
 
 def alternative_text(properties: etree._Element | None) -> str:
-    """What an author wrote for those who do not see a picture; not what a program puts there."""
+    """The alternative text that an author wrote for a picture; empty for a generated one."""
     text = one_line(attribute(properties, "descr"))
     is_made = _FILE_NAME.fullmatch(text) or (text.lower().startswith(_NAMELESS) and len(text) < 15)
     return "" if is_made else text

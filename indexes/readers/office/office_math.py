@@ -1,4 +1,4 @@
-"""Formulas of Word and PowerPoint (Office Math) in one line: ``3/14``, ``10^6``, ``√(2h)``, ``∑_(i=1)^n x_i``."""
+"""Write formulas of Word and PowerPoint (Office Math) on one line: ``3/14``, ``10^6``, ``√(2h)``, ``∑_(i=1)^n x_i``."""
 
 import re
 
@@ -12,7 +12,7 @@ _MAX_DEPTH = 50
 
 
 def formula_text(element: etree._Element, depth: int = 0) -> str:
-    """What a formula or a part of one says."""
+    """A formula or a part of one as text."""
     if depth > _MAX_DEPTH:
         return "".join(map(str, element.itertext()))
 

@@ -1,7 +1,7 @@
-"""PowerPoint (.pptx, .pptm, .ppsx): each slide's title is a heading, its shapes are blocks in reading order.
+"""Read PowerPoint (.pptx, .pptm, .ppsx): a slide's title is a heading, its shapes are blocks in reading order.
 
-Speaker notes follow the slide under the same title. Left out: dates, footers and slide numbers; and, told in a warning,
-hidden slides and shapes, struck-out text, comments, pictures without an alternative text.
+Speaker notes follow the slide under the same title. Dates, footers and slide numbers are left out; so are hidden slides
+and shapes, struck-out text, comments, and pictures without an alternative text, which a warning reports.
 """
 
 import re
@@ -35,13 +35,13 @@ from indexes.readers.tables.table_text import add_table, one_line, repeated
 _FURNITURE = {"dt", "ftr", "hdr", "sldNum", "sldImg"}
 _TITLES = {"title", "ctrTitle"}
 _SAME_ROW = 250_000
-"""Shapes whose tops differ by less, in English Metric Units (about 7 mm), are read from left to right."""
+"""Shapes whose tops differ by less are read from left to right; in English Metric Units, about 7 mm."""
 
 Position = tuple[int, int]
 
 
 def read_pptx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
-    """Blocks know their slide; a text frame is one block with a line a paragraph."""
+    """Blocks have a slide number; a text frame is one block with one line per paragraph."""
     builder = TextBuilder()
     hidden = []
     not_read: Counter[str] = Counter()
@@ -51,7 +51,7 @@ def read_pptx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
         part = main_part(archive, "ppt/presentation.xml")
         links = relationships(archive, part)
         slides = child(parse_xml(read_entry(archive, part)), "sldIdLst")
-        read: set[str] = set()  # a part is read once, however often it is named
+        read: set[str] = set()  # a part is read once, even if it is referenced again
         for number, entry in enumerate(slides if slides is not None else [], start=1):
             link = next((links[value] for value in entry.attrib.values() if value in links), None)
             if link is None or link.target in read:
@@ -69,7 +69,7 @@ def read_pptx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
 
 
 class _Slide:
-    """One slide on its way into the builder."""
+    """Appends one slide to the builder."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class _Slide:
                 )
             for reference in descendants(shape, "chart"):
                 self.chart(attribute(reference, "id"))
-            for ids in descendants(shape, "relIds"):  # SmartArt keeps its texts in a part of its own
+            for ids in descendants(shape, "relIds"):  # SmartArt keeps its texts in a separate part
                 self.diagram(attribute(ids, "dm"))
         elif shape is not self.title and name in ("sp", "cxnSp") and _placeholder(shape)[0] not in _FURNITURE:
             self.block(self.lines(shape))
@@ -168,7 +168,7 @@ class _Slide:
             self.builder.add_block(lines, self.headings, slide=self.number)
 
     def related(self, link: Relationship, name: str) -> Iterator[etree._Element]:
-        """Elements of another part, the first time that it is asked for."""
+        """Elements of another part; empty if the part was read before."""
         if link.target not in self.seen:
             self.seen.add(link.target)
             yield from descendants(parse_xml(read_entry(self.archive, link.target)), name)
@@ -177,7 +177,7 @@ class _Slide:
         return [link for link in self.links.values() if link.kind == kind][:1]
 
     def layout_positions(self) -> dict[str, Position]:
-        """Where the layout puts its placeholders, by index and by type: a slide names only those that it moved."""
+        """Positions of the layout's placeholders, by index and by type: a slide only stores those that it moved."""
         positions: dict[str, Position] = {}
         for link in self.links_of("slideLayout"):
             try:
@@ -193,7 +193,7 @@ class _Slide:
 
 
 def _in_reading_order(tree: etree._Element, layout: dict[str, Position]) -> list[etree._Element]:
-    """Shapes from top to bottom, and from left to right where their tops are about level."""
+    """Shapes from top to bottom, and from left to right if their tops are about level."""
     placed = []
     for order, shape in enumerate(below(tree)):
         if name_of(shape) in ("sp", "cxnSp", "grpSp", "graphicFrame", "pic"):
@@ -212,7 +212,7 @@ def _in_reading_order(tree: etree._Element, layout: dict[str, Position]) -> list
 
 
 def _inside(shapes: Iterable[etree._Element]) -> Iterator[etree._Element]:
-    """Shapes, and behind them those in groups among them."""
+    """The shapes, followed by those in their groups."""
     shapes = list(shapes)
     yield from shapes
     for group in shapes:
@@ -221,7 +221,7 @@ def _inside(shapes: Iterable[etree._Element]) -> Iterator[etree._Element]:
 
 
 def _own_position(shape: etree._Element) -> Position | None:
-    """Left and top, in English Metric Units."""
+    """Left and top in English Metric Units."""
     frame = child(shape, "xfrm")
     for properties in ("spPr", "grpSpPr"):
         frame = child(shape, properties, "xfrm") if frame is None else frame
@@ -233,18 +233,18 @@ def _own_position(shape: etree._Element) -> Position | None:
 
 
 def _placeholder(shape: etree._Element) -> tuple[str, str]:
-    """Type and index; a body without a stated type is ``("", "1")``, a shape of its own ``("none", "none")``."""
+    """Type and index; a body without a type is ``("", "1")``, any other shape ``("none", "none")``."""
     mark = child(shape, "nvSpPr", "nvPr", "ph")
     return (attribute(mark, "type"), attribute(mark, "idx")) if mark is not None else ("none", "none")
 
 
 def _has_header(table: etree._Element) -> bool | None:
-    """PowerPoint marks the first row of every new table, so that only the missing mark says something."""
+    """PowerPoint marks the first row of every new table, so that only a missing mark is informative."""
     return None if attribute(child(table, "tblPr"), "firstRow") in ("1", "true") else False
 
 
 def _cells(table: etree._Element) -> Iterator[list[etree._Element | str]]:
-    """The cells of a table; what a merged one covers is empty."""
+    """The cells of a table; those that a merged cell covers are empty."""
     for row in descendants(table, "tr"):
         yield [
             "" if any(attribute(cell, name) in ("1", "true") for name in ("hMerge", "vMerge")) else cell
@@ -253,7 +253,7 @@ def _cells(table: etree._Element) -> Iterator[list[etree._Element | str]]:
 
 
 def _repeated(rows: list[list[str]], table: etree._Element) -> list[list[str]]:
-    """The texts, a short one that is merged over several rows in each of them."""
+    """The texts, with a short text of a cell merged over several rows in each of them."""
     for merge in _merges(table):
         for number in range(merge.top + 1, min(merge.bottom + 1, len(rows))):
             if merge.left < len(rows[number]) and merge.left < len(rows[merge.top]):
@@ -262,7 +262,7 @@ def _repeated(rows: list[list[str]], table: etree._Element) -> list[list[str]]:
 
 
 def _is_bold(row: etree._Element) -> bool:
-    """Whether all that a row says is in bold type."""
+    """Whether all text of a row is bold."""
     runs = [run for run in descendants(row, "r") if any((text.text or "").strip() for text in descendants(run, "t"))]
     return bool(runs) and all(attribute(child(run, "rPr"), "b") in ("1", "true") for run in runs)
 

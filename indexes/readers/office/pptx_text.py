@@ -1,4 +1,4 @@
-"""The paragraphs of a text frame in PowerPoint, with the numbers that it computes, without what is struck out."""
+"""Read the paragraphs of a PowerPoint text frame, with computed numbers and without struck-out text."""
 
 import re
 from collections import Counter
@@ -33,7 +33,7 @@ _KIND = re.compile(r"(\w+?)(Period|ParenR|ParenBoth|Minus|Plain)")
 
 
 def paragraphs(shape: etree._Element, links: Mapping[str, str], left_out: Counter[str]) -> list[str]:
-    """The lines of a text frame; deeper levels are indented, numbered ones begin with their number."""
+    """The lines of a text frame; deeper levels are indented, numbered ones start with their number."""
     lines = []
     counts: dict[int, tuple[str, int]] = {}
     styles = {name_of(level): level for body in descendants(shape, "lstStyle") for level in body}
@@ -53,7 +53,7 @@ def paragraphs(shape: etree._Element, links: Mapping[str, str], left_out: Counte
 def _number(
     properties: etree._Element | None, style: etree._Element | None, counts: dict[int, tuple[str, int]], level: int
 ) -> str:
-    """``3.`` of a paragraph that PowerPoint numbers, counted on from the one before; empty for others."""
+    """The automatic number of a paragraph, such as ``3.``, which continues the previous one; empty without a number."""
     other = any(child(properties, name) is not None for name in ("buNone", "buChar", "buBlip"))
     numbered = child(properties, "buAutoNum")
     numbered = child(style, "buAutoNum") if numbered is None and not other else numbered

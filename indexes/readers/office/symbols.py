@@ -1,4 +1,4 @@
-"""Characters of the fonts Symbol and Wingdings, which files keep as codes that mean nothing in any other font."""
+"""Decode characters of the fonts Symbol and Wingdings, stored as codes that mean nothing in other fonts."""
 
 import re
 
@@ -43,10 +43,10 @@ _PRIVATE = re.compile("[\uf020-\uf0ff]")
 
 
 def symbol(code: int, font: str) -> str:
-    """The character that a code shows in a font; empty for one that is not known."""
+    """The character of a code in a font; empty if unknown."""
     return _FONTS.get(font.lower(), _SYMBOL).get(code & 0xFF, "")
 
 
 def without_codes(text: str, font: str) -> str:
-    """A text in which codes of such a font are the characters that they show."""
+    """Replace the codes of such a font by their characters."""
     return _PRIVATE.sub(lambda match: symbol(ord(match[0]), font), text)

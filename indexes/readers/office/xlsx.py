@@ -1,9 +1,9 @@
-"""Excel (.xlsx, .xlsm): the rows of every sheet, with the values that Excel computed last.
+"""Read Excel (.xlsx, .xlsm): the rows of every sheet, with the values that Excel computed last.
 
-SpreadsheetML is read directly, row by row: openpyxl's fast mode does not know merged cells, and it refuses workbooks
-for faults in their styles. A note stands behind its cell, a text box below its sheet. Left out: charts (their values
-are cells), formulas themselves; and, told in a warning, hidden sheets, rows and columns, struck-out text, pictures
-without a text. Rows that only a filter or a closed group hides are read.
+SpreadsheetML is read directly, row by row: openpyxl's fast mode does not support merged cells, and it rejects workbooks
+with invalid styles. A note follows the text of its cell, a text box its sheet. Charts (their values are cells) and
+formulas are left out; so are hidden sheets, rows and columns, struck-out text, and pictures without a text, which a
+warning reports. Rows hidden only by a filter or a closed group are read.
 """
 
 import re
@@ -45,15 +45,15 @@ from indexes.readers.tables.sheets import add_sheet
 from indexes.readers.tables.table_text import one_line, repeated
 
 MAX_NAME = 31
-"""Characters of a sheet's name, as Excel has it."""
+"""Maximum characters of a sheet's name in Excel."""
 _MAX_COLUMNS = 16_384
 _MAX_ROWS = 1_048_576
 _MAX_MERGED, _MAX_MERGED_ROWS = 20_000, 1_000
-"""Merged cells of a sheet, and rows of one, that are filled down: beyond, they stand in their first row only."""
+"""Maximum merged cells per sheet, and rows per merged cell, that are filled down; others only fill their first row."""
 
 
 def read_xlsx(data: bytes) -> Extracted:
-    """Blocks are tables, under the name of their sheet; a row is a line in which each cell is named by its column."""
+    """Blocks are tables under the name of their sheet, with one line per row and the column name before each cell."""
     builder = TextBuilder()
     hidden = []
     try:
@@ -69,7 +69,7 @@ def read_xlsx(data: bytes) -> Extracted:
             else datetime(1899, 12, 30),
         )
         sheets = child(workbook, "sheets")
-        read: set[str] = set()  # a part is read once, however often it is named
+        read: set[str] = set()  # a part is read once, even if it is referenced again
         for sheet in sheets if sheets is not None else []:
             name, link = attribute(sheet, "name"), links.get(attribute(sheet, "id"))
             if attribute(sheet, "state", "visible") != "visible":
@@ -93,7 +93,7 @@ def read_xlsx(data: bytes) -> Extracted:
 
 
 class _Watched:
-    """A stream that stops when too much comes without a row: lxml would hold all of it in memory."""
+    """A stream that stops after too much data without a row, because lxml would keep all of it in memory."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.stream = stream
@@ -108,9 +108,8 @@ class _Watched:
 
 
 class _Sheet:
-    """One sheet: texts by row number, empty rows left out, and merged cells; what one covers in the rows below its
-    first is filled as :func:`tables.repeated` says.
-    """
+    """One sheet: texts by row number, without empty rows, and its merged cells, whose texts fill the rows below (see
+    :func:`table_text.repeated`)."""
 
     def __init__(self, archive: zipfile.ZipFile, part: str, cells: Cells) -> None:
         self.cells = cells
@@ -141,7 +140,7 @@ class _Sheet:
                         case _:
                             self.row(element)
                     element.clear()
-                    while element.getprevious() is not None:  # lxml keeps what was parsed otherwise
+                    while element.getprevious() is not None:  # otherwise lxml keeps what was parsed
                         del element.getparent()[0]
         except KeyError:
             raise DamagedError(f"{part} is missing") from None
@@ -190,7 +189,7 @@ class _Sheet:
             self.hidden_columns.update(range(int(first) - 1, min(int(last), _MAX_COLUMNS)))
 
     def merge(self, reference: str) -> Merge | None:
-        """A merged cell, its columns counted without hidden ones."""
+        """A merged cell; its columns are counted without hidden ones."""
         merge = _merge(reference)
         if merge is None or not self.hidden_columns:
             return merge
@@ -200,7 +199,7 @@ class _Sheet:
         return merge._replace(left=left, right=right - 1) if right > left else None
 
     def besides(self, archive: zipfile.ZipFile, part: str, linked: list[tuple[str, str]]) -> list[list[str]]:
-        """Notes and links are added to their cells; returned are the texts of what is drawn on the sheet."""
+        """Add notes and links to their cells; return the texts of drawings on the sheet."""
         addresses = hyperlinks(archive, part) if linked else {}
         for reference, identity in linked:
             self.change(reference, with_target, addresses.get(identity, ""))
@@ -223,7 +222,7 @@ class _Sheet:
         return drawn
 
     def change(self, reference: str, changed: Callable[[str, str], str], by: str) -> None:
-        """Put another text into the first cell of a reference, if its column is read."""
+        """Change the text of the first cell of a reference, if its column is read."""
         match = re.match(r"([A-Z]{1,3})(\d{1,7})", reference)
         column = _column(match[1]) - 1 if match else 0
         if match and column not in self.hidden_columns:
@@ -238,12 +237,12 @@ def _with_note(text: str, note: str) -> str:
 
 
 def _is_hidden(element: etree._Element) -> bool:
-    """Whether a row or column is hidden for good; one of a group is shown by a click."""
+    """Whether a row or column is hidden permanently; one in a group is shown by a click."""
     return element.get("hidden") in ("1", "true") and element.get("outlineLevel", "0") == "0"
 
 
 def _merge(reference: str) -> Merge | None:
-    """Of ``"B2:C3"``: rows as they are numbered, columns from 0."""
+    """Parse ``"B2:C3"``: rows as numbered, columns from 0."""
     match = re.fullmatch(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})", reference)
     return Merge(int(match[2]), _column(match[1]) - 1, int(match[4]), _column(match[3]) - 1) if match else None
 
@@ -258,7 +257,7 @@ def _fill_down(rows: dict[int, list[str]], merge: Merge) -> None:
 
 
 def _column(reference: str) -> int:
-    """``"AB7"`` is in column 28; 0 when no column is named."""
+    """``"AB7"`` is in column 28; 0 without a column."""
     column = 0
     for letter in reference[:3]:
         if not "A" <= letter <= "Z":
@@ -268,7 +267,7 @@ def _column(reference: str) -> int:
 
 
 def _strings(archive: zipfile.ZipFile, part: str | None) -> list[etree._Element]:
-    """The texts that cells refer to by number."""
+    """The shared strings that cells refer to by index."""
     if part is None:
         return []
     return [item for item in parse_xml(read_entry(archive, part)) if name_of(item) == "si"]

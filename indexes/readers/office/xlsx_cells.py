@@ -1,4 +1,4 @@
-"""How a cell of a workbook becomes the text that people see, and what its style says: format, bold, struck out."""
+"""Convert a workbook cell to its displayed text, and read its style: format, bold, struck out."""
 
 from collections import Counter
 from datetime import datetime
@@ -24,7 +24,7 @@ _BUILT_IN |= {
 
 
 class CellStyle(NamedTuple):
-    """How a cell is shown."""
+    """The display style of a cell."""
 
     format: str = ""
     bold: bool = False
@@ -32,7 +32,7 @@ class CellStyle(NamedTuple):
 
 
 def styles_of(styles: etree._Element | None) -> list[CellStyle]:
-    """The style of each kind of cell, in the order in which cells refer to them."""
+    """The cell styles, in the order in which cells refer to them."""
     custom = {}
     for entry in _below(styles, "numFmts"):
         custom[attribute(entry, "numFmtId")] = attribute(entry, "formatCode")
@@ -48,7 +48,7 @@ def styles_of(styles: etree._Element | None) -> list[CellStyle]:
 
 
 class Cells:
-    """What the cells of all sheets refer to, and how a cell becomes the text that people see."""
+    """The shared strings and styles of all sheets, and the conversion of a cell to its displayed text."""
 
     def __init__(self, strings: list[etree._Element], styles: list[CellStyle], epoch: datetime) -> None:
         self.left_out: Counter[str] = Counter()
@@ -56,7 +56,7 @@ class Cells:
         self.styles = styles
         self.epoch = epoch
         self.unknown = 0
-        """Formulas whose value was never computed."""
+        """Number of formulas whose value was never computed."""
 
     def style(self, cell: etree._Element) -> CellStyle:
         number = cell.get("s", "0")
@@ -82,7 +82,7 @@ class Cells:
         return "" if kind == "e" else one_line(value)
 
     def string(self, item: etree._Element) -> str:
-        """A text in one or more runs, without struck ones and the phonetic guides of Japanese."""
+        """A text of one or more runs, without struck-out runs and Japanese phonetic guides."""
         texts = []
         for text in descendants(item, "t"):
             run = text.getparent()

@@ -1,1 +1,1 @@
-"""PDF: from the text layer of a page to paragraphs, tables and headings in reading order."""
+"""Read PDF: turn the text layer of a page into paragraphs, tables and headings in reading order."""

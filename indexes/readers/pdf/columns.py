@@ -1,6 +1,6 @@
-"""The lines of a PDF page in the order of reading, where that is not the order in which the file draws them.
+"""Put the lines of a PDF page into reading order where the file draws them in another order.
 
-Columns of prose may be drawn row by row, as the cells of a table are; and a title may be drawn after all else.
+Columns of prose may be drawn row by row, like the cells of a table; a title may be drawn last.
 """
 
 import re
@@ -12,13 +12,13 @@ from indexes.language import CJK
 from indexes.readers.pdf.table_rows import Cell
 
 _FEWEST_ROWS = 2
-"""Rows from which on columns can be told from a table, if every line of two goes on below."""
+"""Minimum rows to distinguish columns from a table, if each line continues below."""
 _LEAST_LETTERS = 14
-"""Letters that a line of a column of prose has at least, on the mean; a Chinese character counts as two. Chosen."""
+"""Minimum mean letters per line in a column of prose; a Chinese character counts as two. Chosen."""
 _LEAST_GAP = 0.9
-"""Ems between columns. Chosen."""
+"""Minimum gap between columns, in ems. Chosen."""
 _LARGER = 1.15
-"""Times the size of the text, from which a line is a title."""
+"""Minimum size of a title, relative to the text."""
 _STARTS_CJK = re.compile(f"[{CJK}]")
 _SENTENCE_END = re.compile(r"[.!?。！？][\"'”’」』）)]?$")
 _SENTENCE = re.compile(r"[a-z\u4e00-\u9fff][.!?。！？]")
@@ -26,24 +26,24 @@ _SENTENCE = re.compile(r"[a-z\u4e00-\u9fff][.!?。！？]")
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text, and where it stands, in points along and across the direction of reading."""
+    """A line of text and its position, in points along and across the reading direction."""
 
     text: str
     words: list[str] = field(default_factory=list)
-    """Or runs of Chinese; none where their places are not known, or no line."""
+    """Words or runs of Chinese; empty if their positions are unknown or this is not a line."""
     places: list[tuple[float, float]] = field(default_factory=list)
-    """Where each begins and ends."""
+    """Start and end of each word."""
     base: float = 0.0
-    """The lower edge; more is further up on the page."""
+    """The lower edge; larger values are further up."""
     size: float = 0.0
-    """Of the letters."""
+    """Font size."""
     turned: int = 0
-    """Quarters of a circle by which the line is turned."""
+    """Rotation of the line in quarter turns."""
     letter: float = 0.0
     """Width of the first letter."""
     is_row: bool = False
     cells: list[Cell] = field(default_factory=list)
-    """Of a row."""
+    """The cells of a row."""
 
     @property
     def start(self) -> float:
@@ -55,13 +55,13 @@ class Line:
 
     @property
     def least(self) -> float:
-        """The width of what the line above would have taken in: a word, or two Chinese characters."""
+        """The room that the line above would have needed for the first word, or for two Chinese characters."""
         start, end = self.places[0]
         return min(2 * self.letter, end - start) if _STARTS_CJK.match(self.text) else end - start
 
 
 def in_reading_order(lines: Sequence[Line]) -> list[tuple[int, Line]]:
-    """The lines as they are read, each with its number in the order of the file; rows of columns are divided."""
+    """The lines in reading order, each with its index in the file's order; rows of columns are split."""
     found: list[tuple[int, Line]] = []
     number = 0
     while number < len(lines):
@@ -82,7 +82,7 @@ def in_reading_order(lines: Sequence[Line]) -> list[tuple[int, Line]]:
 
 
 def _rows_of_columns(lines: Sequence[Line], first: int) -> list[list[Line]]:
-    """Rows from this line on that are lines of prose in columns, each divided; empty where they are not."""
+    """Consecutive rows from this line on that are prose in columns, each split; empty if they are not."""
     borders = _borders(lines, first)
     if not borders:
         return []
@@ -96,7 +96,7 @@ def _rows_of_columns(lines: Sequence[Line], first: int) -> list[list[Line]]:
 
 
 def _borders(lines: Sequence[Line], first: int) -> list[float]:
-    """Where in a line and those below it one gap lies under the other, from the left."""
+    """Positions of the gaps that a line and the lines below it share, from the left."""
     line = lines[first]
     if not line.is_row or not line.words:
         return []
@@ -117,7 +117,7 @@ def _borders(lines: Sequence[Line], first: int) -> list[float]:
 
 
 def _divided(line: Line, borders: Sequence[float]) -> list[Line]:
-    """The parts of a line between the borders; none where a word crosses one, or it is no line of this kind."""
+    """The parts of a line between the borders; empty if a word crosses a border or the line is of another kind."""
     if not line.words or any(start < border < end for start, end in line.places for border in borders):
         return []
     parts: list[tuple[list[str], list[tuple[float, float]]]] = [([], []) for _ in range(len(borders) + 1)]
@@ -134,9 +134,9 @@ def _divided(line: Line, borders: Sequence[float]) -> list[Line]:
 
 
 def _is_prose(rows: Sequence[Sequence[Line]]) -> bool:
-    """Whether the texts go on from row to row: their lines are long, few end a sentence, and some sentence ends at all.
+    """Whether the texts continue from row to row: lines are long, few end a sentence, and some sentence ends at all.
 
-    Cells of a table are short, or each says something whole.
+    Table cells are short or complete.
     """
     ends = False
     for column in zip(*rows, strict=True):
@@ -152,7 +152,7 @@ def _is_prose(rows: Sequence[Sequence[Line]]) -> bool:
 
 
 def _goes_on(text: str, below: str) -> bool:
-    """Whether a line may be amid a sentence that goes on below it."""
+    """Whether a line may be in the middle of a sentence that continues below it."""
     begins = below[0].islower() or below[0].isdigit() or _STARTS_CJK.match(below) is not None
     return not _SENTENCE_END.search(text) and (begins or text.endswith((",", "，", "、", "-")) or text[-1].islower())
 
@@ -162,7 +162,7 @@ def _letters(text: str) -> int:
 
 
 def _with_title_first(lines: list[tuple[int, Line]]) -> list[tuple[int, Line]]:
-    """The lines with those first that the file draws last, but that stand above all others in larger letters."""
+    """Move lines to the front that the file draws last but that are above all others and larger."""
     placed = [line for _, line in lines if line.words and not line.turned]
     if len(placed) < 3:
         return lines

@@ -1,27 +1,27 @@
-"""What the lines of a PDF page tell of the page: contents to be looked up, or letters that mean nothing."""
+"""Recognise two kinds of useless PDF text: tables of contents, and garbled letters."""
 
 import re
 
 _CONTENTS = re.compile(r".*?(?:\.{4,}|(?:\. ){4,}|…{2,}|·{4,}|(?:· ){4,}|_{6,})\s*\|?\s*(?:[\divxlc]{1,5}|\d+-\d+)\s*")
 _FEWEST = 3
-"""Lines with dots and a page number that make contents."""
+"""Minimum lines with dots and a page number in a table of contents."""
 _WORD = re.compile(r"\S{4,}")
 _STRANGE = re.compile(
     r"[^\W\d_][A-Z](?=[^\W\d_]*[a-z])|[a-z][A-Z]|[^\W\d_]\d[^\W\d_]|\d[^\W\d_]\d|[a-zA-Z][!-&(*+/:-@\[-`{-~][a-zA-Z]"
 )
-"""Letters, capitals, digits and signs mixed within a word, as nobody writes and a wrong table of a font has it."""
+"""Letters, capitals, digits and signs mixed within a word, as a font with a wrong character table has them."""
 _VOWEL = re.compile(r"[aeiouyäöüáéíóúàèìòùâêîôûåøœæ]", re.IGNORECASE)
 _FEWEST_WORDS = 12
 _MOST_STRANGE = 0.4
 
 
 def is_contents(line: str) -> bool:
-    """Whether a line leads to a page: ``3.2 Pumps ......... 17``."""
+    """Whether a line refers to a page: ``3.2 Pumps ......... 17``."""
     return _CONTENTS.fullmatch(line) is not None
 
 
 def without_contents(lines: list[str]) -> list[str]:
-    """The lines of a page with those of a table of contents emptied: who asks wants the page, not its number."""
+    """Empty the lines of a table of contents: a search should find the page, not its number."""
     found = [number for number, line in enumerate(lines) if line and is_contents(line)]
     if len(found) < _FEWEST:
         return lines
@@ -29,7 +29,7 @@ def without_contents(lines: list[str]) -> list[str]:
 
 
 def is_garbled(text: str) -> bool:
-    """Whether a text in Latin letters is none, by a font whose table of letters is wrong: "3HQt]H" for "Penize"."""
+    """Whether a Latin text is unreadable because of a font with a wrong character table: "3HQt]H" for "Penize"."""
     found = _WORD.findall(text)
     words = [word for word in found if re.search(r"[A-Za-z]", word) and not re.search(r"[/@_\\]", word)]
     if len(words) < _FEWEST_WORDS or len("".join(words)) < 0.5 * len("".join(text.split())):

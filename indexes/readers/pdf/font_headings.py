@@ -1,4 +1,4 @@
-"""Titles of a PDF without bookmarks: lines of their own in larger letters than those of the text."""
+"""Find headings in a PDF without bookmarks: separate lines with a larger font than the text."""
 
 import re
 from collections import Counter
@@ -12,15 +12,15 @@ from indexes.readers.pdf.layout import PageText
 from indexes.readers.pdf.outline import Start
 
 _LARGER = 1.15
-"""Times the size of the text."""
+"""Minimum size of a heading, relative to the text."""
 _LONGEST, _MOST_LINES = 100, 3
 _FEWEST_LETTERS = 2
 _SHARE = 5
-"""Of all letters at most one of so many stands in titles; else the larger letters mean something else."""
+"""Headings may contain at most one in this many letters; otherwise large type has another meaning."""
 _VALUE = re.compile(
     r"[^\w]*\d[\d.,:/ %‰+\u2212-]*[^\W\d_]{0,4}(?:[/²³ ][^\W\d_]{0,4})?[^\w]*|[A-Z$€£¥]{1,4}\s?\d[\d.,]*"
 )
-"""A figure with its unit, as boards of figures set them in large type: 48.5 EUR."""
+"""A number with its unit, as dashboards print it in large type: 48.5 EUR."""
 _NO_TITLE = re.compile(r"[.,;。，；、]$|[。；]| \| |\.{3}|(?: \.){3}")
 
 
@@ -28,7 +28,7 @@ _NO_TITLE = re.compile(r"[.,;。，；、]$|[。；]| \| |\.{3}|(?: \.){3}")
 class _Paragraph:
     page: int
     first: int
-    """Number of its first line."""
+    """Index of its first line."""
     last: int
     size: float
     text: str
@@ -36,9 +36,9 @@ class _Paragraph:
 
 
 def titles_by_size(pages: list[PageText]) -> list[list[Start]]:
-    """For each page where a title begins, as bookmarks would tell it; the lines of a title are made one.
+    """The headings of each page, in the format of bookmarks; the lines of a heading are joined.
 
-    A title has something under it before the next that is as large. The larger ones stand above the smaller ones.
+    A heading has text below it before the next heading of the same size. Larger headings are above smaller ones.
     """
     letters: Counter[float] = Counter()
     for page in pages:

@@ -1,4 +1,4 @@
-"""What people put onto a PDF page: the values of form fields and typed text; notes are counted."""
+"""Read form values and typed text of a PDF page, and count its notes."""
 
 import ctypes
 from collections.abc import Callable
@@ -14,8 +14,7 @@ _CHECKED = (raw.FPDF_FORMFIELD_CHECKBOX, raw.FPDF_FORMFIELD_RADIOBUTTON)
 
 
 def filled_in(pdf: pdfium.PdfDocument, page: pdfium.PdfPage) -> tuple[list[str], int]:
-    """``Name: Ruth`` for each field with a value, ``☑ Name`` for each box that is ticked, typed text as it is; and how
-    many notes there are."""
+    """``Name: Ruth`` for each field with a value, ``☑ Name`` for a ticked box, typed text; and the number of notes."""
     lines: dict[str, None] = {}
     notes = 0
     form = pdf.formenv.raw if pdf.formenv else None
@@ -54,7 +53,7 @@ def _field(form: ctypes._Pointer, annotation: ctypes._Pointer) -> str:
 
 
 def _said(get: Callable[..., int]) -> str:
-    """A text that pdfium writes into a buffer in UTF-16, its length asked for first."""
+    """Read a UTF-16 string from a pdfium function, after asking for its length."""
     length = get(None, 0)
     if length <= 2:
         return ""

@@ -1,4 +1,4 @@
-"""Where the lines of a PDF page stand, and what that tells: which are rows of a table, and where paragraphs end."""
+"""Use the positions of the lines of a PDF page to find rows of tables and ends of paragraphs."""
 
 import ctypes
 import math
@@ -16,21 +16,21 @@ from indexes.readers.pdf.columns import Line, in_reading_order
 from indexes.readers.pdf.table_rows import Cell
 
 _NEARBY = 8
-"""Lines before and after one that tell how wide its column is and how far its lines are apart."""
+"""Lines before and after a line from which the width and line spacing of its column are measured."""
 _MANY = 20
 _WIDE, _VERY_WIDE = 1.0, 3.0
-"""Gaps between the cells of a row, in ems: of the wider ones rows need not agree where their cells begin."""
+"""Gaps between the cells of a row, in ems; with the wider gap, the cells of adjacent rows need not align."""
 _CELL = " | "
 _LARGER = 1.08
-"""Times the size of other letters from which letters are of another size."""
+"""Minimum ratio of two font sizes that differ."""
 _TITLE = 1.15
-"""Times the size of most letters of a page from which a line is a title, and may be as wide as what stands under it."""
+"""Minimum size of a title, relative to most letters of a page; its lines may be as wide as the text below."""
 _GAP = 1.25
-"""Times the distance of lines from which another distance divides paragraphs."""
+"""Minimum ratio to the line spacing at which a distance separates paragraphs."""
 _SHORT = 4.0
-"""Ems before the right edge of its column where a line ends that is no part of a paragraph."""
+"""A line that ends this many ems before the right edge of its column is not part of a paragraph."""
 _FEWEST = 3
-"""Lines that make a column, of which a sentence may go on in the next."""
+"""Minimum lines of a column whose last sentence may continue in the next column."""
 
 _WORD_OR_SPACE = re.compile(r"\S+|\s+")
 _LABEL = re.compile(r"\d{1,2}(?:\.\d{1,2})*[.)]?|[a-zA-Z][.)]|[（(]?\w{1,3}[)）、]|[^\w\s]")
@@ -39,27 +39,27 @@ _BULLET = re.compile(r"[•●▪◦‣■□◆➢]")
 
 @dataclass(frozen=True)
 class PageText:
-    """The lines of a page, what follows each, and the sizes of their letters, 0 where unknown."""
+    """The lines of a page, what follows each line, and the font sizes, 0 if unknown."""
 
     lines: list[str]
     after: list[After]
     sizes: list[float]
     drawn: list[int]
-    """For each line in the order in which the file draws them, its number in the order of reading."""
+    """For each line in the file's order, its index in reading order."""
     cells: list[list[Cell]]
-    """Of each line that is a row of a table."""
+    """The cells of each line that is a row of a table."""
     hidden: int = 0
-    """Words on the page that nobody sees, and which are left out."""
+    """Number of invisible words, which are left out."""
     filled: list[str] = field(default_factory=list)
-    """What is typed into its form fields and onto it, a line each."""
+    """Text typed into form fields and onto the page, one line each."""
     notes: int = 0
-    """Notes on the page, which are not read."""
+    """Number of notes on the page, which are not read."""
 
 
 def page_text(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]) -> PageText:
     """The lines of a page; ``text`` is pdfium's, with "-\\n" for a hyphen at the end of a line. Rows have ``" | "``.
 
-    ``is_visible`` is asked for the character with which each word begins.
+    ``is_visible`` is called with the index of the first character of each word.
     """
     drawn = _page_lines(textpage, text, is_visible)
     order = in_reading_order(drawn)
@@ -78,7 +78,7 @@ def page_text(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int
 
 def _page_lines(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]) -> list[Line]:
     pieces = text.splitlines(keepends=True)
-    # "-\n" was one character in pdfium's text, U+FFFE; an emoji two
+    # "-\n" is one character in pdfium's text, U+FFFE; an emoji is two
     lengths = [_units(piece) - piece.endswith("-\n") for piece in pieces]
     lines = [_line(textpage, *at, is_visible) for at in zip(pieces, accumulate(lengths, initial=0), strict=False)]
     gaps = [_gaps(line, _WIDE) for line in lines]
@@ -86,7 +86,7 @@ def _page_lines(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[i
 
 
 def _units(text: str) -> int:
-    """Characters as pdfium counts them."""
+    """Length as pdfium counts it, in UTF-16 units."""
     return len(text) if text.isascii() else len(text.encode("utf-16-le")) // 2
 
 
@@ -125,9 +125,9 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int, is_visible: Cal
 
 
 def _font(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, int]:
-    """The height of a character on the page, the size of its font, and by how many quarters of a circle it is turned.
+    """The height of a character on the page, its font size, and its rotation in quarter turns.
 
-    The size is 0 for what stands aslant, and where nothing is known.
+    The size is 0 for oblique text, and if it is unknown.
     """
     x, y, matrix = ctypes.c_double(), ctypes.c_double(), raw.FS_MATRIX()
     angle = raw.FPDFText_GetCharAngle(textpage, index) / (math.pi / 2)
@@ -138,14 +138,14 @@ def _font(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, int]:
 
 
 def _place(textpage: pdfium.PdfTextPage, index: int, turned: int) -> tuple[float, float]:
-    """Where a character begins and ends, along the line."""
+    """Start and end of a character along the line."""
     box = raw.FS_RECTF()
     raw.FPDFText_GetLooseCharBox(textpage, index, box)
     return ((box.left, box.right), (-box.top, -box.bottom), (-box.right, -box.left), (box.bottom, box.top))[turned]
 
 
 def _gaps(line: Line, ems: float) -> list[int]:
-    """The numbers of the words before which there is so wide a gap; none in a line that is stretched to its margins."""
+    """The indexes of words after a gap of at least ``ems``; empty for a justified line."""
     gaps = [start - end for (_, end), (start, _) in pairwise(line.places)]
     widths = [end - start for start, end in line.places]
     if len(gaps) > 1 and _differ(widths, 0.5 * line.size) and not _differ(gaps, 0.1 * line.size):
@@ -158,7 +158,7 @@ def _differ(lengths: list[float], least: float) -> bool:
 
 
 def _with_cells(lines: list[Line], gaps: list[list[int]], number: int) -> Line:
-    """A line whose gaps are very wide, or some of whose cells stand over or under those of a neighbour, is a row."""
+    """Make a line a row if its gaps are very wide, or if its cells align with those of a neighbour."""
     line, at = lines[number], gaps[number]
     if not at:
         return line
@@ -172,18 +172,18 @@ def _with_cells(lines: list[Line], gaps: list[list[int]], number: int) -> Line:
         (line.places[first][0], line.places[last - 1][1], text)
         for (first, last), text in zip(spans, texts, strict=True)
     ]
-    is_label = len(texts) == 2 and _LABEL.fullmatch(texts[0]) and not texts[1][0].isdigit()  # of a title or an item
+    is_label = len(texts) == 2 and _LABEL.fullmatch(texts[0]) and not texts[1][0].isdigit()  # label of a title or item
     return line if is_label or not at else replace(line, text=_CELL.join(texts), is_row=True, cells=placed)
 
 
 def _cells(line: Line, gaps: list[int]) -> list[tuple[float, float]]:
-    """Where the cells after the first begin and end."""
+    """Start and end of the cells after the first."""
     ranges = pairwise([*gaps, len(line.words)])
     return [(line.places[first][0], line.places[last - 1][1]) for first, last in ranges]
 
 
 def _in_columns(cells: list[tuple[float, float]], others: list[tuple[float, float]], size: float) -> bool:
-    """Whether a cell begins, ends or has its middle where one of another line does."""
+    """Whether a cell has the same start, end or centre as one of the other line."""
     return any(
         min(abs(start - other_start), abs(end - other_end), abs(start + end - other_start - other_end) / 2) < 0.3 * size
         for start, end in cells
@@ -194,9 +194,9 @@ def _in_columns(cells: list[tuple[float, float]], others: list[tuple[float, floa
 @dataclass(frozen=True)
 class _Page:
     body: float
-    """The size of most of its letters."""
+    """The size of most letters."""
     edge: float
-    """The furthest that two of its lines reach, where there are so many that a single one sticks out; else infinity."""
+    """On a page with many lines the furthest right edge that two of them share, to ignore an outlier; else infinity."""
 
     @classmethod
     def of(cls, lines: list[Line]) -> "_Page":
@@ -210,7 +210,7 @@ class _Page:
 
 
 def _what_follows(lines: list[Line]) -> list[After]:
-    """For each line what follows it, as far as the places of the lines tell."""
+    """What follows each line, as far as the positions of the lines show it."""
     columns = [0]
     for line, below in pairwise(lines):
         columns.append(columns[-1] + _begins_column(line, below))
@@ -225,14 +225,14 @@ def _what_follows(lines: list[Line]) -> list[After]:
 
 
 def _begins_column(line: Line, below: Line) -> bool:
-    """Whether the next line stands further up, or otherwise not under this one."""
+    """Whether the next line is further up, or otherwise not below this one."""
     if not line.words or not below.words or line.turned != below.turned:
         return True
     return below.base > line.base + 0.5 * line.size
 
 
 def _after(line: Line, below: Line, column: list[Line], page: _Page, is_whole: bool) -> After:
-    """What follows a line; ``column`` are those around it, and ``is_whole`` says that it begins a paragraph."""
+    """What follows a line; ``column`` are the lines around it, ``is_whole`` means that it starts a paragraph."""
     if not line.words or not below.words:
         return After.UNKNOWN
     jumps = _begins_column(line, below)
@@ -269,7 +269,7 @@ def _alike(line: Line, other: Line) -> bool:
 
 
 def _pitch(column: list[Line], line: Line) -> float:
-    """From a line to the next: the smallest that occurs nearby, twice if there are several."""
+    """The line spacing: the smallest one nearby, preferably one that occurs twice."""
     found = sorted(
         above.base - below.base
         for above, below in pairwise(column)

@@ -1,4 +1,4 @@
-"""The outline of a PDF (its bookmarks): title paths, and where on a page each begins."""
+"""Read the outline of a PDF (its bookmarks): title paths, and where each starts on its page."""
 
 import ctypes
 import re
@@ -11,11 +11,11 @@ import pypdfium2.raw as raw
 MAX_BOOKMARKS = 100_000
 
 Start = tuple[int, tuple[str, ...], bool]
-"""Number of the line at which a title path begins, the path, and whether that line is the title itself."""
+"""Index of the first line of a title path, the path, and whether that line is the title itself."""
 
 
 def titles_by_page(pdf: pdfium.PdfDocument) -> dict[int, list[tuple[tuple[str, ...], float | None]]]:
-    """For each page (from 0) that a bookmark leads to: title paths, each with its height on the page, if it has one."""
+    """Title paths for each page (from 0) that has bookmarks, each with its height on the page, if known."""
     found: dict[int, list[tuple[tuple[str, ...], float | None]]] = {}
     path: list[str] = []
     for bookmark in islice(pdf.get_toc(), MAX_BOOKMARKS):
@@ -38,7 +38,7 @@ def _height(destination: pdfium.PdfDest) -> float | None:
 def title_starts(
     textpage: pdfium.PdfTextPage, text: str, titles: list[tuple[tuple[str, ...], float | None]]
 ) -> list[Start]:
-    """Where in the lines of a page its bookmarks begin: at the title if it is there, else at the height they name."""
+    """The start line of each bookmark of a page: the line of the title if found, else the line at its height."""
     lines = text.splitlines()
     plain = [_plain(line) for line in lines]
     tops: list[float] = []
@@ -46,7 +46,7 @@ def title_starts(
     at = 0
     for path, height in titles:
         title = _plain(path[-1])
-        # before the title there may be its number, "1.2.8"
+        # a number such as "1.2.8" may precede the title
         same = [
             number
             for number in range(at, len(lines))
@@ -71,8 +71,8 @@ def _plain(line: str) -> str:
 
 
 def _tops(textpage: pdfium.PdfTextPage, text: str) -> list[float]:
-    """The height of each line on the page, that of its first character."""
-    # "-\n" was one character in pdfium's text, U+FFFE; an emoji two
+    """The height of each line, that of its first character."""
+    # "-\n" is one character in pdfium's text, U+FFFE; an emoji is two
     pieces = text.splitlines(keepends=True)
     lengths = [len(piece.encode("utf-16-le")) // 2 - piece.endswith("-\n") for piece in pieces]
     tops = []

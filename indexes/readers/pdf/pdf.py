@@ -1,8 +1,8 @@
-"""PDF: the text layer page by page, by pypdfium2; pages without one are read by OCR where an engine is installed.
+"""Read the text layer of PDF pages with pypdfium2; pages without one are read by OCR if an engine is installed.
 
-Text comes in the order in which the file draws it, but for what ``columns.py`` knows better. What is typed into form
-fields and onto the page, and what stands in pictures, follows the text of its page. Left out: what lies outside of the
-visible page, and pages of contents; and, told in a warning, text that nobody sees, notes, attachments.
+Text keeps the order in which the file draws it, except where ``columns.py`` corrects it. Text typed into form fields
+and onto the page, and text in pictures, follows the text of the page. Contents pages and text outside the visible page
+are left out; so are invisible text, notes and attachments, which a warning reports.
 """
 
 import re
@@ -38,15 +38,15 @@ MAX_CHARACTERS = 50_000_000
 _NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)")
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
 _SMALL_SHARE = 0.005
-"""Of a page, up to which a picture is a mark or a rule."""
+"""Largest share of the page that a picture covers if it is a mark or a rule."""
 _MANY_OBJECTS = 100
-"""A page without text that draws so much shows letters as outlines, or a drawing; fewer are a frame or a rule."""
+"""A page without text but with this many objects shows outlined letters or a drawing; fewer are a frame or a rule."""
 
 
 def read_pdf(data: bytes, progress: PageProgress = no_progress) -> Extracted:
-    """Blocks are paragraphs, each on its page and under the path of the bookmark that it follows, or numbered titles.
+    """Blocks are paragraphs with their page, under the path of the last bookmark or under numbered titles.
 
-    Lines broken by the layout are joined again; headers, footers and page numbers are left out.
+    Lines broken by the layout are joined; headers, footers and page numbers are left out.
     """
     pdf = _opened(data)
     try:
@@ -95,11 +95,11 @@ def _read(pdf: pdfium.PdfDocument, progress: PageProgress) -> Extracted:
 def _lines(
     pdf: pdfium.PdfDocument, index: int, titles: list[tuple[tuple[str, ...], float | None]]
 ) -> tuple[PageText, list[Start]]:
-    """The lines of a page, and where in them its bookmarks begin."""
+    """The lines of a page, and the lines at which its bookmarks start."""
     page = pdf[index]
     try:
         textpage = page.get_textpage()
-        # U+FFFE stands for a hyphen at the end of a line and the break after it
+        # U+FFFE is a hyphen at the end of a line together with the line break
         text = textpage.get_text_range(errors="replace").replace("\ufffe", "-\n").replace("\0", "")
         filled, notes = filled_in(pdf, page)
         visible = Visible(page, textpage)
@@ -114,7 +114,7 @@ def _lines(
 
 
 class _Pages:
-    """The second pass: from all pages' lines to blocks, with OCR for pages that have none."""
+    """The second pass: turns the lines of all pages into blocks, with OCR for pages without text."""
 
     def __init__(self, pdf: pdfium.PdfDocument, progress: PageProgress, damaged: list[int]) -> None:
         self.pdf = pdf
@@ -163,7 +163,7 @@ class _Pages:
     def add_page(
         self, number: int, lines: list[str], after: list[After], starts: list[Start], known: Collection[str]
     ) -> None:
-        """Blocks of the page, divided where bookmarks begin; a line that is a title itself is no block."""
+        """Append the blocks of a page, split where bookmarks start; a line that is a title itself is not a block."""
         done = 0
         for line, path, is_title in [*starts, (len(lines), (), False)]:
             until = max(done, line)
@@ -186,7 +186,7 @@ class _Pages:
             page.close()
 
     def in_pictures(self, index: int) -> list[str]:
-        """What stands in the pictures of a page with text of its own; one that fills it is a scan with its text."""
+        """The text in the pictures of a page that has text; a picture that fills the page is a scan and is skipped."""
         page = self.pdf[index]
         found: list[str] = []
         try:
@@ -195,14 +195,14 @@ class _Pages:
                 left, bottom, right, top = picture.get_bounds()
                 if _SMALL_SHARE * whole < (right - left) * (top - bottom) < whole / 2:
                     found += self.pictures.seen(picture.get_bitmap(render=True).to_pil())
-        except pdfium.PdfiumError:  # a picture in a form that pdfium cannot draw
+        except pdfium.PdfiumError:  # a picture that pdfium cannot draw
             self.left_out["pictures"] += 1
         finally:
             page.close()
         return found
 
     def seen_by_ocr(self, index: int) -> list[str]:
-        """Paragraphs of a page without a text layer; none when they cannot be read."""
+        """Paragraphs that OCR reads on a page without a text layer; empty if it finds none."""
         if not self.scanned and not self.engine:
             self.engine = find_engine()
         if self.engine:
@@ -235,7 +235,7 @@ class _Pages:
 
 
 def _is_noise(text: str) -> bool:
-    """More than a tenth of the characters are no characters: a font without a table of what its glyphs mean."""
+    """Whether more than a tenth of the characters are invalid, because a font has no character table."""
     return 10 * sum(len(match) for match in _NOT_TEXT.findall(text)) > len(text)
 
 

@@ -1,28 +1,28 @@
-"""Headers, footers and page numbers: lines that many pages share at their edge."""
+"""Find headers, footers and page numbers: lines that many pages share at their edges."""
 
 import re
 from collections.abc import Iterator
 
 _EDGE = 3
-"""Lines at the top and at the bottom of a page in which to look."""
+"""Lines that are examined at the top and at the bottom of a page."""
 _FEWEST = 3
-"""Pages on which a line stands before it is taken for a header."""
+"""Minimum pages with the same line before it counts as a header."""
 _DENSITY = 3
-"""Of the pages from its first to its last, a line without a number stands on one of so many: odd and even pages may
-have their own, and the first pages of chapters none. A word that often begins a page, such as "Note", is rarer."""
+"""A line without a page number must be on one in this many of the pages from its first to its last: odd and even pages
+may differ, and the first pages of chapters may have no header. A word that often starts a page ("Note") is rarer."""
 
 _COUNTER = "\0"
-"""In the place of the number."""
+"""Replaces the page number."""
 
 _Key = tuple[bool, str, int]
 
 
 def running_lines(pages: list[list[str]]) -> list[set[int]]:
-    """For each page the numbers of its lines that are headers or footers.
+    """The indexes of the header and footer lines of each page.
 
-    These stand alike at the same edge of page after page, but for a number that counts the pages; a table whose
-    rows merely have figures in the same places is not taken for one. The price: the column names of a table that
-    runs over many pages go too.
+    These are the same at the same edge of many pages, except for a number that counts the pages. A table whose rows
+    merely have numbers in the same places is not a header. The price: the column names of a table over many pages are
+    removed too.
     """
     standing: dict[_Key, list[int]] = {}
     for index, lines in enumerate(pages):
@@ -37,7 +37,7 @@ def running_lines(pages: list[list[str]]) -> list[set[int]]:
 
 
 def _edges(index: int, lines: list[str]) -> Iterator[tuple[int, _Key]]:
-    """Each line at an edge by its number, under every reading of it: as it is, and with one number counting pages."""
+    """Each line at an edge with its index, in every reading: as it is, and with one number as page counter."""
     filled = [number for number, line in enumerate(lines) if line]
     for bottom, numbers in ((False, filled[:_EDGE]), (True, filled[_EDGE:][-_EDGE:] if filled[_EDGE:] else filled[1:])):
         for number in numbers:

@@ -1,4 +1,4 @@
-"""Tables of a PDF: cells to columns by where they stand, and rows with the names of their columns, as of any format."""
+"""Assign the cells of PDF tables to columns by position, and write rows with their column names as in other formats."""
 
 from collections.abc import Sequence
 from itertools import groupby, pairwise
@@ -6,15 +6,15 @@ from itertools import groupby, pairwise
 from indexes.readers.tables.table_text import Header, table_items
 
 Cell = tuple[float, float, str]
-"""Where a cell begins and ends along its line, in points, and what it says."""
+"""Start and end along the line, in points, and text of a cell."""
 
 
 def with_named_cells(
     lines: Sequence[str], cells: Sequence[Sequence[Cell]], before: Header | None
 ) -> tuple[list[str], Header | None]:
-    """The lines of a page with each row of a table behind the names of its columns; and the header of the last table.
+    """The lines of a page, with column names in the rows of tables; and the header of the last table.
 
-    A table at the beginning of the page may go on with the one at the end of the page ``before``.
+    A table at the start of the page may continue the one with the header ``before``, at the end of the previous page.
     """
     found = list(lines)
     filled = [number for number, line in enumerate(lines) if line]
@@ -32,9 +32,9 @@ def with_named_cells(
 
 
 def in_columns(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
-    """The texts of rows by column: what is empty stays empty, and no cell moves into the place of another.
+    """The texts of rows by column: empty cells stay empty, and no cell moves to another column.
 
-    The columns are those of the rows that have most cells; where these do not agree, the cells stay as they come.
+    The columns are those of the rows with the most cells; if these overlap, the cells keep their order.
     """
     width = max(map(len, rows), default=0)
     full = [row for row in rows if len(row) == width]
@@ -52,13 +52,13 @@ def in_columns(rows: Sequence[Sequence[Cell]]) -> list[list[str]]:
 
 
 def _likeness(cell: tuple[float, float], column: tuple[float, float]) -> float:
-    """How far a cell lies over a column; less than 0 is the distance between them."""
+    """How much a cell overlaps a column; a negative value is the distance between them."""
     overlap = min(cell[1], column[1]) - max(cell[0], column[0])
     return overlap if overlap <= 0 else overlap / (column[1] - column[0] + 1)
 
 
 def _whole_rows(rows: list[list[str]]) -> list[list[str]]:
-    """The rows with those joined to the one above that only go on with a text in it."""
+    """Join rows that only continue the text of the row above to that row."""
     whole: list[list[str]] = []
     for row in rows:
         texts = [text for text in row if text]

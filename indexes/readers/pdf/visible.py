@@ -1,4 +1,4 @@
-"""Which letters of a PDF page can be seen: inside of what is shown of the page, drawn, and not white on white."""
+"""Decide which letters of a PDF page are visible: inside the crop box, drawn, and not white on white."""
 
 import ctypes
 from itertools import islice
@@ -10,26 +10,26 @@ Box = tuple[float, float, float, float]
 """Left, bottom, right and top, in points."""
 
 _WHITE = 245
-"""Of 255, from which on all three colours are white to the eye. Chosen."""
+"""A colour whose three components reach this value (of 255) looks white. Chosen."""
 _CLEAR = 13
-"""Of 255, opacity up to which nothing is seen. Chosen."""
+"""Up to this opacity (of 255) nothing is visible. Chosen."""
 _MAX_OBJECTS = 20_000
 _HIDDEN_MODES = (raw.FPDF_TEXTRENDERMODE_INVISIBLE, raw.FPDF_TEXTRENDERMODE_CLIP)
 
 
 class Visible:
-    """Says of the characters of one page whether a reader sees them."""
+    """Decides which characters of one page are visible."""
 
     def __init__(self, page: pdfium.PdfPage, textpage: pdfium.PdfTextPage) -> None:
         self.page = page
         self.textpage = textpage
         self.shown: Box = page.get_cropbox()
         self.hidden = 0
-        """Words inside of the page that are not seen."""
+        """Number of words inside the page that are invisible."""
         self._behind: tuple[list[Box], list[Box]] | None = None
 
     def word(self, index: int) -> bool:
-        """Whether the word is seen that begins with this character; one that is not is counted."""
+        """Whether the word that starts with this character is visible; counts invisible words."""
         box = raw.FS_RECTF()
         if not raw.FPDFText_GetLooseCharBox(self.textpage, index, box):
             return True
@@ -46,19 +46,19 @@ class Visible:
         text_object = raw.FPDFText_GetTextObject(self.textpage, index)
         mode = raw.FPDFTextObj_GetTextRenderMode(text_object) if text_object else 0
         pictures, fills = ([], []) if mode not in _HIDDEN_MODES and not self._is_pale(index) else self._drawn_behind()
-        if mode in _HIDDEN_MODES:  # the text of a scan lies unseen over its picture
+        if mode in _HIDDEN_MODES:  # the text of a scan is invisible over its picture
             return any(_holds(picture, x, y) for picture in pictures)
         return not self._is_pale(index) or any(_holds(area, x, y) for area in (*pictures, *fills))
 
     def _is_pale(self, index: int) -> bool:
-        """White or clear."""
+        """Whether the character is white or transparent."""
         red, green, blue, opacity = (ctypes.c_uint() for _ in range(4))
         if not raw.FPDFText_GetFillColor(self.textpage, index, red, green, blue, opacity):
             return False
         return opacity.value <= _CLEAR or min(red.value, green.value, blue.value) >= _WHITE
 
     def _drawn_behind(self) -> tuple[list[Box], list[Box]]:
-        """Where pictures are, and areas that are filled with another colour than white."""
+        """The boxes of pictures, and of areas filled with a colour other than white."""
         if self._behind is None:
             pictures: list[Box] = []
             fills: list[Box] = []

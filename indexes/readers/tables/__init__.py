@@ -1,1 +1,1 @@
-"""Tables of every format: which rows are the header, and each row as text with the names of its columns."""
+"""Tables of every format: find the header rows, and write each row as text with its column names."""

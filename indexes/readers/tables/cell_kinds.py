@@ -1,4 +1,4 @@
-"""What kind of thing a table's cell holds: a number, a date, a code such as ``KX 41``, or words."""
+"""Classify a table cell: a number, a date, a code such as ``KX 41``, or words."""
 
 import re
 from collections import Counter
@@ -18,16 +18,16 @@ _KINDS = {
     ),
 }
 ORDERED = frozenset({"date", "time", "percent", "number", "quantity"})
-"""Kinds of which one is more than another: only these can stand as names of columns and yet be values."""
+"""Kinds with an order; only these can be both column names and values."""
 _NOTHING = re.compile(r"[-–—/.?*]{0,3}|n\.?\s?/?\s?a\.?|none|无|暂无|未知|待定|tbd", re.IGNORECASE)
 _MOST = 0.8
-"""The share of a column's cells that make its kind. Chosen."""
+"""Minimum share of a column's cells that decides its kind. Chosen."""
 _VALUE = re.compile(r"\d+(?:[.,]\d+)?")
 _LONGEST_CODE = 30
 
 
 def kind_of(cell: str) -> str:
-    """``""`` for nothing, one of :data:`ORDERED`, ``code a-9`` with its pattern, or ``words``."""
+    """``""`` for an empty cell, one of :data:`ORDERED`, ``code a-9`` with its pattern, or ``words``."""
     if _NOTHING.fullmatch(cell):
         return ""
     if len(cell) > _LONGEST_CODE:
@@ -41,7 +41,7 @@ def kind_of(cell: str) -> str:
 
 
 def common_kind(kinds: Sequence[str]) -> str:
-    """The kind that nearly all of a column's cells have, those without anything aside; empty if there is none."""
+    """The kind of nearly all of a column's cells, without empty ones; empty if there is none."""
     counted = Counter(filter(None, kinds))
     if not counted:
         return ""
@@ -50,11 +50,11 @@ def common_kind(kinds: Sequence[str]) -> str:
 
 
 def value_of(cell: str) -> float:
-    """The size of a cell of an ordered kind, for comparing it with others of that kind."""
+    """The numeric value of a cell of an ordered kind, for comparison within that kind."""
     numbers = [float(number.replace(",", ".")) for number in _VALUE.findall(re.sub(r"(?<=\d)[, '](?=\d{3})", "", cell))]
     return numbers[0] * 1e4 + sum(number / 100**place for place, number in enumerate(numbers[1:])) if numbers else 0.0
 
 
 def shape_of(cell: str) -> str:
-    """``9.9`` for 0.50: what digits stand where, whatever they are."""
+    """The cell with each run of digits replaced by 9: ``9.9`` for 0.50."""
     return re.sub(r"\d+", "9", cell)

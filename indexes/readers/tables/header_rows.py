@@ -1,22 +1,22 @@
-"""Which row of a table names its columns: the one that differs from the rows below it.
+"""Find the header row of a table: the row that differs from the rows below it.
 
-What a name may look like decides nothing: ``No.``, ``Pets allowed?``, ``10``, ``20%``, ``2024`` and a long sentence can
-all name columns. Each column is asked whether its cells below are of one kind (``cell_kinds.py``) and the first one is
-of another, and the columns' answers are added up:
+The text of a name decides nothing: ``No.``, ``Pets allowed?``, ``10``, ``20%``, ``2024`` and a long sentence can all
+name columns. Each column compares its cell in the row with the cells below (``cell_kinds.py``), and the scores of the
+columns are added up:
 
 - numbers, dates, times or codes below a cell of another kind: it is a name (+1);
-- the same kind: it is a value like those below (-1), and the more surely when it stands below once more;
-- words below words: nothing is known, unless the words below repeat, are long texts or are written in another case, and
-  this one does not, is not (+0.5).
+- the same kind: it is a value like those below (-1, and for codes -2 if the same code occurs below);
+- words below words: unknown (0), unless the same words occur below (-1), or only the words below repeat, are long or
+  are in another case (+0.5).
 
-Two rules are in conflict where a row begins with a word and goes on with numbers above numbers. A table of years,
-sizes or quantity breaks has numbers for names; a table of measurements has none. The numbers are names when they
-rise (or fall) from left to right, most of them lie outside of what their columns hold, and they are written otherwise
-(``10`` above ``0.50``), are years, come in equal steps that the columns do not go on with, or the rows below do not
-rise (fall) as well. Else they are measurements.
+Two rules conflict where a row starts with a word and continues with numbers above numbers. A table of years, sizes or
+quantity breaks has numbers as names; a table of measurements has not. The numbers are names when they rise (or fall)
+from left to right, most of them are outside the range of their columns, and one of these is true: they have another
+format (``10`` above ``0.50``), they are years, they have equal steps that the columns do not continue, or the rows
+below do not rise (fall) too. Otherwise they are measurements.
 
-Where the sum is 0 a row of words is believed to be a header if it has more than two columns and no sentence in it; of
-two columns only if the table is too long to be a list of properties (``City | Paris``).
+At a sum of 0, a row of words is a header if it has more than two columns and no sentence. With two columns, it is one
+only if the table is too long to be a list of properties (``City | Paris``).
 """
 
 import re
@@ -28,26 +28,26 @@ from indexes.readers.tables.cell_kinds import ORDERED, common_kind, kind_of, sha
 _YEAR = re.compile(r"(?:19|20)\d\d年?")
 _SENTENCE = re.compile(r"[。！!;；]$|\w[.?？]\s|(?:\S+\s){7}.*[.?!]$|.{15}[？?]$")
 _SAMPLE = 60
-"""Rows that are looked at."""
+"""Rows that are examined."""
 _ABOVE = 20
-"""Rows that may stand above the header."""
+"""Maximum rows above the header."""
 _PROPERTIES = 20
-"""Rows from which on a table of two columns is no list of properties. Chosen."""
+"""A table of two columns with more rows is not a list of properties. Chosen."""
 _LONGEST_NAME = 60
-"""Characters of a name of which nothing else tells that it is one. Chosen."""
+"""Maximum characters of a name without other evidence. Chosen."""
 _CATEGORIES = 0.7
-"""Different words of a column, as a share of its cells, up to which they are categories. Chosen."""
+"""Largest share of different words in a column of categories. Chosen."""
 _SHORT, _LONG = 20, 25
-"""Characters of a name above cells that are texts. Chosen."""
+"""Maximum characters of a name, and minimum characters of the cells below it, in a column of texts. Chosen."""
 _UNIT = re.compile(r"[(（\[][^()（）\[\]]{1,15}[)）\]]|[^\s\d]{1,8}\d?|[^\s\d]{1,6}\s?/\s?[^\s\d]{1,6}|°\s?[CF]")
 _UNIT_WORD = re.compile(r"(?:in\s)?units?:?|[单單]位[:：]?", re.IGNORECASE)
 
 
 def header_row(rows: Sequence[Sequence[str]], marked: Sequence[bool] = ()) -> int | None:
-    """The number of the row that names the columns, of rows that are not empty; None where no row does.
+    """The index of the header row among rows that are not empty; None if there is none.
 
-    Rows above it are titles and remarks. ``marked`` says of each row whether the format sets it apart, by bold type for
-    example: a marked row above rows that are not is a header.
+    Rows above it are titles and remarks. ``marked`` flags the rows that the format highlights, for example in bold: a
+    marked row above unmarked rows is a header.
     """
     if any(marked) and not all(marked):
         number = next(number for number, mark in enumerate(marked) if mark)
@@ -71,7 +71,7 @@ def header_row(rows: Sequence[Sequence[str]], marked: Sequence[bool] = ()) -> in
 
 
 def units_below(names: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """The first row below the names, if it holds units: short words, and they stand above numbers only; else empty."""
+    """The first row below the names if it holds units: short words above numbers only; else empty."""
     if len(body) < 2:
         return []
     units = ["" if not column and _UNIT_WORD.fullmatch(cell) else cell for column, cell in enumerate(body[0])]
@@ -87,14 +87,14 @@ def units_below(names: Sequence[str], body: Sequence[Sequence[str]]) -> list[str
 
 
 def typed_columns(body: Sequence[Sequence[str]]) -> dict[int, str]:
-    """The columns below a header whose cells are of one kind other than words, and that kind."""
+    """The kind of each column below a header, without columns of words or of mixed kinds."""
     kinds = [list(map(kind_of, row)) for row in body[:_SAMPLE]]
     common = {column: common_kind(_column(kinds, column)) for column in range(max(map(len, kinds), default=0))}
     return {column: kind for column, kind in common.items() if kind not in ("", "words")}
 
 
 def ordered_names(names: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """Whether numbers above columns of numbers are names, as the head of this file says; ``below`` is by column."""
+    """Whether numbers above columns of numbers are names (see the module docstring); ``below`` is by column."""
     if len(names) == 1:
         return bool(_YEAR.fullmatch(names[0])) and not any(map(_YEAR.fullmatch, below[0]))
     values = list(map(value_of, names))
@@ -115,7 +115,7 @@ def ordered_names(names: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
 
 
 def _in_equal_steps(values: Sequence[float]) -> bool:
-    """Whether they are evenly spaced, or each is the same multiple of the one before."""
+    """Whether the values are evenly spaced, or each is the same multiple of the one before."""
     steps = {round(other - one, 9) for one, other in pairwise(values)}
     factors = {round(other / one, 9) for one, other in pairwise(values) if one}
     return len(values) > 2 and 1 in (len(steps), len(factors))
@@ -126,14 +126,14 @@ def _has_empty_corner(row: Sequence[str]) -> bool:
 
 
 def are_questions(cells: Sequence[str]) -> bool:
-    """Whether at least half of them are."""
+    """Whether at least half of the cells are questions."""
     return 2 * sum(cell.endswith(("?", "？")) for cell in cells) >= max(1, len(cells))
 
 
 def _score(
     row: Sequence[str], kinds: Sequence[str], below: Sequence[Sequence[str]], kinds_below: Sequence[Sequence[str]]
 ) -> float:
-    """By how much a row differs from those below it, as the head of this file says."""
+    """How much a row differs from those below it; see the module docstring."""
     score = 0.0
     numbers: dict[str, list[int]] = {}
     for column, (name, kind) in enumerate(zip(row, kinds, strict=True)):
@@ -168,7 +168,7 @@ def _words_above_words(name: str, cells: Sequence[str]) -> float:
 
 
 def _may_name(row: Sequence[str], rows: Sequence[Sequence[str]], usual: int) -> bool:
-    """Whether a row of which nothing else is known may be a header."""
+    """Whether a row with a score of 0 may be a header."""
     names = [name for name in row if name]
     return (
         (usual > 2 or len(rows) > _PROPERTIES)

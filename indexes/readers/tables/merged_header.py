@@ -1,4 +1,4 @@
-"""Headers of two or three rows, told by their merged cells, made into one: ``Frame Weight kg``."""
+"""Merge a header of two or three rows, detected by its merged cells, into one: ``Frame Weight kg``."""
 
 import itertools
 import re
@@ -10,15 +10,15 @@ from indexes.readers.tables.header_rows import header_row, ordered_names
 
 _SENTENCE = re.compile(r"[。！!]$|\w[.?？]\s")
 MAX_LEVELS = 3
-"""Rows of a header."""
+"""Maximum rows of a header."""
 _MAX_MERGES, _MAX_WIDTH = 200, 1000
-"""Merged cells of a header that are looked at, and columns: overlapping ones would cost their product."""
+"""Maximum merged cells and columns of a header: overlapping cells cost their product."""
 MAX_NAME = 100
-"""Characters of a column's name, a row of the header."""
+"""Maximum characters of a column's name in one row of the header."""
 
 
 class Merge(NamedTuple):
-    """The first and last row and column that a merged cell covers, counted from 0."""
+    """First and last row and column of a merged cell, from 0."""
 
     top: int
     left: int
@@ -27,7 +27,7 @@ class Merge(NamedTuple):
 
 
 def trimmed(row: Sequence[str]) -> list[str]:
-    """Without the empty cells at its end."""
+    """The row without the empty cells at its end."""
     cells = list(row)
     while cells and not cells[-1]:
         cells.pop()
@@ -37,10 +37,10 @@ def trimmed(row: Sequence[str]) -> list[str]:
 def with_one_header(
     rows: Sequence[Sequence[str]], merges: Sequence[Merge], stated: bool = False
 ) -> tuple[list[str], list[Sequence[str]]] | None:
-    """Titles above a header of several rows, and the rows with the header as the first; None when there is no such.
+    """Titles above a header of several rows, and the rows with the merged header first; None without such a header.
 
-    A cell over several columns names a group of them, and the row below it names each. ``stated`` says that the table
-    marks its header, so that it need not be told from data below a cell that is merged by chance.
+    A cell over several columns names a group, and the row below names each of its columns. ``stated`` means that the
+    table marks its header, so that it need not be distinguished from data below a cell that is merged by chance.
     """
     top = next((number for number, row in enumerate(rows) if sum(map(bool, row)) > 1), len(rows))
     merges = [merge for merge in merges if top <= merge.top < top + MAX_LEVELS and merge.left >= 0][:_MAX_MERGES]
@@ -76,7 +76,7 @@ def with_one_header(
 
 
 def _last_level(merges: Sequence[Merge], top: int) -> int:
-    """The last row that belongs to a header which begins in row ``top``: below each group comes one with its names."""
+    """The last row of a header that starts in row ``top``: each group is followed by a row with its names."""
     last, reach = top - 1, top
     while last < reach <= top + MAX_LEVELS:
         last = reach
@@ -85,7 +85,7 @@ def _last_level(merges: Sequence[Merge], top: int) -> int:
 
 
 def _are_all_names(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
-    """Whether the last level is a header by itself, in which no name comes twice, as those of a form do."""
+    """Whether the last level is a header by itself without repeated names; a form has repeated ones."""
     return len(set(names)) == len(names) and header_row([names, *body]) == 0
 
 
@@ -96,7 +96,7 @@ def _alike(groups: Sequence[Merge], names: Sequence[str]) -> bool:
 
 
 def _may_name(names: Sequence[str], columns: Sequence[int], body: Sequence[Sequence[str]]) -> bool:
-    """Whether what stands below a group are names, also if they are numbers."""
+    """Whether the cells below a group are names, even if they are numbers."""
     numbers = [column for column in columns if column < len(names) and kind_of(names[column]) in ORDERED]
     below = [[row[column] for row in body if column < len(row) and row[column]] for column in numbers]
     return not numbers or ordered_names([names[column] for column in numbers], below)

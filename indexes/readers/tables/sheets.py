@@ -1,4 +1,4 @@
-"""A sheet as blocks: tables, divided by empty rows or beside one another, and lines of text between them."""
+"""Split a sheet into blocks: tables separated by empty rows or columns, and lines of text between them."""
 
 from collections.abc import Collection, Iterator, Sequence
 
@@ -17,10 +17,11 @@ def add_sheet(
     merges: Sequence[Merge] = (),
     marked: Collection[int] = (),
 ) -> None:
-    """Append a sheet; ``rows`` are texts by row number, in order, without empty rows, ``merges`` count rows likewise.
+    """Append a sheet; ``rows`` maps row numbers, in order, to cell texts; ``merges`` use the same numbers.
 
-    The name of the sheet, if it has one, is its outermost heading. A short line above a table, alone in its row, is the
-    heading of it. ``marked`` are the numbers of the rows that are set apart, by bold type for example.
+    ``rows`` has no empty rows. The name of the sheet, if any, is its outermost heading. A short line above a table,
+    alone in its row, is the heading of that table. ``marked`` are the numbers of the highlighted rows, for example in
+    bold.
     """
     if not rows:
         return
@@ -38,7 +39,7 @@ def add_sheet(
         for left, table in _side_by_side(whole):
             first = top
             width = max(map(len, table))
-            for merge in inside:  # so that a row of one cell over all columns is known for a title between the rows
+            for merge in inside:  # so that one cell over all columns is recognised as a title between the rows
                 row = table[merge.top - top]
                 row += [""] * (min(merge.right + 1 - left, width) - len(row))
             while table and not any(table[0]):
@@ -49,7 +50,7 @@ def add_sheet(
                 builder.add(title[0])
                 first += 1
             if len(table) == 1 and (alone := _alone(table[0])):
-                title, before = (alone,), None  # the heading of what follows, or a remark by itself: it must be found
+                title, before = (alone,), None  # the heading of what follows, or a separate remark: search must find it
             before = add_table(
                 builder,
                 table,
@@ -65,13 +66,13 @@ def add_sheet(
 
 
 def _alone(row: list[str]) -> str:
-    """The text of a row that has one short text and nothing else."""
+    """The text of a row with a single short text."""
     texts = list(filter(None, row))
     return texts[0] if len(texts) == 1 and len(texts[0]) <= TITLE_CHARACTERS else ""
 
 
 def _tables(rows: dict[int, list[str]]) -> dict[int, list[list[str]]]:
-    """What stands between empty rows, by the number of its first row."""
+    """The tables between empty rows, by the number of the first row."""
     tables: dict[int, list[list[str]]] = {}
     first = before = -1
     for number, row in rows.items():
@@ -83,10 +84,10 @@ def _tables(rows: dict[int, list[str]]) -> dict[int, list[list[str]]]:
 
 
 def _side_by_side(table: list[list[str]]) -> Iterator[tuple[int, list[list[str]]]]:
-    """The tables that stand beside one another between empty columns, each with its first column.
+    """The tables side by side between empty columns, each with its first column.
 
-    An empty column may also be a gap in one table. It divides two if one of them is shorter, if both have a name of a
-    column in common, or if a title stands above each.
+    An empty column may also be a gap in one table. It separates two tables if one of them is shorter, if they have a
+    column name in common, or if each has a title above it.
     """
     width = max(map(len, table))
     empty = set(range(width))

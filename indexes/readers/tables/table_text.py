@@ -1,4 +1,4 @@
-"""Tables of every format: a line a row, in which each cell is named by its column."""
+"""Write a table as text: one line per row, with the column name before each cell."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,18 +13,18 @@ from indexes.readers.tables.header_rows import are_questions, header_row, typed_
 from indexes.readers.tables.merged_header import Merge, trimmed, with_one_header
 
 BLOCK_ROWS = 100
-"""Rows of a long table that become one block; more would only make the splitter's work larger."""
+"""Rows of a long table per block; larger blocks only slow down the splitter."""
 REPEATED_CHARACTERS = 40
-"""A cell merged over several rows stands in each of them when it is as short as this, and else in the first."""
+"""A cell merged over several rows is repeated in each row up to this length, otherwise it is only in the first."""
 _LOOKED_AT = 5_000
-"""Rows among which titles of groups are looked for."""
+"""Rows that are searched for group titles."""
 _LONGEST_LABEL = 40
-"""Characters of what stands before a colon in a list of properties."""
+"""Maximum characters of a label in a list of properties."""
 _CJK = re.compile(f"[{CJK}]")
 
 
 class Header(NamedTuple):
-    """What the rows of a table were named by, for a table that goes on below an empty row."""
+    """The header of a table, for a table that continues below an empty row."""
 
     names: list[str]
     kinds: dict[int, str]
@@ -37,7 +37,7 @@ def one_line(text: str) -> str:
 
 
 def repeated(text: str) -> str:
-    """What a merged cell leaves in the rows below its first."""
+    """The text of a merged cell in the rows below its first."""
     return text if len(text) <= REPEATED_CHARACTERS else ""
 
 
@@ -53,12 +53,12 @@ def add_table(
     records: bool = False,
     **place: Any,
 ) -> Header | None:
-    """Append a table's caption and lines, see :func:`row_lines`, in blocks of at most :data:`BLOCK_ROWS`.
+    """Append a table's caption and lines (see :func:`row_lines`) in blocks of at most :data:`BLOCK_ROWS`.
 
-    ``merges`` of the rows show a header of several rows, which becomes one: see :func:`with_one_header`; ``marked``
-    says of each row whether the format sets it apart. ``before`` is the header of the table that this one may go on
-    with. ``records`` says that the table is all that there is: rows that name their columns, or ask and answer, are
-    then records. Returned is by what the rows were named, None where they were not.
+    ``merges`` show a header of several rows, which becomes one: see :func:`with_one_header`. ``marked`` flags the
+    highlighted rows. ``before`` is the header of a table that this one may continue. ``records`` means that the table
+    is all there is: rows with column names, and questions with answers, are then records. Return the header that was
+    used, None if there was none.
     """
     above = [caption] * bool(caption)
     if header is not False and (found := with_one_header(rows, merges, stated=bool(header))):
@@ -74,18 +74,18 @@ def add_table(
 
 
 def table_items(rows: Sequence[Sequence[str]], before: Header | None) -> tuple[list[str], Header | None]:
-    """The lines of a table as :func:`row_lines` has them, and by what they were named; it may go on with another."""
+    """The lines of a table like :func:`row_lines`, and the header that was used; the table may continue another one."""
     items, used = _items(rows, None, (), before)
     return [line for item in items for line in item.split("\n")], used
 
 
 def row_lines(rows: Sequence[Sequence[str]], header: bool | None = None) -> list[str]:
-    """A line for each row that is not empty; cells are one-line texts.
+    """One line for each row that is not empty; cells are one-line texts.
 
-    With a header row each cell stands behind the name of its column, ``Tea: green; °C: 80``, so that a row makes sense
-    alone; a row of units below it joins the names, and a table whose columns are the records is turned. Without one, a
-    list of properties is ``City: Paris``, and other cells are divided by ``|``. Rows above the header stay lines of
-    their own. ``header`` None decides by looking: see ``header_rows.py``.
+    With a header row each cell follows its column name, ``Tea: green; °C: 80``, so that a row makes sense alone. A row
+    of units below the header joins the names, and a table whose columns are the records is transposed. Without a
+    header, a list of properties becomes ``City: Paris``, and other cells are separated by ``|``. Rows above the header
+    stay separate lines. ``header=None`` detects the header: see ``header_rows.py``.
     """
     return [line for item in _items(rows, header, (), None)[0] for line in item.split("\n")]
 
@@ -93,7 +93,7 @@ def row_lines(rows: Sequence[Sequence[str]], header: bool | None = None) -> list
 def _items(
     rows: Sequence[Sequence[str]], header: bool | None, marked: Sequence[bool], before: Header | None
 ) -> tuple[list[str], Header | None]:
-    """What :func:`row_lines` says, titles together with the row below them; and the header that named the rows."""
+    """The items of :func:`row_lines`, with titles joined to the row below them, and the header that was used."""
     filled = [row for row in rows if any(row)]
     if header is None and _is_turned(filled):
         filled = [list(column) for column in zip(*filled, strict=True)]
@@ -119,7 +119,7 @@ def _items(
 
 
 def _named(body: Sequence[Sequence[str]], names: list[str], kinds: dict[int, str]) -> Iterator[str]:
-    """The rows with the names of their columns; a header that comes again counts from there."""
+    """The rows with their column names; a repeated header replaces the names from there on."""
     above: list[str] = []
     length = 0
     first, shown, parts = names, _distinct(names), _parts(names)
@@ -157,15 +157,15 @@ def _named(body: Sequence[Sequence[str]], names: list[str], kinds: dict[int, str
 
 
 def _has_titles(body: Sequence[Sequence[str]], names: Sequence[str]) -> bool:
-    """Whether rows of a single cell are titles of those below them: several of a table, each above a whole row."""
+    """Whether rows of a single cell are titles of the rows below: there are several, each directly above a full row."""
     lone = [number for number, row in enumerate(body[:_LOOKED_AT]) if row[0] and not any(row[1:])]
     followed = [number for number in lone if number + 1 < len(body) and _width(body[number + 1]) > 1]
     return len(names) > 2 and len(followed) > 1 and followed == lone
 
 
 def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, one that comes again numbered, one that is missing replaced by the column's number; the parts of a
-    table that stands in several columns of the page keep theirs."""
+    """Distinct column names: repeated names are numbered, a missing one becomes the column's number. A table whose
+    records are side by side keeps its names."""
     if len(_parts(names)) > 1:
         return list(names)
     shown: list[str] = []
@@ -179,7 +179,7 @@ def _distinct(names: Sequence[str]) -> list[str]:
 
 
 def _parts(names: Sequence[str]) -> list[tuple[int, int | None]]:
-    """Where the columns of each record begin and end: ``Name, Phone, Name, Phone`` has two records in a row."""
+    """Start and end column of each record: ``Name, Phone, Name, Phone`` has two records in a row."""
     for width in range(2, len(names) // 2 + 1):
         if len(names) % width == 0 and all(names) and list(names) == list(names[:width]) * (len(names) // width):
             return [(start, start + width) for start in range(0, len(names), width)]
@@ -187,7 +187,7 @@ def _parts(names: Sequence[str]) -> list[tuple[int, int | None]]:
 
 
 def _is_header_again(row: Sequence[str], following: Sequence[Sequence[str]], kinds: dict[int, str]) -> bool:
-    """Whether a row of words stands where numbers and the like are above and below it, in two columns at least."""
+    """Whether a row has words where at least two columns have numbers, dates or codes above and below."""
     if len(kinds) < 2 or not following:
         return False
     here = [row[column] if column < len(row) else "" for column in kinds]
@@ -199,7 +199,7 @@ def _is_header_again(row: Sequence[str], following: Sequence[Sequence[str]], kin
 
 
 def _goes_on(rows: Sequence[Sequence[str]], before: Header) -> bool:
-    """Whether rows may belong to the table above them: as wide, and each column of the kind that it had there."""
+    """Whether rows may continue the table above: the same width and the same kind in each column."""
     width = max((len(trimmed(row)) for row in rows), default=0)
     columns = [[kind_of(row[column]) if column < len(row) else "" for row in rows] for column in before.kinds]
     fits = zip(columns, before.kinds.values(), strict=True)
@@ -207,7 +207,7 @@ def _goes_on(rows: Sequence[Sequence[str]], before: Header) -> bool:
 
 
 def _is_turned(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the columns are the records: the first one holds names, and kinds agree along the rows only."""
+    """Whether the columns are the records: the first column holds names, and only cells of a row agree in kind."""
     width = max(map(len, rows), default=0)
     if not 3 <= len(rows) <= 60 or not 3 <= width <= 60 or any(len(row) != width or not row[0] for row in rows[1:]):
         return False

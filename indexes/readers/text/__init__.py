@@ -1,1 +1,1 @@
-"""Plain text and formats close to it: source code, CSV, JSON; and base64 data inside of text."""
+"""Plain text and similar formats: source code, CSV, JSON; and base64 data in text."""

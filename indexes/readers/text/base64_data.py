@@ -1,4 +1,4 @@
-"""Pictures and files that are written as letters (Base64) in a text: nothing that anybody reads or asks for."""
+"""Remove pictures and files embedded as Base64 from a text: nobody searches for them."""
 
 import re
 
@@ -11,7 +11,7 @@ _MIXED = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)", re.DOTALL)
 
 
 def without_encoded(text: str) -> tuple[str, int]:
-    """The text without them, a picture's name in its place, and how many there were."""
+    """The text without Base64 data, with a picture's name in its place, and the number of removals."""
     count = 0
 
     def named(match: re.Match[str]) -> str:
@@ -21,7 +21,7 @@ def without_encoded(text: str) -> tuple[str, int]:
 
     def dropped(match: re.Match[str]) -> str:
         nonlocal count
-        if not _MIXED.match(match[0]):  # a long run of one letter, or of digits
+        if not _MIXED.match(match[0]):  # a long run of one letter or of digits
             return match[0]
         count += 1
         return ""

@@ -1,4 +1,4 @@
-"""CSV and its relatives: one table, divided by commas, semicolons, tabs or bars."""
+"""Read CSV and similar files: one table, separated by commas, semicolons, tabs or bars."""
 
 import csv
 import io
@@ -17,13 +17,13 @@ from indexes.readers.text.base64_data import without_encoded
 DELIMITERS = ",;\t|"
 MAX_CELL_CHARACTERS = 10_000_000
 _STATED = re.compile(r"\ufeff?sep=([^\w\s\"]|\t)\r?\n", re.IGNORECASE)
-"""The first line by which Excel is told the delimiter."""
+"""A first line that states the delimiter for Excel."""
 _SAMPLE = 20
-"""Records by which the delimiter is told."""
+"""Records from which the delimiter is detected."""
 
 
 def read_csv(data: bytes) -> Extracted:
-    """A line a row, each cell behind the name of its column, see ``header_rows.py``; empty rows divide tables."""
+    """One line per row, with the column name before each cell (see ``header_rows.py``); empty rows separate tables."""
     text = decode(data)
     text = without_encoded(text)[0] if "base64," in text else text
     stated = _STATED.match(text)
@@ -41,7 +41,7 @@ def read_csv(data: bytes) -> Extracted:
 
 
 def _without_comments(rows: list[list[str]]) -> list[list[str]]:
-    """Lines that begin with ``#`` above a table are remarks in one cell each; the last one may be the header itself."""
+    """Make each ``#`` line above a table a remark in one cell; the last one may be the header itself."""
     count = next((number for number, row in enumerate(rows) if not (row and row[0].startswith("#"))), len(rows))
     if not 0 < count < len(rows):
         return rows
@@ -53,10 +53,10 @@ def _without_comments(rows: list[list[str]]) -> list[list[str]]:
 
 
 def delimiter_of(text: str) -> str:
-    """The character that divides the first records into the same number of cells, at least two; empty for none.
+    """The delimiter that gives the first records the same number of cells, at least two; empty if there is none.
 
-    Of several, one that leaves no quotation mark without its other half, then one by which no record has more cells or
-    fewer (the commas of ``tea;1,50`` are not in the first row), then the one that makes most cells.
+    Of several, the one that leaves the fewest unpaired quotation marks, then one with which all records have the same
+    width (the commas of ``tea;1,50`` are not in the first row), then the one that makes the most cells.
     """
     best, score = "", (0, False, 0)
     for delimiter in DELIMITERS:
@@ -73,7 +73,7 @@ def delimiter_of(text: str) -> str:
 
 
 def _lines(text: str) -> Iterable[str]:
-    """Divided at line ends only: other characters that separate lines (U+2028, vertical tabs) stand in cells."""
+    """Split at line ends only: other line separators (U+2028, vertical tabs) occur in cells."""
     return io.StringIO(text, newline="")
 
 

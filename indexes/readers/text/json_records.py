@@ -1,6 +1,6 @@
-"""JSON and JSON Lines: each object of a list is a block, a line a key; keys of inner objects are dotted paths.
+"""Read JSON and JSON Lines: each object of a list is a block with one line per key; nested keys are dotted paths.
 
-Questions with their answers and conversations, as training data has them, are read as such.
+Questions with answers, and conversations, as in training data, have a format of their own.
 """
 
 import json
@@ -17,11 +17,11 @@ _QUESTIONS = ("question", "q", "instruction", "prompt", "query", "问题", "问"
 _ANSWERS = ("answer", "a", "output", "response", "completion", "answers", "答案", "答", "回答")
 _CONVERSATIONS = ("messages", "conversations", "conversation", "dialog", "dialogue")
 _NAMED_LINES = 3
-"""Broken lines that a warning names."""
+"""Maximum broken lines that the warning lists."""
 
 
 def read_json(data: bytes) -> Extracted:
-    """Lists of objects under the keys that lead to them. What is JSON Lines in spite of its name is read as that."""
+    """Read lists of objects under the keys above them. JSON Lines in a ``.json`` file is read too."""
     text = decode(data)
     try:
         value = _parse(text)
@@ -35,7 +35,7 @@ def read_json(data: bytes) -> Extracted:
 
 
 def read_jsonl(data: bytes) -> Extracted:
-    """A block a line. Lines that are broken are left out and named in the warning."""
+    """Read one block per line. Broken lines are left out and listed in the warning."""
     text = decode(data)
     if not _is_json(text.lstrip().partition("\n")[0]) and _is_json(text):
         return read_json(data)
@@ -63,15 +63,15 @@ def _read_lines(text: str) -> Extracted:
 
 
 def _parse(text: str) -> Any:
-    """Numbers stay as they are written, and of a key that is there twice both values. Raises ValueError.
+    """Parse JSON; numbers keep their spelling, and a repeated key keeps all values. Raises ValueError.
 
-    RecursionError is for the caller of all readers.
+    The caller of all readers handles RecursionError.
     """
     return json.loads(text, parse_int=str, parse_float=str, parse_constant=str, object_pairs_hook=_with_all_values)
 
 
 def _with_all_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """The object; the values of a key that comes again are a list."""
+    """The object; the values of a repeated key become a list."""
     found = dict(pairs)
     if len(found) == len(pairs):
         return found
@@ -90,7 +90,7 @@ def _is_json(text: str) -> bool:
 
 
 def add_value(builder: TextBuilder, value: Any, headings: tuple[str, ...] = ()) -> None:
-    """Blocks of a value: keys above lists of objects become headings, all else the lines of a block."""
+    """Append a value: keys above lists of objects become headings, everything else becomes lines of a block."""
     if len(headings) > MAX_NESTING:
         raise IndexingError(f"is nested more than {MAX_NESTING} deep; flatten it")
     if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
@@ -109,18 +109,17 @@ def add_value(builder: TextBuilder, value: Any, headings: tuple[str, ...] = ()) 
 
 
 def _holds_objects(value: Any) -> bool:
-    """Whether a value of an object is worth a heading: an object, or a list of them."""
+    """Whether a value is an object or a list of objects, so that its key becomes a heading."""
     return isinstance(value, dict) or (isinstance(value, list) and any(isinstance(item, dict) for item in value))
 
 
 def _record(value: Any) -> list[str]:
-    """The lines of one object."""
     lines = _special(value) if isinstance(value, dict) else None
     return lines or [line for line in _flat(value, "", 0) if line]
 
 
 def _special(value: dict[str, Any]) -> list[str] | None:
-    """The lines of a question with its answer or of a conversation; None for any other object."""
+    """The lines of a question with its answer, or of a conversation; None for any other object."""
     by_name = {key.lower(): key for key in value}
     question = next((by_name[name] for name in _QUESTIONS if name in by_name), None)
     answer = next((by_name[name] for name in _ANSWERS if name in by_name), None)
@@ -129,7 +128,7 @@ def _special(value: dict[str, Any]) -> list[str] | None:
     if question is not None and answer is not None and isinstance(value[question], str) and _text(value[answer]):
         used = [question, answer]
         lines = [value[question]]
-        if "input" in by_name and isinstance(value[by_name["input"]], str):  # of an instruction
+        if "input" in by_name and isinstance(value[by_name["input"]], str):  # the input of an instruction
             used.append(by_name["input"])
             lines.append(value[by_name["input"]])
         lines.append(_text(value[answer]))
@@ -145,7 +144,7 @@ def _special(value: dict[str, Any]) -> list[str] | None:
 
 
 def _turns(messages: Any) -> list[str]:
-    """``role: text`` of each message, and the tools that it calls; empty when this is no conversation."""
+    """``role: text`` of each message and its tool calls; empty if this is not a conversation."""
     lines = []
     for message in messages if isinstance(messages, list) else []:
         if not isinstance(message, dict):
@@ -161,7 +160,7 @@ def _turns(messages: Any) -> list[str]:
 
 
 def _calls(message: dict[str, Any]) -> Iterator[str]:
-    """``get_weather({"city": "Paris"})`` for each tool that a message calls."""
+    """``get_weather({"city": "Paris"})`` for each tool call of a message."""
     calls = message.get("tool_calls")
     for call in [*(calls if isinstance(calls, list) else []), message.get("function_call")]:
         function = call.get("function", call) if isinstance(call, dict) else None
@@ -172,7 +171,7 @@ def _calls(message: dict[str, Any]) -> Iterator[str]:
 
 
 def _text(value: Any) -> str:
-    """Text that is given as such, as a list of texts, or in parts of which each has a ``text``."""
+    """The text of a string, a list of strings, or parts with a ``text`` each."""
     if isinstance(value, str):
         return value
     if isinstance(value, list):
@@ -202,7 +201,7 @@ def _flat(value: Any, path: str, depth: int) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    """As JSON writes it, but text without quotes, and nothing for null."""
+    """A scalar as in JSON, but strings without quotes and null as nothing."""
     if isinstance(value, bool):
         return {True: "true", False: "false"}[value]
     return "" if value is None else without_encoded(value)[0]

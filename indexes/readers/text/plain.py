@@ -1,4 +1,4 @@
-"""Plain text: paragraphs between empty lines, under the chapter headings of books and under numbered titles."""
+"""Read plain text: paragraphs between empty lines, under chapter headings and numbered titles."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _ENGLISH = [
     re.compile(rf"(?:part|book|volume)\s+{_COUNT}(?:\s*[.:—–-].{{0,60}}|\s+[A-Z].{{0,60}})?", re.IGNORECASE),
     re.compile(rf"(?:chapter|appendix)\s+{_COUNT}(?:\s*[.:—–-].{{0,60}}|\s+[A-Z].{{0,60}})?", re.IGNORECASE),
 ]
-"""English ones are believed only where a paragraph is nothing else: "Chapter 3 shows how" may begin a sentence."""
+"""Only a whole paragraph counts as an English heading: "Chapter 3 shows how" may begin a sentence."""
 _SENTENCE_END = re.compile(r"[.!?;,。！？；，]$")
 _QUESTION = re.compile(r"(?:Q|Question|问|問|问题|問題)[ \t]*\d*[ \t]*[:：.、]", re.IGNORECASE)
 _ANSWER = re.compile(r"(?:A|Answer|答|答案|回答)[ \t]*\d*[ \t]*[:：.、]", re.IGNORECASE)
@@ -38,13 +38,13 @@ _ITEM = re.compile(
 
 
 def read_plain(data: bytes) -> Extracted:
-    """The file's text as it is; a paragraph is a run of lines that are not empty, a question stays with its answer."""
+    """Keep the text as it is; a paragraph is a run of lines that are not empty, questions stay with their answers."""
     text, encoded = without_encoded(decode(data))
     return replace(divide_plain(text), warning=left_out({"encoded": encoded}))
 
 
 def divide_plain(text: str) -> Extracted:
-    """What :func:`read_plain` does, of text."""
+    """Like :func:`read_plain`, for decoded text."""
     blocks: list[Block] = []
     titles: list[tuple[int, str]] = []
     asked = False
@@ -68,7 +68,7 @@ def divide_plain(text: str) -> Extracted:
 
 
 def _parts(text: str) -> Iterator[tuple[int, int, int | None]]:
-    """Start, end and level of every heading, and of every paragraph with the level None."""
+    """Start, end and level of every heading and paragraph; the level of a paragraph is None."""
     for match in _PARAGRAPH.finditer(text):
         start, end = match.span()
         if (level := _english_level(text[start : min(end, start + 202)])) is not None:
@@ -90,7 +90,7 @@ def _parts(text: str) -> Iterator[tuple[int, int, int | None]]:
 
 
 def _english_level(paragraph: str) -> int | None:
-    """Of a paragraph that is a heading: one line, or a bare number and its title on two."""
+    """The level of a paragraph that is a heading: one line, or a bare number and its title on two lines."""
     first, _, second = paragraph.partition("\n")
     if not second:
         return _level(first.strip(), _ENGLISH)
@@ -108,11 +108,11 @@ def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
 
 
 def _items(text: str, start: int, end: int) -> tuple[int, ...]:
-    """The items of a list, but the first."""
+    """Offsets of the items of a list, without the first."""
     return tuple(match.start() for match in _ITEM.finditer(text, start, end) if match.start() > start)
 
 
 def _questions(text: str, start: int, end: int) -> tuple[int, ...]:
-    """The questions of a run of questions and answers without empty lines, but the first."""
+    """Offsets of the questions in a run of questions and answers without empty lines, without the first."""
     lines = [start + match.end() for match in re.finditer("\n", text[start:end])]
     return tuple(line for line in lines if _QUESTION.match(text, line))

@@ -1,6 +1,6 @@
-"""Source code: the text as it is, in blocks that begin at definitions and bear their names as headings.
+"""Read source code: the text stays as it is, in blocks that start at definitions and have their names as headings.
 
-No language is parsed. A definition is a line without much indentation that begins with a word such as ``class``,
+No language is parsed. A definition is a line with little indentation that starts with a word such as ``class``,
 ``def``, ``func`` or ``struct``, or looks like the head of a C function; comments and decorators above belong to it.
 """
 
@@ -20,10 +20,10 @@ SUFFIXES = frozenset(_SUFFIXES.split())
 NAMES = frozenset({"makefile", "dockerfile", "cmakelists.txt", "rakefile", "gemfile", "jenkinsfile", "vagrantfile"})
 
 MAX_LINE = 300
-"""Longer lines are not looked at: no definition is, and a minified program is a single line of megabytes."""
+"""Longer lines are skipped: they are not definitions, and a minified program is one line of megabytes."""
 
 MAX_BEGINNING = 200
-"""Characters above the first definition that are no block of their own."""
+"""Text above the first definition that is shorter than this is not a separate block."""
 
 _DEFINITION = re.compile(
     r"(?P<indent>[ \t]*)"
@@ -43,9 +43,9 @@ _ARROW = re.compile(
     r"(?:export\s+)?(?:const|let|var)\s+(?P<name>[\w$]+)\s*=\s*(?:async\s*)?(?:function\b|\([^()\n]*\)\s*(?::[^=]{0,60})?=>)"
 )
 _ABOVE = re.compile(r"[ \t]*(?:#(?!!|include|define|endif|if|pragma)|//|/?\*|--|;|@|\[\w|%|<!--)")
-"""How comments, decorators and attributes begin."""
+"""Starts of comments, decorators and attributes."""
 _FUNCTIONS = re.compile(r"def.?|func\w*\*?|fn|fun|sub|procedure|create.*", re.IGNORECASE | re.DOTALL)
-"""Words of definitions below which there are no further ones worth a heading."""
+"""Keywords of definitions whose inner definitions do not become headings."""
 
 
 class _Line(NamedTuple):
@@ -54,10 +54,10 @@ class _Line(NamedTuple):
 
 
 def read_code(data: bytes) -> Extracted:
-    """Blocks are definitions at the top level and, in classes, one level below; ``cuts`` are the lines.
+    """Split code into definitions at the top level and, in classes, one level below; ``cuts`` are the lines.
 
-    What stands above the first definition (package, imports) belongs to it when it is short: two words alone would be
-    near to every short question.
+    A short text above the first definition (package, imports) joins it: a block of two words would be similar to every
+    short question.
     """
     text = decode(data)
     lines = [_Line(*match.span()) for match in re.finditer(r"[^\n]+|(?<=\n)(?=\n)", text)]
@@ -88,7 +88,7 @@ def read_code(data: bytes) -> Extracted:
 
 
 def _ends_definition(text: str, lines: list[_Line], position: int) -> bool:
-    """Whether a statement begins here that belongs to no definition: not indented, below an empty line."""
+    """Whether an unindented statement after an empty line starts here, outside any definition."""
     above = lines[position - 1] if position else None
     return (
         above is not None
@@ -98,7 +98,7 @@ def _ends_definition(text: str, lines: list[_Line], position: int) -> bool:
 
 
 def _first_line(text: str, lines: list[_Line], position: int) -> int:
-    """The first of the comments and decorators directly above a definition."""
+    """The first line of the comments and decorators directly above a definition."""
     while position and _ABOVE.match(text, lines[position - 1].start, lines[position - 1].end):
         position -= 1
     return position

@@ -1,1 +1,1 @@
-"""Markup: HTML, Markdown, XML and feeds, e-mail (.eml, .msg), EPUB."""
+"""Markup and mail: HTML, Markdown, XML and feeds, e-mail (.eml, .msg), EPUB."""

@@ -1,7 +1,7 @@
-"""EPUB 2 and 3: the chapters in the order of the spine, each read as HTML, below the title of the book.
+"""Read EPUB 2 and 3: the chapters in spine order, each read as HTML, under the title of the book.
 
-Pictures are read where an OCR engine is installed, else counted. Left out: contents pages, covers. Books under digital
-rights management are refused.
+Pictures are read by OCR if an engine is installed, otherwise counted. Contents pages and covers are left out. Books
+with digital rights management are refused.
 """
 
 import posixpath
@@ -22,12 +22,12 @@ from indexes.readers.tables.table_text import one_line
 from indexes.readers.web.html import append_html
 
 _FONT_METHODS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-"""Algorithms that only make embedded fonts useless elsewhere; the text is not encrypted."""
+"""Obfuscation of embedded fonts; the text is not encrypted."""
 _PAGES = {"application/xhtml+xml", "text/html", "application/x-dtbook+xml", "text/x-oeb1-document"}
 
 
 def read_epub(data: bytes, progress: PageProgress = no_progress) -> Extracted:
-    """Blocks are those of HTML; a chapter without a heading of its own bears its title in the table of contents."""
+    """Blocks are those of HTML; a chapter without a heading gets its title in the table of contents."""
     builder = TextBuilder()
     missing = 0
     pictures = PicturesInside(progress)
@@ -44,7 +44,7 @@ def read_epub(data: bytes, progress: PageProgress = no_progress) -> Extracted:
         if title:
             builder.add(title)
         not_read: Counter[str] = Counter()
-        read: set[str] = set()  # a chapter is read once, however often it is named
+        read: set[str] = set()  # a chapter is read once, even if the spine repeats it
         for reference in descendants(package, "itemref"):
             item = items.get(attribute(reference, "idref"))
             if item is None or attribute(item, "media-type") not in _PAGES or _is_contents(item):
@@ -91,7 +91,7 @@ def _is_contents(item: etree._Element) -> bool:
 
 
 def _contents(archive: zipfile.ZipFile, folder: str, items: dict[str, etree._Element]) -> dict[str, str]:
-    """Titles by file, from the navigation page of EPUB 3 or the NCX of EPUB 2; empty when both are unreadable."""
+    """Titles by file, from the EPUB 3 navigation page or the EPUB 2 NCX; empty if both are unreadable."""
     titles: dict[str, str] = {}
     for item in items.values():
         is_ncx = attribute(item, "media-type") == "application/x-dtbncx+xml"
@@ -112,5 +112,5 @@ def _contents(archive: zipfile.ZipFile, folder: str, items: dict[str, etree._Ele
 
 
 def _resolved(folder: str, reference: str) -> str:
-    """Name in the archive of what a reference in a file of ``folder`` means; a name, never a path on disk."""
+    """The archive entry that a reference in a file of ``folder`` refers to; never a path on disk."""
     return posixpath.normpath(posixpath.join("/", folder, unquote(urldefrag(reference)[0]))).lstrip("/")

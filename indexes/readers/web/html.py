@@ -1,4 +1,4 @@
-"""HTML: the visible text of a page in blocks under its headings, without what only serves navigation."""
+"""Read HTML: the visible text of a page in blocks under its headings, without navigation."""
 
 import re
 import warnings
@@ -37,7 +37,7 @@ _LIST_KINDS = {
 
 
 def read_html(data: bytes) -> Extracted:
-    """Paragraphs, and lists and tables as one block each with a line an item; only ``<main>`` where there is one."""
+    """Blocks are paragraphs, lists and tables, with one line per item or row; only ``<main>`` if there is one."""
     builder = TextBuilder()
     return builder.extracted(left_out(append_html(builder, data)))
 
@@ -49,14 +49,14 @@ def append_html(
     title: str = "",
     text_in: Callable[[str], list[str]] | None = None,
 ) -> dict[str, int]:
-    """Append a page under the headings ``above``; a page without ``<h1>`` bears ``title``, else its ``<title>``.
+    """Append a page under the headings ``above``; a page without ``<h1>`` is headed by ``title``, else its ``<title>``.
 
-    ``text_in`` returns the paragraphs in the picture that a ``src`` names, as OCR reads it. Returned is what was left
-    out, see ``omissions.py``.
+    ``text_in`` returns the paragraphs that OCR reads in the picture of a ``src``. Return the counts of what was left
+    out (see ``omissions.py``).
     """
     source = decode(data, EncodingDetector.find_declared_encoding(data, is_html=True))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML is read well enough as HTML
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)  # XHTML parses well enough as HTML
         soup = BeautifulSoup(source, "lxml")
     if not title and not above and soup.title:
         title = one_line(soup.title.get_text())
@@ -70,7 +70,7 @@ def append_html(
 
 
 class _Walk:
-    """One pass over the tree; inline text gathers in ``inline`` until a block element ends the paragraph."""
+    """One pass over the tree; ``inline`` collects inline text until a block element ends the paragraph."""
 
     def __init__(
         self, builder: TextBuilder, titles: list[tuple[int, str]], text_in: Callable[[str], list[str]] | None
@@ -125,8 +125,7 @@ class _Walk:
         self.block([line for line in lines if line])
 
     def pictures(self, element: Tag) -> None:
-        """Append the text in a picture, or in those inside of a list or table; those with an alternative text are text
-        already."""
+        """Append OCR text of a picture, or of those in a list or table; alternative texts are in the text already."""
         for picture in [element] if element.name == "img" else element.find_all("img"):
             if self.text_in and (source := str(picture.get("src", ""))):
                 self.end_paragraph()
@@ -150,7 +149,7 @@ class _Walk:
 
 
 def _items(parent: Tag, indent: str = "", mark: str = "") -> Iterator[str]:
-    """A line an item: ``- text``, nested lists indented; a definition list as its terms, definitions indented."""
+    """One line per item: ``- text``, nested lists indented; a definition list as terms with indented definitions."""
     inline: list[str] = []
     numbers = _numbers(parent) if parent.name == "ol" else iter(())
     for piece in [*pieces(parent, (*_ITEM_MARKS, *_NESTED)), None]:
@@ -159,7 +158,7 @@ def _items(parent: Tag, indent: str = "", mark: str = "") -> Iterator[str]:
             continue
         if text := one_line("".join(inline)):
             yield indent + mark + text
-            mark = " " * len(mark)  # what follows a list inside of an item
+            mark = " " * len(mark)  # text of the item after a nested list
         inline.clear()
         if piece is not None:
             is_item = piece.name in _ITEM_MARKS
@@ -168,7 +167,7 @@ def _items(parent: Tag, indent: str = "", mark: str = "") -> Iterator[str]:
 
 
 def _numbers(ordered: Tag) -> Iterator[str]:
-    """``3. ``, ``c. `` for each item of an ordered list, as a browser counts; none where the page shows none."""
+    """``3. ``, ``c. `` for each item of an ordered list, counted as a browser does; nothing if the page hides them."""
     style = str(ordered.get("style", ""))
     stated = _LIST_STYLE.search(style)
     kind = _LIST_KINDS.get(stated[1].lower(), "1") if stated else str(ordered.get("type", "1"))

@@ -1,4 +1,4 @@
-"""HTML tables: their rows as texts, and which tables only arrange a page."""
+"""Read the rows of HTML tables as texts, and detect tables that only arrange a page."""
 
 import re
 
@@ -24,7 +24,7 @@ def table_texts(source: str) -> list[list[str]]:
 
 
 def is_bold(cell: Tag) -> bool:
-    """Whether a cell is a header, or all that it says is in bold type; so is one that says nothing."""
+    """Whether a cell is a header or all its text is bold; true for an empty cell."""
     bold = "".join(part.get_text() for part in cell.find_all(["b", "strong"]))
     styles = (str(element.get("style", "")) for element in (cell, cell.parent or cell))
     return (
@@ -33,7 +33,7 @@ def is_bold(cell: Tag) -> bool:
 
 
 def is_layout(table: Tag) -> bool:
-    """Whether a table only arranges a page: it says so, has one column, or its cells hold what does not fit a line."""
+    """Whether a table only arranges a page: by its role, its single column, or cells that do not fit on a line."""
     inside = {element.name for element in table.descendants if isinstance(element, Tag)}
     if table.get("role") in ("presentation", "none") or inside & {*HEADINGS, "article", "section"}:
         return True
@@ -50,7 +50,7 @@ def is_layout(table: Tag) -> bool:
 
 
 def own_rows(table: Tag) -> list[Tag]:
-    """Rows from head to foot, but not those of tables inside."""
+    """Rows from head to foot, without those of nested tables."""
     groups = [table, *(group for group in tags(table) if group.name in ("thead", "tbody", "tfoot"))]
     rows = [row for group in groups for row in tags(group) if row.name == "tr"]
     order = {"thead": 0, "tfoot": 2}
@@ -62,10 +62,10 @@ def cells_of(row: Tag) -> list[Tag]:
 
 
 def cell_texts(rows: list[Tag]) -> tuple[list[list[str]], list[Merge]]:
-    """The cells as texts: one over several columns once, one over several rows where it is short in each."""
+    """The texts of the cells: a cell over several columns appears once, a short one over several rows in each row."""
     texts: list[list[str]] = []
     merges: list[Merge] = []
-    below: dict[int, tuple[int, str]] = {}  # column: rows still to come, and the text that they repeat
+    below: dict[int, tuple[int, str]] = {}  # column: remaining rows, and the text to repeat
     for number, row in enumerate(rows):
         line: list[str] = []
         for cell in [*cells_of(row), None]:

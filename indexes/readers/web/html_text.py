@@ -1,4 +1,4 @@
-"""What an element of an HTML page says, in one line."""
+"""Extract the text of an HTML element as one line."""
 
 import re
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from indexes.language import CJK
 from indexes.readers.web.visible import BLOCKS, LINE_BREAK
 
 CJK_WRAP = re.compile(rf"(?<=[{CJK}])[^\S{LINE_BREAK}]*\n[^\S{LINE_BREAK}]*(?=[{CJK}])")
-"""A line end between Chinese characters, which stands for no space."""
+"""A line end between Chinese characters, which is not a space."""
 
 
 def pieces(parent: Tag, whole: tuple[str, ...] = ()) -> Iterator[str | Tag]:
-    """What stands in an element, in order: its strings, apart where a block begins or ends, and the ``whole`` ones."""
+    """The content of an element in order: strings, with spaces around blocks, and the elements named in ``whole``."""
     for child in parent.children:
         if isinstance(child, Tag):
             if child.name in whole:
@@ -28,22 +28,22 @@ def pieces(parent: Tag, whole: tuple[str, ...] = ()) -> Iterator[str | Tag]:
 
 
 def text_of(element: Tag) -> str:
-    """What an element says, in one line."""
+    """The text of an element as one line."""
     return one_line("".join(map(str, pieces(element))))
 
 
 def tags(parent: Tag) -> list[Tag]:
-    """The elements directly below; ``find_all`` takes ten times as long, which large tables show."""
+    """The direct child elements; ``find_all`` takes ten times as long, which matters for large tables."""
     return [child for child in parent.children if isinstance(child, Tag)]
 
 
 def is_text(child: PageElement) -> bool:
-    """Comments, doctypes and processing instructions are PreformattedStrings; CDATA is text all the same."""
+    """Comments, doctypes and processing instructions are PreformattedStrings; so is CDATA, but it is text."""
     return isinstance(child, NavigableString) and (
         not isinstance(child, PreformattedString) or isinstance(child, CData)
     )
 
 
 def one_line(text: str) -> str:
-    """White space as a browser shows it, but without the space that a line end leaves between Chinese characters."""
+    """Collapse white space like a browser, and remove line ends between Chinese characters."""
     return " ".join(CJK_WRAP.sub("", text).split())

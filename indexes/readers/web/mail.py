@@ -1,8 +1,8 @@
-"""E-mail (.eml): the text below its subject, with who wrote to whom and when; of two forms the plain one.
+"""Read e-mail (.eml): the text under its subject, with sender, recipients and date; of two versions the plain one.
 
-Attached documents follow under their names; those that cannot be read, a warning names. The plain form may be a stub
-("open it in a browser"): if the other one says more, and other things, that is read. A message inside of another is
-read below its own heads.
+Attached documents follow under their names; a warning lists those that cannot be read. The plain version may be a stub
+("open it in a browser"): if the HTML version has more, different text, that is read. A nested message is read below its
+own headers.
 """
 
 import email
@@ -24,14 +24,14 @@ from indexes.readers.web.html import append_html
 
 _SHOWN = ("From", "To", "Cc", "Date")
 _NAMED = 10
-"""Attachments that a warning names."""
+"""Maximum attachments that a warning lists."""
 _MAX_HEAD = 5_000
-"""Characters of a head that are looked at: a head can hold more encoded words than anybody can wait for."""
+"""Maximum characters of a header to decode: more encoded words than this would take too long."""
 
 
 def read_mail(data: bytes) -> Extracted:
-    """Blocks are paragraphs; a file without the heads of a message is all text."""
-    message = email.message_from_bytes(data)  # its older policy, which takes every head as it comes
+    """Blocks are paragraphs; a file without message headers is all text."""
+    message = email.message_from_bytes(data)  # its older policy accepts any header
     builder = TextBuilder()
     subject = _head(message, "Subject")
     headings = (subject,) if subject else ()
@@ -63,9 +63,9 @@ def _add_heads(
 
 
 def _parts(message: Message) -> Iterator[Message]:
-    """What holds content, in order; of the forms of one text the plain one, else the last, which is the richest.
+    """The parts with content, in order; of alternatives the plain one, else the last one, which is the richest.
 
-    A plain one may be blank, and the last be an entry for a calendar.
+    The plain one may be blank, and the last one may be a calendar entry.
     """
     if not message.is_multipart():
         yield message
@@ -82,7 +82,7 @@ def _parts(message: Message) -> Iterator[Message]:
 
 
 def _is_stub(plain: Message, rich: Message) -> bool:
-    """Whether the plain form of a text says little, and hardly anything that the other one says."""
+    """Whether the plain version is shorter and mostly has words that the HTML version lacks."""
     page = next((part for part in rich.walk() if part.get_content_type() == "text/html"), None)
     builder = TextBuilder()
     append_html(builder, ((_text(page) if page else None) or "").encode())
@@ -94,7 +94,7 @@ def _is_stub(plain: Message, rich: Message) -> bool:
 def _add_file(
     builder: TextBuilder, part: Message, name: str, headings: tuple[str, ...], not_read: Counter[str]
 ) -> bool:
-    """Append an attached document under its name; False where it cannot be read. A mail in it is read without its own
+    """Append an attached document under its name; False if it cannot be read. An attached mail is read without its own
     attachments."""
     from indexes.readers import read_document
 
@@ -116,7 +116,7 @@ def _add_file(
 
 
 def _add(builder: TextBuilder, part: Message, headings: tuple[str, ...], not_read: Counter[str]) -> bool:
-    """Append a text; False where it is in an encoding that is not recognised. ``not_read`` counts what is left out."""
+    """Append a text; False if its encoding is not recognised. ``not_read`` counts what is left out."""
     text = _text(part)
     if text is None:
         return False
@@ -145,8 +145,8 @@ def _head(message: Message, name: str) -> str:
 
 
 def _readable(text: str) -> str:
-    """What ``=?gbk?B?...?=`` stands for."""
+    """Decode encoded words such as ``=?gbk?B?...?=``."""
     text = text[:_MAX_HEAD]
-    with suppress(MessageError, LookupError, ValueError):  # then it stays as it is written
+    with suppress(MessageError, LookupError, ValueError):  # undecodable text stays as it is
         text = str(make_header([(words, superset(charset)) for words, charset in decode_header(text)]))
     return one_line(text)

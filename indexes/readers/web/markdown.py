@@ -1,5 +1,4 @@
-"""Markdown: the text stays as written but for what ``markdown_source.py`` changes; markdown-it-py (CommonMark with
-tables) tells where its blocks are."""
+"""Read Markdown with markdown-it-py (CommonMark with tables); only ``markdown_source.py`` changes the text."""
 
 import re
 
@@ -16,7 +15,7 @@ _INLINE = MarkdownIt("commonmark")
 
 
 def read_markdown(data: bytes) -> Extracted:
-    """Blocks under their headings; a list, table or listing is one block, to be cut between items or lines at need."""
+    """Blocks under their headings; a list, table or listing is one block that may be split between items or lines."""
     text = decode(data)
     title, metadata, begin = front_matter(text)
     text, counts = prepared(text[begin:])
@@ -45,7 +44,7 @@ def read_markdown(data: bytes) -> Extracted:
 
 
 def _block(text: str, offsets: list[int], tokens: list[Token], position: int, headings: tuple[str, ...]) -> list[Block]:
-    """The block that opens at ``position``, without comments before it; none when it is empty."""
+    """The block that opens at ``position``, without comments before it; empty if it has no text."""
     first, last = tokens[position].map or (0, 0)
     start, end = offsets[first], offsets[min(last, len(offsets) - 1)]
     if tokens[position].type == "html_block" and (comments := _COMMENTS.match(text, start, end)):
@@ -67,7 +66,7 @@ def _block(text: str, offsets: list[int], tokens: list[Token], position: int, he
 
 
 def _inside(tokens: list[Token], position: int) -> list[Token]:
-    """The tokens directly under the one that opens at ``position``."""
+    """The direct children of the token at ``position``."""
     children = []
     for index in range(position + 1, len(tokens)):  # a slice would copy the rest of the document for every list
         token = tokens[index]
@@ -79,7 +78,7 @@ def _inside(tokens: list[Token], position: int) -> list[Token]:
 
 
 def _plain_title(source: str) -> str:
-    """A heading without its markup: ``"The *rank* `r`"`` gives ``"The rank r"``."""
+    """A heading without its markup: ``"The *rank* `r`"`` becomes ``"The rank r"``."""
     parts = [
         " " if token.type in ("softbreak", "hardbreak") else token.content
         for token in _INLINE.parseInline(source)[0].children or []

@@ -1,7 +1,7 @@
-"""The source of a Markdown document as a reader of the page would have it, before its blocks are told.
+"""Change the source of a Markdown document to the text that the rendered page shows, before it is split into blocks.
 
-Left out: struck-out text, comments, pictures that are written as letters. HTML tables become Markdown's own, numbers
-that the page computes (``1.`` before every item) are those that it shows, and powers are ``10^6``. Code stays as it is.
+Struck-out text, comments and Base64 pictures are left out. HTML tables become Markdown tables, list numbers (``1.``
+before every item) become the rendered ones, and powers become ``10^6``. Code stays as it is.
 """
 
 import re
@@ -23,7 +23,7 @@ _CODE = re.compile(
 _COMMENT = re.compile(
     r"(?<=\S)[ \t]*<!--(?:(?!-->|\n[ \t]*\n).)*-->|(?<=[^\s>])\n<!--(?:(?!-->).)*-->[ \t]*(?=\n)", re.DOTALL
 )
-"""Amid a paragraph; those that stand alone are blocks of their own."""
+"""Comments within a paragraph; other comments are separate blocks."""
 _STRUCK = re.compile(
     r"~~(?=\S)(?:(?!\n[ \t]*\n).)+?(?<=\S)~~|<(?P<tag>del|s|strike)\b[^>]*>(?:(?!\n[ \t]*\n).)*?</(?P=tag)>",
     re.DOTALL | re.IGNORECASE,
@@ -32,18 +32,18 @@ _POWER = re.compile(r"(?<=[\w)])<sup>([-\u2212+]?\d{1,3})</sup>", re.IGNORECASE)
 _TABLE = re.compile(r"^[ \t]*<table\b(?:(?!</?table\b).)*</table>[ \t]*$", re.DOTALL | re.IGNORECASE | re.MULTILINE)
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n(.*?\n)??(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _YAML = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*(?:[\"'\w-]+[ \t]*[:=](?:\s|\Z)|\Z)")
-"""How front matter begins: comments, then a key, or nothing at all. A page may also begin with a rule."""
+"""Start of front matter: comments, then a key or nothing. A page may also start with a horizontal rule."""
 _TITLE = re.compile(r"^title[ \t]*[:=][ \t]*(['\"]?)(.+?)\1[ \t]*$", re.MULTILINE)
 _OF_THE_SITE = re.compile(
     r"(?:title|layout|permalink|slug|weight|order|nav\w*|parent|sidebar\w*|id|template|draft|type|toc\w*|lang|hide\w*|image|url"
     r"|redirect\w*|excerpt_separator|comments?|math|mermaid|css|js)[ \t]*[:=]",
     re.IGNORECASE,
 )
-"""Keys that tell a program how to show the page."""
+"""Keys that control how the page is displayed."""
 
 
 def front_matter(text: str) -> tuple[str, str, int]:
-    """The title of a document's front matter, what else it says, and the offset where the document begins."""
+    """The title in a document's front matter, the other metadata, and the offset where the document starts."""
     front = _FRONT_MATTER.match(text)
     if not front or not _YAML.match(front[2] or ""):
         return "", "", 0
@@ -51,7 +51,7 @@ def front_matter(text: str) -> tuple[str, str, int]:
     kept: list[str] = []
     dropped = False
     for line in (front[2] or "").split("\n"):
-        if line[:1].strip():  # a key; what is indented belongs to the one above it
+        if line[:1].strip():  # a key; indented lines belong to the key above
             dropped = line.startswith("#") or _OF_THE_SITE.match(line) is not None
         if line.strip() and not dropped:
             kept.append(line.rstrip())
@@ -59,7 +59,7 @@ def front_matter(text: str) -> tuple[str, str, int]:
 
 
 def prepared(text: str) -> tuple[str, Counter[str]]:
-    """The source, changed as said above, and how much was left out."""
+    """The changed source (see the module docstring), and the counts of what was left out."""
     counts: Counter[str] = Counter()
 
     def tidied(part: str) -> str:
@@ -100,7 +100,7 @@ def _line(row: Sequence[str], width: int) -> str:
 
 
 def _with_shown_numbers(text: str) -> str:
-    """Items of ordered lists with the numbers that the page shows: it counts on from the first, whatever is written."""
+    """Replace list numbers with the rendered ones, which count up from the first."""
     if not re.search(r"^\s*\d+[.)]\s", text, re.MULTILINE):
         return text
     lines = text.split("\n")

@@ -1,4 +1,4 @@
-"""Outlook messages (.msg), by the library oxmsg: read as any mail, of two forms of the text the one that says more."""
+"""Read Outlook messages (.msg) with oxmsg like other mail: the plain text, or the HTML if that is empty."""
 
 import io
 from typing import Any
@@ -12,7 +12,7 @@ from indexes.readers.web.html import append_html
 
 
 def read_outlook(data: bytes) -> Extracted:
-    """Blocks are paragraphs below the subject, and above them who wrote to whom and when."""
+    """Blocks are paragraphs under the subject, after a block with sender, recipients and date."""
     from oxmsg import Message
 
     try:

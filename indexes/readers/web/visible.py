@@ -1,4 +1,4 @@
-"""The tree of an HTML page as a reader sees it: without hidden parts and navigation, powers and fractions in a line."""
+"""Reduce an HTML tree to the visible text: without hidden parts and navigation, with powers and fractions inline."""
 
 import re
 
@@ -14,7 +14,7 @@ BLOCKS = re.compile(
     "|h[1-6]|header|hr|html|legend|li|main|ol|p|pre|section|summary|table|tbody|td|tfoot|th|thead|tr|ul"
 )
 LINE_BREAK = "\u2028"
-"""Stands for ``<br>``: Unicode's line separator, which is white space to everybody, but no line end of the source."""
+"""Replaces ``<br>``: Unicode's line separator counts as white space, but is not a line end of the source."""
 
 _DROPPED = frozenset(["script", "style", "nav", "noscript", "template", "svg", "head", "select", "iframe", "rt", "rp"])
 _NAVIGATION_ROLES = ("navigation", "doc-toc")
@@ -39,21 +39,21 @@ _NAVIGATION_CLASSES = frozenset(
 )
 _NAVIGATION_IDS = frozenset(["catlinks", "p-lang", "p-lang-btn", "mw-navigation", "mw-panel", "siteSub", "jump-to-nav"])
 _LANGUAGE_LINKS = 5
-"""Links to the same page in other languages that make a list of them navigation."""
+"""Minimum number of links to translations of the page that makes a list navigation."""
 _STRUCK = frozenset(["del", "s", "strike"])
 _STRUCK_STYLE = re.compile(r"text-decoration(?:-line)?\s*:[^;]*\bline-through\b", re.IGNORECASE)
 _SHOWING = re.compile(
     r"(?:display|visibility|text-decoration(?:-line)?|font-weight|font-size|list-style(?:-type)?)\s*:[^;]+"
 )
 _CLICK = re.compile(r"click|toggle|\.show\(|classList|slideDown|display", re.IGNORECASE)
-"""What a script says that opens a part of the page."""
+"""Script code that opens a part of the page."""
 _ALTERNATIVE = re.compile(r"(?:\S+\s+){2}\S|[\u4e00-\u9fff].{5}")
-"""An alternative text that says something: three words, or six characters of Chinese."""
+"""An alternative text worth keeping: at least three words, or six Chinese characters."""
 _NOT_SHOWN = re.compile(
     r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]))\b", re.IGNORECASE
 )
 _OPENING = ("aria-controls", "href", "data-target", "data-bs-target", "onclick")
-"""Attributes that name a part of the page which a click opens."""
+"""Attributes that name the part of the page that a click opens."""
 _NUMBER = re.compile(r"[-+\u2212\u2013]?\d{1,3}")
 _AFTER_DIGIT = re.compile(r"[\d)\]}]$")
 _AFTER_UNIT = re.compile(r"(?<![A-Za-z\u00c0-\u00ff])[A-Za-z\u00b5\u0370-\u03ff]{1,2}$")
@@ -61,7 +61,7 @@ _SQUARE_AND_CUBE = {"2": "²", "3": "³"}
 
 
 def only_visible(soup: BeautifulSoup) -> dict[str, int]:
-    """Change the tree so that its text is what a reader sees; returned is how much struck-out text was left out."""
+    """Remove what is not visible from the tree; return the number of struck-out parts."""
     opened = {
         name
         for element in _elements(soup)
@@ -99,7 +99,7 @@ def only_visible(soup: BeautifulSoup) -> dict[str, int]:
 
 
 def _write_out_styles(soup: BeautifulSoup) -> None:
-    """Put what the page's own style sheet says of a class, on how its text is shown, on each element of it."""
+    """Copy the visibility and font rules of the page's style sheet to the elements of each class."""
     sheet = re.sub(r"/\*.*?\*/", "", "\n".join(style.get_text() for style in soup.find_all("style")), flags=re.DOTALL)
     sheet = re.sub(r"@(?!import)[^{;]+\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}", "", sheet)
     said: dict[str, str] = {}
@@ -109,7 +109,7 @@ def _write_out_styles(soup: BeautifulSoup) -> None:
         for selector in selectors.split(",") if kept else ():
             if match := re.fullmatch(r"\s*\w*[.#]([\w-]+)\s*", selector):
                 said[match[1]] = f"{said.get(match[1], '')};{kept}"
-            elif not _NOT_SHOWN.search(kept):  # of a part that is open, or was clicked
+            elif not _NOT_SHOWN.search(kept):  # the state of an open or clicked part
                 shown.update(re.findall(r"[.#]([\w-]+)", selector))
     for element in _elements(soup) if said else []:
         for name in _names(element):
@@ -122,7 +122,7 @@ def _is_struck(element: Tag) -> bool:
 
 
 def _is_unfolded(element: Tag, clicked: set[str]) -> bool:
-    """Whether a hidden part stands under what opens it: a script names one of both, or the page repeats the pair."""
+    """Whether a hidden part follows its toggle: a script names one of them, or the page repeats the pair."""
     if not (element.has_attr("hidden") or _NOT_SHOWN.search(str(element.get("style", "")))):
         return False
     above = element.find_previous_sibling()
@@ -150,12 +150,12 @@ def _elements(soup: BeautifulSoup) -> list[Tag]:
 
 
 def _is_dropped(element: Tag, opened: set[str]) -> bool:
-    """Whether it is no text for readers. A CSS selector says the same, but takes most of the time of a large page."""
+    """Whether an element is not text for readers. A CSS selector takes most of the time on a large page."""
     if element.name in _DROPPED or element.get("role") in _NAVIGATION_ROLES:
         return True
-    if element.name in ("html", "body"):  # themes put the names of their parts there, and scripts show them at last
+    if element.name in ("html", "body"):  # themes set such classes here, and scripts show the page at last
         return False
-    if element.name == "button":  # of an accordion the questions are buttons
+    if element.name == "button":  # the questions of an accordion are buttons
         return not element.find_parent([*HEADINGS, "summary", "dt"]) and not element.find(HEADINGS)
     if element.has_attr("hidden") or _NOT_SHOWN.search(str(element.get("style", ""))):
         return element.get("id") not in opened
@@ -169,14 +169,14 @@ def _is_dropped(element: Tag, opened: set[str]) -> bool:
 
 
 def _leads_to_languages(items: Tag) -> bool:
-    """Whether a list holds nothing but links to the page in other languages."""
+    """Whether a list has only links to the page in other languages."""
     links = items.find_all("a")
     foreign = sum(link.has_attr("hreflang") or link.has_attr("lang") for link in links)
     return foreign >= _LANGUAGE_LINKS and foreign == len(links) and foreign >= len(items.find_all("li"))
 
 
 def _is_menu(header: Tag) -> bool:
-    """Whether the header of a site has neither a title nor a paragraph, and mostly links and buttons."""
+    """Whether a site header has neither a title nor a paragraph, and mostly links and buttons."""
     if header.find([*HEADINGS, "p"]):
         return False
     clicked = [element for element in header.find_all(["a", "button", "nav"]) if not element.find_parent(["nav", "a"])]
@@ -185,7 +185,7 @@ def _is_menu(header: Tag) -> bool:
 
 
 def _write_power(superscript: Tag) -> None:
-    """``10^6`` for what would read as 106, and m² for m2; ordinals, charges and marks of notes stay as they are."""
+    """Write ``10^6`` instead of 106 and m² instead of m2; ordinals, charges and note marks stay."""
     exponent = superscript.get_text().strip()
     before, after = superscript.find_previous(string=True), superscript.next_sibling
     link = superscript.find("a") or superscript.find_parent("a")

@@ -1,6 +1,6 @@
-"""XML: the entries of a feed (RSS, Atom) under their titles, anything else as its elements name it.
+"""Read XML: the entries of a feed (RSS, Atom) under their titles, other XML by its element names.
 
-An element that holds elements is read as the object of JSON would be, one that holds text amid elements as a paragraph.
+An element with child elements is read like a JSON object, one with text between elements as a paragraph.
 """
 
 from collections import Counter
@@ -24,11 +24,11 @@ _SHOWN = {"pubDate": "Date", "published": "Date", "updated": "Updated", "creator
     "category": "Category",
     "link": "Link",
 }
-"""Of an entry what is said above its text, and as what."""
+"""Metadata of an entry and its label, shown above the text."""
 
 
 def read_xml(data: bytes) -> Extracted:
-    """Blocks are entries or records; numbers and names stand as they are written."""
+    """Blocks are entries or records; numbers and names stay as written."""
     try:
         root = parse_xml(data)
     except DamagedError as error:
@@ -44,7 +44,7 @@ def read_xml(data: bytes) -> Extracted:
 
 
 def _add_feed(builder: TextBuilder, feed: etree._Element) -> Counter[str]:
-    """Append the entries; returned is what was left out of them."""
+    """Append the entries; return what was left out of them."""
     not_read: Counter[str] = Counter()
     channel = next(feed.iter("{*}channel"), feed)
     title = _plain(_text(channel, "title"))
@@ -76,7 +76,7 @@ def _plain(markup: str) -> str:
 
 
 def _value(element: etree._Element, depth: int = 0) -> Any:
-    """An element as JSON would have it; one without attributes that holds text is that text."""
+    """An element as a JSON value; one with only text becomes that text."""
     if depth > MAX_NESTING:
         raise IndexingError(f"is nested more than {MAX_NESTING} deep; flatten it")
     below = [part for part in element if name_of(part)]

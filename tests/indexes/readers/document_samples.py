@@ -1,4 +1,4 @@
-"""Documents of every format, made by the usual libraries; also the seeds of tests/fuzz_readers.py."""
+"""Sample documents of every format, created with the usual libraries; also the seeds of tests/fuzz_readers.py."""
 
 import io
 import json
@@ -59,7 +59,7 @@ def unzipped(data: bytes) -> dict[str, bytes]:
 
 
 def with_part(data: bytes, name: str, old: str, new: str) -> bytes:
-    """The archive with one text in one part replaced."""
+    """The archive with one text replaced in one part."""
     parts = unzipped(data)
     text = parts[name].decode()
     assert old in text
@@ -134,7 +134,7 @@ def workbook_sample() -> bytes:
 
 
 def computed_workbook() -> bytes:
-    """With formulas and their cached values, as Excel saves them."""
+    """A workbook with formulas and their cached values, as Excel saves it."""
     stream = io.BytesIO()
     book = xlsxwriter.Workbook(stream)
     sheet = book.add_worksheet("Sums")
@@ -286,4 +286,4 @@ SAMPLES: dict[str, Any] = {
         "gb18030"
     ),
 }
-"""Format to a function that makes a document of it."""
+"""Format to a function that creates a document."""

@@ -1,4 +1,4 @@
-"""A compound file (MS-CFB) with small streams, as Outlook writes a message into one (MS-OXMSG)."""
+"""A compound file (MS-CFB) with small streams, as Outlook stores a message in it (MS-OXMSG)."""
 
 import struct
 
@@ -7,7 +7,7 @@ FREE, END, FAT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFD
 
 
 def compound_file(streams: dict[str, bytes]) -> bytes:
-    """A file of streams of less than 4,096 bytes each, all below the root, in one sector of FAT."""
+    """A file with streams of less than 4,096 bytes each, all below the root, with a FAT of one sector."""
     mini, mini_fat, places = b"", [], []
     for data in streams.values():
         count = -(-len(data) // MINI)
@@ -20,7 +20,7 @@ def compound_file(streams: dict[str, bytes]) -> bytes:
         _entry(name, 2, number + 2 if number + 1 < len(streams) else FREE, FREE, first, size)
         for number, (name, (first, size)) in enumerate(zip(streams, places, strict=True))
     ]
-    # what stands in the file, in whole sectors: the mini stream, its FAT, the directory, the FAT
+    # the contents in whole sectors: the mini stream, its FAT, the directory, the FAT
     parts = [mini, struct.pack(f"<{len(mini_fat)}I", *mini_fat), b"".join([root, *below])]
     counts = [-(-len(part) // SECTOR) for part in parts]
     padding = [b"\0", b"\xff", b"\0"]
@@ -50,7 +50,7 @@ def _entry(name: str, kind: int, right: int, child: int, first: int, size: int) 
 
 
 def outlook_message(subject: str, sender: str, body: str) -> bytes:
-    """A message with a text; properties of variable length stand in streams of their own."""
+    """A message with a text; properties of variable length have separate streams."""
     texts = {0x0037: subject, 0x0042: sender, 0x1000: body}
     encoded = {tag: text.encode("utf-16-le") for tag, text in texts.items()}
     entries = [struct.pack("<IIII", tag << 16 | 0x1F, 6, len(data) + 2, 0) for tag, data in encoded.items()]

@@ -1,4 +1,4 @@
-"""Small files that unfold to enormous ones are refused with a sentence, before they cost memory."""
+"""Small files that expand to huge ones are refused with a message before they use memory."""
 
 import io
 import struct
@@ -20,7 +20,7 @@ LAUGHS = (
 
 
 def refused(name: str, data: bytes, why: str) -> None:
-    """The sentence, and that no more than a few times the file itself was held."""
+    """Check the message, and that memory use stays within a few times the size of the file."""
     tracemalloc.start()
     try:
         with pytest.raises(IndexingError, match=why):

@@ -1,4 +1,4 @@
-"""EPUB, plain text and web pages: chapters and their titles, questions with their answers, tables among the text."""
+"""EPUB, plain text and web pages: chapters and titles, questions with their answers, tables in the text."""
 
 import pytest
 from document_samples import CONTAINER, blocks, book_sample, read, texts
@@ -83,7 +83,7 @@ def test_a_question_stays_with_its_answer(question: str, answer: str) -> None:
         "More.",
         f"{question}\n{answer}\n{question}\n{answer}",
     ]
-    assert [block.records for block in document.blocks] == [True, False, True]  # each is a passage by itself
+    assert [block.records for block in document.blocks] == [True, False, True]  # each one is a separate passage
     assert document.blocks[0].cuts == ()
     assert [document.text[cut:].split("\n")[0] for cut in document.blocks[2].cuts] == [question]
 

@@ -1,11 +1,11 @@
-"""Source code is divided at its definitions, whose names are headings."""
+"""Source code is split at its definitions, whose names are headings."""
 
 import pytest
 from document_samples import CODE_SAMPLE, blocks, read, texts
 
 
 def test_python_definitions_with_what_stands_above_them() -> None:
-    beginning = "# Where tea comes from and where it goes.\n" * 6  # too long for a part of the first definition
+    beginning = "# Where tea comes from and where it goes.\n" * 6  # too long to join the first definition
     found = blocks("shop.py", beginning + CODE_SAMPLE)
     assert [headings for headings, _ in found] == [
         *[(), (), ()],

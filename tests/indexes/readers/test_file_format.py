@@ -1,4 +1,4 @@
-"""A file is read as what it is, whatever its name; what cannot be read is called by its name, with what to do."""
+"""Files are read by their content, whatever their names; messages name unsupported formats and what to do."""
 
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def test_text_that_begins_like_other_formats_is_text(text: str) -> None:
 def test_a_password_on_an_archive_is_named() -> None:
     data = bytearray(word_sample())
     directory = data.index(b"PK\x01\x02")
-    data[directory + 8] |= 1  # the flag of encryption in the central directory
+    data[directory + 8] |= 1  # the encryption flag in the central directory
     with pytest.raises(IndexingError, match="is protected by a password; save a copy without one"):
         read("a.docx", bytes(data))
 

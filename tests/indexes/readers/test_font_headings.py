@@ -1,4 +1,4 @@
-"""PDFs without bookmarks: what is printed larger than the text, on lines of its own, is its titles."""
+"""PDFs without bookmarks: separate lines in a larger font are headings."""
 
 import io
 
@@ -13,7 +13,7 @@ WHOLE = " ".join(TEXT)
 
 
 def page(*texts: tuple[float, str]) -> list[Placed]:
-    """Lines under each other, each with the size of its letters."""
+    """Lines below each other, each with its font size."""
     placed, top = [], 800.0
     for size, text in texts:
         top -= 1.4 * size

@@ -1,4 +1,4 @@
-"""Which row names the columns: the rule of header_rows.py on both of its sides, in every format that has tables."""
+"""Header rows: positive and negative cases of header_rows.py, in every format with tables."""
 
 import docx
 import openpyxl

@@ -1,4 +1,4 @@
-"""Where the lines of a PDF stand: titles, rows and short lines are kept apart, the lines of a paragraph are joined."""
+"""PDF layout: titles, rows and short lines stay separate, the lines of a paragraph are joined."""
 
 import pytest
 from index_samples import placed_pdf_of
@@ -9,7 +9,7 @@ Placed = tuple[float, float, float, str]
 
 
 def lines(*texts: str, left: float = 50, top: float = 780, size: float = 10) -> list[Placed]:
-    """Lines under each other, an empty one for a gap."""
+    """Lines below each other; an empty one is a gap."""
     return [(left, top - 1.4 * size * number, size, text) for number, text in enumerate(texts) if text]
 
 
@@ -19,7 +19,7 @@ def row(top: float, *cells: str, size: float = 10) -> list[Placed]:
 
 
 def read(*pages: list[Placed], turned: int = 0) -> list[str]:
-    """The parts of the text, titles among them."""
+    """The parts of the text, including titles."""
     return read_document("a.pdf", placed_pdf_of(*pages, turned=turned)).text.split("\n\n")
 
 

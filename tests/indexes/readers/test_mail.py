@@ -1,4 +1,4 @@
-"""Mail: of several forms of a text the one that says something, and subjects in the encoding that they really have."""
+"""Mail: the version of a text that has content is read, and subjects are decoded with their real encoding."""
 
 import base64
 from email.message import EmailMessage

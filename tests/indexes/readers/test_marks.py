@@ -1,4 +1,4 @@
-"""What marks say must reach the text: numbers that programs compute, struck and hidden text, formulas, links, notes."""
+"""Markup with a meaning reaches the text: computed numbers, struck and hidden text, formulas, links, notes."""
 
 import docx
 import openpyxl
@@ -41,7 +41,7 @@ def run(text: str, properties: str = "") -> str:
 
 
 def numbered_word(levels: list[tuple[str, str]], *items: tuple[int, str]) -> bytes:
-    """A Word document of items at levels of one list; each level has a format and a text."""
+    """A Word document with items at levels of one list; each level has a format and a text."""
     document = docx.Document()
     numbering = document.part.numbering_part.element
     made = "".join(

@@ -1,4 +1,4 @@
-"""Numbered titles of plain text, of Word documents without styles, of PDFs without bookmarks; lists are not taken."""
+"""Numbered titles of plain text, of Word documents without styles, of PDFs without bookmarks; lists are not titles."""
 
 import docx
 import pytest

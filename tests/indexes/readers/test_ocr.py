@@ -1,4 +1,4 @@
-"""Scans and pictures: read by RapidOCR or tesseract; without either, a message says what is missing."""
+"""Scans and pictures: read by RapidOCR or tesseract; without either, a message names what is missing."""
 
 import io
 import shutil
@@ -33,14 +33,14 @@ CHINESE_TEXT = "".join(CHINESE)
 
 
 def alike(read: str, written: str) -> bool:
-    """Nine letters of ten, in their order: an engine may take one for another, and its next version another one."""
+    """Whether nine letters of ten match in order: engines and their versions make different errors."""
     return SequenceMatcher(None, read, written, autojunk=False).ratio() > 0.9
 
 
 @pytest.fixture(params=["rapidocr", "tesseract"])
 def each_engine(request: pytest.FixtureRequest, absent: Absent, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "tesseract":
-        monkeypatch.setitem(sys.modules, "rapidocr", None)  # as if it were not installed
+        monkeypatch.setitem(sys.modules, "rapidocr", None)  # simulate that it is not installed
     engine = find_engine()
     languages = engine.languages if isinstance(engine, Tesseract) else ("chi_sim", "eng")
     if not engine or engine.name != request.param or not {"chi_sim", "eng"} <= set(languages):
@@ -106,7 +106,7 @@ def test_a_tiff_has_pages(absent: Absent) -> None:
 def test_a_photograph_taken_sideways_is_turned_as_it_says(absent: Absent) -> None:
     image = picture_of(*ENGLISH, absent=absent).transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: to be turned clockwise
+    exif[0x0112] = 6  # orientation: rotate clockwise
     assert alike(read_picture(bytes_of(image, "JPEG", exif=exif)).text, ENGLISH_TEXT)
 
 
@@ -148,7 +148,7 @@ def test_damaged_pictures_are_said_to_be() -> None:
 
 def test_a_picture_that_would_not_fit_into_memory_is_refused_unopened() -> None:
     data = bytearray(bytes_of(Image.new("1", (8, 8)), "BMP"))
-    data[18:26] = (60_000).to_bytes(4, "little") * 2  # its width and height, as a bomb claims them
+    data[18:26] = (60_000).to_bytes(4, "little") * 2  # width and height, as a bomb declares them
     with pytest.raises(IndexingError, match="is a picture of more than 100 megapixels; make it smaller"):
         read_picture(bytes(data))
     with pytest.raises(IndexingError, match="more than 100 megapixels"):
@@ -162,7 +162,7 @@ def test_tesseract_is_asked_for_installed_languages_only(absent: Absent) -> None
 
 
 def lines(*boxes: tuple[str, float, float, float]) -> list[Line]:
-    """Lines of 20 pixels' height: text, left, top, width."""
+    """Lines 20 pixels high: text, left, top, width."""
     return [Line(text, left, top, left + width, top + 20) for text, left, top, width in boxes]
 
 
@@ -208,7 +208,7 @@ def test_pictures_inside_of_documents_are_read(absent: Absent) -> None:
 def test_without_an_engine_pictures_inside_of_documents_are_told(
     absent: Absent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    documents = with_picture(absent)  # which needs a program of PATH
+    documents = with_picture(absent)  # needs a program on PATH
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     for name, data in documents.items():

@@ -1,4 +1,4 @@
-"""Word, PowerPoint and OpenDocument: what a reader of the document sees, in the order in which it stands there."""
+"""Word, PowerPoint and OpenDocument: the visible content in its visible order."""
 
 import docx
 import pptx
@@ -155,7 +155,7 @@ def test_powers_are_told_from_digits_in_word_and_on_slides() -> None:
 
 
 def with_footnote(*body: str) -> bytes:
-    """A Word document with the footnote ``Proof.`` that the body refers to."""
+    """A Word document with the footnote ``Proof.``, which the body refers to."""
     w = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
     relationship = (
         '<Relationship Id="n1" Target="footnotes.xml"'

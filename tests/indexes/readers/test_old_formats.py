@@ -1,4 +1,4 @@
-"""Formats of older office programs: workbooks by calamine, the others by LibreOffice where it is installed."""
+"""Formats of older office programs: workbooks with calamine, the others with LibreOffice if it is installed."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ RTF = rb"{\rtf1\ansi The kettle stands on the shelf.\par}"
 
 @pytest.fixture
 def libreoffice() -> None:
-    """Not installed by .ci/run, for it is larger than all the rest."""
+    """.ci/run does not install LibreOffice, because it is larger than everything else."""
     if not find_libreoffice():
         pytest.skip("LibreOffice is not installed")
 

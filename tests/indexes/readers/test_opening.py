@@ -1,4 +1,4 @@
-"""A document is opened where it lies, and nothing that a link leads to, on systems of both kinds."""
+"""Opening documents never follows links, on both kinds of systems."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from indexes.readers.opening import open_document
 
 @pytest.fixture(params=["step by step", "compared"])
 def documents(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is itself reached by a link, as the temporary ones of macOS are, with a file beside it."""
+    """A folder behind a link, like the temporary folders of macOS, with a file beside it."""
     if request.param == "compared":
         monkeypatch.setattr(os, "supports_dir_fd", frozenset())
     (tmp_path / "real" / "documents" / "sub" / "deep").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Web pages: what a reader sees of them, and nothing else."""
+"""Web pages: only the visible text is read."""
 
 import pytest
 from document_samples import blocks, texts

@@ -44,7 +44,7 @@ def test_a_bookmark_in_the_middle_of_a_page_begins_at_its_title_which_is_no_text
 
 
 def test_a_bookmark_whose_title_is_not_on_the_page_begins_at_the_height_it_names() -> None:
-    # lines stand at 780, 766, 752 points; the emoji and the hyphen are where pdfium counts differently
+    # the lines are at 780, 766, 752 points; pdfium counts the emoji and the hyphen differently
     writer = pypdf.PdfWriter(io.BytesIO(pdf_of("Above \U0001f600 it adap-\ntation.\nBelow it.")))
     writer.add_outline_item(title="Elsewhere", page_number=0, fit=pypdf.generic.Fit.xyz(left=50, top=764))
     stream = io.BytesIO()

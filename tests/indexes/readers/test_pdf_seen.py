@@ -1,4 +1,4 @@
-"""What a reader of a PDF page sees, in the order in which it is read."""
+"""The visible text of a PDF page, in reading order."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Workbooks, CSV and JSON: every row and object makes sense alone, with values as people see them."""
+"""Workbooks, CSV and JSON: every row and object makes sense alone, with values as displayed."""
 
 import json
 from itertools import pairwise
@@ -106,7 +106,7 @@ def test_merged_cells_tell_a_header_of_three_rows_from_data_that_are_merged() ->
         ["Teas"],
         [["Tea", "Water °C low", "Water °C high", "Water l"], three[3]],
     )
-    names = [["Name", "", "Age"], ["Ann", "Lee", "30"], ["Bob", "Ray", "40"]]  # first and last name below one
+    names = [["Name", "", "Age"], ["Ann", "Lee", "30"], ["Bob", "Ray", "40"]]  # first and last name under one header
     form = [["Applicant", "", "Referee", ""], ["Name", "Ann", "Name", "Bob"], ["Age", "30", "Age", "40"]]
     for rows, above in (
         (names, [Merge(0, 0, 0, 1)]),

@@ -1,4 +1,4 @@
-"""Headings: what only a heading says is a passage of its own, what stands below one is not said twice."""
+"""Headings: a heading without text below it is a separate passage; the title above text is not repeated."""
 
 import docx
 import pptx

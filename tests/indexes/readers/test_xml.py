@@ -1,4 +1,4 @@
-"""XML: entries of feeds, records, prose."""
+"""XML: feed entries, records, prose."""
 
 from document_samples import blocks, read, texts
 
