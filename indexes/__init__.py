@@ -1,9 +1,8 @@
-"""Indexes: a folder of documents becomes passages that are found again, each with its place.
+"""Turns a folder of documents into an index of passages that can be searched.
 
-SQLite holds the truth (documents, passages, full-text rows, vectors), FAISS a cache of the vectors that can be lost at
-any time. Reading, splitting, storing and searching are files of their own; what other rooms need is named here.
-torch and FAISS are loaded when something must be embedded or searched, not by importing this room; what reads web pages
-when one is fetched.
+SQLite stores the documents, passages, full-text rows and vectors. FAISS holds a cache of the vectors, which can be lost
+at any time. The names that other packages need are exported here. Importing this package does not import torch or
+FAISS; the first embedding or search loads them. The first page fetch loads ``web.py``.
 """
 
 from typing import TYPE_CHECKING

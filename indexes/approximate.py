@@ -1,12 +1,12 @@
-"""FAISS indexes of vectors: exact while they are few, inverted lists when they are many.
+"""FAISS indexes of vectors: exact search for a small index, inverted lists for a large one.
 
-Up to :data:`FLAT_LIMIT` passages every vector is compared (IndexFlatIP). Beyond, vectors lie in lists around centroids,
-a byte a dimension (IVF with SQ8): a search looks into the nearest lists only. How many is measured when the index is
-made, on sentences of its own passages embedded as questions: as few as find :data:`RECALL` of their ten nearest
-passages. (Passages themselves would not do as questions: an embedder puts questions elsewhere, and eight lists that
-found all neighbours of passages found 79 % of those of sentences, ``benchmarks/index_scale.py`` at 150,000.) Of the
-choices in FAISS these lists are the one that can also delete (HNSW cannot), so an index follows its folder for long
-before it is made anew.
+Up to :data:`FLAT_LIMIT` passages, every vector is compared (IndexFlatIP). Above that, vectors are stored in lists
+around centroids, one byte per dimension (IVF with SQ8), and a search probes only the nearest lists. The number of
+probed lists is measured when the index is built, with sentences of its own passages embedded as questions: the smallest
+number that finds :data:`RECALL` of the ten nearest passages. (Passages do not work as questions, because an embedder
+places questions elsewhere: eight lists that found all neighbours of passages found 79 % of those of sentences,
+``benchmarks/index_scale.py`` at 150,000.) Of the FAISS index types this one also supports deletion (HNSW does not), so
+an index can follow its folder for a long time before it must be rebuilt.
 """
 
 import logging
@@ -21,20 +21,21 @@ logger = logging.getLogger(__name__)
 FLAT_LIMIT = 100_000
 RECALL = 0.975
 OVERFETCH = 4
-"""Quantised vectors mistake near ranks for each other, so so many times more are taken than are asked for."""
+"""Oversampling factor: quantised vectors confuse near ranks, so this many times more candidates are fetched."""
 
 _TRAINING_PER_LIST = 64
 _PART = 50_000
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Read = Callable[[np.ndarray], Vectors]
-"""Ids of passages to their vectors, float32 [n, d]."""
+"""Maps ids of passages to their vectors, float32 [n, d]."""
 
 
 def faiss_module() -> Any:
-    """FAISS; on macOS with one thread, for torch brings an OpenMP of its own, and two with threads crash there.
+    """Import FAISS; on macOS set it to one thread.
 
-    On Linux both share one, and the number of threads of one is that of the other: torch would be left with one.
+    On macOS torch has its own OpenMP, and two multi-threaded OpenMP runtimes crash. On Linux both share one runtime and
+    one thread count, so limiting FAISS would limit torch too.
     """
     import faiss
 
@@ -44,9 +45,10 @@ def faiss_module() -> Any:
 
 
 def build(ids: np.ndarray, read: Read, ask: Callable[[], Vectors]) -> tuple[Any, float]:
-    """An index of these passages, and its recall@10 against exact search (1.0 when it is exact); None without any.
+    """Build an index of these passages; return it with its recall@10 against exact search (1.0 if it is exact).
 
-    ``ask`` gives vectors of questions, float32 [n, d]; it is called only where the index is not exact.
+    The index is None if there are no passages. ``ask`` returns question vectors, float32 [n, d]; it is called only for
+    an approximate index.
     """
     faiss = faiss_module()
     if not len(ids):
@@ -78,7 +80,7 @@ def build(ids: np.ndarray, read: Read, ask: Callable[[], Vectors]) -> tuple[Any,
 
 
 def _probe(index: Any, questions: Vectors, exact: np.ndarray) -> float:
-    """Set how many lists are looked at; return the recall that was reached. Never all: then flat would be faster."""
+    """Set the number of probed lists and return the recall. Beyond a quarter of the lists, exact search is faster."""
     index.nprobe = 8
     while True:
         _, found = index.search(questions, 10 * OVERFETCH)
@@ -94,7 +96,7 @@ def is_approximate(index: Any) -> bool:
 
 
 def outgrown(index: Any, count: int) -> bool:
-    """Whether an index of ``count`` passages had better be made anew."""
+    """Whether an index should be rebuilt to hold ``count`` passages."""
     if not is_approximate(index):
         return count > FLAT_LIMIT
     made_for = (index.nlist / 4) ** 2
@@ -102,7 +104,7 @@ def outgrown(index: Any, count: int) -> bool:
 
 
 def ids_in(index: Any) -> np.ndarray:
-    """The sorted ids of an index's passages."""
+    """The sorted passage ids of an index."""
     faiss = faiss_module()
     if not is_approximate(index):
         return np.sort(faiss.vector_to_array(index.id_map))
@@ -116,6 +118,6 @@ def ids_in(index: Any) -> np.ndarray:
 
 
 def parts(ids: np.ndarray) -> Iterator[np.ndarray]:
-    """The ids in parts that fit into memory with their vectors."""
+    """Split the ids into batches whose vectors fit into memory."""
     for start in range(0, len(ids), _PART):
         yield ids[start : start + _PART]

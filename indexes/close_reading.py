@@ -1,6 +1,6 @@
-"""What can be told of passages that were found: whether they answer, which sentences do, what stands around them.
+"""Reads the passages that a search found: evidence for an answer, key sentences, and context.
 
-The part of :class:`indexes.Index` that looks into passages, beside the part that finds them.
+These are the methods of :class:`indexes.Index` that inspect passages; ``index.py`` has those that find them.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class CloseReading:
-    """Methods of :class:`indexes.Index`."""
+    """Mixin with methods of :class:`indexes.Index`."""
 
     _models: Models
     _storage: Storage
@@ -30,7 +30,7 @@ class CloseReading:
     _vectors: VectorCache
 
     def evidence(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Evidence]:
-        """What speaks for each question's passages, one or more that were found for it, as the answer."""
+        """For each question, the features that show whether its passages (one or more) answer it."""
         embedder, dictionary = self._models.embedder(), self._models.dictionary()
         sentences = self._sentence_vectors([passage for passages in found for passage in passages])
         vectors = embedder.encode_queries(questions)
@@ -41,9 +41,9 @@ class CloseReading:
             ]
 
     def likeness(self, sentences: Sequence[str], passages: Sequence[Passage]) -> tuple[Vectors, list[int]]:
-        """Cosines, float32 [sentences, passages], of each sentence and the nearest sentence of each passage.
+        """Cosine similarity of each sentence and the nearest sentence of each passage, float32 [sentences, passages].
 
-        And for each sentence the position of the passage nearest in meaning, whatever language either is in.
+        The second value is, for each sentence, the position of the passage nearest in meaning, independent of language.
         """
         if not sentences or not passages:
             return np.zeros((len(sentences), len(passages)), np.float32), []
@@ -61,11 +61,11 @@ class CloseReading:
     def key_sentences(
         self, question: str, passages: Sequence[Passage], count: int, asked: str = ""
     ) -> list[tuple[str, Passage]]:
-        """The ``count`` sentences of some passages, the best passage first, that are nearest to a question.
+        """The ``count`` sentences nearest to a question, each with its passage, in reading order.
 
-        In the order of the passages and of their text, each with its passage. A sentence of a later passage must be
-        nearer by :data:`indexes.evidence.LATER_PASSAGE` for each rank. ``asked`` is the question by itself, where
-        ``question`` holds the one before it too.
+        ``passages`` is sorted with the best first. A sentence of a later passage must be nearer by
+        :data:`indexes.evidence.LATER_PASSAGE` for each rank. ``asked`` is the question alone, for a ``question`` that
+        includes the previous one.
         """
         if not passages or not count:
             return []
@@ -76,18 +76,18 @@ class CloseReading:
         return key_sentences(vector, passages, self._sentence_vectors(passages), count, asked_term(asked or question))
 
     def introductions(self, question: str, found: Sequence[Passage]) -> list[Passage]:
-        """The passages that introduce what a question asks for, of the documents of the passages found.
+        """The passages that introduce the subject of a question, from the documents of the passages found.
 
-        These are the openings of pages and sections that it names by title; other words than those of the title make
-        it no name. Without any, it is the first passage that defines the term asked for ("What is DPO?").
+        These are the first passages of pages and sections whose title has exactly the content words of the question. If
+        there are none, the result is the first passage that defines the term asked for ("What is DPO?").
         """
         with self._storage.reading() as connection:
             return openings(connection, question, found) or defining(question, found)
 
     def context(self, found: Sequence[Passage], tokens: int) -> list[Passage]:
-        """The passages found with what stands around them in their documents, in the order of the text.
+        """The passages found with the surrounding text of their documents, in the order of the text.
 
-        As far as ``tokens`` (of the embedder) allow, these are their sections from the opening, and their neighbours.
+        Adds their sections from the first passage, and their neighbours, up to ``tokens`` tokens of the embedder.
         """
         embedder = self._models.embedder()
         with self._storage.reading() as connection:

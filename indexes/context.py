@@ -1,6 +1,6 @@
-"""From small to big: what a reader is shown around the passages that were found.
+"""Small-to-big retrieval: extends the passages found with the text around them.
 
-A passage is small, so that it is found; what answers often begins before it or ends after it.
+Passages are small so that search finds them, but an answer often starts before the passage or ends after it.
 """
 
 import json
@@ -13,7 +13,7 @@ from indexes.passages import Passage, read_neighbours, read_passages
 from indexes.words import asked_words
 
 BEFORE = 3
-"""How many passages before a found one are looked through for the opening of its section. Chosen."""
+"""Number of preceding passages searched for the start of the section. Chosen."""
 
 _TITLE_ENDS = re.compile(r"\s*[:：(（—–]\s*|\s+-\s+")
 
@@ -23,8 +23,8 @@ def context(
 ) -> list[Passage]:
     """The passages to show, in the order of the text, the document of the best passage first.
 
-    Beside the passages found these are, as far as ``budget`` tokens allow, their sections from the opening, and the
-    passages next to them. ``count`` gives the tokens of a text. The best passage is shown in any case.
+    Adds the sections of the passages found, from their first passage, and the adjacent passages, up to ``budget``
+    tokens. ``count`` returns the number of tokens of a text. The best passage is always included.
     """
     shown: dict[int, Passage] = {}
     left = budget
@@ -43,11 +43,11 @@ def context(
 
 
 def openings(connection: sqlite3.Connection, question: str, found: Sequence[Passage]) -> list[Passage]:
-    """The first passages of the pages and sections that a question names, of the documents of the passages found.
+    """The first passages of the pages and sections that a question names, from the documents of the passages found.
 
-    It names one if the words that it asks for are those of the title, or of the part of the title before a colon or a
-    bracket, all of them and no others: "What is LoRA?" is asked of the page "LoRA", not of "LoRA for images". Where
-    pages of several languages have that title, those in the language of the question are meant.
+    A question names a page if its content words equal the words of the title, or of the part of the title before a
+    colon or a bracket: "What is LoRA?" names the page "LoRA" but not "LoRA for images". If pages of several languages
+    have that title, those in the language of the question are returned.
     """
     asked = set(asked_words(question))
     named = {
@@ -70,7 +70,7 @@ def openings(connection: sqlite3.Connection, question: str, found: Sequence[Pass
 
 
 def _around(connection: sqlite3.Connection, passage: Passage) -> list[Passage]:
-    """The passages of its section before it, the nearest first, then the next one and the one before."""
+    """The passages before it in its section, the nearest first, then the next passage and the previous one."""
     near = read_neighbours(connection, passage.id, BEFORE, 1)
     before = [other for other in reversed(near) if other.start < passage.start]
     after = [other for other in near if other.start > passage.start]

@@ -1,12 +1,12 @@
-"""Questions in one language, passages in another, in an index that holds both.
+"""Corrects language bias: questions in one language, passages in another, in an index of both.
 
 A multilingual encoder places the texts of one language near each other, whatever they mean (language bias: Yang et al.
 2021, "A Simple and Effective Method To Eliminate the Self Language Bias in Multilingual Representations", EMNLP). In a
-folder of Chinese and English documents the passages in the language of the question therefore ranked first, and the
-one in the other language that answers it was never found. Their method projects out the first singular vectors of a
-language; with two languages, one direction is enough: from the mean of the English passages to the mean of the Chinese
-ones (:func:`language_direction`). :func:`remove_language` projects it out of the questions' vectors. Where a passage
-has a translation in the language of the question, the translation is ranked before it (:func:`translations`).
+folder of Chinese and English documents, passages in the language of the question therefore ranked first, and the
+passage in the other language that answered it was not found. Their method projects out the first singular vectors of a
+language. With two languages one direction is enough: from the mean of the English passages to the mean of the Chinese
+ones (:func:`language_direction`). :func:`remove_language` projects it out of the question vectors. If a passage has a
+translation in the language of the question, the translation is ranked before it (:func:`translations`).
 """
 
 import sqlite3
@@ -16,11 +16,14 @@ from typing import Any
 import numpy as np
 
 MIN_PASSAGES = 3
-"""Fewest passages of a language whose mean says something of the language. Chosen."""
+"""Minimum number of passages of a language for a meaningful mean. Chosen."""
 
 TRANSLATION_SIMILARITY = 0.4
-"""Cosine from which on two passages count as translations of each other. Chosen on the sample: 95 % of its passages and
-their translations have more than 0.37, passages about different topics less than 0.40."""
+"""Minimum cosine of two passages that count as translations of each other.
+
+Chosen on the sample: 95 % of its passages and their translations have more than 0.37, passages about different topics
+less than 0.40.
+"""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -28,8 +31,8 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 def language_direction(vectors: Vectors, languages: Sequence[str]) -> Vectors | None:
     """The mean of the Chinese passages minus the mean of the English ones, float32 [d].
 
-    ``vectors`` is float32 [n, d], ``languages`` has "en" or "zh" for each. None where there are fewer than
-    :data:`MIN_PASSAGES` of either.
+    ``vectors`` is float32 [n, d]; ``languages`` has "en" or "zh" for each row. Returns None if either language has
+    fewer than :data:`MIN_PASSAGES` passages.
     """
     chinese = np.array(languages) == "zh"
     if min(chinese.sum(), (~chinese).sum()) < MIN_PASSAGES:
@@ -38,7 +41,7 @@ def language_direction(vectors: Vectors, languages: Sequence[str]) -> Vectors | 
 
 
 def remove_language(vectors: Vectors, direction: Vectors) -> Vectors:
-    """The vectors, float32 [n, d], orthogonal to the language direction, float32 [d]."""
+    """Project the language direction, float32 [d], out of the vectors, float32 [n, d]."""
     return vectors - np.outer(vectors @ direction, direction) / (direction @ direction)
 
 
@@ -54,9 +57,9 @@ def translations(
 ) -> list[tuple[int, int]]:
     """Pairs of passages that are translations of each other: positions (in the other language, in the question's).
 
-    Each passage of a pair is the nearest of its language to the other. ``vectors`` is float32 [n, d];
-    ``same_language``, bool [n], says which passages are in the language of the question. ``mean``, float32 [d], is that
-    of the whole index: the vectors of an encoder lie in a narrow cone, so cosines are taken from its centre.
+    Both passages of a pair are each other's nearest neighbour in the other language. ``vectors`` is float32 [n, d].
+    ``same_language``, bool [n], marks the passages in the language of the question. ``mean``, float32 [d], is the mean
+    of the whole index; it is subtracted first, because the vectors of an encoder occupy a narrow cone.
     """
     ours, others = np.flatnonzero(same_language), np.flatnonzero(~same_language)
     if not len(ours) or not len(others):

@@ -1,6 +1,7 @@
-"""Definitions: "What is DPO?" is best answered by the sentence that defines DPO, wherever it stands.
+"""Recognises questions for a definition, such as "What is DPO?", and sentences that define a term.
 
-Embeddings alone do not find it: the question holds only the term, so every sentence about the term is about as near.
+Embeddings alone do not find the defining sentence: the question contains only the term, so all sentences about the term
+are about equally near.
 """
 
 import re
@@ -11,7 +12,7 @@ from indexes.passages import Passage
 from indexes.sentences import sentences_of
 
 _LONGEST = 120
-"""Characters of the longest question that is taken to ask for a definition. Chosen."""
+"""Maximum length, in characters, of a question for a definition. Chosen."""
 
 _POLITE = re.compile(
     r"^(?:(?:hi|hello|hey|ok|and|so|please|well)\b[,!.]?\s*|(?:can|could) you (?:please )?(?=explain|define|tell)"
@@ -53,7 +54,7 @@ _SAYS_WHAT = (
 
 
 def asked_term(question: str) -> str:
-    """The term that a question asks to define: ``"LoRA"`` of "What is LoRA?" and "LoRA 是什么?"; empty for others."""
+    """The term that a question asks to define: ``"LoRA"`` for "What is LoRA?" and "LoRA 是什么?"; otherwise empty."""
     text = " ".join(question.split())
     if len(text) > _LONGEST:
         return ""
@@ -65,8 +66,10 @@ def asked_term(question: str) -> str:
 
 
 def defines(sentence: str, term: str) -> bool:
-    """Whether a sentence begins with the definition of a term: "LoRA (Hu et al.) ...", "LoRA 是…",
-    "Low-rank adaptation (LoRA) ...", "本法所称用人单位，是指…"."""
+    """Whether a sentence starts with the definition of a term.
+
+    Examples: "LoRA (Hu et al.) ...", "LoRA 是…", "Low-rank adaptation (LoRA) ...", "本法所称用人单位，是指…".
+    """
     text, name = _plain(sentence[:400]), re.escape(term)
     if re.match(rf"{_PREFIX}{name}(?:e?s)?{_SAYS_WHAT}", text, re.IGNORECASE):
         return True
@@ -77,8 +80,10 @@ def defines(sentence: str, term: str) -> bool:
 
 
 def _abbreviates(term: str, words: str) -> bool:
-    """Whether a term abbreviates some words: it has the same first letter, and its letters occur in them in this order.
-    Chinese words have no letters to compare, so a short run of them is accepted."""
+    """Whether a term abbreviates some words: same first letter, and its letters occur in the words in order.
+
+    Chinese words have no letters to compare, so any short run of Chinese words is accepted.
+    """
     long = re.sub(r"^(?:an?|the) ", "", words.lower())
     if not long.isascii():
         return " " not in words and len(words) <= 20
@@ -94,6 +99,6 @@ def defining(question: str, passages: Sequence[Passage]) -> list[Passage]:
 
 
 def _plain(text: str) -> str:
-    """Half-width characters except for Chinese punctuation, no quotation marks, single spaces."""
+    """Normalise to half-width characters (except Chinese punctuation) and single spaces; drop quotation marks."""
     wide = "".join(one if one in "，。；：？！（）" else unicodedata.normalize("NFKC", one) for one in text)
     return " ".join(_QUOTATION_MARK.sub("", _CONTRACTED.sub(r"\1 is", wide)).split())

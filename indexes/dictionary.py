@@ -1,4 +1,4 @@
-"""A domain's own words, which full-text search keeps whole."""
+"""A domain's custom dictionary: terms that full-text search does not split."""
 
 import hashlib
 import re
@@ -12,16 +12,16 @@ _LATIN_INSIDE = re.compile(rf"[^\W{CJK}]")
 
 
 class Dictionary:
-    """A domain's own words, which stay whole: ``低秩适应``, ``gradient checkpointing``, ``C++``; one on a line.
+    """Custom terms, one per line: ``低秩适应``, ``gradient checkpointing``, ``C++``.
 
-    What follows a # at the beginning of a line or after white space is a comment.
+    A ``#`` at the beginning of a line or after white space starts a comment.
     """
 
     def __init__(self, lines: str) -> None:
         entries = [re.sub(r"(?:^|\s)#.*", "", line) for line in lines.splitlines()]
         self.entries = frozenset(" ".join(normalised(entry).split()) for entry in entries if WORD.search(entry))
         self._lengths: dict[str, list[int]] = {}
-        """By first character, how long entries are that begin so, the longest first."""
+        """Maps a first character to the lengths of the entries that start with it, longest first."""
         for length, first in sorted({(len(entry), entry[0]) for entry in self.entries}, reverse=True):
             self._lengths.setdefault(first, []).append(length)
 
@@ -30,11 +30,11 @@ class Dictionary:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 (hex) of the entries; empty when there is none."""
+        """SHA-256 (hex) of the entries; empty if there are none."""
         return hashlib.sha256("\n".join(sorted(self.entries)).encode()).hexdigest() if self.entries else ""
 
     def terms_of(self, text: str) -> list[str]:
-        """The entries that occur, in order, each as one word of letters and digits; of two that overlap the longer."""
+        """The entries found in a text, in order, as words of letters and digits; the longest match wins."""
         return [as_one_word(entry) for _, entry in self._found(" ".join(normalised(text).split()))]
 
     def _found(self, text: str) -> Iterator[tuple[int, str]]:
@@ -52,12 +52,12 @@ class Dictionary:
 
 @lru_cache(maxsize=4)
 def dictionary_of(lines: str) -> Dictionary:
-    """The dictionary that a text holds; made once, for it may be long."""
+    """The parsed dictionary, cached because it may be long."""
     return Dictionary(lines)
 
 
 def _is_whole(text: str, start: int, end: int) -> bool:
-    """Whether no Latin word goes on at either end: "rank" is not in "ranking"."""
+    """Whether the match is not part of a longer Latin word: "rank" does not match in "ranking"."""
     return not (
         (start and _LATIN_INSIDE.match(text, start - 1) and _LATIN_INSIDE.match(text, start))
         or (end < len(text) and _LATIN_INSIDE.match(text, end - 1) and _LATIN_INSIDE.match(text, end))

@@ -1,8 +1,8 @@
-"""Features of passages as the answer to a question, from which others decide whether to answer.
+"""Computes features that show whether passages answer a question; the refusal decision uses them.
 
-The passage that is nearest in meaning is near also where it speaks of the same topic and does not answer. The other
-features look closer: how near the nearest *sentences* are, how many of the question's words one passage holds, and
-whether a name in the question stands in none of them.
+The passage nearest in meaning is also near when it covers the same topic but does not answer. The other features look
+closer: how near the nearest *sentences* are, how many of the question's words one passage contains, and whether a name
+in the question is missing from all passages.
 """
 
 import math
@@ -24,56 +24,56 @@ from indexes.storage import read_built_with
 from indexes.words import asked_words, is_named_place, words_of
 
 SENTENCES = 3
-"""Of how many sentences, the nearest ones, the mean is taken: an answer is often spread over a few."""
+"""Number of nearest sentences that are averaged, because an answer often spans several sentences."""
 
 LATER_PASSAGE = 0.02
-"""By how much a sentence of the next passage must be nearer to be chosen instead. Of 0, 0.01 and 0.02 the last was best
-on training questions of the sample (``benchmarks/quotes.py``)."""
+"""Penalty per rank for sentences of later passages. The best of 0, 0.01 and 0.02 on training questions of the sample
+(``benchmarks/quotes.py``)."""
 
 FAR_SENTENCE = 0.06
-"""A sentence that is further from the question than the nearest one by more than this is no key sentence. On the same
-questions it left the right answers as they were, with 2.8 sentences in place of three."""
+"""Maximum cosine difference of a key sentence and the nearest one. On the same questions it kept the correct answers,
+with 2.8 sentences instead of three."""
 
 DEFINITION = 0.06
-"""Added to the cosine of a sentence that defines the term asked for ("What is DPO?"). Chosen, like FAR_SENTENCE."""
+"""Bonus to the cosine of a sentence that defines the term asked for ("What is DPO?"). Chosen, like FAR_SENTENCE."""
 
 FEWEST_PASSAGES = 300
-"""A smaller index counts as if it had so many passages: it cannot tell which words are rare."""
+"""Minimum passage count used for word rarity, which a smaller index cannot estimate."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How well some passages fit one question."""
+    """How well some passages match one question."""
 
     FEATURES: ClassVar = ("dense", "sentences", "best_sentence", "coverage", "bm25", "missing_name")
-    """The fields that a refusal may weigh."""
+    """The fields that the refusal model may use."""
 
     dense: float
     """Cosine of the question and the nearest passage."""
     sentences: float
     """Mean cosine of the question and the :data:`SENTENCES` nearest sentences of the passages."""
     best_sentence: float
-    """Cosine of the question and the nearest sentence: the feature that differs least from domain to domain."""
+    """Cosine of the question and the nearest sentence: the feature that differs least between domains."""
     coverage: float
-    """Share of the question's telling words that the best passage holds, rare words weighing more; 0 to 1."""
+    """Share of the question's content words that the best passage contains, weighted by rarity; 0 to 1."""
     bm25: float
     """The highest BM25 score of the passages."""
     missing_name: float
-    """Rarity of the rarest name in the question that no passage holds; 0, where they hold all, to 1."""
+    """Rarity of the rarest name in the question that no passage contains, 0 to 1; 0 if all names are found."""
 
     holds_place: bool = False
-    """Whether the question names a day or clause (第65条, 4 August) that one of the passages holds: no feature, for few
-    questions have one."""
+    """Whether a passage contains a day or clause that the question names (第65条, 4 August). It is not a feature,
+    because few questions have one."""
 
     def features(self) -> tuple[float, ...]:
-        """What :attr:`FEATURES` names, in that order."""
+        """The values of :attr:`FEATURES`, in that order."""
         return tuple(getattr(self, name) for name in self.FEATURES)
 
 
 _MARKER = re.compile(r"^(?:[-*•]|\d{1,3}[.)、])\s+")
-"""Of an item in a list; its number would count as a word."""
+"""The marker of a list item, removed because its number would count as a word."""
 _RULE = re.compile(r"\|[\s:|-]+\|$")
 """The line below the header of a Markdown table."""
 
@@ -86,9 +86,10 @@ def evidence(
     sentences: Mapping[str, Vectors],
     dictionary: Dictionary,
 ) -> Evidence:
-    """``vector`` [d] is the question's; ``sentences`` holds those of the sentences, [n, d] by passage text.
+    """Compute the features of one question.
 
-    Where there are no passages nothing speaks for them: all features are 0.
+    ``vector`` [d] is the question vector; ``sentences`` maps passage text to sentence vectors [n, d]. Without passages
+    all features are 0.
     """
     if not passages:
         return Evidence(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
@@ -114,11 +115,11 @@ def _listed(ids: Sequence[int]) -> str:
 
 
 def coverage(connection: sqlite3.Connection, asked: Sequence[AskedWord], kept: Sequence[int]) -> float:
-    """Share of the question's telling words that the best one of the passages kept holds, weighed by rarity; 0 to 1.
+    """Share of the question's content words that the best of the passages ``kept`` contains, 0 to 1.
 
-    A word in n of N passages weighs log((N + 1) / (n + 0.5)), the inverse document frequency of BM25's family; a word
-    that no passage of the index holds weighs most, and that is what tells a question which the documents cannot
-    answer from one that merely asks with other words.
+    A word in n of N passages has the weight log((N + 1) / (n + 0.5)), an inverse document frequency as in BM25. A word
+    that occurs in no passage of the index has the highest weight; it separates questions that the documents cannot
+    answer from those that only use other words.
     """
     total = _passage_count(connection)
     rows = connection.execute(f"SELECT words FROM full_text WHERE rowid IN ({_listed(kept)})")
@@ -132,9 +133,9 @@ def coverage(connection: sqlite3.Connection, asked: Sequence[AskedWord], kept: S
 def key_sentences(
     vector: Vectors, passages: Sequence[Passage], sentences: Mapping[str, Vectors], count: int, term: str = ""
 ) -> list[tuple[str, Passage]]:
-    """The sentences nearest to the question whose vector is ``vector`` [d], in the order of the passages.
+    """The sentences nearest to the question vector ``vector`` [d], in the order of the passages.
 
-    Sentences that define ``term``, the term asked for, get :data:`DEFINITION` on top.
+    Sentences that define ``term``, the term asked for, get the bonus :data:`DEFINITION`.
     """
     ranked = [
         (
@@ -158,12 +159,12 @@ def _passage_count(connection: sqlite3.Connection) -> int:
 
 
 def embedded_sentences(text: str) -> list[str]:
-    """The sentences of a passage as they are embedded, one for each of :func:`telling_sentences`."""
+    """The sentences of :func:`telling_sentences` as they are embedded: without list markers."""
     return [_MARKER.sub("", sentence) for sentence in telling_sentences(text)]
 
 
 def telling_sentences(text: str) -> list[str]:
-    """The sentences that hold a word, without headers of tables, which say nothing; the whole text if none does."""
+    """The sentences that contain a word, without table headers; the whole text if there are none."""
     sentences = [sentence.strip() for sentence in sentences_of(text)]
     below = [*sentences[1:], ""]
     said = [one for one, next_one in zip(sentences, below, strict=True) if words_of(one) and not _RULE.match(next_one)]

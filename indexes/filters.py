@@ -1,4 +1,4 @@
-"""Searching only a part of the documents."""
+"""Search filters: restrict a search to some of the documents."""
 
 import json
 import re
@@ -15,7 +15,7 @@ TYPES = (
     *("code", "csv", "doc", "docx", "epub", "html", "json", "jsonl", "mail", "markdown", "msg", "odp", "ods", "odt"),
     *("pdf", "picture", "plain", "ppt", "pptx", "rtf", "xls", "xlsb", "xlsx", "xml"),
 )
-"""What ``read_document`` may say that a document is."""
+"""The formats that ``read_document`` returns."""
 
 _SUFFIXES = {
     **TEXT_FORMATS,
@@ -23,31 +23,31 @@ _SUFFIXES = {
     **dict.fromkeys([".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"], "picture"),
     ".eml": "mail",
 }
-"""Suffixes by which people name a type."""
+"""File suffixes accepted as the name of a format."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which passages a search may return; every field that is set must hold.
+    """Selects the passages that a search may return; all fields that are set must match.
 
-    Of a passage that several documents have, those count that the filter leaves.
+    If several documents contain the same passage, only those that match count.
     """
 
     folder: str = ""
-    """A folder under ``documents/``, with all below it."""
+    """A folder under ``documents/``, including its subfolders."""
     types: tuple[str, ...] = ()
-    """What documents were read as, any of these: ``pdf``, ``docx``, ``markdown``, ``plain``, ``html``, ``code``...
+    """Any of these formats: ``pdf``, ``docx``, ``markdown``, ``plain``, ``html``, ``code``...
 
-    The suffix of such a file means its type too: ``md``, ``.txt``, ``JPG``.
+    A file suffix is accepted too: ``md``, ``.txt``, ``JPG``.
     """
     since: date | None = None
-    """Documents last changed on this day (of this machine's clock) or later."""
+    """Documents last modified on or after this day (local time)."""
     until: date | None = None
-    """Documents last changed on this day or earlier."""
+    """Documents last modified on or before this day."""
     language: str = ""
     """Language of the passage: ``zh`` or ``en``."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Values that a given text's metadata must have; files have none. Types count: 1 is neither ``True`` nor 1.0."""
+    """Metadata that an added text must have; files have none. Types matter: 1 is neither ``True`` nor 1.0."""
 
     def __post_init__(self) -> None:
         if self.language not in ("", "zh", "en"):
@@ -93,25 +93,28 @@ class Filter:
 
 
 def chosen_part(among: Filter | None) -> Filter:
-    """What an argument ``among`` means; raises :class:`IndexingError` for what is no filter."""
+    """The filter of the argument ``among``, by default one that matches everything.
+
+    Raises :class:`IndexingError` if ``among`` is not a filter.
+    """
     if not isinstance(among, Filter | None):
         raise IndexingError(f"among is {among!r}; give a filter, such as among=Filter(language='en').")
     return among or Filter()
 
 
 def has_metadata(stored: str, wanted: str) -> bool:
-    """The SQL function: whether metadata (JSON) have all of some values (JSON)."""
+    """SQL function: whether the stored metadata (JSON) contain all the wanted values (JSON)."""
     held = json.loads(stored)
     return all(key in held and _exactly(held[key]) == _exactly(value) for key, value in json.loads(wanted).items())
 
 
 def _exactly(value: Any) -> str:
-    """Equal for values of the same type; to Python ``True`` equals 1."""
+    """A string that is equal only for values of the same type, whereas Python has ``True == 1``."""
     return json.dumps(value, sort_keys=True)
 
 
 def _type(name: str) -> str:
-    """The type of documents that a name or a suffix means, in any case, with or without a dot."""
+    """The format for a name or file suffix, in any case, with or without a dot."""
     plain = name.strip().lower().removeprefix(".")
     found = plain if plain in TYPES else _SUFFIXES.get(f".{plain}")
     if not found:
@@ -120,13 +123,13 @@ def _type(name: str) -> str:
 
 
 def _under_documents(folder: str) -> str:
-    """A folder as people and shells write it, as documents' paths have it."""
+    """Normalise a folder path to the form of document paths."""
     parts = [part for part in re.split(r"[/\\]", folder) if part not in ("", ".")]
     return "/".join(parts[1:] if parts[:1] == ["documents"] else parts)
 
 
 def _nanoseconds(day: date, later: int) -> int:
-    """When the day begins here, or the day after it; days beyond the calendar of files are its ends."""
+    """Start of the day in local time, ``later`` days on, in nanoseconds; out-of-range dates are clamped."""
     try:
         begins = datetime.combine(day + timedelta(days=later), time()).timestamp()
     except (OverflowError, ValueError, OSError):

@@ -1,9 +1,9 @@
-"""Search by words: SQLite's FTS5 finds passages, BM25 weighs them.
+"""Full-text search: SQLite's FTS5 finds candidates, and this module scores them with BM25.
 
-FTS5 ranks only what it matches, and takes a second for words that half of a million passages hold. So it finds
-candidates by the rarest words of a question, as many as its :data:`POSTINGS` allow, and all candidates, also those that
-were found by meaning, are weighed here by all words (Robertson and Zaragoza 2009, "The Probabilistic Relevance
-Framework: BM25 and Beyond", with the inverse document frequency of Lucene, which is never negative).
+FTS5 can rank only what it matches, and needs a second for words that occur in half of a million passages. Therefore it
+selects candidates by the rarest words of a question, up to :data:`POSTINGS` occurrences. All candidates, including
+those of dense search, are then scored here with all words (Robertson and Zaragoza 2009, "The Probabilistic Relevance
+Framework: BM25 and Beyond", with Lucene's inverse document frequency, which is never negative).
 """
 
 import math
@@ -18,36 +18,36 @@ from indexes.storage import read_built_with
 from indexes.words import is_beginning, is_named_place, is_whole
 
 POSTINGS = 30_000
-"""How many occurrences FTS5 may rank for one question; words beyond that only weigh candidates."""
+"""Maximum number of occurrences that FTS5 ranks for one question; the remaining words only score candidates."""
 
 K1 = 1.2
 B = 0.75
 WHOLE = 2.0
-"""An identifier counts so much beside its parts, which in another order are another one: 192.168.1.10."""
+"""Weight of an identifier relative to its parts, which in another order form another identifier: 192.168.1.10."""
 NAMED_PLACE = 4.0
-"""So much counts a day or clause that is asked for by its number: 第65条. The digits alone occur in many passages. At 2
-four of 114 such questions about the two lists in ../shared/reported found another row first, at 4 none (one trial)."""
+"""Weight of a day or clause asked for by number: 第65条. The digits alone occur in many passages. With weight 2, four
+of 114 such questions about the two lists in ../shared/reported found another row first; with 4, none (one trial)."""
 
 
 @dataclass(frozen=True)
 class AskedWord:
-    """A word of a question, and how many passages hold it."""
+    """A word of a question, and the number of passages that contain it."""
 
     word: str
     passages: int
 
     @property
     def expression(self) -> str:
-        """For FTS5; words hold letters and digits only, and quoted no question is a syntax error."""
+        """The FTS5 query. The word is quoted and has only letters and digits, so it cannot cause a syntax error."""
         return f'"{self.word}"*' if is_beginning(self.word) else f'"{self.word}"'
 
     def occurrences(self, spaced: str) -> int:
-        """How often it stands in a row of full text, :func:`spaced`."""
+        """Number of occurrences in a full-text row formatted by :func:`spaced`."""
         return spaced.count(f" {self.word}" if is_beginning(self.word) else f" {self.word} ")
 
 
 def look_up(connection: sqlite3.Connection, words: Sequence[str]) -> list[AskedWord]:
-    """The words with how many passages hold each, the rarest first; those that none holds at the end."""
+    """The words with their passage counts, the rarest first, words without any match last."""
     asked = []
     for word in words:
         (count,) = connection.execute(
@@ -60,10 +60,10 @@ def look_up(connection: sqlite3.Connection, words: Sequence[str]) -> list[AskedW
 def full_text_candidates(
     connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter
 ) -> list[int]:
-    """Ids of passages that hold the rarest of the asked words, at least ``count`` where so many hold any.
+    """Ids of passages that contain the rarest words of the question, at least ``count`` if that many match.
 
-    Where even the rarest word is beyond :data:`POSTINGS`, passages that hold all words come first: a word that so many
-    hold tells little about any. Words that were left out fill up what is missing, in no order.
+    If even the rarest word exceeds :data:`POSTINGS`, passages that contain all words come first, because such a common
+    word says little alone. If candidates are still missing, the remaining words fill them up, unranked.
     """
     known = [word for word in asked if word.passages]
     chosen: list[AskedWord] = []
@@ -73,7 +73,7 @@ def full_text_candidates(
         chosen.append(word)
     found: dict[int, None] = {}
     if chosen:
-        # what was left out weighs in afterwards, so more are taken than are asked for
+        # The remaining words change the order afterwards, so fetch more than needed.
         wanted = count if len(chosen) == len(known) else 4 * count
         any_of = " OR ".join(word.expression for word in chosen)
         found |= dict.fromkeys(_matching(connection, any_of, wanted, among, ranked=True))
@@ -89,14 +89,14 @@ def full_text_candidates(
 
 @dataclass(frozen=True)
 class Weighed:
-    """Some passages by the asked words; arrays are float32, one number a passage."""
+    """Full-text scores of some passages; arrays are float32, one number per passage."""
 
     bm25: np.ndarray
-    """0 where none of the words occurs."""
+    """0 if the passage contains none of the words."""
     rare: np.ndarray
-    """1 where all of them occur and no other passage has any, 0 where none does; how often does not matter."""
+    """1 if the passage contains all the words and no other passage has any, 0 if it has none; frequency is ignored."""
     most: float
-    """What BM25 would give a passage that holds every word often, also those that no passage holds."""
+    """Upper bound of BM25: a passage that repeats every word often, including words that occur in no passage."""
 
     def where(self, kept: np.ndarray) -> "Weighed":
         """The same of some of the passages; ``kept`` is a mask."""
@@ -104,7 +104,7 @@ class Weighed:
 
 
 def weigh(connection: sqlite3.Connection, asked: Sequence[AskedWord], ids: Sequence[int]) -> Weighed:
-    """Weigh the passages with these ids."""
+    """Compute the full-text scores of the passages with these ids."""
     scores, held = np.zeros(len(ids), np.float32), np.zeros(len(ids), np.float32)
     if not asked or not ids:
         return Weighed(scores, held, 0.0)
@@ -133,12 +133,12 @@ def _weight_of(word: str) -> float:
 
 
 def spaced(row: str) -> str:
-    """A row of full text with two spaces between words and one around, for counting: none is part of two words."""
+    """The row with two spaces between words and one at each end, so that matches of adjacent words do not overlap."""
     return f" {row.replace(' ', '  ')} "
 
 
 def _matching(connection: sqlite3.Connection, expression: str, count: int, among: Filter, ranked: bool) -> list[int]:
-    """``ORDER BY rank`` weighs all that match; without, the first ones found are taken."""
+    """Ids of matching passages: the best ones if ``ranked``, otherwise the first ones found."""
     condition, parameters = among.condition()
     in_the_part = f"""
         AND EXISTS (

@@ -1,7 +1,7 @@
-"""Texts that a program gives to an index, beside the files of its folder: each with an id of the caller's and metadata.
+"""Stores texts that a program adds to an index, beside the files of its folder.
 
-They are split, embedded and searched like files. A text of an id that is there already replaces it; an update of the
-folder leaves them alone, a rebuild takes them over.
+Each text has an id chosen by the caller, and metadata. It is split, embedded and searched like a file. A text whose id
+already exists replaces the stored one. An update of the folder does not change added texts, and a rebuild keeps them.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from indexes.writing import Record, Writer
 
 @dataclass(frozen=True)
 class GivenText:
-    """One text with its id and metadata (JSON values)."""
+    """An added text with its id and metadata (JSON values)."""
 
     id: str
     text: str
@@ -30,9 +30,9 @@ class GivenText:
 
 
 def add_given(connection: sqlite3.Connection, texts: Sequence[GivenText], tools: Tools) -> bool:
-    """Store the texts, one transaction each; returns whether some replaced others.
+    """Store the texts, one transaction each; return whether any replaced a stored one.
 
-    Raises :class:`IndexingError` for one that cannot be kept, before any is.
+    Raises :class:`IndexingError` for an invalid text, before anything is stored.
     """
     group = [_divided(text, tools) for text in {text.id: text for text in texts}.values()]
     replaced = bool(read_given(connection, [divided.record.path for divided in group]))
@@ -42,7 +42,7 @@ def add_given(connection: sqlite3.Connection, texts: Sequence[GivenText], tools:
 
 
 def delete_given(connection: sqlite3.Connection, ids: Sequence[str] | None, tools: Tools) -> int:
-    """Remove these texts, or all, in one transaction; return how many there were. An unknown id is no error."""
+    """Remove these texts, or all of them, in one transaction; return the number removed. Unknown ids are ignored."""
     writer = Writer(connection, tools.dictionary)
     with transaction(connection):
         stored = dict(connection.execute("SELECT path, id FROM documents WHERE given = 1"))
@@ -54,7 +54,7 @@ def delete_given(connection: sqlite3.Connection, ids: Sequence[str] | None, tool
 
 
 def read_given(connection: sqlite3.Connection, ids: Sequence[str] | None = None) -> list[GivenText]:
-    """The texts with these ids, in their order, those that are not there left out; all of them without ids."""
+    """The texts with these ids, in their order, without missing ones; all texts if ``ids`` is None."""
     columns = "SELECT path, text, metadata FROM documents WHERE given = 1"
     if ids is None:
         rows = connection.execute(f"{columns} ORDER BY id").fetchall()

@@ -1,10 +1,10 @@
-"""Connections to the public internet only: a network for httpcore that checks where it goes, and ends at a deadline.
+"""An httpcore network backend that connects only to the public internet, and stops at a deadline.
 
-An address that a page or a person gives may lead to services of this machine or its network. A name is therefore
-resolved once, every address that it has is checked, and the connection goes to one of exactly these. All of this is
-``GuardedNetwork.connect_tcp``, the only place where a connection is made: nothing can resolve the name anew (DNS
-rebinding), odd spellings such as ``127.1`` are checked as what they lead to, and TLS still proves the name, for
-httpcore knows nothing else.
+An address from a page or a person may point to services of this machine or its network. Therefore the host name is
+resolved once, every resulting address is checked, and the connection uses one of these addresses.
+``GuardedNetwork.connect_tcp`` does all of this and is the only place that connects. So nothing resolves the name a
+second time (DNS rebinding), odd spellings such as ``127.1`` are checked as the address they resolve to, and TLS still
+verifies the name, because httpcore does not see the resolved address.
 """
 
 import ipaddress
@@ -21,24 +21,24 @@ import httpcore
 from indexes.errors import IndexingError
 
 _INTERNET6 = ipaddress.ip_network("2000::/3")
-_TUNNELS = [ipaddress.ip_network(net) for net in ("2001::/32", "2002::/16")]  # Teredo, 6to4: any IPv4 address inside
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # how networks without IPv4 name the IPv4 address in the last 32 bits
+_TUNNELS = [ipaddress.ip_network(net) for net in ("2001::/32", "2002::/16")]  # Teredo, 6to4: embed any IPv4 address
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # NAT64: the last 32 bits are the IPv4 address
 _PRIVATE = [
     ipaddress.ip_network(net)
     for net in (
         *("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7"),
-        *("100.64.0.0/10", "198.18.0.0/15"),  # what VPN programs give, the latter for every name
+        *("100.64.0.0/10", "198.18.0.0/15"),  # assigned by VPN programs, the latter for every name
     )
 ]
 _METADATA = {
     ipaddress.ip_address(one)
-    for one in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")  # the other clouds: link-local
+    for one in ("100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")  # the other clouds use link-local
 }
-"""Where clouds tell a machine its secrets; refused always."""
+"""Metadata services of clouds, which return secrets of the machine; always refused."""
 
 
 class GuardedNetwork(httpcore.NetworkBackend):
-    """Resolves, checks and connects; ``private`` then says whether an address was of the local network."""
+    """Resolves, checks and connects; ``private`` is True afterwards if an address was of the local network."""
 
     def __init__(self, allow_private: bool, deadline: float) -> None:
         self.allow_private = allow_private
@@ -57,7 +57,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
         for address in addresses:
             self.private |= _is_private(address, self.allow_private)
         for number, address in enumerate(addresses, start=1):
-            share = _left(self.deadline) / (len(addresses) - number + 1)  # one that is silent must not use up all time
+            share = _left(self.deadline) / (len(addresses) - number + 1)  # a silent address must not use all the time
             try:
                 return _Hurried(httpcore.SyncBackend().connect_tcp(address, port, share), self.deadline)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
@@ -67,7 +67,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
 
 
 class _Hurried(httpcore.NetworkStream):
-    """A connection whose every wait ends at the deadline, also when bytes drip in one by one."""
+    """A stream whose every wait ends at the deadline, even if the server sends one byte at a time."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self.stream = stream
@@ -92,7 +92,7 @@ class _Hurried(httpcore.NetworkStream):
 
 
 def _left(deadline: float) -> float:
-    """Seconds until the deadline, more than zero: to a socket, zero means something else."""
+    """Seconds until the deadline, never zero, because a socket treats zero as non-blocking."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise httpcore.ReadTimeout
@@ -100,7 +100,7 @@ def _left(deadline: float) -> float:
 
 
 def _resolve(host: str, port: int, seconds: float) -> list[str]:
-    """The addresses of a name, asked for once. In a thread of its own, for a resolver cannot be interrupted."""
+    """The addresses of a host name, resolved once, in a separate thread because a resolver cannot be interrupted."""
     answer: Future[list[str]] = Future()
 
     def ask() -> None:
@@ -118,7 +118,7 @@ def _resolve(host: str, port: int, seconds: float) -> list[str]:
 
 
 def _is_private(address: str, allow_private: bool) -> bool:
-    """Whether an address is of this machine or the local network; raises where it may not be connected to."""
+    """Whether an address is of this machine or the local network; raises if connecting to it is not allowed."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:

@@ -1,4 +1,4 @@
-"""The index of one domain, as the other rooms use it."""
+"""The index of one domain: the public interface of this package."""
 
 import json
 import sqlite3
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from base_models.reranking import Reranker
 
 MOST_PASSAGES = 10_000
-"""The most that one search can ask for."""
+"""Maximum ``k`` of a search."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Index(CloseReading):
-    """Finds passages of a domain's documents; may be shared between threads.
+    """Searches the documents of a domain; may be shared between threads.
 
     .. code-block:: python
 
@@ -47,9 +47,9 @@ class Index(CloseReading):
             index.update()
             passages = index.search("水温", k=5)
 
-    Opening reads nothing. The embedder is loaded when vectors are first needed: by a question, or by an update
-    that finds something new. All methods raise :class:`IndexingError` when there is no index yet (but ``update`` and
-    ``add``), when it is damaged, or when it was built with another embedder or other settings than the domain has now.
+    Opening reads nothing. The embedder is loaded when vectors are first needed: by a question, or by an update that
+    finds new text. All methods except ``update`` and ``add`` raise :class:`IndexingError` if there is no index yet. All
+    raise it if the index is damaged, or was built with another embedder or other settings than the domain has now.
     """
 
     def __init__(self, domain: Domain, embedder: "Embedder | None" = None, reranker: "Reranker | None" = None) -> None:
@@ -64,7 +64,7 @@ class Index(CloseReading):
     def open(
         cls, domain: str | Path | Domain, embedder: "Embedder | None" = None, reranker: "Reranker | None" = None
     ) -> Self:
-        """The index of a domain, or of the domain in a folder; models given replace those that domain.toml names."""
+        """The index of a domain, or of the domain in a folder; the given models replace those of domain.toml."""
         return cls(domain if isinstance(domain, Domain) else Domain.open(domain), embedder, reranker)
 
     def __enter__(self) -> Self:
@@ -74,17 +74,17 @@ class Index(CloseReading):
         self.close()
 
     def close(self) -> None:
-        """Let go of the embedder, unless it was given, and of the vectors in memory; a later call loads them again."""
+        """Release the embedder, unless it was passed in, and the cached vectors; a later call loads them again."""
         self._models.close()
         self._vectors = VectorCache(self.domain.index / "vectors.faiss", self._own_questions)
 
     def update(self, rebuild: bool = False, progress: UpdateProgress | None = None) -> UpdateReport:
-        """Follow the documents folder: read what is new or changed, forget what is gone.
+        """Synchronise with the documents folder: read new and changed files, remove deleted ones.
 
-        ``progress(done, total, document)`` is told the bytes of documents. ``rebuild`` reads everything anew, as other
-        settings or another embedder need it; the old index answers until the new one is whole. Interrupted, either
-        keeps the documents that are finished, and the next call goes on. Documents that cannot be read are named in
-        the report. Raises :class:`IndexingError` when there are no documents, or when another process is updating.
+        ``progress(done, total, document)`` receives bytes of documents. ``rebuild`` reads everything again, which other
+        settings or another embedder require; the old index serves searches until the new one is complete. An
+        interrupted call keeps the finished documents, and the next one continues. The report lists documents that
+        cannot be read. Raises :class:`IndexingError` if there are no documents, or another process is updating.
         """
         report_progress = progress or (lambda done, total, document: None)
         with only_writer(self._writer_lock):
@@ -92,7 +92,7 @@ class Index(CloseReading):
                 report = rebuild_index(self._storage, self.domain.documents, self._models.tools(), report_progress)
             else:
                 report = follow(self._storage, self.domain.documents, self._models.tools(), report_progress)
-                unfinished(self._storage).erase()  # it may hold what is deleted now
+                unfinished(self._storage).erase()  # may contain deleted text
             with self._storage.reading() as connection:
                 self._vectors.save(connection)
                 if report.passages - report.repeated > FLAT_LIMIT:
@@ -100,17 +100,17 @@ class Index(CloseReading):
         return report
 
     def add(self, texts: Sequence[GivenText]) -> None:
-        """Add texts of a program beside the files of the folder; one with an id that is there already replaces it."""
+        """Add texts of a program beside the files of the folder; a text with an existing id replaces the stored one."""
         with only_writer(self._writer_lock), self._storage.writing() as connection:
             tools = self._models.tools()
             prepare(connection, tools, self._storage.command)
             replaced = add_given(connection, texts, tools)
             unfinished(self._storage).erase()
-            if replaced:  # vectors of what was there before must leave their file too
+            if replaced:  # also remove the old vectors from the file
                 self._vectors.save(connection)
 
     def delete(self, ids: Sequence[str] | None = None) -> int:
-        """Remove texts that :meth:`add` added, all of them without ``ids``; returns how many there were."""
+        """Remove texts added by :meth:`add`, or all of them if ``ids`` is None; return the number removed."""
         with only_writer(self._writer_lock), self._storage.writing() as connection:
             tools = self._models.tools()
             prepare(connection, tools, self._storage.command)
@@ -120,12 +120,12 @@ class Index(CloseReading):
         return deleted
 
     def given(self, ids: Sequence[str]) -> list[GivenText]:
-        """Texts that :meth:`add` added, in the order of ``ids``; those that are not there are left out."""
+        """Texts added by :meth:`add`, in the order of ``ids``, without missing ones."""
         with self._storage.reading() as connection:
             return read_given(connection, ids)
 
     def same(self, passages: Sequence[Passage], among: Filter | None = None) -> dict[int, list[Passage]]:
-        """By the id of each passage all that say the same, itself among them, of documents that a filter leaves."""
+        """For each passage id, all passages with the same text, itself included, that match the filter."""
         with self._storage.reading() as connection:
             return groups(connection, [passage.id for passage in passages], chosen_part(among))
 
@@ -140,11 +140,10 @@ class Index(CloseReading):
     ) -> list[Passage]:
         """The ``k`` best passages for a question (default: the domain's ``retrieval.k``), the best first.
 
-        ``mode`` "dense" goes by meaning alone, "full_text" by words alone (no model is loaded), "hybrid" by both,
-        weighted by the domain's ``retrieval.dense_weight``. ``among`` searches a part of the documents only.
-        ``diversity`` above 0 (to 1) prefers passages that differ from each other. ``rerank`` orders what was found once
-        more: in hybrid search by the sentences nearest to the question, then, where the domain has a
-        ``retrieval.reranker``, by that.
+        ``mode`` is "dense" (vectors only), "full_text" (words only, loads no model) or "hybrid" (both, weighted by the
+        domain's ``retrieval.dense_weight``). ``among`` restricts the search to some documents. ``diversity`` above 0
+        (to 1) prefers passages that differ from each other. ``rerank`` reorders the results: in hybrid search by the
+        sentences nearest to the question, then by the domain's ``retrieval.reranker`` if it has one.
         """
         return self.search_many([query], k, mode, among, diversity, rerank)[0]
 
@@ -157,7 +156,7 @@ class Index(CloseReading):
         diversity: float = 0.0,
         rerank: bool = True,
     ) -> list[list[Passage]]:
-        """:meth:`search` for several questions, embedded together; all of them see one state of the index."""
+        """:meth:`search` for several questions, embedded together, on one snapshot of the index."""
         if mode not in get_args(Mode):
             raise IndexingError(f"{mode!r} is not a way to search; use one of: {', '.join(get_args(Mode))}.")
         count = self.domain.settings.retrieval.k if k is None else k
@@ -172,11 +171,11 @@ class Index(CloseReading):
     def search_by_vector(
         self, vector: Sequence[float], k: int, among: Filter | None = None, diversity: float = 0.0
     ) -> list[Passage]:
-        """The ``k`` passages that are nearest to a vector of the embedder."""
+        """The ``k`` passages nearest to a vector of the embedder."""
         dimension = self._models.embedder().dimension
         try:
             query = np.array([vector], np.float32)
-        except (TypeError, ValueError):  # no numbers
+        except (TypeError, ValueError):  # not numbers
             query = np.empty(0, np.float32)
         if query.shape != (1, dimension) or not np.isfinite(query).all() or not query.any():
             raise IndexingError(f"a vector of this index has {dimension} finite numbers, not all of them zero.")
@@ -186,13 +185,13 @@ class Index(CloseReading):
             return search(connection, self._vectors, [""], query / np.linalg.norm(query), how)[0]
 
     def candidates(self, queries: Sequence[str], among: Filter | None = None) -> list[Scores]:
-        """What hybrid search chooses from, with both scores, before they become one: to measure or to fit weights."""
+        """Candidates of hybrid search with both scores, before fusion; used to measure and to fit weights."""
         how = self._how(1, "hybrid", among, 0.0, False)
         with self._searching(list(queries), "hybrid") as (connection, vectors):
             return candidates(connection, self._vectors, list(queries), vectors, how)
 
     def _how(self, k: int, mode: Mode, among: Filter | None, diversity: float, rerank: bool) -> Search:
-        """How to search; raises :class:`IndexingError` for figures out of range."""
+        """The search parameters; raises :class:`IndexingError` if a value is out of range."""
         if not (isinstance(k, int) and 1 <= k <= MOST_PASSAGES):
             raise IndexingError(f"k is {k}, but a search asks for 1 to {MOST_PASSAGES:,} passages.")
         if not (isinstance(diversity, int | float) and 0 <= diversity <= 1):
@@ -205,7 +204,7 @@ class Index(CloseReading):
 
     @contextmanager
     def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:
-        """One state of a checked index, and the vectors of the queries; on leaving, the caches are mended."""
+        """A snapshot of a checked index, and the query vectors; saves the caches on exit."""
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
         vectors = self._models.embedder().encode_queries(queries) if queries and mode != "full_text" else None
@@ -213,8 +212,8 @@ class Index(CloseReading):
             self._check(read_built_with(connection))
             yield connection, vectors
         if vectors is not None and not (self._vectors.is_saved() and self._sentences.is_saved()):
-            # while an update is at work the caches are left alone, vectors will be written at its end; what this search
-            # saw is not what is there now, if documents were deleted or all was made anew meanwhile
+            # If an update is running, skip this: the update saves the vectors at its end. Open a new snapshot, because
+            # documents may have been deleted, or the index rebuilt, since the search.
             with suppress(IndexingError), only_writer(self._writer_lock, wait=0):
                 with self._storage.reading() as now:
                     self._check(read_built_with(now))
@@ -222,12 +221,12 @@ class Index(CloseReading):
                 self._sentences.save()
 
     def passage(self, passage_id: int) -> Passage:
-        """A passage by the id that a search gave; ids of passages that are gone never mean another one."""
+        """The passage with an id that a search returned; ids of deleted passages are never reused."""
         with self._storage.reading() as connection:
             return read_passage(connection, passage_id)
 
     def shared_words(self, query: str, passage: Passage) -> list[str]:
-        """Words of a question that a passage holds, in its text or its titles: why full text found it."""
+        """Words of a question that occur in the text or titles of a passage; they explain a full-text match."""
         return shared_words(query, "\n".join([*passage.headings, passage.text]))
 
     def neighbours(self, passage_id: int, before: int = 1, after: int = 1) -> list[Passage]:
@@ -236,12 +235,12 @@ class Index(CloseReading):
             return read_neighbours(connection, passage_id, before, after)
 
     def exists(self) -> bool:
-        """Whether there is an index yet."""
+        """Whether the index file exists."""
         return self._storage.exists()
 
     @property
     def embedder(self) -> "Embedder":
-        """The model behind the vectors, loaded if need be."""
+        """The embedding model, loaded on first use."""
         return self._models.embedder()
 
     def documents(self) -> list[str]:
@@ -251,7 +250,7 @@ class Index(CloseReading):
             return [path for (path,) in rows]
 
     def warnings(self) -> dict[str, str]:
-        """What of a file could not be carried over, by its path: the end of a sentence that begins with its name."""
+        """Maps a file's path to what could not be read of it: the end of a sentence that begins with the file name."""
         with self._storage.reading() as connection:
             told = "SELECT path, warning FROM documents WHERE warning != '' AND given = 0 ORDER BY path"
             return dict(connection.execute(told).fetchall())
@@ -263,7 +262,7 @@ class Index(CloseReading):
             return [tuple(json.loads(headings)) for (headings,) in rows]
 
     def text(self, document: str, given: bool = False) -> str:
-        """The text of a file as it was read, or a given text; passages' ``start`` and ``end`` count its characters."""
+        """The text of a file as it was read, or an added text; ``start`` and ``end`` of passages are offsets in it."""
         with self._storage.reading() as connection:
             sql = "SELECT text FROM documents WHERE path = ? AND given = ?"
             row = connection.execute(sql, (document, given)).fetchone() if is_text(document) else None
@@ -273,22 +272,22 @@ class Index(CloseReading):
 
     @property
     def generation(self) -> str:
-        """A text that is another one after every change of documents; what was computed from them can be told by it."""
+        """Version string; changes whenever the documents change, so that derived data can be matched to it."""
         with self._storage.reading() as connection:
             built = read_built_with(connection)
         return f"{built['identity']}-{built['generation']}"
 
     def meta(self, key: str) -> Any:
-        """What :meth:`set_meta` stored under ``key``, or None; a rebuild forgets it."""
+        """The value that :meth:`set_meta` stored under ``key``, or None; a rebuild deletes it."""
         with self._storage.reading() as connection:
             sql = "SELECT value FROM meta WHERE key = ?"
             row = connection.execute(sql, (key,)).fetchone() if is_text(key) else None
         return json.loads(row[0]) if row else None
 
     def set_meta(self, key: str, value: Any) -> None:
-        """Store a small JSON value with the index, such as what was calibrated on its passages."""
+        """Store a small JSON value with the index, such as a calibration on its passages."""
         with self._storage.reading():
-            pass  # raises where there is no index to store it with
+            pass  # raises if there is no index
         with self._storage.writing() as connection, transaction(connection):
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
 
@@ -297,5 +296,5 @@ class Index(CloseReading):
             raise IndexingError(f"The index {why}. Make it again with: {self._storage.command} --rebuild")
 
     def _own_questions(self, connection: sqlite3.Connection) -> Vectors:
-        """Vectors of some sentences of the passages, embedded as questions."""
+        """Question vectors of some sentences of the passages, used to measure recall."""
         return self._models.embedder().encode_queries(some_sentences(connection))

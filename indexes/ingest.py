@@ -1,4 +1,4 @@
-"""A document that was read becomes passages with vectors in the tables: what a folder and a program's texts share."""
+"""Splits, embeds and stores documents; used for files of the folder and for added texts."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
     from base_models.embedding import Embedder
 
 SLICE = 256
-"""Passages embedded at a time, about ten seconds of work on two cores: an interruption costs no more."""
+"""Passages embedded per batch, about ten seconds of work on two cores: the most that an interruption loses."""
 
 
 @dataclass(frozen=True)
 class Tools:
-    """What passages and vectors are made with."""
+    """The settings, dictionary and embedder that an index is built with."""
 
     built_with: BuiltWith
     dictionary: Dictionary
     embedder: "Callable[[], Embedder]"
-    """Called only when something must be embedded."""
+    """Called only if something must be embedded."""
     old: sqlite3.Connection | None = None
-    """Another index with vectors of the same embedder, which need not be computed again."""
+    """Another index of the same embedder, from which vectors are reused."""
     forgotten: dict[bytes, bytes] = field(default_factory=dict)
-    """Vectors, by embedding key, of documents that were removed during this update."""
+    """Vectors of documents removed during this update, by embedding key."""
 
 
 @dataclass(frozen=True)
 class Divided:
-    """A document in passages, which wait for their vectors."""
+    """A document split into passages that are not embedded yet."""
 
     record: Record
     document: Extracted
@@ -47,7 +47,7 @@ class Divided:
 
 
 def divide(record: Record, document: Extracted, tools: Tools) -> Divided:
-    """The passages of a document. Raises :class:`IndexingError` where the text of a file is garbled."""
+    """Split a document into passages. Raises :class:`IndexingError` if the text of a file is garbled."""
     if not record.given:
         document = checked(document)
     pieces: list[Piece] = []
@@ -60,11 +60,11 @@ def divide(record: Record, document: Extracted, tools: Tools) -> Divided:
 def embed_and_store(
     connection: sqlite3.Connection, group: Sequence[Divided], tools: Tools, advance: Callable[[float], object]
 ) -> None:
-    """Embed all passages whose text was never embedded; then store the documents, one transaction each.
+    """Embed the passages whose text has no vector yet, then store the documents, one transaction each.
 
-    A document of the same path that is stored is replaced. ``advance`` is told which share of the texts is embedded.
-    Vectors of files are kept from slice to slice, so that an interrupted book is not begun again; a program can give
-    its texts in parts.
+    A stored document with the same path is replaced. ``advance`` receives the embedded share of the texts. Vectors of
+    files are saved after each batch, so that an interrupted book continues where it stopped; a program can add its
+    texts in smaller calls.
     """
     given = any(divided.record.given for divided in group)
     texts = {embedding_key(piece.embedded): piece.embedded for divided in group for piece in divided.pieces}
@@ -102,7 +102,7 @@ def embed_and_store(
 
 
 def difference(stored: dict[str, object], now: BuiltWith) -> str:
-    """Why an index that was built with ``stored`` cannot be used now, as a clause; empty when it can."""
+    """Why an index built with ``stored`` cannot be used now, as a clause; empty if it can."""
     if stored["fingerprint"] != now.fingerprint:
         if stored["embedder"] != now.embedder:
             return f"was made with the embedder {stored['embedder']}, but domain.toml names {now.embedder}"
@@ -117,7 +117,7 @@ def difference(stored: dict[str, object], now: BuiltWith) -> str:
 
 
 def prepare(connection: sqlite3.Connection, tools: Tools, command: str) -> None:
-    """Note what an empty index is built with; raises :class:`IndexingError` where another one was built otherwise."""
+    """Record the settings of an empty index; raise :class:`IndexingError` if an index was built with other settings."""
     stored = read_built_with(connection)
     if connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone() is None:
         with transaction(connection):

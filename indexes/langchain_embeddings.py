@@ -1,4 +1,4 @@
-"""An embedder of ours as LangChain knows one, and one of LangChain's as an index takes it."""
+"""Adapters between the embedders of this project and LangChain's ``Embeddings``, in both directions."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from indexes.language import CJK
 
 
 class PassageEmbeddings(Embeddings):
-    """The embedder of an index as LangChain knows one."""
+    """The embedder of an index as LangChain ``Embeddings``."""
 
     def __init__(self, index: Index) -> None:
         self.index = index
@@ -25,10 +25,10 @@ class PassageEmbeddings(Embeddings):
 
 
 class EmbedderOfLangChain:
-    """LangChain's ``Embeddings`` as :class:`Index` takes an embedder; vectors are brought to length 1."""
+    """LangChain ``Embeddings`` as an embedder for :class:`Index`; vectors are normalised to length 1."""
 
     max_tokens = 1_000_000
-    """Nothing tells how many tokens such a model reads: domain.toml's passage_tokens decides alone."""
+    """LangChain does not expose the token limit of a model, so only passage_tokens of domain.toml limits passages."""
 
     def __init__(self, embeddings: Embeddings) -> None:
         self._embeddings = embeddings
@@ -47,7 +47,7 @@ class EmbedderOfLangChain:
         return _of_length_1([self._embeddings.embed_query(text) for text in texts])
 
     def token_offsets(self, text: str) -> list[tuple[int, int]]:
-        """About as many as most tokenizers make: a Chinese character, four letters or a punctuation mark each."""
+        """Approximates most tokenizers: one token per Chinese character, four letters or punctuation mark."""
         return [match.span() for match in re.finditer(rf"[{CJK}]|[^\W{CJK}]{{1,4}}|[^\w\s]", text)]
 
 

@@ -2,13 +2,13 @@
 
 .. code-block:: python
 
-    store = PassageStore("tea-shop")                     # what `lorewright index tea-shop` made
+    store = PassageStore("tea-shop")                     # the index that `lorewright index tea-shop` built
     store.add_documents([Document("Oolong is half oxidised.", id="note-1")])
     retriever = PassageRetriever(index=Index.open("tea-shop"), k=5)
 
-A text that is added stands beside the files of the folder: it is found with them, survives updates and rebuilds, and is
-returned whole with its own metadata. Of a file its passages are returned, with their place as metadata. Asynchronous
-methods are LangChain's own, which run these in a thread.
+An added text is searched together with the files of the folder, survives updates and rebuilds, and is returned whole
+with its own metadata. Files are returned as passages, with their location as metadata. Asynchronous methods are
+LangChain's defaults, which run the synchronous ones in a thread.
 """
 
 import uuid
@@ -37,15 +37,15 @@ if TYPE_CHECKING:
     from base_models.embedding import Embedder
 
 HALF_RELEVANT = 5.0
-"""BM25 that is a relevance of one half: about what one rare word in common gives."""
+"""BM25 score with relevance one half: about the score of one rare shared word."""
 
 
 class PassageStore(VectorStore):
-    """A domain's index as a vector store; :meth:`from_texts` makes the domain where there is none.
+    """A domain's index as a vector store; :meth:`from_texts` creates the domain if it does not exist.
 
-    ``embedding`` replaces the embedder that domain.toml names: a LangChain ``Embeddings`` or one of
-    ``base_models.load_embedder``. Every method takes ``among`` (a :class:`Filter`); ``filter`` is a mapping of metadata
-    that a text must have. ``mode`` is as in :meth:`Index.search`.
+    ``embedding`` replaces the embedder of domain.toml: a LangChain ``Embeddings`` or an embedder of
+    ``base_models.load_embedder``. Every search method takes ``among`` (a :class:`Filter`) and ``filter``, a mapping of
+    metadata that a text must have. ``mode`` is as in :meth:`Index.search`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class PassageStore(VectorStore):
         domain: str | Path | Domain = "",
         **kwargs: Any,
     ) -> Self:
-        """A store in the folder ``domain``, which must be named and is made where there is none, with these texts."""
+        """Create a store with these texts in the folder ``domain``, which is required and is created if missing."""
         if not domain:
             raise ValueError("name the folder that keeps the texts: from_texts(..., domain='my-domain')")
         if not isinstance(domain, Domain) and not Path(domain).exists():
@@ -88,7 +88,7 @@ class PassageStore(VectorStore):
         ids: Sequence[str | None] | None = None,
         **_ignored: Any,
     ) -> list[str]:
-        """Add texts, or replace those with these ids; returns the ids, new ones where none were given."""
+        """Add texts, or replace those with these ids; return the ids, generated if not given."""
         listed = list(texts)
         chosen = [id_ or uuid.uuid4().hex for id_ in (ids or [None] * len(listed))]
         values = metadatas or [{}] * len(listed)
@@ -96,32 +96,32 @@ class PassageStore(VectorStore):
         return chosen
 
     def delete(self, ids: list[str] | None = None, **_ignored: Any) -> bool:
-        """Remove these texts, or all that were added where ``ids`` is None; files of the folder stay.
+        """Remove these texts, or all added texts if ``ids`` is None; files of the folder stay.
 
-        True also where there was no such text: LangChain's indexing takes False for a failure.
+        Returns True even if there was no such text, because LangChain's indexing treats False as a failure.
         """
         if self.index.exists():
             self.index.delete(ids)
         return True
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
-        """The texts that were added with these ids, in their order; those that are not there are left out."""
+        """The added texts with these ids, in their order, without missing ones."""
         return [_of_given(text) for text in self.index.given(ids)] if self.index.exists() else []
 
     def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
         return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
 
     def similarity_search_with_score(self, query: str, k: int = 4, **kwargs: Any) -> list[tuple[Document, float]]:
-        """Documents with the score of their best passage; higher is better, comparable for one query only."""
+        """Documents with the score of their best passage; higher is better, comparable within one query only."""
         return [(document, passage.score) for document, passage in self._found(query, k, **kwargs)]
 
     def _similarity_search_with_relevance_scores(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
-        """Relevance is the cosine of query and passage, 0 where it is negative.
+        """Relevance is the cosine of query and passage, with negative values set to 0.
 
-        In the mode "full_text", which knows no cosine, it is b / (b + 5) of BM25 b: 0 where no word is shared, about
-        a half for one rare word, and never 1.
+        The mode "full_text" has no cosine; its relevance is b / (b + 5) for a BM25 score b: 0 if no word is shared,
+        about one half for one rare word, always below 1.
         """
         found = self._found(query, k, **kwargs)
         if self.mode == "full_text":
@@ -134,7 +134,7 @@ class PassageStore(VectorStore):
     def max_marginal_relevance_search(
         self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
     ) -> list[Document]:
-        """``lambda_mult`` 1 ranks by relevance alone; ``fetch_k`` is not used, there are always 50 or more."""
+        """``lambda_mult`` 1 ranks by relevance only; ``fetch_k`` is ignored, there are always 50 or more candidates."""
         return [document for document, _ in self._found(query, k, diversity=1 - lambda_mult, **kwargs)]
 
     def max_marginal_relevance_search_by_vector(
@@ -151,7 +151,7 @@ class PassageStore(VectorStore):
         filter: Mapping[str, Any] | None = None,
         **_ignored: Any,
     ) -> list[tuple[Document, Passage]]:
-        """The ``k`` best documents, each with its best passage: more passages are looked at where some share one."""
+        """The ``k`` best documents, each with its best passage; fetches more if passages share a document."""
         if not self.index.exists():
             return []
         part = chosen_part(among)
@@ -178,17 +178,17 @@ class PassageStore(VectorStore):
         return [
             (_of_given(given[member.document]) if member.given else _of_file(member, passage), passage)
             for member, passage in best
-            if not member.given or member.document in given  # it may be deleted by now
+            if not member.given or member.document in given  # it may have been deleted since
         ]
 
 
 def _of_bm25(score: float) -> float:
-    """0 to 1, higher where BM25 is."""
+    """Map BM25 to 0...1; increases with BM25."""
     return max(0.0, score) / (max(0.0, score) + HALF_RELEVANT)
 
 
 class PassageRetriever(BaseRetriever):
-    """The best passages of an index as documents; what they say and where they stand is in their metadata."""
+    """Returns the best passages of an index as documents; their metadata hold the file and the location."""
 
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
@@ -197,9 +197,9 @@ class PassageRetriever(BaseRetriever):
     mode: Mode = "hybrid"
     among: Filter = Filter()
     diversity: float = 0.0
-    """0 to 1: towards 1 passages are rather unlike each other than alike."""
+    """0 to 1; higher values prefer passages that differ from each other."""
     neighbours: int = 0
-    """How many passages before and after each are put with it, as one text."""
+    """Number of passages before and after each result that are joined with it into one text."""
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, k: int | None = None
@@ -210,7 +210,7 @@ class PassageRetriever(BaseRetriever):
         return [self._document(passage) for passage in passages]
 
     def _document(self, passage: Passage) -> Document:
-        """A passage of a text that a program gave also has that text's metadata."""
+        """Convert a passage; a passage of an added text also gets the metadata of that text."""
         document = _of_passage(passage, self._text_around(passage))
         if passage.given and (given := self.index.given([passage.document])):
             document.metadata = {**given[0].metadata, **document.metadata}
@@ -222,12 +222,12 @@ class PassageRetriever(BaseRetriever):
         try:
             around = self.index.neighbours(passage.id, self.neighbours, self.neighbours)
             return self.index.text(passage.document, passage.given)[around[0].start : around[-1].end]
-        except IndexingError:  # it was removed since it was found
+        except IndexingError:  # it was removed after the search
             return passage.text
 
 
 def _of_file(member: Passage, found: Passage) -> Document:
-    """A passage of a file, with the scores of the one that was found and says the same."""
+    """A passage of a file, with the scores of the matching passage that has the same text."""
     scores = {key: getattr(found, key) for key in ("score", "dense_score", "full_text_score")}
     return _of_passage(replace(member, **scores), member.text)
 

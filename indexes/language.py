@@ -1,9 +1,9 @@
-"""Which language a text is in: Chinese or English."""
+"""Detects whether a text is Chinese or English."""
 
 import re
 
 CJK = "\u3040-\u30fa\u30fc-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-"""Han characters and kana, as the inside of a regular expression's brackets: scripts written without spaces."""
+"""Han characters and kana, for the brackets of a regular expression: scripts written without spaces."""
 CJK_CHARACTER = re.compile(f"[{CJK}]")
 _LETTER = re.compile(r"[^\W\d_]")
 FUNCTION_WORD = re.compile(
@@ -17,9 +17,9 @@ FUNCTION_WORD = re.compile(
 def language_of(text: str) -> str:
     """Return ``"zh"`` or ``"en"``.
 
-    Chinese is a text with at least 30 % CJK characters among its letters. Below that a text with any CJK character is
-    still Chinese if it holds no common English word: model names are long, so a question such as
-    "LLaMA-Factory 怎么用?" is mostly Latin letters.
+    A text is Chinese if at least 30 % of its letters are CJK characters. Below that, a text with any CJK character is
+    still Chinese if it contains no common English word: model names are long, so a question such as "LLaMA-Factory
+    怎么用?" is mostly Latin letters.
     """
     cjk = len(CJK_CHARACTER.findall(text))
     if not cjk:
@@ -30,5 +30,5 @@ def language_of(text: str) -> str:
 
 
 def is_function_word(word: str) -> bool:
-    """Whether an English word is a function word or a question word: it does not tell what is asked for."""
+    """Whether an English word is a function word or question word, which says nothing about the topic."""
     return bool(FUNCTION_WORD.fullmatch(word))

@@ -1,7 +1,7 @@
-"""The format of ``passages.sqlite``: what is in which table, and how a file of an older format is brought up to date.
+"""The schema of ``passages.sqlite`` and its migrations.
 
-``PRAGMA user_version`` holds the format; step N brings a file of format N - 1 to format N. What is written here of an
-older format is never changed, for files of it lie on users' disks.
+``PRAGMA user_version`` holds the format version; step N migrates a file from format N - 1 to format N. The script of an
+older format is never changed, because users have files of that format.
 """
 
 import hashlib
@@ -93,7 +93,7 @@ _FORMAT_2 = """
     DROP TABLE passages_1;
     DROP TABLE documents_1;
     """
-"""Words are other ones, so they are not copied: a search says that the index must be rebuilt, which keeps vectors."""
+"""The rules for words changed, so words are not copied: searches demand a rebuild, which keeps the vectors."""
 
 _FORMAT_3 = """
     CREATE TABLE sentence_vectors (   -- a cache: what searches computed of passages, sentence by sentence
@@ -104,17 +104,17 @@ _FORMAT_3 = """
     """
 
 WORDS_SINCE = 2
-"""Files of older formats must be rebuilt, for their words are other ones."""
+"""Files of older formats must be rebuilt, because the rules for words changed."""
 FORMATS = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
 
 
 def embedding_key(embedded: str) -> bytes:
-    """What tells the vector of a text from others, 16 bytes; the embedder is the index's."""
+    """Hash of an embedded text, 16 bytes; it identifies the vector within one index, which has one embedder."""
     return hashlib.sha256(embedded.encode()).digest()[:16]
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the file from format ``version`` (0: empty) to the newest, inside the caller's transaction."""
+    """Migrate the file from format ``version`` (0: empty) to the newest, inside the caller's transaction."""
     connection.create_function("embedding_key", 2, _key_of_format_1, deterministic=True)
     for step, script in enumerate(FORMATS[version:], start=version + 1):
         for statement in filter(str.strip, _statements(script)):
@@ -128,6 +128,6 @@ def _statements(script: str) -> list[str]:
 
 
 def _key_of_format_1(headings: str, text: str) -> bytes:
-    """Right where the title path was short enough to be embedded whole; else the vector is computed again."""
+    """The key is wrong if the title path was too long to be embedded whole; then the vector is computed again."""
     title = " > ".join(json.loads(headings))
     return embedding_key(f"{title}\n{text}" if title else text)

@@ -1,4 +1,4 @@
-"""The models behind one index, loaded when they are first needed, and what an index made with them depends on."""
+"""Loads the models of one index on first use, and computes the settings that an index depends on."""
 
 import threading
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Models:
-    """The embedder and the reranker that a domain names, or those that were given; may be shared between threads."""
+    """The embedder and reranker of a domain, or those passed in; may be shared between threads."""
 
     def __init__(self, domain: Domain, embedder: "Embedder | None", reranker: "Reranker | None") -> None:
         self._settings = domain.settings
@@ -34,7 +34,7 @@ class Models:
             return self._embedder
 
     def reranker(self) -> "Reranker | None":
-        """None where the domain has none."""
+        """The reranker, or None if the domain has none."""
         from base_models import load_reranker
 
         with self._lock:
@@ -43,15 +43,15 @@ class Models:
             return self._reranker
 
     def close(self) -> None:
-        """Let go of the embedder, unless it was given; a later call loads it again."""
+        """Release the embedder, unless it was passed in; a later call loads it again."""
         self._embedder = self._given
 
     def dictionary(self) -> Dictionary:
-        """The user's own words as they are now."""
+        """The current custom dictionary of the domain."""
         return dictionary_of(self._read_dictionary())
 
     def tools(self) -> Tools:
-        """What an index made now would depend on; loads no model."""
+        """The settings that an index built now depends on; loads no model."""
         from base_models import fingerprint
 
         dictionary = self.dictionary()

@@ -1,4 +1,4 @@
-"""Names in a question: product codes, people, methods. A passage that answers the question usually holds them too."""
+"""Finds names in a question: product codes, people, methods. A passage that answers it usually contains them."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from indexes.words import indexed_words
 
 _LATIN = rf"[^\W_{CJK}]"
 _WORD = re.compile(rf"{_LATIN}+(?:[-.]{_LATIN}+)*(?:(?:\+\+|#)(?![^\W\d_{CJK}])|\+(?![\w+]))?")
-"""A word with its hyphens and points; ``C++``, ``C#`` and ``LoRA+``, but of ``WiFi+蓝牙`` the sign is none of it."""
+"""A word with its hyphens and points; matches ``C++``, ``C#`` and ``LoRA+``, but in ``WiFi+蓝牙`` only ``WiFi``."""
 _PART = re.compile(rf"{_LATIN}+(?:\+\+|#|\+)?")
 _CODE = re.compile(r"[a-z][A-Z]|\d|[+#]")
 _ACRONYM = re.compile(r"[A-Z]{2}")
@@ -25,18 +25,19 @@ _NO_NAME = re.compile(
     r"(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?|January|February|March|April|June|July|August|September|October"
     r"|November|December|Christmas|Easter|Mr|Mrs|Ms|Dr|Prof|OK|English|Chinese"
 )
-"""Written like names, but a passage that answers need not hold them."""
+"""Words written like names that a passage with the answer need not contain."""
 _NUMBERED = re.compile(r"(?:Section|Article|Chapter|Step|Page|Table|Figure|Part|Clause|Appendix|No)\.?\s*$")
 _LONGEST = 2_000
-"""Characters of a question that are looked through. Chosen."""
+"""Maximum number of characters of a question that are searched for names. Chosen."""
 
 
 def names_in(question: str) -> list[str]:
-    """The words of a question that are written like a name, each once.
+    """The words of a question that are written like a name, without repetition.
 
-    ``"QLoRA"``, ``"A100"``, ``"C++"``; in Chinese every other word of Latin letters with a capital too, in English one
-    with a capital within a sentence, unless function words have one ("How Do I Pay?"). Words that begin with a digit
-    are quantities (``"16GB"``). Single letters, days, months, addresses and the speaker's own name are no names either.
+    Examples: ``"QLoRA"``, ``"A100"``, ``"C++"``. In a Chinese question, any capitalised word of Latin letters is a name
+    too. In English, a capitalised word inside a sentence is one, unless function words are capitalised as well ("How Do
+    I Pay?"). Words that begin with a digit are quantities (``"16GB"``). Single letters, days, months, addresses and the
+    speaker's own name are excluded.
     """
     text = unicodedata.normalize("NFKC", question)[:_LONGEST]
     text = _SELF_INTRODUCTION.sub(" ", _ADDRESS.sub(" ", text))
@@ -65,17 +66,17 @@ def names_in(question: str) -> list[str]:
 
 
 def _is_capitalised_function_word(word: str) -> bool:
-    """Whether it is a function word in title case or capitals; "I", "IT", "US", "May" and "Will" do not count."""
+    """Whether the word is a capitalised function word; "I", "IT", "US", "May" and "Will" do not count."""
     return word[0].isupper() and word not in ("I", "IT", "US", "May", "Will") and is_function_word(word)
 
 
 def missing_name(connection: sqlite3.Connection, question: str, passages: Sequence[Passage], total: int) -> float:
-    """Rarity of the rarest name in a question that none of the passages holds; 0 where they hold all, 1 where none of
-    the ``total`` passages of the index does.
+    """Rarity of the rarest name in a question that no passage contains, 0 to 1.
 
-    ``"Wi-Fi"`` is held by ``"WiFi"``, and ``"GPT-4"`` by ``"GPT 4"``. Where all passages are in another language, which
-    may write names in its own script, only codes and acronyms count. The rarity of a name with a sign (``"C++"``) is
-    unknown, since full-text search ignores signs: it counts as 1.
+    It is 0 if the passages contain all names, and 1 if none of the ``total`` passages of the index contains that name.
+    ``"WiFi"`` matches ``"Wi-Fi"``, and ``"GPT 4"`` matches ``"GPT-4"``. If all passages are in another language, which
+    may write names in its own script, only codes and acronyms count. Full-text search ignores signs, so the rarity of a
+    name with a sign (``"C++"``) is unknown and counts as 1.
     """
     names = names_in(question)
     language = language_of(question)
@@ -94,13 +95,13 @@ def missing_name(connection: sqlite3.Connection, question: str, passages: Sequen
                 if not re.search(rf"(?<![a-z0-9]){re.escape(part.lower())}(?![+#])", lower):
                     return 1.0
             elif len(part) > 1 and not part[0].isdigit() and (part == name or part[0].isupper() or _CODE.search(part)):
-                # of "Houlsby-style" only "Houlsby" must be there
+                # "Houlsby-style" requires only "Houlsby"
                 missing += [word for word in indexed_words(part)[:1] if word not in held]
     rarity = [math.log((total + 1) / (word.passages + 0.5)) for word in look_up(connection, missing)]
     return max(rarity, default=0.0) / math.log((total + 1) / 0.5)
 
 
 def _joined(text: str) -> set[str]:
-    """The words of a text in lower case, and two or three of them that follow each other, as one."""
+    """The lower-cased words of a text, and every two or three adjacent words joined."""
     words = [match[0].lower() for match in re.finditer(rf"{_LATIN}+", unicodedata.normalize("NFKC", text))]
     return {"".join(words[at : at + length]) for at in range(len(words)) for length in (1, 2, 3)}

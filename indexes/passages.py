@@ -1,4 +1,4 @@
-"""A passage as the other rooms see it, and how it is read from the tables."""
+"""The ``Passage`` class, and functions that read passages from the database."""
 
 import json
 import sqlite3
@@ -10,52 +10,52 @@ from indexes.filters import Filter
 from indexes.sentences import sentences_of
 
 _ALL = 2**63 - 1
-"""The most that SQLite can be asked for."""
+"""The largest integer of SQLite."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A piece of a document, with its place in it; scores are 0.0 where they were not computed."""
+    """A part of a document, with its location; scores are 0.0 if they were not computed."""
 
     id: int
-    """Never used for another passage, also after this one is gone."""
+    """Never reused, even after the passage is deleted."""
     text: str
     document: str
-    """Path under ``documents/``, with ``/`` on every system; of a text that a program gave its id."""
+    """Path under ``documents/``, with ``/`` on every system; the id for an added text."""
     headings: tuple[str, ...]
-    """The titles above it, the outermost first; of a passage amid a long table also the table's header row."""
+    """The titles above it, the outermost first; inside a long table also the header row of the table."""
     page: int | None
     """Page of a PDF or a scan, from 1."""
     line: int
-    """Line of the document's text on which it begins, from 1; for plain text and Markdown the file's own line."""
+    """Line of the document text on which it starts, from 1; for plain text and Markdown the line of the file."""
     start: int
     end: int
     """``Index.text(document, given)[start:end] == text``."""
     score: float = 0.0
-    """What the ranking went by: higher is better, comparable within one question only."""
+    """The ranking score: higher is better, comparable within one question only."""
     dense_score: float = 0.0
     """Cosine of question and passage."""
     full_text_score: float = 0.0
-    """BM25 over words; 0.0 when no word of the question occurs."""
+    """BM25 score; 0.0 if no word of the question occurs."""
     slide: int | None = None
     """Slide of a presentation, from 1."""
     sheet: str = ""
     """Sheet of a workbook."""
     also: tuple[str, ...] = ()
-    """Where else the same is said: each a document and the place in it."""
+    """Other locations of the same text: a document and the place in it."""
     rerank_score: float | None = None
-    """What the reranker gave, if one is at work: higher is better."""
+    """The score of the reranker, if one is used: higher is better."""
     given: bool = False
-    """Of a text that a program gave, not of a file."""
+    """Whether it is from an added text, not from a file."""
 
     @property
     def place(self) -> str:
-        """Where in the document, for people: ``"LoRA › Rank"``, ``"page 3"``, ``"slide 2"`` or ``"line 12"``."""
+        """Location in the document for display: ``"LoRA › Rank"``, ``"page 3"``, ``"slide 2"`` or ``"line 12"``."""
         return place(self.headings, self.page, self.slide, self.sheet, self.line)
 
 
 def place(headings: Sequence[str], page: int | None, slide: int | None, sheet: str, line: int) -> str:
-    """What :attr:`Passage.place` says."""
+    """The value of :attr:`Passage.place`."""
     parts = [" › ".join(headings)] if headings else []
     parts += [f"sheet {sheet}"] if sheet and sheet not in headings else []
     parts += [f"page {page}"] if page else []
@@ -64,9 +64,9 @@ def place(headings: Sequence[str], page: int | None, slide: int | None, sheet: s
 
 
 def read_passages(connection: sqlite3.Connection, ids: Sequence[int], among: Filter | None = None) -> list[Passage]:
-    """The stored passages with these ids, in their order; those that are gone are left out.
+    """The stored passages with these ids, in their order, without deleted ones.
 
-    A passage that a filter does not leave is shown as the first of those that say the same and that it does leave.
+    If a passage does not match the filter, the first passage with the same text that matches is returned instead.
     """
     shown: dict[int, Passage] = {}
     for kept, members in groups(connection, ids, among or Filter()).items():
@@ -77,7 +77,7 @@ def read_passages(connection: sqlite3.Connection, ids: Sequence[int], among: Fil
 
 
 def groups(connection: sqlite3.Connection, ids: Sequence[int], among: Filter) -> dict[int, list[Passage]]:
-    """By each of these ids the passages that say the same, itself among them, of the documents that a filter leaves."""
+    """For each id, the passages with the same text, itself included, from documents that match the filter."""
     condition, parameters = among.condition()
     rows = connection.execute(
         "WITH asked AS (SELECT id, coalesce(same_as, id) AS kept FROM passages "
@@ -96,7 +96,7 @@ def groups(connection: sqlite3.Connection, ids: Sequence[int], among: Filter) ->
 
 
 def read_passage(connection: sqlite3.Connection, passage_id: int) -> Passage:
-    """One stored passage; raises :class:`IndexingError` when there is none with this id."""
+    """One stored passage; raises :class:`IndexingError` if there is none with this id."""
     found = read_passages(connection, [passage_id])
     if not found:
         raise IndexingError(f"Passage {passage_id} is not in the index, or not any more.")
@@ -104,7 +104,7 @@ def read_passage(connection: sqlite3.Connection, passage_id: int) -> Passage:
 
 
 def read_neighbours(connection: sqlite3.Connection, passage_id: int, before: int, after: int) -> list[Passage]:
-    """A passage between those that stand before and after it in its document, in the order of the text."""
+    """A passage with those before and after it in its document, in the order of the text."""
     if before < 0 or after < 0:
         raise IndexingError(f"{min(before, after)} passages before or after another are asked for; that is below zero.")
     read_passage(connection, passage_id)
@@ -122,7 +122,7 @@ def read_neighbours(connection: sqlite3.Connection, passage_id: int, before: int
 
 
 def some_sentences(connection: sqlite3.Connection, count: int = 200) -> list[str]:
-    """One sentence each of passages that lie all over the index, always the same ones for one state of it."""
+    """One sentence from each of ``count`` passages, evenly spread over the index; deterministic."""
     (total,) = connection.execute("SELECT count(*) FROM passages WHERE same_as IS NULL").fetchone()
     rows = connection.execute(
         "SELECT text FROM passages WHERE id IN (SELECT id FROM "
@@ -134,5 +134,5 @@ def some_sentences(connection: sqlite3.Connection, count: int = 200) -> list[str
 
 
 def _as_a_question(sentence: str) -> tuple[bool, int]:
-    """Sentences of 8 to 120 characters before others, longer ones before shorter ones."""
+    """Sort key that prefers sentences of 8 to 120 characters, then longer ones."""
     return 8 <= len(sentence) <= 120, len(sentence)

@@ -1,4 +1,4 @@
-"""Text that is no text is found at the door: it is said, and not indexed as noise."""
+"""Detects garbled text, so that it is reported and not indexed."""
 
 import re
 from dataclasses import replace
@@ -8,10 +8,10 @@ from indexes.readers import Extracted
 
 _NOT_TEXT = re.compile("[\ufffd\ue000-\uf8ff\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]|锟斤拷|烫烫烫|\\(cid:\\d+\\)")
 _AS_BYTES = {ord(char): char.encode("cp1252")[0] for char in bytes(range(0x80, 0xA0)).decode("cp1252", "ignore")}
-"""What Windows-1252 shows for bytes that are control characters in Latin-1."""
+"""The characters that Windows-1252 has for bytes that are control characters in Latin-1."""
 _ON = "[\u0080-\u00bf" + "".join(map(chr, _AS_BYTES)) + "]"
 _MISREAD = re.compile(f"[\u00c2-\u00df]{_ON}|[\u00e0-\u00ef]{_ON}{{2}}|[\u00f0-\u00f4]{_ON}{{3}}")
-"""A character of UTF-8 read as Windows-1252: Ã©, â€™, ä¸\u00ad; but also what ends many a quotation: é’”, ß“."""
+r"""A UTF-8 character decoded as Windows-1252: Ã©, â€™, ä¸\u00ad; but also the end of some quotations: é’”, ß“."""
 _ENDS_A_WORD = re.compile(".[‘’“”…–—‹›«»\u00a0]+")
 _MANY_MISREAD = 3
 _LATIN = re.compile("[A-Za-z\u00c0-\u00ff]")
@@ -22,14 +22,14 @@ _WORD = re.compile(r"[^\W_]")
 _CHINESE = re.compile("[\u4e00-\u9fff]")
 
 FEWEST_LETTERS = 200
-"""Of fewer letters nothing is said by counting them."""
+"""Minimum number of letters for letter statistics."""
 
 
 def checked(document: Extracted) -> Extracted:
-    """The document without blocks that are garbled, which its warning then tells, or hold neither letter nor digit.
+    """Remove garbled blocks, which adds a warning, and blocks with neither letters nor digits.
 
-    Raises :class:`IndexingError` where nothing else is left. Letters are only counted where a font says what they are:
-    in a PDF. There a wrong table gives whole pages of letters that stand for others.
+    Raises :class:`IndexingError` if nothing else is left. Letter statistics are checked only for PDFs, because only
+    there does a font define the letters: a wrong table gives whole pages of substituted letters.
     """
     texts = [document.text[block.start : block.end] for block in document.blocks]
     sound = [block for block, text in zip(document.blocks, texts, strict=True) if not is_garbled(text)]
@@ -47,9 +47,10 @@ def checked(document: Extracted) -> Extracted:
 
 
 def is_garbled(text: str) -> bool:
-    """Whether more than a tenth of the characters stand for none: private ones, control characters, misread bytes.
+    """Whether more than a tenth of the characters are private-use, control or misdecoded characters.
 
-    Misread bytes must be several, or most of a text: one that speaks of them shows an example.
+    Misdecoded characters count only if there are several, or if they are most of the text: a text about encodings may
+    show an example.
     """
     noise = sum(map(len, _NOT_TEXT.findall(text)))
     misread = [match for match in _MISREAD.findall(text) if _is_misread(match)]
@@ -70,11 +71,11 @@ def _is_misread(text: str) -> bool:
 
 
 def is_enciphered(text: str) -> bool:
-    """Whether letters stand for other letters: hardly a vowel in Latin script, hardly a common character in Chinese.
+    """Whether letters are substituted: hardly any vowels in Latin script, or hardly any common Chinese characters.
 
-    Of the letters of European languages a third to a half are vowels, of the characters of a Chinese text nine in ten
-    are among the 3,755 of GB 2312's or the 5,401 of Big5's first level. Half of that is taken as the limit. Where a
-    fifth of the words have digits, a list of parts or prices, letters are those of codes and tell nothing.
+    In European languages a third to a half of the letters are vowels. In Chinese text, nine in ten characters are in
+    the first level of GB 2312 (3,755 characters) or Big5 (5,401). The limit is half of that. If a fifth of the words
+    contain digits, as in a list of parts or prices, the letters belong to codes and are not checked.
     """
     latin, chinese = _LATIN.findall(text), _CHINESE.findall(text)
     words = text.split()

@@ -1,9 +1,9 @@
-"""Reading documents in a process of its own, with limits, for they may come from anybody.
+"""Reads documents in a child process with limits, because documents may come from anybody.
 
-A parser that hangs, eats memory or crashes the interpreter costs one document, not the update: the process
-(:mod:`indexes.readers.child_process`) is ended and the next document gets a new one. The two processes share nothing
-but two pipes of JSON lines. Limits are time without a sign of life, time in all, and memory (on Linux only: other
-systems have no limit that a process can set itself).
+A parser that hangs, exhausts memory or crashes the interpreter costs one document, not the update: the process
+(:mod:`indexes.readers.child_process`) is killed and the next document gets a new one. The two processes share only two
+pipes of JSON lines. The limits are time without progress, total time, and memory (on Linux only: on other systems a
+process cannot limit its own memory).
 """
 
 import contextlib
@@ -26,37 +26,37 @@ from indexes.readers import Block, Extracted
 
 SILENT_SECONDS = 120.0
 TOTAL_SECONDS = 30 * 60.0
-"""Long scans take minutes, and show life page by page."""
+"""Long scans take minutes, and report progress for each page."""
 MEMORY_BYTES = 4_000_000_000
 
 RequestProgress = Callable[["Request", int, int], None]
-"""Told the document, the page that is at work, and the number of pages."""
+"""Callback with the document, the current page, and the number of pages."""
 
 
 class Request(NamedTuple):
     """A document to read."""
 
     folder: Path
-    """The documents folder; nothing outside of it is read."""
+    """The documents folder; nothing outside it is read."""
     name: str
-    """The path under it, by which the document is known and its format may be chosen."""
+    """The path relative to ``folder``, which identifies the document and may determine its format."""
     known_sha256: str = ""
-    """Of the content that is stored already: a file that still holds it is not read further."""
+    """Hash of the stored content: a file with the same content is not parsed."""
 
 
 @dataclass(frozen=True)
 class ReadFile:
-    """A document as it was when it was read."""
+    """The content and metadata of a document at the time it was read."""
 
     size: int
     mtime_ns: int
     sha256: str
     document: Extracted | None
-    """None when the content is the known one."""
+    """None if the content matches ``known_sha256``."""
 
 
 class Reader:
-    """Reads documents in a child process, which starts with the first of them and ends with the ``with`` block."""
+    """Reads documents in a child process, which starts with the first document and ends with the ``with`` block."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Reader:
         memory_bytes: int = MEMORY_BYTES,
         keep_stderr: bool = False,
     ) -> None:
-        """``keep_stderr`` shows what libraries print."""
+        """``keep_stderr`` shows the output of libraries."""
         self.progress = progress
         self.silent_seconds = silent_seconds
         self.total_seconds = total_seconds
@@ -86,7 +86,7 @@ class Reader:
     def read(self, folder: Path, name: str) -> ReadFile:
         """Read one document.
 
-        Raises :class:`IndexingError` with the end of a sentence that begins with the file's name.
+        Raises :class:`IndexingError` with the end of a sentence that begins with the file name.
         """
         ((_, result),) = self.read_all([Request(folder, name)])
         if isinstance(result, IndexingError):
@@ -94,9 +94,9 @@ class Reader:
         return result
 
     def read_all(self, requests: Iterable[Request]) -> Iterator[tuple[Request, ReadFile | IndexingError]]:
-        """Read documents in order; while the caller works on one, the next is being read already.
+        """Read documents in order; the next one is read while the caller processes the current one.
 
-        Raises :class:`IndexingError`, a whole sentence, when the process cannot be started at all.
+        Raises :class:`IndexingError`, a whole sentence, if the process cannot be started.
         """
         try:
             for request in requests:
@@ -106,7 +106,7 @@ class Reader:
             while self._asked:
                 yield self._asked[0], self._answer()
         finally:
-            if self._asked:  # left early: what is in the pipes must not answer the next question
+            if self._asked:  # the caller stopped early: later requests must not get the answers still in the pipes
                 self._end()
                 self._asked.clear()
 
@@ -119,12 +119,12 @@ class Reader:
         assert self._child
         assert self._child.stdin
         line = {"folder": str(request.folder.absolute()), "name": request.name, "known_sha256": request.known_sha256}
-        with contextlib.suppress(OSError):  # it has crashed: then the answer is missing, which is told there
+        with contextlib.suppress(OSError):  # the process has crashed; _wait reports it
             self._child.stdin.write(json.dumps(line).encode() + b"\n")
             self._child.stdin.flush()
 
     def _answer(self) -> ReadFile | IndexingError:
-        """The answer to the first request; a process that fails it is replaced by one that gets those after it."""
+        """The answer to the first request. On failure, a new process gets the remaining requests."""
         if not self._child:
             self._start()
         request = self._asked[0]
@@ -137,7 +137,7 @@ class Reader:
             self._asked.popleft()
 
     def _wait(self, request: Request) -> ReadFile | IndexingError:
-        """Raises :class:`IndexingError` when the process is not fit for another document."""
+        """Raises :class:`IndexingError` if the process must be replaced."""
         started = time.monotonic()
         while True:
             left = started + self.total_seconds - time.monotonic()
@@ -151,7 +151,7 @@ class Reader:
             answer = json.loads(line.decode("utf-8", "surrogatepass"))
             if "page" in answer:
                 self.progress(request, answer["page"], answer["pages"])
-            elif answer.get("exhausted"):  # who knows what still holds the memory
+            elif answer.get("exhausted"):  # the memory may still be in use
                 raise IndexingError(answer["error"])
             elif "error" in answer:
                 return (UnopenedError if answer.get("unopened") else IndexingError)(answer["error"])
@@ -161,7 +161,7 @@ class Reader:
     def _start(self) -> None:
         root = str(Path(__file__).parents[1])
         path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
-        # one thread of linear algebra is enough, and each reserves memory
+        # one linear-algebra thread is enough, and each thread reserves memory
         environment = {**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1"}
         self._child = subprocess.Popen(
             [sys.executable, "-P", "-m", "indexes.readers.child_process", str(self.memory_bytes)],
@@ -169,7 +169,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=None if self.keep_stderr else subprocess.DEVNULL,
             env=environment,
-            start_new_session=True,  # Ctrl-C is for the parent alone
+            start_new_session=True,  # Ctrl-C reaches only the parent
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
         )
         assert self._child.stdout
@@ -195,11 +195,11 @@ class Reader:
         return f"signal {-status}" if status < 0 else f"exit status {status}"
 
     def _end(self) -> None:
-        """End the process and what it started, such as an OCR engine."""
+        """Kill the process and its children, such as an OCR engine."""
         child, self._child = self._child, None
         if child:
             if hasattr(os, "killpg"):
-                with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended by itself
+                with contextlib.suppress(ProcessLookupError, PermissionError):  # it has already exited
                     os.killpg(child.pid, signal.SIGKILL)
             else:
                 child.kill()
@@ -210,7 +210,7 @@ class Reader:
 
 
 def _pass_on(stdout: IO[bytes], answers: "queue.SimpleQueue[bytes | None]") -> None:
-    """Pipes cannot be waited for with a time limit on every system, queues can. None says that the process ended."""
+    """Copy lines from the pipe to a queue, as some systems cannot wait on a pipe with a timeout; None at its end."""
     with stdout:
         for line in stdout:
             if line.endswith(b"\n"):

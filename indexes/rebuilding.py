@@ -1,4 +1,4 @@
-"""A new index beside the present one, which answers until the new one is whole and takes its place."""
+"""Rebuilds an index in a second file, which replaces the old one when it is complete."""
 
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -12,10 +12,10 @@ from indexes.update import UpdateProgress, UpdateReport, follow
 
 
 def rebuild_index(storage: Storage, documents: Path, tools: Tools, progress: UpdateProgress) -> UpdateReport:
-    """Read all documents anew into an index that replaces the one in ``storage``.
+    """Read all documents into a new index that replaces the one in ``storage``.
 
-    Of the old index, where it can still be read, texts that a program gave are taken over, and vectors of what was
-    embedded before by the same embedder. An interrupted rebuild is gone on with by the next one.
+    From the old index, if it is readable, added texts are copied, and vectors of the same embedder are reused. The next
+    rebuild continues an interrupted one.
     """
     fresh = unfinished(storage)
     if fresh.exists() and (not fresh.is_sound() or _differs(fresh, tools.built_with)):
@@ -23,7 +23,7 @@ def rebuild_index(storage: Storage, documents: Path, tools: Tools, progress: Upd
     given: list[GivenText] | None = None
     with ExitStack() as stack:
         newest = 0
-        # there may be no old index; of a newer version's nothing is known, of a damaged one perhaps not all
+        # there may be no old index, or it may be unreadable (newer version) or partly unreadable (damaged)
         with suppress(IndexingError):
             given, newest, fingerprint = _salvaged(storage)
             if fingerprint == tools.built_with.fingerprint and storage.is_sound():
@@ -39,28 +39,28 @@ def rebuild_index(storage: Storage, documents: Path, tools: Tools, progress: Upd
         report = follow(fresh, documents, tools, progress)
     aside = storage.replace_by(fresh)
     fresh.erase()
-    if aside and given is not None:  # nothing is lost with it
+    if aside and given is not None:  # it contains nothing that the new index lacks
         aside.unlink()
         aside = None
     return replace(report, put_aside=aside)
 
 
 def unfinished(storage: Storage) -> Storage:
-    """What a rebuild that was interrupted left, if there is one."""
+    """The file that an interrupted rebuild leaves, which may not exist."""
     return Storage(storage.path.with_name("rebuilding.sqlite"), f"{storage.command} --rebuild")
 
 
 def _salvaged(storage: Storage) -> tuple[list[GivenText], int, str]:
-    """Of the old index the given texts, the highest id of a passage, and the fingerprint of its embedder."""
+    """From the old index, the added texts, the highest passage id, and the fingerprint of its embedder."""
     if storage.exists():
         with storage.writing():
-            pass  # brings a file of an older format up to date
+            pass  # migrates a file of an older format
     with storage.reading() as connection:
         return read_given(connection), newest_id(connection), read_built_with(connection).get("fingerprint", "")
 
 
 def _differs(storage: Storage, built_with: BuiltWith) -> bool:
-    """Whether a rebuild that was interrupted cannot be gone on with."""
+    """Whether an interrupted rebuild cannot be continued."""
     try:
         with storage.reading() as connection:
             stored = read_built_with(connection)

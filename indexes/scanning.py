@@ -1,4 +1,4 @@
-"""What lies in the documents folder, without opening a file."""
+"""Lists the documents folder without opening a file."""
 
 import errno
 import os
@@ -12,19 +12,19 @@ from indexes.readers import NOT_DOCUMENTS, why_not_read
 
 @dataclass
 class Found:
-    """The documents of a folder, by path under it."""
+    """The documents of a folder, by relative path."""
 
     files: dict[str, os.stat_result] = field(default_factory=dict)
     failed: list[tuple[str, str]] = field(default_factory=list)
-    """What cannot be a document, each with the end of a sentence that says why."""
+    """Entries that cannot be documents, each with the reason as the end of a sentence."""
     unlisted: list[str] = field(default_factory=list)
-    """Files and subfolders that could not be looked at: nothing is known of the documents that may be there."""
+    """Files and subfolders that could not be listed, so the state of documents there is unknown."""
 
 
 def scan(documents: Path) -> Found:
-    """List the folder. Links that stay inside are passed over, what they point to is read under its own name.
+    """List the folder. Links that stay inside are skipped; their targets are read under their own names.
 
-    Raises :class:`IndexingError` when the folder itself cannot be listed.
+    Raises :class:`IndexingError` if the folder itself cannot be listed.
     """
     found = Found()
     root = documents.resolve()
@@ -72,7 +72,7 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
 
 
 def _is_link(path: Path) -> bool:
-    """Whether a subfolder is a link; where that may not be looked at, the walk says that it cannot be listed."""
+    """Whether a subfolder is a link; if that cannot be checked, the walk reports the folder as not listable."""
     try:
         return path.is_symlink()
     except OSError:
@@ -80,7 +80,6 @@ def _is_link(path: Path) -> bool:
 
 
 def _why_not_followed(error: OSError | RuntimeError) -> str:
-    """The end of a sentence about a link."""
     if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:  # Python 3.11 and 3.12 raise the first
         return "is a link that leads in a circle; remove it"
     if isinstance(error, FileNotFoundError):
@@ -89,11 +88,11 @@ def _why_not_followed(error: OSError | RuntimeError) -> str:
 
 
 def _is_of_a_page(folder: str, names: list[str]) -> bool:
-    """Whether a browser made the folder for the scripts and pictures of a page that it saved beside it."""
+    """Whether a browser created the folder for the scripts and pictures of a saved page."""
     stem = next((folder.removesuffix(end) for end in ("_files", ".files", "_文件") if folder.endswith(end)), None)
     return stem is not None and (f"{stem}.html" in names or f"{stem}.htm" in names)
 
 
 def _is_hidden(name: str) -> bool:
-    """Hidden files, and what office programs and systems leave beside documents."""
+    """Whether it is a hidden file, or a temporary file of an office program or the system."""
     return name.startswith((".", "~$")) or name.lower() in {"thumbs.db", "desktop.ini"}

@@ -1,10 +1,10 @@
-"""Questions to passages: by meaning (dense vectors), by words (full text), or by both.
+"""Search: ranks passages by dense vectors, by full text, or by both (hybrid).
 
-Hybrid search takes the best candidates of either way, scores *all* of them in both ways and adds both, weighted
-(:func:`fuse`). Adding ranks instead (reciprocal rank fusion) forgets by how much a passage was better, and fell below
-its better half in our trials (``benchmarks/retrieval.py`` measures both). The first few are then ordered once more, by
-the sentence of each that is nearest to the question: a passage that repeats the topic's name is near as a whole, the
-one that answers has a sentence that is nearer (:func:`with_sentences`).
+Hybrid search takes the best candidates of both methods, scores *all* of them with both, and adds the weighted scores
+(:func:`fuse`). Adding ranks instead (reciprocal rank fusion) discards how much better a passage is, and was worse than
+the better single method in our trials (``benchmarks/retrieval.py`` measures both). The first few results are then
+reordered by the nearest sentence of each: a passage that repeats the topic's name is near as a whole, but a passage
+that answers has a nearer sentence (:func:`with_sentences`).
 """
 
 import sqlite3
@@ -26,52 +26,51 @@ from indexes.words import asked_words, is_whole
 Mode = Literal["hybrid", "dense", "full_text"]
 
 WEIGHED = 2_000
-"""A filter that leaves no more passages than these has all of them weighed by words."""
+"""If a filter matches at most this many passages, all of them get a full-text score."""
 
 CANDIDATES = 50
-"""How many passages each way of searching puts forward."""
+"""Number of candidates of each search method."""
 
 FEW_WORDS = 1.5
-"""Of how many words a request must be more for its vector to tell most of it: see :func:`fuse`."""
+"""Query length, in words, above which the dense score dominates: see :func:`fuse`."""
 BM25_SCALE = 15.0
 HELD_SCALE = 1.5
 RARE_SCALE = 4.0
-"""What BM25, the share of it that a request could have at most, and rare words of a short request weigh against a
-standard deviation of cosines. Chosen with :data:`FEW_WORDS` among some hundreds (docs/design.md); near ones did as
-well.
-"""
+"""Weights of BM25, of its share of the possible maximum, and of rare words of a short query, relative to one standard
+deviation of cosines. Selected with :data:`FEW_WORDS` from some hundreds of combinations (docs/design.md); nearby
+values did as well."""
 
 SENTENCE_CANDIDATES = 8
-"""How many of the first passages are ordered again by their best sentence. Chosen: 5 and 10 gave nearly the same."""
+"""Number of first passages that are reordered by their best sentence. Chosen: 5 and 10 gave nearly the same."""
 SENTENCE_WEIGHT = 0.35
-"""What a standard deviation of cosines counts in the cosine of the best sentence (docs/design.md)."""
+"""Weight of the best sentence's cosine relative to one standard deviation of cosines (docs/design.md)."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 SentencesOf = Callable[[Sequence[Passage]], Mapping[str, Vectors]]
-"""Passages to the vectors of their sentences, [n, d] by the text of a passage."""
+"""Maps passages to the vectors of their sentences, [n, d] by passage text."""
 Rerank = Callable[[str, list[str]], Sequence[float]]
-"""A question and texts to a score for each text: ``Reranker.scores``."""
+"""Maps a question and texts to one score per text: ``Reranker.scores``."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """How to search; one object for all questions of a call."""
+    """Search parameters, shared by all questions of a call."""
 
     k: int
     mode: Mode
     dense_weight: float
     among: Filter
     diversity: float
-    """0 ranks by score alone; towards 1 a passage that is like a better one falls ever further."""
+    """0 ranks by score only; higher values rank a passage lower if it resembles a better one."""
     dictionary: Dictionary
     rerank: Rerank | None
     sentences: SentencesOf | None
-    """None leaves the order of hybrid search as it is."""
+    """None keeps the order of hybrid search."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Candidates of one question with both scores, arrays of one length."""
+    """Candidates of one question with both scores, arrays of the same length."""
 
     ids: np.ndarray
     dense: np.ndarray
@@ -79,23 +78,23 @@ class Scores:
     full_text: Weighed
     mean: float
     deviation: float
-    """Of the cosines of the question with passages of the whole index, good or bad."""
+    """Mean and standard deviation of the question's cosines with passages of the whole index."""
     words: int
-    """How many words were asked."""
+    """Number of words in the query."""
     identifier: bool = False
-    """Whether one of them is a version, date, code or option with signs inside."""
+    """Whether one of them is a version, date, code or option that contains signs."""
     language_correction: np.ndarray | float = 0.0
     """Added to each cosine in an index of two languages (``cross_language.py``)."""
     vector: Vectors | None = None
-    """Of the question; in an index of two languages, with the language removed."""
+    """The query vector; in an index of two languages, with the language direction removed."""
     translations: Sequence[tuple[int, int]] = ()
-    """Positions of passages, each with that of its translation in the language of the question."""
+    """Positions of passages, each with the position of its translation in the language of the question."""
 
 
 def search(
     connection: sqlite3.Connection, cache: VectorCache, queries: list[str], vectors: Vectors | None, how: Search
 ) -> list[list[Passage]]:
-    """The ``k`` best passages for each query; ``vectors`` (float32 [n, d], of length 1) is None for full text alone."""
+    """The ``k`` best passages for each query; ``vectors`` (float32 [n, d], of length 1) is None for full text only."""
     results = []
     found = candidates(connection, cache, queries, vectors, how)
     for query, scores in zip(queries, found, strict=True):
@@ -131,12 +130,12 @@ def search(
 def candidates(
     connection: sqlite3.Connection, cache: VectorCache, queries: list[str], vectors: Vectors | None, how: Search
 ) -> list[Scores]:
-    """For each query the best passages of each way of searching that its mode uses, scored in both ways."""
+    """For each query, the best candidates of each search method in its mode, scored with both methods."""
     count = max(how.k, CANDIDATES)
     nearest: list[list[int]] = [[] for _ in queries]
     part = _ids_among(connection, how.among)
     sample, direction = (None, None) if vectors is None or how.mode != "hybrid" else cache.sample(connection)
-    if how.dense_weight in (0, 1):  # one way of searching alone: the order is that of its own score
+    if how.dense_weight in (0, 1):  # a single method: the order is that of its own score
         direction = None
     compared = vectors if vectors is None or direction is None else remove_language(vectors, direction)
     if compared is not None and how.mode != "full_text":
@@ -145,7 +144,7 @@ def candidates(
     for position, query in enumerate(queries):
         asked = look_up(connection, asked_words(query, how.dictionary)) if how.mode != "dense" else []
         near = np.array(nearest[position], np.int64)
-        if compared is not None and len(near) > count:  # an approximate search gives more, to choose from exactly
+        if compared is not None and len(near) > count:  # an approximate search returns more; select by exact cosine
             near = near[np.argsort(-(read_vectors(connection, near) @ compared[position]))[:count]]
         by_words = np.array(_found_by_words(connection, asked, count, how.among, part), np.int64)
         ids = np.union1d(near, by_words)
@@ -166,7 +165,7 @@ def candidates(
 
 
 def _by_meaning(scores: Scores, held: Vectors, vector: Vectors, compared: Vectors, sample: Vectors | None) -> Scores:
-    """The same with the cosines of the passages' vectors ``held``, and what they are measured by."""
+    """Add the cosines with the passage vectors ``held``, and the statistics that normalise them."""
     dense = held @ vector
     scores = replace(scores, dense=dense, language_correction=held @ compared - dense, vector=compared)
     if sample is None:
@@ -178,7 +177,7 @@ def _by_meaning(scores: Scores, held: Vectors, vector: Vectors, compared: Vector
 def _found_by_words(
     connection: sqlite3.Connection, asked: Sequence[AskedWord], count: int, among: Filter, part: np.ndarray | None
 ) -> list[int]:
-    """Candidates of full text; all passages of a small part, so that each of them is weighed."""
+    """Full-text candidates; in a small ``part`` every passage, so that all of it is scored."""
     if part is not None and len(part) <= WEIGHED:
         return part.tolist() if asked else []
     return full_text_candidates(connection, asked, count, among)
@@ -194,18 +193,18 @@ def _best_by_words(ids: np.ndarray, by_words: np.ndarray, weights: np.ndarray, c
 
 
 def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
-    """One score of two, for the candidates of one question: the weighted sum of how far each stands out.
+    """Combine both scores of the candidates of one question into a weighted sum of normalised scores.
 
-    Cosines count in standard deviations from the mean of the whole index. (From that of the candidates it was wrong:
-    where they are fifty passages of one book, all alike, noise between them outweighed the only passage with the word.)
-    BM25 counts for itself, since rare words tell more, and as a share of what the request could have at most, since a
-    passage that holds all of it is likely the one. The vector of a word or two, a number, code or name is vague, so
-    of n words cosines count only n / (n + :data:`FEW_WORDS`); the rest goes to passages that hold what few others do,
-    as far as both ways of searching have a say: with one alone, the order is that of its own score.
+    Cosines are measured in standard deviations from the mean of the whole index. (The mean of the candidates was worse:
+    for fifty similar passages of one book, the noise between them outweighed the only passage with the word.) BM25
+    counts by itself, because rare words say more, and as a share of the query's possible maximum, because a passage
+    with all words is probably the right one. The vector of one or two words, or of a number, code or name is vague.
+    Therefore, for n words, cosines have the weight n / (n + :data:`FEW_WORDS`), and the rest goes to passages with rare
+    words, to the extent that both methods are used: with a single method, the order is that of its own score.
     """
     vague = FEW_WORDS / (max(scores.words, 1) + FEW_WORDS)
     meaning = np.zeros(len(scores.ids))
-    if scores.deviation > 1e-4:  # else all passages say the same
+    if scores.deviation > 1e-4:  # otherwise all passages are equal
         meaning = (scores.dense + scores.language_correction - scores.mean) / scores.deviation
     weighed = scores.full_text
     held = np.minimum(weighed.bm25 / weighed.most, 1.0) if weighed.most else 0.0
@@ -215,11 +214,10 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
 
 
 def sentence_weight(scores: Scores, how: Search) -> float:
-    """What the cosine of the best sentence counts for one question, against the fused score; 0 leaves it out.
+    """Weight of the best sentence's cosine in the fused score of one question; 0 disables it.
 
-    That is where one way of searching alone has a say, where all passages say the same, and where an identifier is
-    asked for (192.168.1.10), which words tell and vectors confuse. The sentences of a short request count less, as its
-    passages do (:func:`fuse`).
+    It is 0 for a single search method, for passages that are all alike, and for a query with an identifier
+    (192.168.1.10), which words distinguish and vectors do not. As in :func:`fuse`, short queries get a lower weight.
     """
     if how.mode != "hybrid" or how.dense_weight in (0, 1) or scores.deviation <= 1e-4 or scores.identifier:
         return 0.0
@@ -229,10 +227,10 @@ def sentence_weight(scores: Scores, how: Search) -> float:
 def with_sentences(
     passages: dict[int, Passage], vector: Vectors, weight: float, sentences_of: SentencesOf
 ) -> dict[int, Passage]:
-    """The passages with the first few in the order of their scores and of the sentence nearest to the question.
+    """Reorder the first few passages by their score plus the cosine of the sentence nearest to the question.
 
-    A sentence counts by how far it is above the worst of these passages' best, so that no score falls and the few stay
-    before the others.
+    The cosine counts relative to the lowest of these passages, so no score decreases and the first few stay before the
+    others.
     """
     few = list(passages.values())[:SENTENCE_CANDIDATES]
     if len(few) < 2:
@@ -248,10 +246,10 @@ def with_sentences(
 
 
 def diverse(relevance: np.ndarray, vectors: Vectors, k: int, diversity: float) -> list[int]:
-    """Positions of the ``k`` best that are not alike, the best first, by maximal marginal relevance.
+    """Positions of the ``k`` best passages by maximal marginal relevance, the best first.
 
-    Carbonell and Goldstein 1998: each time the one is taken with the highest (1 - diversity) * relevance - diversity *
-    likeness to what was taken; relevance is brought to 0...1, likeness is the highest cosine.
+    Carbonell and Goldstein 1998: each step takes the passage with the highest (1 - diversity) * relevance - diversity *
+    similarity to those already taken. Relevance is scaled to 0...1; similarity is the highest cosine.
     """
     spread = np.ptp(relevance)
     wanted = (relevance - relevance.min()) / spread if spread else np.ones_like(relevance)
@@ -266,7 +264,6 @@ def diverse(relevance: np.ndarray, vectors: Vectors, k: int, diversity: float) -
 
 
 def _reranked(query: str, passages: list[Passage], rerank: Rerank) -> dict[int, Passage]:
-    """The passages with a reranker's scores, the best first."""
     texts = [" > ".join(passage.headings) + "\n" + passage.text for passage in passages]
     scored = [
         replace(passage, score=float(score), rerank_score=float(score))
@@ -276,7 +273,7 @@ def _reranked(query: str, passages: list[Passage], rerank: Rerank) -> dict[int, 
 
 
 def _ids_among(connection: sqlite3.Connection, among: Filter) -> np.ndarray | None:
-    """Ids of the kept passages that a filter leaves, sorted; None where it leaves all."""
+    """Sorted ids of the kept passages that match the filter; None if the filter is empty."""
     if not among:
         return None
     condition, parameters = among.condition()

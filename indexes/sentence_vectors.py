@@ -1,7 +1,7 @@
-"""The vectors of the sentences of passages: a cache in memory, and in ``passages.sqlite`` for those that searches met.
+"""A cache of sentence vectors, in memory and in ``passages.sqlite``, for passages that searches returned.
 
-A search reads the sentences of some passages for each question. Embedding them takes longer than all the rest of it, so
-what was computed once is kept with the index, and is deleted with its passage.
+A search compares the sentences of some passages for each question. Embedding them takes longer than the rest of the
+search, so computed vectors are stored with the index and deleted with their passage.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ Vectors = np.ndarray[Any, np.dtype[np.float32]]
 Encode = Callable[[Sequence[str]], Vectors]
 
 IN_MEMORY = 4096
-"""Passages whose vectors are kept in memory, those asked for last."""
+"""Number of passages whose vectors stay in memory, the most recently used."""
 CUTTING = 1
-"""Bump when a text is cut into other sentences, or these are embedded otherwise: what is stored is then made anew."""
+"""Bump when sentence splitting or sentence embedding changes; stored vectors are then recomputed."""
 
 
 class SentenceVectors:
@@ -30,10 +30,10 @@ class SentenceVectors:
         self._storage = storage
         self._known: dict[str, Vectors] = {}
         self._unsaved: dict[str, tuple[int, Vectors]] = {}
-        """By text, the passage's id and vectors that the index may not hold yet."""
+        """Maps passage text to the passage id and vectors that may not be stored yet."""
 
     def of(self, passages: Sequence[Passage], encode: Encode) -> dict[str, Vectors]:
-        """By the text of a passage, the vectors [n, d] of its n sentences."""
+        """Maps passage text to the vectors [n, d] of its n sentences."""
         asked = {passage.text: passage.id for passage in passages}
         vectors = {text: known for text in asked if (known := self._known.get(text)) is not None}
         missing = {text: id_ for text, id_ in asked.items() if text not in vectors}
@@ -48,13 +48,13 @@ class SentenceVectors:
         return vectors
 
     def is_saved(self) -> bool:
-        """Whether the index holds all that was computed."""
+        """Whether all computed vectors are stored."""
         return not self._unsaved
 
     def save(self) -> None:
-        """Store what was computed of passages that are still there; only who holds the update lock may call this.
+        """Store the computed vectors of passages that still exist; the caller must hold the writer lock.
 
-        Where that fails nothing is lost: who needs them computes them again.
+        If this fails, the vectors are computed again when needed.
         """
         unsaved, self._unsaved = self._unsaved, {}
         if not unsaved:

@@ -1,9 +1,9 @@
-"""The same day, number or clause written otherwise is the same word to full-text search, beside what stands there.
+"""Maps different spellings of a date, number or clause to one word, which is added to the full-text words.
 
-``2026年8月4日``, ``2026-08-04``, ``4 August 2026`` and ``Aug 4, 2026`` are all ``2026-08-04`` and ``--08-04``, as ISO
-8601 writes a day of any year; ``第六十五条``, ``第65条``, ``Article 65`` and ``§ 65`` are ``§65``; ``三百二十`` is
-``320``, ``1.2万`` is ``12000``; a telephone number is its digits, however they are grouped. Nothing looser: 4 August is
-not 5 August. ``04/08/2026`` is a day only where the document tells which of the two is the month, see
+``2026年8月4日``, ``2026-08-04``, ``4 August 2026`` and ``Aug 4, 2026`` all become ``2026-08-04`` and ``--08-04``, the
+ISO 8601 form of a day in any year. ``第六十五条``, ``第65条``, ``Article 65`` and ``§ 65`` become ``§65``; ``三百二十``
+becomes ``320``, ``1.2万`` becomes ``12000``; a telephone number becomes its digits without grouping. Matching is exact:
+4 August is not 5 August. ``04/08/2026`` is a date only if the document shows whether the day or the month is first, see
 :func:`date_order`.
 """
 
@@ -45,16 +45,16 @@ _ANY_DIGIT = re.compile(r"\d")
 _ANY_MONTH = re.compile(r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)", re.IGNORECASE)
 _ANY_CLAUSE = re.compile(r"[条條章节節步§]|\b(?:art|clause|rule|sec|chapter|step)", re.IGNORECASE)
 _ANY_CHINESE = re.compile(rf"[{_DIGITS}两十百千万亿]")
-"""What a text must hold for the slower patterns to be worth a try."""
+"""Quick checks: the slower patterns run only if the text matches."""
 _SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10_000, "亿": 100_000_000}
 _TELEPHONE = re.compile(r"(?<![\w.,/+-])[+(]?\d{1,6}(?:[ \u00a0./()-]{1,3}\d{1,8}){1,6}(?![\w/%])")
 _BEFORE_MONTH = re.compile(r"\d(?:st|nd|rd|th)?(?:\s+of)?[\s-]+$", re.IGNORECASE)
 
 
 def spellings(text: str, order: str = "") -> list[str]:
-    """The words that stand for the days, clauses and numbers in a text, in no order, each once.
+    """The normalised words for the days, clauses and numbers in a text, unordered, without repetition.
 
-    ``order`` is ``"day"`` or ``"month"``: what stands first in ``04/08/2026``; empty where that is not known.
+    ``order`` is ``"day"`` or ``"month"``, whichever is first in ``04/08/2026``; empty if unknown.
     """
     found: dict[str, None] = {}
     for year, month, day in _days(text, order):
@@ -81,9 +81,10 @@ def spellings(text: str, order: str = "") -> list[str]:
 
 
 def date_order(text: str) -> str:
-    """Whether the day or the month stands first in the dates of a text like ``04/08/2026``.
+    """Whether the day or the month is first in dates of a text such as ``04/08/2026``.
 
-    One of them with a number over 12 tells, or a form (``DD/MM/YYYY``); empty where nothing does, or both.
+    A date with a number over 12 decides, or a stated form (``DD/MM/YYYY``). Empty if there is neither, or if they
+    contradict each other.
     """
     told = set()
     for match in _STATED_ORDER.finditer(text):
@@ -96,7 +97,7 @@ def date_order(text: str) -> str:
 
 
 def number_of(numeral: str) -> int:
-    """Of 65, 六十五, 一百零五, 二〇二六 or 三万二千."""
+    """The value of 65, 六十五, 一百零五, 二〇二六 or 三万二千."""
     if numeral.isascii():
         return int(re.sub(r"\D", "", numeral) or 0)
     if all(sign in _DIGITS for sign in numeral):
@@ -128,7 +129,7 @@ def _clause(number: str) -> str:
 
 
 def _days(text: str, order: str) -> Iterator[tuple[int, int, int]]:
-    """Year, month and day; 0 where none is said."""
+    """Year, month and day; 0 for a missing part."""
     for match in _CHINESE_DATE.finditer(text) if "月" in text else ():
         if match[1] or match[3]:
             yield number_of(match[1] or "0"), number_of(match[2]), number_of(match[3] or "0")

@@ -1,10 +1,10 @@
-"""Documents to passages: by structure first, then by sentence, measured in the embedder's own tokens.
+"""Splits documents into passages: by structure first, then by sentence, measured in the embedder's tokens.
 
-A passage never crosses a heading, a page, a slide or a sheet. Where a section is too long it is divided between
-blocks; a block that is too long by itself between its items or lines; those between sentences; and only a sentence that
-is too long by itself is cut, at a comma if it has one. The pieces are then packed greedily, and a small rest shares
-with its neighbour. Records (rows that name their columns, questions with answers) are not packed: each is a passage, so
-that it is found by itself and its line is told.
+A passage never crosses a heading, a page, a slide or a sheet. A section that is too long is split between blocks, a
+block that is too long between its items or lines, and those between sentences. Only a sentence that is too long by
+itself is cut, at a comma if possible. The parts are then packed greedily, and a small remainder is balanced with its
+neighbour. Records (rows with column names, questions with answers) are not packed: each is a passage of its own, so
+that search finds it and its line by itself.
 """
 
 import bisect
@@ -17,16 +17,16 @@ from indexes.readers import Block, Extracted
 from indexes.sentences import sentence_ends
 
 SPLITTER_VERSION = 7
-"""Raised when :func:`split` or a reader gives other passages for the same file: older indexes must be rebuilt."""
+"""Bump when :func:`split` or a reader produces different passages for the same file; older indexes must be rebuilt."""
 
 Span = tuple[int, int]
 Atom = tuple[int, int, int]
-"""Start, end and number of tokens of what is not divided further."""
+"""Start, end and number of tokens of an indivisible part."""
 TokenOffsets = Callable[[str], list[Span]]
-"""Character spans of an embedder's tokens: ``Embedder.token_offsets``."""
+"""Returns the character spans of an embedder's tokens: ``Embedder.token_offsets``."""
 
 TOKENIZED_AT_ONCE = 20_000
-"""Characters."""
+"""Maximum number of characters per tokenizer call."""
 
 _CLAUSE_END = re.compile(r"[，、；：]+|[,;:]\s+")
 _SPACE = re.compile(r"\s+")
@@ -35,27 +35,27 @@ _LINE_END = re.compile(r"\n")
 
 @dataclass(frozen=True)
 class Piece:
-    """A passage before it is stored: ``text[start:end]`` of a document, and where that is."""
+    """A passage before it is stored: ``text[start:end]`` of a document, with its location."""
 
     start: int
     end: int
     headings: tuple[str, ...]
-    """The title path; of a passage amid a table that does not name its columns in each row also the header row."""
+    """The title path; inside a table whose rows do not repeat the column names, also the header row."""
     page: int | None
     slide: int | None
     sheet: str
     embedded: str
-    """What becomes the vector: the passage below its title path."""
+    """The embedded text: the title path, then the passage."""
 
 
 def split(document: Extracted, token_offsets: TokenOffsets, passage_tokens: int, max_tokens: int) -> list[Piece]:
-    """Divide a document into passages of at most ``passage_tokens`` tokens, in the order of the text.
+    """Split a document into passages of at most ``passage_tokens`` tokens, in the order of the text.
 
-    Each passage also fits into the embedder's ``max_tokens`` together with its title path, so that nothing is cut off
-    in silence; of a title path longer than half of that, what is embedded is the inner half.
+    Each passage with its title path also fits into the embedder's ``max_tokens``, so that nothing is truncated
+    silently. A title path longer than half of ``max_tokens`` is embedded without its outer part.
     """
     pieces: list[Piece] = []
-    alone = len(token_offsets("低")) - 1  # tokens that begin any text: SentencePiece has one before Chinese
+    alone = len(token_offsets("低")) - 1  # tokens that start any text: SentencePiece adds one before Chinese
     for (headings, page, slide, sheet), section in groupby(document.blocks, key=_place):
         blocks = list(section)
         titles = {header: headings + ((header,) if header else ()) for header in {"", *(b.header for b in blocks)}}
@@ -80,8 +80,7 @@ def split(document: Extracted, token_offsets: TokenOffsets, passage_tokens: int,
 
 
 def _measured(text: str, start: int, end: int, token_offsets: TokenOffsets, limit: int) -> Iterator[Span]:
-    """A passage as it is, or in parts where by itself it has more tokens than allowed: cut out of its surroundings, a
-    word in the middle of which a cut fell has others."""
+    """Split a passage further if its own text exceeds the limit: a cut inside a word changes its tokens."""
     offsets = token_offsets(text[start:end])
     if len(offsets) <= limit or end - start < 2:
         yield start, end
@@ -96,12 +95,12 @@ def _measured(text: str, start: int, end: int, token_offsets: TokenOffsets, limi
 
 
 def _borders(block: Block) -> tuple[int, ...]:
-    """Where no passage goes on: a row with the names of its columns, or a question with its answer, stands alone."""
+    """Positions that no passage crosses: the borders of rows with column names, and of questions with answers."""
     return (block.start, *block.cuts, block.end) if block.records else ()
 
 
 def _apart(atoms: list[Atom], borders: list[int]) -> Iterator[list[Atom]]:
-    """The atoms in groups that no border divides."""
+    """The atoms, grouped between the borders."""
     for _, together in groupby(atoms, key=lambda atom: bisect.bisect_right(borders, atom[0])):
         yield list(together)
 
@@ -111,7 +110,7 @@ def _place(block: Block) -> tuple[tuple[str, ...], int | None, int | None, str]:
 
 
 def _embedded_title(headings: tuple[str, ...], token_offsets: TokenOffsets, max_tokens: int) -> tuple[str, int]:
-    """The title path, or its inner end where it is too long, and how many tokens it has."""
+    """The title path, shortened to its inner end if too long, and its number of tokens."""
     title = " > ".join(headings)
     tokens = token_offsets(title) if title else []
     if len(tokens) > max_tokens // 2:
@@ -121,8 +120,10 @@ def _embedded_title(headings: tuple[str, ...], token_offsets: TokenOffsets, max_
 
 
 def _token_starts(text: str, start: int, end: int, token_offsets: TokenOffsets) -> list[int]:
-    """Where the tokens of ``text[start:end]`` begin, the space before a word left out, by which some tokenizers have it
-    begin; a long text goes to the tokenizer in parts, for its memory."""
+    """The positions where the tokens of ``text[start:end]`` start.
+
+    Excludes the leading space that some tokenizers include in a word. Long text is tokenized in parts to limit memory.
+    """
     starts: list[int] = []
     while start < end:
         stop = min(end, start + TOKENIZED_AT_ONCE)
@@ -137,12 +138,12 @@ def _token_starts(text: str, start: int, end: int, token_offsets: TokenOffsets) 
 
 
 def _last_space(text: str, start: int, stop: int) -> int:
-    """A place before ``stop``, in the second half, where no word is cut; 0 where there is none."""
+    """A position between words in the second half before ``stop``; 0 if there is none."""
     return max(text.rfind(mark, (start + stop) // 2, stop) for mark in (" ", "\n", "。")) + 1
 
 
 class _Cutter:
-    """Divides one block into atoms, each within the limit, that a passage may not divide further."""
+    """Divides one block into atoms, indivisible parts within the token limit."""
 
     def __init__(self, text: str, block: Block, token_offsets: TokenOffsets, limit: int) -> None:
         self.text = text
@@ -151,11 +152,11 @@ class _Cutter:
         self.tokens = _token_starts(text, block.start, block.end, token_offsets)
 
     def count(self, start: int, end: int) -> int:
-        """Tokens that begin in ``text[start:end]``."""
+        """Number of tokens that start in ``text[start:end]``."""
         return bisect.bisect_left(self.tokens, end) - bisect.bisect_left(self.tokens, start)
 
     def atoms(self) -> Iterator[Atom]:
-        """In order, without white space at the ends."""
+        """The atoms in order, without white space at the ends."""
         for start, end in self.divided(self.block.start, self.block.end, 0):
             stripped = self.text[start:end].strip()
             if stripped:
@@ -163,7 +164,7 @@ class _Cutter:
                 yield start, start + len(stripped), self.count(start, start + len(stripped))
 
     def divided(self, start: int, end: int, level: int) -> Iterator[Span]:
-        """``start:end`` itself if it is short enough and no records, else its parts, divided at ever finer places."""
+        """``start:end`` itself if it is short enough and not records, otherwise its parts, split ever finer."""
         apart = level == 0 and self.block.records
         if self.count(start, end) <= self.limit and not apart:
             yield start, end
@@ -177,7 +178,7 @@ class _Cutter:
         yield from self.block.cuts
 
     def lines(self, start: int, end: int) -> Iterator[int]:
-        """Of a record each line is a field; elsewhere a line may have been wrapped."""
+        """Line ends of records, where each line is a field; elsewhere a line may be wrapped text."""
         if self.block.records:
             yield from (match.end() for match in _LINE_END.finditer(self.text, start, end))
 
@@ -196,7 +197,7 @@ class _Cutter:
 
 
 def _packed(atoms: list[Atom], limit: int) -> Iterator[Span]:
-    """Neighbouring atoms as long as they fit together; a last group of under a quarter takes some of the one before."""
+    """Pack adjacent atoms up to the limit; a last group of under a quarter takes atoms from the previous one."""
     groups: list[list[Atom]] = []
     size = 0
     for atom in atoms:

@@ -1,13 +1,12 @@
-"""``index/passages.sqlite``: documents, passages, full-text rows and vectors, the only truth of an index,
-and the vectors of sentences that searches met.
+"""``index/passages.sqlite`` stores documents, passages, full-text rows and vectors, and caches sentence vectors.
 
-Every change is one transaction in write-ahead mode: a reader sees the state before or after it, never between, and is
-never made to wait. A process killed at any moment leaves what it had committed. Each use opens its own connection,
-so any number of threads and processes may read; one at a time may update (``writer_lock.py``).
+This file is the single source of truth of an index. Every change is one transaction in write-ahead mode: a reader sees
+the state before or after it, and never waits. A process killed at any time leaves what it had committed. Each use opens
+its own connection, so any number of threads and processes may read; one at a time may write (``writer_lock.py``).
 
-Promises held by ``tests/indexes``: a passage's id is never used again, not even after a rebuild; a deleted document's
-text, words and vectors are overwritten in the file (``secure_delete``, and FTS5's ``optimize``, which drops what its
-segments still remember).
+Guarantees, tested in ``tests/indexes``: a passage id is never reused, even after a rebuild; the text, words and vectors
+of a deleted document are overwritten in the file (``secure_delete``, and FTS5's ``optimize``, which drops what its
+segments still contain).
 """
 
 import json
@@ -26,12 +25,12 @@ from indexes.filters import has_metadata
 from indexes.migrations import FORMATS, WORDS_SINCE, migrate
 
 WAIT_SECONDS = 10.0
-"""How long SQLite waits for a lock that another connection holds."""
+"""How long SQLite waits for a lock of another connection."""
 
 
 @dataclass(frozen=True)
 class BuiltWith:
-    """What an index depends on; with any other value its passages or vectors would be other ones."""
+    """The settings that an index depends on; any other value changes its passages or vectors."""
 
     embedder: str
     fingerprint: str
@@ -39,20 +38,20 @@ class BuiltWith:
     segmenter: int
     passage_tokens: int
     dictionary: str
-    """SHA-256 of the user's own words; empty without any."""
+    """SHA-256 of the custom dictionary; empty if there is none."""
 
 
 class Storage:
     """The SQLite file of one index; holds no connection, so it may be shared between threads."""
 
     def __init__(self, path: Path, command: str) -> None:
-        """``command`` is what makes or updates this index, for messages."""
+        """``command`` builds or updates this index; it appears in messages."""
         self.path = path
         self.command = command
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection that sees one snapshot until it is left; :class:`IndexingError` when there is no index yet."""
+        """A connection with one snapshot; raises :class:`IndexingError` if there is no index yet."""
         if not self.exists():
             raise IndexingError(f"There is no index in {self.path.parent} yet; make one with: {self.command}")
         with self._explained(), self._connected() as connection:
@@ -63,7 +62,7 @@ class Storage:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection for :func:`transaction`; the file is made, or brought to the present format, when needed."""
+        """A connection for :func:`transaction`; creates the file or migrates it to the current format if needed."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._explained(), self._connected(create=True) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -78,7 +77,7 @@ class Storage:
         return self.path.exists()
 
     def is_sound(self) -> bool:
-        """Whether SQLite finds no damage in the file; reads all of it."""
+        """Whether SQLite finds no damage in the file; reads the whole file."""
         try:
             with self._explained(), self._connected() as connection:
                 return connection.execute("PRAGMA quick_check").fetchone()[0] == "ok"
@@ -88,14 +87,14 @@ class Storage:
             raise
 
     def erase(self) -> None:
-        """Remove the file and what SQLite keeps beside it; nobody may be using it."""
+        """Remove the file and its SQLite side files; it must not be in use."""
         for name in (self.path.name, f"{self.path.name}-wal", f"{self.path.name}-shm"):
             self.path.with_name(name).unlink(missing_ok=True)
 
     def replace_by(self, other: "Storage") -> Path | None:
-        """Take over the content of ``other`` in one transaction; who reads now goes on reading the old content.
+        """Copy the content of ``other`` in one transaction; current readers continue to see the old content.
 
-        A file that is damaged, or of a newer version, is put aside instead; returns where it is then.
+        A damaged file, or one of a newer version, is moved aside instead; returns its new path.
         """
         aside = None
         if self.exists() and not (self.is_sound() and self._format() <= len(FORMATS)):
@@ -120,7 +119,7 @@ class Storage:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """SQLite's errors as sentences for users."""
+        """Convert SQLite errors into messages for users."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -166,14 +165,14 @@ class Storage:
 
 
 def _is_damage(error: BaseException | None) -> bool:
-    """Whether SQLite says that the file is none of its own, or not as it wrote it."""
+    """Whether SQLite reports that the file is damaged or not a database."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """All that is executed inside takes effect together, or not at all."""
+    """Run the block atomically: commit at its end, roll back if it raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -184,27 +183,27 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 def renew(connection: sqlite3.Connection, above: int = 0) -> None:
-    """Make the file an index of its own: caches of another do not fit it, nor will ids of passages ever be the same.
+    """Give the file a new identity, so that caches of other files do not match and passage ids are never reused.
 
-    Ids go on from ``above`` or the present microsecond, whatever is more.
+    Ids continue from ``above`` or from the current time in microseconds, whichever is higher.
     """
     save_built_with(connection, {"identity": uuid.uuid4().hex})
     _new_ids_from_now(connection, above)
 
 
 def newest_id(connection: sqlite3.Connection) -> int:
-    """The highest id that a passage ever had."""
+    """The highest passage id ever assigned."""
     return connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'passages'").fetchone()[0]
 
 
 def _new_ids_from_now(connection: sqlite3.Connection, above: int = 0) -> None:
-    """Let ids go on from the present microsecond, so that those of a file that was lost or put back do not return."""
+    """Continue ids from the current time in microseconds, so that ids of a lost or restored file are not reused."""
     now = max(time.time_ns() // 1000, above)
     connection.execute("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'passages'", (now,))
 
 
 def read_built_with(connection: sqlite3.Connection) -> dict[str, Any]:
-    """The fields of :class:`BuiltWith`, once there are any, ``identity``, ``generation``, ``rows`` and ``words``."""
+    """The fields of :class:`BuiltWith`, if set, and ``identity``, ``generation``, ``rows`` and ``words``."""
     return {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM built_with")}
 
 

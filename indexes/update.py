@@ -1,9 +1,9 @@
-"""Following the folder: what is new is read, what changed is read again, what is gone is forgotten.
+"""Synchronises an index with the documents folder: adds new files, re-reads changed ones, removes deleted ones.
 
-A file whose size and time are as they were is not opened; one whose content is the same by SHA-256 is not read, also
-where it lies under another name. A passage whose text was embedded before is not embedded again. Many documents are
-embedded together, because that is faster, and then stored one transaction each. An update that is interrupted keeps
-the documents that it stored and most of what it embedded of others, and the next one goes on from there.
+A file with unchanged size and time is not opened. A file with the same SHA-256 is not parsed, even under another name.
+A passage whose text has a vector is not embedded again. Documents are embedded in groups for speed, then stored one
+transaction each. An interrupted update keeps the stored documents and most vectors of the others, and the next update
+continues from there.
 """
 
 import hashlib
@@ -25,10 +25,10 @@ from indexes.storage import Storage, transaction
 from indexes.writing import Record, Writer
 
 UpdateProgress = Callable[[int, int, str], None]
-"""Told the bytes of documents done, those to do in all, and the document that is at work."""
+"""Callback with bytes of documents done, total bytes, and the current document."""
 
 GROUP_PASSAGES = 128
-"""Passages embedded together at least; what is embedded beyond ``ingest.SLICE`` is kept before it is stored."""
+"""Minimum number of passages embedded together; vectors beyond ``ingest.SLICE`` are saved before they are stored."""
 
 SETTLED_NS = 2_000_000_000
 """A file changed this shortly before it was read might change again within one tick of the file system's clock."""
@@ -36,28 +36,28 @@ SETTLED_NS = 2_000_000_000
 
 @dataclass(frozen=True)
 class UpdateReport:
-    """What an update found, as paths under ``documents/``."""
+    """The result of an update, as paths under ``documents/``."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     moved: list[tuple[str, str]] = field(default_factory=list)
-    """Documents that lie under another name now: the old one and the new one."""
+    """Documents with a new path: the old one and the new one."""
     deleted: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
-    """Documents that were left out, each with the reason; they are tried again at the next update."""
+    """Documents that were not indexed, each with the reason; the next update tries them again."""
     warnings: list[tuple[str, str]] = field(default_factory=list)
-    """Documents in the index of which a part could not be read, such as scanned pages."""
+    """Indexed documents of which a part could not be read, such as scanned pages."""
     duplicates: list[tuple[str, str]] = field(default_factory=list)
-    """Documents in the index that are the same file as another one."""
+    """Indexed documents that have the same content as another one."""
     passages: int = 0
-    """In the whole index, after the update."""
+    """Passages in the whole index after the update."""
     repeated: int = 0
-    """Of these, passages that say the same as another one and are kept once."""
+    """Number of these with the same text as another one; such passages are kept once."""
     search: str = ""
-    """How vectors are searched, where that is not exact, in words."""
+    """Description of the vector search if it is approximate."""
     put_aside: Path | None = None
-    """Where a damaged index is kept that a rebuild replaced and could not take given texts from."""
+    """Path of a damaged index that a rebuild replaced but could not read added texts from."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class _Known:
 
 
 def follow(storage: Storage, documents: Path, tools: Tools, progress: UpdateProgress) -> UpdateReport:
-    """Bring the index to what lies in ``documents``."""
+    """Synchronise the index with the files in ``documents``."""
     if not documents.is_dir():
         raise IndexingError(f"{documents} does not exist; make the folder and put your documents into it.")
     found = scan(documents)
@@ -116,7 +116,7 @@ class _Update:
         return self.finished()
 
     def erase(self) -> None:
-        """Leave nothing in the files of what is not in the folder any more."""
+        """Erase the remains of deleted documents from the database file."""
         self.writer.erase_unstored()
         self.writer.erase_traces()
 
@@ -136,7 +136,7 @@ class _Update:
         return replace(self.report, passages=passages, repeated=repeated)
 
     def gone(self, found: Found) -> list[str]:
-        """Stored documents that are not there any more; of what cannot be looked at nothing is known."""
+        """Stored documents that no longer exist; those in folders that could not be listed are kept."""
         gone = []
         for path in sorted(set(self.known) - set(found.files)):
             if any(f"{path}/".startswith(f"{place}/") for place in found.unlisted):
@@ -146,7 +146,7 @@ class _Update:
         return gone
 
     def follow_moves(self, found: Found, gone: list[str]) -> None:
-        """Give documents that lie under another name their new path; what they say stays as it is."""
+        """Update the paths of moved documents; their content is not read again."""
         by_size: dict[int, list[str]] = {}
         for path in gone:
             by_size.setdefault(self.known[path].size, []).append(path)
@@ -178,7 +178,7 @@ class _Update:
                 self.report.deleted.append(path)
 
     def read(self, to_read: dict[str, os.stat_result]) -> None:
-        """Read, embed and store files that are new or have another content."""
+        """Read, embed and store new and changed files."""
         self.total_bytes = sum(status.st_size for status in to_read.values())
         asked_ns: dict[str, int] = {}
 
@@ -217,7 +217,7 @@ class _Update:
         return divide(record, result.document, self.tools)
 
     def is_unchanged(self, path: str, status: os.stat_result) -> bool:
-        """Whether what is stored of a file is what it holds; its content is looked at only where that is in doubt."""
+        """Whether the stored content of a file is current. Hashes the file only if its times changed, not its size."""
         known = self.known.get(path)
         if known is None or (known.needs_ocr and find_engine()):
             return False
@@ -236,16 +236,16 @@ class _Update:
         return True
 
     def look_at(self, path: str, status: os.stat_result) -> tuple[str, int]:
-        """The SHA-256 of a file's content, empty where it cannot be read, and the time to store with it."""
+        """The SHA-256 of a file, empty if it cannot be read, and the modification time to store with it."""
         mtime_ns = settled(status.st_mtime_ns)
         try:
             with open_document(self.documents, path) as file:
                 return hashlib.file_digest(file, "sha256").hexdigest(), mtime_ns
         except (OSError, IndexingError):
-            return "", mtime_ns  # whoever reads it next says why
+            return "", mtime_ns  # the next read reports the reason
 
     def fail(self, path: str, error: IndexingError) -> None:
-        """Leave a document out; what an earlier version of it said is no longer in the folder, if it was opened."""
+        """Skip a document; its stored version is removed, unless the file could not be opened."""
         if path in self.known and isinstance(error, UnopenedError):
             self.report.failed.append((path, f"{error}; what was read of it before is kept"))
             return
@@ -255,7 +255,7 @@ class _Update:
                 self.writer.forget(self.known[path].id)
 
     def store(self, group: list[Divided], listed: dict[str, os.stat_result]) -> None:
-        """Embed and store some documents; progress counts the bytes that were listed."""
+        """Embed and store some documents; progress counts the listed bytes."""
         if not group:
             return
         size = sum(listed[divided.record.path].st_size for divided in group)
@@ -272,16 +272,16 @@ class _Update:
 
 
 def settled(mtime_ns: int, looked_ns: int | None = None) -> int:
-    """The time of a file to store; -1, no file's time, where it may change again without another time."""
+    """The file time to store; -1, which matches no file, if the file may change again within the same time stamp."""
     return bounded(mtime_ns) if (looked_ns or time.time_ns()) - mtime_ns > SETTLED_NS else -1
 
 
 def bounded(ns: int) -> int:
-    """A time of a file as SQLite can hold it: until the year 2262."""
+    """Clamp a file time to what SQLite can store: until the year 2262."""
     return max(-(2**63), min(ns, 2**63 - 1))
 
 
 def _kind(path: str) -> str:
-    """What a reader goes by beside the content (``file_format.py``): a file that gets another one is read again."""
+    """The part of the name that selects the reader (``file_format.py``): a file whose kind changes is read again."""
     name = PurePosixPath(path).name.lower()
     return name if name in NAMES else PurePosixPath(name).suffix

@@ -1,11 +1,11 @@
-"""``index/vectors.faiss``: a cache of the vectors in SQLite, ready for FAISS. Losing it loses a moment, no passage.
+"""``index/vectors.faiss``: a FAISS cache of the vectors in SQLite. Losing it costs a moment, no data.
 
-The file is what ``faiss.write_index`` writes, followed by a trailer: which index and generation it was made of, and the
-SHA-256 of everything before. FAISS does not check what it reads, so nothing is given to it that fails the hash.
-A passage's id is never used again and its vector never changes, so a cache of any generation of the same index
-is brought up to date by dropping the ids that are gone and adding those that are new.
+The file is the output of ``faiss.write_index`` followed by a trailer: the identity and generation of the index, and the
+SHA-256 of everything before it. FAISS does not validate its input, so only data with a correct hash is passed to it. A
+passage id is never reused and its vector never changes, so a cache of any generation of the same index is updated by
+removing deleted ids and adding new ones.
 
-``approximate.py`` says when vectors are compared one by one, and what is done with more of them.
+``approximate.py`` decides between exact and approximate search.
 """
 
 import hashlib
@@ -29,16 +29,16 @@ _TRAILER = struct.Struct("<8s32sqd32s")
 _MAGIC = b"LOREVEC2"
 
 SMALL_ADDITION = 0.01
-"""A file that lacks no more than this share of the passages is good enough: reading the few takes no time."""
+"""A saved file may lack up to this share of the passages: reading so few from SQLite takes no time."""
 
 ONE_BY_ONE = 5_000
-"""A filter that leaves no more passages than these has their vectors read from SQLite and compared."""
+"""If a filter matches at most this many passages, their vectors are read from SQLite and compared exactly."""
 
 SAMPLE = 1_000
-"""Passages by which one tells what a cosine with a question is worth."""
+"""Number of passages sampled for the statistics of a question's cosines."""
 
 State = tuple[str, int]
-"""Identity and generation of an index: equal where the passages are."""
+"""Identity and generation of an index: equal states have equal passages."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 _NO_VECTORS: Vectors = np.empty((0, 0), np.float32)
@@ -48,7 +48,7 @@ class VectorCache:
     """Nearest passages by inner product; may be shared between threads."""
 
     def __init__(self, path: Path, ask: Callable[[sqlite3.Connection], Vectors]) -> None:
-        """``ask`` gives vectors of some questions that the passages answer, to measure an approximate search with."""
+        """``ask`` returns question vectors, to measure the recall of approximate search."""
         self.path = path
         self._ask = ask
         self._lock = threading.Lock()
@@ -57,9 +57,9 @@ class VectorCache:
         self._ids = np.empty(0, np.int64)
         self._recall = 1.0
         self._trailer = b""
-        """Of the file as it was read or written here; one with another trailer holds what somebody else put there."""
+        """Trailer of the file as last read or written here; it differs if another process wrote the file."""
         self._added = self._removed = 0
-        """Passages in memory that that file lacks, and in it that are gone."""
+        """Number of passages in memory that the file lacks, and of deleted passages that it still contains."""
         self._damaged = False
         self._sample, self._sample_state = _NO_VECTORS, self._state
         self._direction: Vectors | None = None
@@ -67,10 +67,10 @@ class VectorCache:
     def search(
         self, connection: sqlite3.Connection, queries: Vectors, count: int, among: np.ndarray | None = None
     ) -> list[list[int]]:
-        """For each row of ``queries`` (float32 [n, d]) the ids of the ``count`` nearest passages, the best first.
+        """For each row of ``queries`` (float32 [n, d]), the ids of the ``count`` nearest passages, the best first.
 
-        The passages are those of the snapshot that ``connection`` reads, or of them the ones in ``among`` (ids). Where
-        the search is approximate more than ``count`` come back, for whoever has the exact vectors to choose from.
+        Searches the snapshot of ``connection``, restricted to the ids in ``among`` if given. An approximate search
+        returns more than ``count``, so that the caller can select with exact vectors.
         """
         if among is not None and len(among) <= ONE_BY_ONE:
             return _compared_one_by_one(connection, queries, count, among)
@@ -88,15 +88,15 @@ class VectorCache:
             wanted = np.ascontiguousarray(queries, np.float32)
             most = min(count, self._index.ntotal if among is None else len(among))
             _, ids = self._index.search(wanted, most, params=parameters)
-            if is_approximate(self._index) and (ids < 0).any():  # the lists looked at hold too few: look into all
+            if is_approximate(self._index) and (ids < 0).any():  # the probed lists contain too few: probe all
                 parameters.nprobe = self._index.nlist
                 _, ids = self._index.search(wanted, most, params=parameters)
         return [[int(passage) for passage in row if passage >= 0] for row in ids]
 
     def sample(self, connection: sqlite3.Connection) -> tuple[Vectors, Vectors | None]:
-        """Vectors of :data:`SAMPLE` passages of the whole index or more, evenly chosen; all where there are fewer.
+        """Vectors of at least :data:`SAMPLE` evenly chosen passages of the index, or of all if there are fewer.
 
-        And their :func:`indexes.cross_language.language_direction`.
+        The second value is their :func:`indexes.cross_language.language_direction`.
         """
         with self._lock:
             self._synchronise(connection)
@@ -109,7 +109,7 @@ class VectorCache:
             return self._sample, self._direction
 
     def describe(self, connection: sqlite3.Connection) -> str:
-        """How the passages are searched, for people."""
+        """Description of the search method, for display."""
         with self._lock:
             self._synchronise(connection)
             if self._index is None or not is_approximate(self._index):
@@ -120,10 +120,10 @@ class VectorCache:
             )
 
     def save(self, connection: sqlite3.Connection) -> None:
-        """Write the file unless it is up to date; only who holds the update lock may call this.
+        """Write the file unless it is up to date; the caller must hold the writer lock.
 
-        ``connection`` must see the present state: an older one has vectors of what is deleted by now. Where the file
-        cannot be written, on a full disk for example, nothing is lost: searches go on from SQLite.
+        ``connection`` must see the current state, because an older one contains deleted vectors. If the file cannot be
+        written, for example on a full disk, nothing is lost: searches read the vectors from SQLite.
         """
         with self._lock:
             if not self._damaged and _state_in(self._trailer_of_file()) == _state(connection):
@@ -148,14 +148,14 @@ class VectorCache:
                 self._file_is(trailer)
 
     def is_saved(self) -> bool:
-        """Whether the file holds what was searched last or came after it, but for a few additions."""
+        """Whether the file has the searched state or a later one, except for a few additions."""
         trailer = self._trailer_of_file()
         identity, generation = _state_in(trailer)
         if self._damaged or identity != self._state[0]:
             return False
         if generation >= self._state[1]:
             return True
-        # what was removed must also leave the file: its vectors tell about the text
+        # removed vectors must leave the file too, because they reveal the text
         return trailer == self._trailer and not self._removed and self._added <= SMALL_ADDITION * len(self._ids)
 
     def _synchronise(self, connection: sqlite3.Connection) -> None:
@@ -168,12 +168,12 @@ class VectorCache:
         wanted = np.fromiter((row[0] for row in rows), np.int64)
         gone = np.setdiff1d(self._ids, wanted, assume_unique=True)
         new = np.setdiff1d(wanted, self._ids, assume_unique=True)
-        # one of which nothing stays may be another embedder's, with vectors of another length
+        # an index without common passages may be of another embedder, with another dimension
         if self._index is None or len(gone) == len(self._ids) or outgrown(self._index, len(wanted)):
             self._index, self._recall = build(
                 wanted, lambda ids: read_vectors(connection, ids), lambda: self._ask(connection)
             )
-            self._added = len(wanted)  # another index than the file's, however few passages are new
+            self._added = len(wanted)  # the index differs from the file, even if few passages are new
         else:
             if len(gone):
                 self._index.remove_ids(gone)
@@ -185,14 +185,14 @@ class VectorCache:
         self._state = state
 
     def _load(self, identity: str) -> None:
-        """Take the index in the file; none where it is missing, damaged or another index's."""
+        """Load the index from the file; leave it empty if the file is missing, damaged or of another index."""
         self._index, self._ids, self._recall = None, np.empty(0, np.int64), 1.0
         self._file_is(b"")
         if _state_in(self._trailer_of_file())[0] != identity:
             return
         try:
             content = np.fromfile(self.path, np.uint8)
-        except OSError:  # another process emptied the index just now
+        except OSError:  # another process has just emptied the index
             return
         self._file_is(content[-_TRAILER.size :].tobytes())
         self._damaged = hashlib.sha256(content[:-32].data).digest() != content[-32:].tobytes()
@@ -202,11 +202,11 @@ class VectorCache:
             self._ids = ids_in(self._index)
 
     def _file_is(self, trailer: bytes) -> None:
-        """The file has this trailer (none: empty) and holds what is in memory."""
+        """Record that the file has this trailer (empty: no file) and matches the memory."""
         self._trailer, self._added, self._removed, self._damaged = trailer, 0, 0, False
 
     def _trailer_of_file(self) -> bytes:
-        """The last bytes of the file as it is now; empty where there is none."""
+        """The last bytes of the current file; empty if there is none."""
         try:
             with self.path.open("rb") as file:
                 file.seek(-_TRAILER.size, os.SEEK_END)
@@ -216,7 +216,7 @@ class VectorCache:
 
 
 def _state_in(trailer: bytes) -> State:
-    """What a file with this trailer was made of; ``("", -1)`` where it is no trailer."""
+    """The state of the index that the file was written from; ``("", -1)`` for an invalid trailer."""
     if len(trailer) != _TRAILER.size or not trailer.startswith(_MAGIC):
         return "", -1
     _, identity, generation, _, _ = _TRAILER.unpack(trailer)

@@ -1,9 +1,9 @@
-"""One web page into the documents folder: fetched safely, saved as ``documents/web/HOST/NAME``, indexed like any file.
+"""Fetches one web page safely and saves it as ``documents/web/HOST/NAME``, where it is indexed like any file.
 
-Only http and https, any port; no user names, cookies, Referer or proxy. Redirects are followed here, each through all
-checks again. Where a connection may go, and for how long, is decided in guarded_network.py; how many bytes, here.
+Only http and https, on any port; no user names, cookies, Referer or proxy. This module follows redirects, and checks
+each target again. guarded_network.py limits the allowed addresses and the time; this module limits the size.
 
-Not supported, with intent: scripts, frames, pictures, ``<meta http-equiv=refresh>``, pages behind a login.
+Deliberately not supported: scripts, frames, pictures, ``<meta http-equiv=refresh>``, pages behind a login.
 """
 
 import gzip
@@ -47,17 +47,17 @@ _SUFFIXES = {
     f"{_OFFICE}.presentationml.presentation": ".pptx",
     f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
 }
-"""Media type to suffix."""
+"""Maps media types to file suffixes."""
 _BINARY = {".pdf", ".epub", ".docx", ".pptx", ".xlsx", ".odt"}
 _KNOWN = {*_BINARY, ".txt", ".text", ".rst", *(suffix for suffix, form in TEXT_FORMATS.items() if form != "code")}
-"""Suffixes that a saved page may have; that of a program (.php) tells how a page is made, not what it is."""
+"""Suffixes that a saved page may have; the suffix of a program (.php) says how a page is generated, not its format."""
 _VAGUE = {"", "application/octet-stream", "application/zip", "text/plain"}
-"""Media types that servers send when they do not know better; the address's own suffix tells more."""
+"""Unspecific media types; for these the suffix of the address decides."""
 
 
 class _Answer(NamedTuple):
     media: str
-    """Media type such as ``text/html``; empty where the server names none."""
+    """Media type such as ``text/html``; empty if the server sends none."""
     charset: str | None
     data: bytes
 
@@ -69,10 +69,10 @@ def fetch_page(
     seconds: float = MAX_SECONDS,
     max_bytes: int = MAX_BYTES,
 ) -> Path:
-    """Fetch the page at ``address`` and save it under ``documents/web/``; the file of an earlier fetch is replaced.
+    """Fetch the page at ``address`` and save it under ``documents/web/``, replacing the file of an earlier fetch.
 
-    ``allow_private`` also permits this machine and the local network, for an intranet's wiki, but never link-local
-    addresses nor a redirect from the internet to private ones.
+    ``allow_private`` also permits this machine and the local network, for example for an intranet wiki, but never
+    link-local addresses, and never a redirect from the internet to a private address.
 
     Raises :class:`IndexingError`, a sentence that begins with the address.
     """
@@ -93,7 +93,7 @@ def fetch_page(
 
 
 def _parse(address: str, base: httpx.URL | None = None) -> httpx.URL:
-    """The address in one spelling: punycode, percent-encoding, no default port, no fragment, no dot after the host."""
+    """Normalise the address: punycode, percent-encoding, no default port, no fragment, no dot after the host."""
     try:
         url = base.join(address) if base else httpx.URL(address.strip())
     except httpx.InvalidURL as error:
@@ -110,7 +110,7 @@ def _parse(address: str, base: httpx.URL | None = None) -> httpx.URL:
 
 
 def _fetch(url: httpx.URL, allow_private: bool, seconds: float, max_bytes: int) -> _Answer:
-    """The page, after at most five redirects. From a public address none leads to a private one."""
+    """Fetch the page, with at most five redirects, and none from a public address to a private one."""
     deadline = time.monotonic() + seconds
     for _ in range(MAX_REDIRECTS + 1):
         tls = httpx.create_ssl_context() if url.scheme == "https" else None  # trusts certifi's list, or SSL_CERT_FILE
@@ -180,10 +180,10 @@ def _suffix(url: httpx.URL, answer: _Answer) -> str:
 
 
 def _saved_form(url: httpx.URL, suffix: str, answer: _Answer) -> bytes:
-    """Text as UTF-8, for the header that named its encoding is not saved; HTML with the address in a comment.
+    """Encode text as UTF-8, because the header with its encoding is not saved; add the address to HTML as a comment.
 
-    HTML gets a byte order mark, which outweighs what the page says of its encoding. The comment is the one that
-    browsers write. Only a ``>`` could end it, so the address must not hold any.
+    HTML gets a byte order mark, which overrides the encoding that the page declares. The comment has the format that
+    browsers write. Only a ``>`` could end it, so it is escaped in the address.
     """
     if suffix in _BINARY:
         return answer.data
@@ -202,13 +202,13 @@ def _text(answer: _Answer, declared: str | None) -> str:
 
 
 def _save(url: httpx.URL, documents: Path, suffix: str, data: bytes) -> Path:
-    """Write ``web/HOST/WORDS-HASH.suffix``: words for people; the hash of the whole address tells pages apart."""
+    """Write ``web/HOST/WORDS-HASH.suffix``: readable words, and a hash of the whole address that makes it unique."""
     host = url.raw_host.decode("ascii").replace(":", "-")[:100]
     path = unicodedata.normalize("NFC", unquote(url.path)).removesuffix(suffix)
     words = "".join(one if unicodedata.category(one)[0] in "LMN" else "-" for one in path)  # letters, marks, numbers
     words = re.sub("-+", "-", words).strip("-").encode()[:120].decode(errors="ignore") or "index"
     stem = f"{words}-{hashlib.sha256(str(url).encode()).hexdigest()[:8]}"
-    # Windows keeps con, nul and their like for devices, whatever follows the first dot; a stem has a hash before it.
+    # Windows reserves con, nul and other device names, whatever follows the first dot; a stem has a hash before it.
     folder = documents / "web" / re.sub(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", r"\1_", host)
     if not folder.resolve().is_relative_to(documents.resolve()):
         raise IndexingError(f"{folder} leads out of the documents folder by a link; remove the link")

@@ -11,7 +11,7 @@ from indexes.normalised import INVISIBLE, WORD, as_one_word, normalised
 from indexes.spellings import spellings
 
 SEGMENTER_VERSION = 4
-"""Raised when :func:`indexed_words` gives others for the same text: an index of another version must be rebuilt."""
+"""Bump when :func:`indexed_words` returns different words for the same text; older indexes must be rebuilt."""
 _ACCENT = re.compile("[\u0300-\u036f]")
 _LAST_OF_RUN = re.compile(rf"(?<=[{CJK}])[{CJK}](?![{CJK}])")
 _CHINESE = re.compile(
@@ -19,11 +19,12 @@ _CHINESE = re.compile(
     "|为什么|什么|怎么|怎样|如何|为何|哪些|哪个|哪种|哪里|哪|多少|是否|可以|应该|需要|请问|吗|呢|吧|么|的|了|是|在|我|你|您|它"
     "|為什麼|什麼|怎麼|怎樣|為何|哪裡|應該|請問|嗎|麼"
 )
-"""Words of asking and of grammar: they say nothing about what is asked for; the group holds words that look so.
+"""Question words and function words, which do not describe the topic; the group matches lookalikes that do.
 
-Only what hardly arises by chance: of 现在 or 存在 there would be some in 出现在 and 保存在."""
+Only alternatives that rarely match by chance: 现在 or 存在 would also match in 出现在 and 保存在.
+"""
 _NAME = re.compile(r"[A-Z]{2,}|May|Will")
-"""What of English words of grammar is a name within a sentence: the IT department, WHO, in May."""
+"""English function words that are names inside a sentence: the IT department, WHO, in May."""
 _IDENTIFIER = re.compile(
     r"(?<![a-z0-9])(?<!\d,)(?:--?(?=[a-z]))?[a-z0-9]+(?:[._/:@+-]+[a-z0-9]+)+(?![a-z0-9])|(?<![a-z0-9-])--[a-z0-9]+(?![a-z0-9])"
 )
@@ -33,10 +34,10 @@ _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a text, in order: lower-cased words, and pairs of neighbours in Chinese.
+    """The words of a text, in order: lower-cased words, and character bigrams in Chinese.
 
-    ``"LoRA 的秩"`` gives ``["lora", "的秩"]``, ``"低秩适应"`` gives ``["低秩", "秩适", "适应"]``. A single character
-    between others of another script stands alone. Overlapping pairs need no dictionary and find what a segmenter would
+    ``"LoRA 的秩"`` becomes ``["lora", "的秩"]``, ``"低秩适应"`` becomes ``["低秩", "秩适", "适应"]``. A single Chinese
+    character between other scripts is a word. Overlapping bigrams need no dictionary and find what a segmenter would
     (measured: see ``benchmarks/retrieval.py``).
     """
     words: list[str] = []
@@ -49,22 +50,22 @@ def words_of(text: str) -> list[str]:
 
 
 def indexed_words(text: str, dictionary: "Dictionary | None" = None, order: str = "") -> list[str]:
-    """What full-text search knows of a text: its words without accents and English endings, then identifiers and terms.
-    ``order`` is that of its dates, see :func:`spellings.date_order`.
+    """The words of a text that full-text search stores: stemmed words without accents, then identifiers and terms.
 
-    The last character of a run of Chinese is a word too: no pair begins with it, by which a single one is found. Terms
-    are words of the user's own :class:`Dictionary`; each occurrence is one word more.
+    The last character of a run of Chinese is a word too: no bigram starts with it, so a search for that character alone
+    would miss it. Terms come from the custom :class:`Dictionary`; each occurrence adds one word. ``order`` is the date
+    order of the text, see :func:`spellings.date_order`.
     """
     last = [match[0] for match in _LAST_OF_RUN.finditer(normalised(text))]
     return [*map(_stem, words_of(text)), *last, *_whole_words(text, dictionary, order)]
 
 
 def _whole_words(text: str, dictionary: "Dictionary | None", order: str = "") -> list[str]:
-    """What stays whole beside its parts: versions, dates, codes and options with signs inside, and the user's terms;
-    and days, clauses and numbers in the one form that all their spellings share (``spellings.py``).
+    """Words that are kept whole in addition to their parts.
 
-    ``"192.168.1.10"``, ``"--no-cache"``; parts alone would take another order of them for the same. Of ``"1,999"``
-    it is ``"1999"``.
+    These are versions, dates, codes and options with signs (``"192.168.1.10"``, ``"--no-cache"``), whose parts also
+    match in another order; terms of the dictionary; and days, clauses and numbers in the form that all their spellings
+    share (``spellings.py``). ``"1,999"`` becomes ``"1999"``.
     """
     normal = normalised(text)
     identifiers = [as_one_word(match[0]) for match in _IDENTIFIER.finditer(normal) if _tells_itself(match[0])]
@@ -75,15 +76,15 @@ def _whole_words(text: str, dictionary: "Dictionary | None", order: str = "") ->
 
 
 def _tells_itself(identifier: str) -> bool:
-    """Whether signs within are part of a name: of "and/or" and "well-known" they are not."""
+    """Whether the signs are part of a name; in "and/or" and "well-known" they are not."""
     return identifier.startswith("--") or "_" in identifier or any(map(str.isdigit, identifier))
 
 
 @lru_cache(maxsize=100_000)
 def _stem(word: str) -> str:
-    """``"cafés"`` gives ``"cafe"``; words of other scripts than Latin stay as they are."""
+    """Remove accents and apply the Porter stemmer; words in other scripts than Latin do not change."""
     bare = word if word.isascii() else _ACCENT.sub("", unicodedata.normalize("NFD", word))
-    return (_stemmer().stemWord(bare) or bare) if bare.isascii() else word  # of a lone "s" nothing would be left
+    return (_stemmer().stemWord(bare) or bare) if bare.isascii() else word  # a lone "s" would become empty
 
 
 @lru_cache(maxsize=1)
@@ -94,17 +95,17 @@ def _stemmer() -> Any:
 
 
 def asked_words(question: str, dictionary: "Dictionary | None" = None) -> list[str]:
-    """The indexed words that tell what ``question`` is about, each once.
+    """The indexed words that describe the topic of ``question``, without repetition.
 
-    Words of asking and of grammar are left out, unless nothing else was asked: BM25 alone does not make light of them
-    where documents of two languages share an index, because there "the" is missing in half of all passages. In terms
-    of the dictionary they count ("rate of return").
+    Question words and function words are omitted unless the question has no others. BM25 alone does not give them a low
+    weight if documents of two languages share an index, because half of all passages lack "the". Inside terms of the
+    dictionary they count ("rate of return").
     """
     return list(dict.fromkeys([*map(_stem, words_of(_telling(question))), *_whole_words(question, dictionary)]))
 
 
 def shared_words(question: str, text: str) -> list[str]:
-    """What of a question stands in a text, as the question has it; pairs in Chinese are put together again."""
+    """The words of a question that occur in a text, as written in the question; adjacent Chinese bigrams are merged."""
     held = set(indexed_words(text))
     shared: list[str] = []
     for run in WORD.findall(normalised(_telling(question))):
@@ -123,7 +124,7 @@ def shared_words(question: str, text: str) -> list[str]:
 
 
 def _telling(question: str) -> str:
-    """A question without its words of asking and of grammar; itself where it has no others."""
+    """A question without question words and function words; unchanged if nothing else remains."""
     normal = unicodedata.normalize("NFKC", question)
     shouted = not any(map(str.islower, normal))
 
@@ -135,15 +136,15 @@ def _telling(question: str) -> str:
 
 
 def is_whole(word: str) -> bool:
-    """Whether a word is an identifier or a term with signs inside, whose parts are words too; so looks "x264"."""
+    """Whether a word is an identifier or term with signs inside, whose parts are words too; also true for "x264"."""
     return bool(_SIGN.search(word))
 
 
 def is_named_place(word: str) -> bool:
-    """Whether a word stands for a day or for a clause of a rule book, however it was written: ``spellings.py``."""
+    """Whether a word is a normalised day or clause of a rule book: see ``spellings.py``."""
     return bool(_PLACE.match(word))
 
 
 def is_beginning(word: str) -> bool:
-    """Whether an asked word also finds the pairs that begin with it: a single CJK character."""
+    """Whether the query word also matches bigrams that start with it: a single CJK character."""
     return bool(CJK_CHARACTER.fullmatch(word))

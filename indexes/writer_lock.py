@@ -1,4 +1,4 @@
-"""One writer at a time: the lock that an update, a rebuild or added texts hold on an index."""
+"""The lock that allows one writer at a time: an update, a rebuild, or a call that adds texts."""
 
 import os
 from collections.abc import Iterator
@@ -13,9 +13,9 @@ WAIT_SECONDS = 10.0
 
 @contextmanager
 def only_writer(lock: Path, wait: float | None = None) -> Iterator[None]:
-    """Hold the lock file ``lock``; the operating system releases it even when the process is killed.
+    """Hold the lock file ``lock``; the operating system releases it even if the process is killed.
 
-    Raises :class:`IndexingError` with the process id of the holder when the lock is not free within ``wait`` seconds
+    Raises :class:`IndexingError` with the process id of the holder if the lock is not free within ``wait`` seconds
     (default: :data:`WAIT_SECONDS`).
     """
     from filelock import FileLock, Timeout

@@ -1,4 +1,4 @@
-"""Documents into the tables and out of them. Every function here is called inside a transaction of the only writer."""
+"""Stores documents in the tables and removes them. The caller, the only writer, opens the transactions."""
 
 import json
 import sqlite3
@@ -19,19 +19,19 @@ from indexes.words import indexed_words
 
 @dataclass(frozen=True)
 class Record:
-    """What is stored of a document beside its content."""
+    """The stored metadata of a document."""
 
     path: str
-    """Under ``documents/``; of a given text its id."""
+    """Path under ``documents/``; the id for an added text."""
     given: bool
-    """A text that a program gave, not a file of the folder: an update of the folder leaves it alone."""
+    """Whether it is an added text, which an update of the folder does not change, and not a file."""
     size: int
     mtime_ns: int
-    """What a later update compares with the file's; -1 when the file is to be looked at again in any case."""
+    """Compared with the file by the next update; -1 forces a check of the content."""
     ctime_ns: int
-    """The same: it tells when another file took this one's name, size and time."""
+    """Compared too: detects a file replaced by another one with the same name, size and time."""
     modified_ns: int
-    """When the document was last changed, for filters by date."""
+    """When the document was last modified, for date filters."""
     sha256: str
     metadata: str = "{}"
 
@@ -44,7 +44,7 @@ class Writer:
         self.dictionary = dictionary
 
     def store(self, record: Record, document: Extracted, pieces: Sequence[Piece], vectors: Sequence[bytes]) -> None:
-        """Add a document with its passages; what was said before, in it or in another, is not made searchable again."""
+        """Add a document with its passages; passages with a text that is already stored get no second full-text row."""
         document_id = self.connection.execute(
             "INSERT INTO documents (path, given, size, mtime_ns, ctime_ns, modified_ns, sha256, metadata, format, "
             "needs_ocr, warning, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -76,9 +76,9 @@ class Writer:
         self.next_generation()
 
     def forget(self, document_id: int, vectors: dict[bytes, bytes] | None = None) -> None:
-        """Remove a document; where a passage of it stood for others, one of those takes its place.
+        """Remove a document; if other passages refer to a passage of it as the same text, one of them replaces it.
 
-        ``vectors`` gets what was embedded, by embedding key, for who may meet the same text again.
+        ``vectors`` receives the removed vectors by embedding key, for reuse if the same text appears again.
         """
         if vectors is not None:
             vectors.update(
@@ -114,17 +114,17 @@ class Writer:
         self.next_generation(traces=True)
 
     def next_generation(self, traces: bool = False) -> None:
-        """Note a change; ``traces``: something was removed, of which the file may still hold remains.
+        """Record a change; ``traces`` means that content was removed and the file may still contain remains of it.
 
-        Generations go by the clock, so that those of a file that was put back from a copy are no other's.
+        Generations follow the clock, so that those of a file restored from a backup are not reused.
         """
         generation = max(read_built_with(self.connection)["generation"] + 1, time.time_ns() // 1000)
         save_built_with(self.connection, {"generation": generation} | ({"traces": True} if traces else {}))
 
     def erase_traces(self) -> None:
-        """Overwrite what the full-text segments and the write-ahead log still hold of removed documents.
+        """Overwrite what the full-text segments and the write-ahead log still contain of removed documents.
 
-        This opens a transaction of its own.
+        Opens its own transaction.
         """
         if read_built_with(self.connection).get("traces"):
             self.connection.execute("INSERT INTO full_text (full_text) VALUES ('optimize')")
@@ -136,7 +136,7 @@ class Writer:
                     save_built_with(self.connection, {"traces": False})
 
     def erase_unstored(self) -> None:
-        """Forget vectors that an interrupted update kept and none needed since: their text may be gone."""
+        """Delete vectors that an interrupted update saved and no later one used: their text may be deleted."""
         if _has_unstored(self.connection):
             with transaction(self.connection):
                 left = self.connection.execute("SELECT count(*) FROM unstored").fetchone()[0]
@@ -151,13 +151,13 @@ class Writer:
         self._count(1, len(words))
 
     def _count(self, rows: int, words: int) -> None:
-        """Keep the sums over full text: BM25 needs them, and counting a million rows takes as long as a search."""
+        """Maintain the full-text totals: BM25 needs them, and counting a million rows takes as long as a search."""
         built = read_built_with(self.connection)
         save_built_with(self.connection, {"rows": built["rows"] + rows, "words": built["words"] + words})
 
 
 def stored_vectors(connection: sqlite3.Connection, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-    """By embedding key, the vectors that are known already, of whatever document."""
+    """The stored vectors with these embedding keys, from any document."""
     found = {}
     for key in set(keys):
         row = connection.execute(
@@ -173,12 +173,12 @@ _UNSTORED = """
         key BLOB NOT NULL, fingerprint TEXT NOT NULL, vector BLOB NOT NULL, PRIMARY KEY (key, fingerprint)
     )
 """
-"""Vectors of documents that are being embedded. The table is there from the first of them to the end of an update that
-ends well; no search reads it, so it belongs to no format of ``migrations.py``."""
+"""Vectors of documents that are being embedded. The table exists from the first of them to the end of a successful
+update; searches do not read it, so no format of ``migrations.py`` includes it."""
 
 
 def keep_unstored(connection: sqlite3.Connection, fingerprint: str, vectors: dict[bytes, bytes]) -> None:
-    """Keep vectors, by embedding key, for an update that goes on where this one is interrupted."""
+    """Save vectors, by embedding key, so that an update can continue after an interruption."""
     with transaction(connection):
         connection.execute(_UNSTORED)
         rows = [(key, fingerprint, vector) for key, vector in vectors.items()]
@@ -186,7 +186,7 @@ def keep_unstored(connection: sqlite3.Connection, fingerprint: str, vectors: dic
 
 
 def unstored_vectors(connection: sqlite3.Connection, fingerprint: str, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-    """By embedding key, the vectors that an interrupted update kept, of the embedder with this fingerprint."""
+    """The vectors with these keys that an interrupted update saved with the embedder of this fingerprint."""
     if not _has_unstored(connection):
         return {}
     sql = "SELECT key, vector FROM unstored WHERE key = ? AND fingerprint = ?"
@@ -194,7 +194,7 @@ def unstored_vectors(connection: sqlite3.Connection, fingerprint: str, keys: Ite
 
 
 def forget_unstored(connection: sqlite3.Connection, keys: Iterable[bytes]) -> None:
-    """Remove the vectors of documents that are stored by now."""
+    """Remove the saved vectors of documents that are stored now."""
     if _has_unstored(connection):
         with transaction(connection):
             connection.executemany("DELETE FROM unstored WHERE key = ?", [(key,) for key in keys])

@@ -1,5 +1,5 @@
-"""The page: a chat with one domain, served by Streamlit on this machine (``lorewright ui DOMAIN``).
+"""The web page: a chat with one domain, served by Streamlit on this machine (``lorewright ui DOMAIN``).
 
-It shows what :class:`assistant.Assistant` gives and keeps nothing of its own; whatever it can do, the command line and
-Python can do.
+It displays the results of :class:`assistant.Assistant` and stores nothing itself; the command line and the Python API
+offer the same functions.
 """

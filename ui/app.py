@@ -1,7 +1,7 @@
-"""The chat page of one domain: ``streamlit run ui/app.py -- DOMAIN``, which ``lorewright ui DOMAIN`` does.
+"""The chat page of one domain: ``streamlit run ui/app.py -- DOMAIN``, started by ``lorewright ui DOMAIN``.
 
-Streamlit runs this file from top to bottom whenever somebody clicks. Nothing is kept here but what the server shares
-between all who look at the page: the opened assistant, and the answers that are being made.
+Streamlit runs this file from top to bottom after every user action. The only state is shared by all sessions of the
+server: the opened assistant, and the answers in progress.
 """
 
 import sys
@@ -22,13 +22,13 @@ from ui.words import LANGUAGES, language_of_browser, words
 
 @st.cache_resource(show_spinner=False)
 def open_assistant(path: Path) -> Assistant:
-    """The assistant, opened once a server."""
+    """The assistant, opened once per server."""
     return Assistant.open(path)
 
 
 @st.cache_resource
 def speeches() -> dict[str, Speech]:
-    """The last answer of each conversation that this server made or is making."""
+    """The latest answer of each conversation, finished or in progress, on this server."""
     return {}
 
 
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _choose_language() -> str:
-    """The language switch; a choice stays in the URL, where there is none the browser's language counts."""
+    """The language switch; the selection is stored in the URL, and the default is the browser's language."""
     usual = language_of_browser(st.context.locale)
     return st.sidebar.segmented_control(
         words(usual, "language"),
@@ -85,15 +85,15 @@ def _show_page(assistant: Assistant, say: Say) -> None:
             question = turn
             show_question(turn)
     if speech and (speaking or speech.failed):
-        if history[-1:] != [speech.question]:  # what failed half-way is in the history already
+        if history[-1:] != [speech.question]:  # a partly failed question is already in the history
             show_question(speech.question)
         show_speech(speech, say) if speaking else show_failure(speech, say)
 
 
 def _ask(assistant: Assistant, conversation: str) -> None:
-    """Begin to answer what was typed, in the open conversation or in a new one."""
+    """Start to answer the typed question, in the open conversation or in a new one."""
     question = st.session_state["question"]
-    running = speeches().get(conversation)  # another tab may be waiting for an answer in the same conversation
+    running = speeches().get(conversation)  # another tab may be waiting for an answer in this conversation
     if question.strip() and (running is None or running.finished):
         conversation = conversation or uuid.uuid4().hex
         st.query_params["conversation"] = conversation
@@ -101,7 +101,7 @@ def _ask(assistant: Assistant, conversation: str) -> None:
 
 
 def _speak(assistant: Assistant, question: str, conversation: str, answer_anyway: bool = False) -> None:
-    adapter = st.session_state["adapter"]  # as chosen now: the page may not have been drawn since
+    adapter = st.session_state["adapter"]  # the current selection, which may be newer than the rendered page
     speeches()[conversation] = Speech(assistant, question, conversation, adapter, answer_anyway)
 
 

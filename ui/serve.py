@@ -1,7 +1,7 @@
-"""The server of the page: ``python ui/serve.py --server.port=8501 -- DOMAIN``.
+"""Runs the web server: ``python ui/serve.py --server.port=8501 -- DOMAIN``.
 
-It is ``streamlit run ui/app.py``, but when it is told to end (Ctrl-C, SIGTERM) the answers that are being made are
-stopped and kept. Left to Streamlit, the process would go on until they were whole, and then lose them.
+This is ``streamlit run ui/app.py``, except that on Ctrl-C or SIGTERM the answers in progress are stopped and saved.
+Streamlit alone would run until they are complete, and then lose them.
 """
 
 import signal
@@ -14,9 +14,9 @@ from ui.speech import finish_all
 
 
 def serve(arguments: list[str]) -> None:
-    """Run the page until it is told to end; ``arguments`` as ``streamlit run`` takes them after the file's name."""
+    """Serve the page until a signal; ``arguments`` are those of ``streamlit run`` after the file name."""
     streamlit(["run", str(Path(__file__).with_name("app.py")), *arguments], standalone_mode=False)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # who started this process may say it twice
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the parent process may send it twice
     signal.signal(signal.SIGINT, signal.default_int_handler)
     finish_all()
 

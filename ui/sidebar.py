@@ -1,4 +1,4 @@
-"""The sidebar: conversations, who answers, and what the domain is."""
+"""The sidebar: conversations, adapter selection, and information about the domain."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ from ui.turns import Say
 from ui.words import LANGUAGES
 
 SHOWN = 15
-"""How many conversations are listed before somebody asks for all."""
+"""Number of conversations listed until the user asks for all."""
 
 
 def show_sidebar(assistant: Assistant, conversation: str, speaking: bool, reload: Callable[[], None], say: Say) -> None:
-    """Draw the sidebar; who shall answer is in the session state, ``adapter``: a name, empty for the base model."""
+    """Draw the sidebar. The session state ``adapter`` holds the selected adapter, empty for the base model."""
     with st.sidebar:
         st.button(
             say("new_conversation"),
@@ -52,7 +52,7 @@ def _choose_adapter(assistant: Assistant, say: Say) -> None:
 
 
 def _list_conversations(assistant: Assistant, opened: str, speaking: bool, say: Say) -> None:
-    """The conversations, the last spoken in first; the open one can be deleted."""
+    """The conversations, the most recent first; the open one can be deleted."""
     conversations = assistant.conversations.all()
     if not conversations:
         return
@@ -95,7 +95,7 @@ def _offer_deletion(assistant: Assistant, conversation: str, say: Say) -> None:
 
 
 def _show_facts(assistant: Assistant, say: Say) -> None:
-    """What the domain holds, and how well it knows what it does not hold."""
+    """The contents of the domain, and the error rates of its refusal."""
     settings = assistant.domain.settings
     lines = [say("documents", count=len(assistant.index.documents())), say("model", name=settings.base_model)]
     rates = None

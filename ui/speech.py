@@ -1,7 +1,7 @@
-"""An answer while it is being made.
+"""An answer that is being generated.
 
-It is made in a thread of its own, so that it goes on whatever the page does meanwhile: a rating of an earlier answer,
-another language, a reload.
+It runs in its own thread, so it continues whatever the page does meanwhile: a rating of an earlier answer, another
+language, a reload.
 """
 
 import threading
@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 
 from domain import DomainError
 
-if TYPE_CHECKING:  # the server imports this file before anybody has opened the page
+if TYPE_CHECKING:  # the server imports this file before anybody opens the page
     from assistant import Answer, Assistant
 
 RUNNING: "set[Speech]" = set()
-"""The answers that this process is making."""
+"""The answers that this process is generating."""
 
 WARM: set[str] = set()
-"""The base models that have spoken in this process: their weights are in memory."""
+"""The base models that have generated text in this process, so their weights are in memory."""
 
 FINISH_SECONDS = 20.0
 
 
 class Speech:
-    """One question being answered; the page looks at it again and again until it has :attr:`finished`."""
+    """One question being answered; the page polls it until it is :attr:`finished`."""
 
     def __init__(
         self, assistant: "Assistant", question: str, conversation: str, adapter: str, answer_anyway: bool = False
     ) -> None:
         self.question = question
         self.text = ""
-        """What was said so far."""
+        """The text generated so far."""
         self.outcome: Answer | DomainError | None = None
-        """The answer, or why there is none; None before the end, and after it if something unforeseen broke it off."""
+        """The answer, or the error. None until the end, and after the end if an unexpected error occurred."""
         self.finished = False
         self._model = assistant.llm.model
         self._began = time.monotonic()
@@ -45,12 +45,12 @@ class Speech:
 
     @property
     def seconds(self) -> int:
-        """How long it has been going on."""
+        """Seconds since the start."""
         return int(time.monotonic() - self._began)
 
     @property
     def loads(self) -> bool:
-        """Whether it is the first to need this model, and so waits for its weights too."""
+        """Whether it is the first to use this model and must wait for the weights to load."""
         return self._model not in WARM
 
     @property
@@ -58,11 +58,11 @@ class Speech:
         return self.finished and (self.outcome is None or isinstance(self.outcome, DomainError))
 
     def stop(self) -> None:
-        """End the answer at its next token; what was said is kept."""
+        """Stop the answer at its next token; the text so far is kept."""
         self._stop.set()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end, but not longer."""
+        """Wait for the end, at most ``seconds``."""
         self._thread.join(seconds)
 
     def _speak(self, assistant: "Assistant", conversation: str, adapter: str, answer_anyway: bool) -> None:
@@ -81,7 +81,7 @@ class Speech:
 
 
 def finish_all() -> None:
-    """Stop every answer and wait until what was said has been written down; the server calls it when it ends."""
+    """Stop every answer and wait until it is saved; the server calls this on shutdown."""
     for speech in tuple(RUNNING):
         speech.stop()
     for speech in tuple(RUNNING):

@@ -1,4 +1,4 @@
-"""How a question, an answer and its sources look."""
+"""Displays questions, answers and sources."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from ui.safe_html import answer_html, label_text, plain_html, source_html, unlin
 from ui.speech import Speech
 
 Say = Callable[..., str]
-"""``say(key, **values)`` gives the words of the interface in the chosen language."""
+"""``say(key, **values)`` returns an interface text in the selected language."""
 
 TICK_SECONDS = 0.1
 
@@ -33,9 +33,9 @@ def show_answer(
     say: Say,
     answer_anyway: Callable[[], None] | None = None,
 ) -> None:
-    """An answer, its sources, who spoke, and the thumbs by which it is rated.
+    """Display an answer, its sources, the adapter, and the rating buttons.
 
-    ``answer_anyway`` is called when a refused question shall be answered all the same; None offers no such button.
+    ``answer_anyway`` is called when the user asks for an answer despite a refusal; None hides that button.
     """
     kind = "refused" if answer.refused else "answer"
     with (
@@ -59,7 +59,7 @@ def show_answer(
         if answer.refused and answer.passages and answer_anyway:
             st.button(say("answer_anyway"), key=f"anyway-{answer.id}", on_click=answer_anyway)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            # A refusal may come without asking any model; then there is nobody to name.
+            # A refusal may come without a model call; then there is no model to name.
             if answer.adapter or answer.outcome in ("answered", "unsure"):
                 who = say("answered_by", name=answer.adapter) if answer.adapter else say("answered_by_base")
                 st.caption(label_text(who), width="content")
@@ -73,10 +73,10 @@ def show_answer(
 
 
 def show_speech(speech: Speech, say: Say) -> None:
-    """An answer that grows, with a button that stops it; runs the page anew when the answer is whole.
+    """Display an answer as it grows, with a stop button; rerun the page when the answer is complete.
 
-    A click on anything leaves this loop (Streamlit ends the run at the next line that shows something), and the run
-    that the click began comes back to it.
+    Any click leaves this loop (Streamlit ends the run at the next line that displays something), and the new run
+    re-enters it.
     """
     with st.chat_message("assistant", avatar=ANSWER_ICON), st.container(key="speech", gap="small"):
         said = st.empty()
@@ -88,12 +88,11 @@ def show_speech(speech: Speech, say: Say) -> None:
 
 
 def show_failure(speech: Speech, say: Say) -> None:
-    """Why there is no answer."""
     st.error(label_text(say("no_answer", reason=speech.outcome) if speech.outcome else say("broke_off")))
 
 
 def place_of(passage: Passage, say: Say) -> str:
-    """Where a passage stands in its document, in the words of the interface."""
+    """The location of a passage in its document, in the interface language."""
     parts = [" › ".join(passage.headings)] if passage.headings else []
     parts += [say("sheet", sheet=passage.sheet)] if passage.sheet and passage.sheet not in passage.headings else []
     parts += [say("page", page=passage.page)] if passage.page else []
@@ -108,7 +107,7 @@ def _waiting_html(speech: Speech, say: Say) -> str:
 
 
 def _show_remarks(answer: Answer, say: Say) -> None:
-    """What a reader should check."""
+    """Warnings: what the user should check."""
     if answer.unproved:
         st.caption(say("unproved"))
     if answer.unknown_numbers:
@@ -118,7 +117,7 @@ def _show_remarks(answer: Answer, say: Say) -> None:
 
 
 def _show_source(assistant: Assistant, key: str, label: str, passage: Passage, say: Say, opened: bool = False) -> None:
-    """A line with file and place; opened, the passage within its surroundings."""
+    """A line with file and location; expanded, the passage with the surrounding text."""
     source = st.expander(label_text(unlinked(label)), expanded=opened, key=f"source-{key}", on_change="rerun")
     if not source.open:
         return
@@ -132,7 +131,7 @@ def _show_source(assistant: Assistant, key: str, label: str, passage: Passage, s
 
 
 def _text(assistant: Assistant, passage: Passage) -> str:
-    """The text of a passage's document; empty when it has left the index since it was cited."""
+    """The text of a passage's document; empty if it is no longer in the index."""
     try:
         return assistant.index.text(passage.document, passage.given)
     except DomainError:

@@ -1,4 +1,4 @@
-"""The words of the interface, in English and in Chinese. What a domain says is in its own language and not here."""
+"""The texts of the interface, in English and Chinese. The contents of a domain keep their own language."""
 
 LANGUAGES = {"en": "English", "zh": "中文"}
 
@@ -101,14 +101,14 @@ WORDS = {
         "没有来源：读到的段落里没有一段这样说。",
     ),
 }
-"""Each key with its English and its Chinese words; ``{names}`` are filled in by :func:`words`."""
+"""Maps each key to its English and Chinese text; :func:`words` fills in ``{names}``."""
 
 
 def words(language: str, key: str, /, **values: object) -> str:
-    """The words of one key in a language of :data:`LANGUAGES`."""
+    """The text of one key in a language of :data:`LANGUAGES`."""
     return WORDS[key][list(LANGUAGES).index(language)].format(**values)
 
 
 def language_of_browser(locale: str | None) -> str:
-    """The language of :data:`LANGUAGES` for a browser's locale such as ``zh-CN``; English where it is not known."""
+    """The language of :data:`LANGUAGES` for a browser locale such as ``zh-CN``; English if unknown."""
     return "zh" if (locale or "").lower().startswith("zh") else "en"

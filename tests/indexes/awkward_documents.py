@@ -1,4 +1,4 @@
-"""Awkward documents of office programs, PDFs, pictures, pages and mail: see awkward_files.py."""
+"""Test data for awkward_files.py: office documents, PDFs, pictures, pages and mail."""
 
 import io
 import struct
@@ -91,7 +91,7 @@ def one_paragraph(word: str) -> bytes:
 
 
 def ole2(stream: str) -> bytes:
-    """What tells a compound file's kind: its head, and the name of a stream in its directory."""
+    """The signature of a compound file, and the stream name in its directory that determines its kind."""
     return b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".ljust(1024, b"\0") + stream.encode("utf-16-le").ljust(1024, b"\0")
 
 
@@ -142,7 +142,7 @@ def encrypted(data: bytes, password: str) -> bytes:
 
 
 def pages(count: int, special: dict[int, str]) -> bytes:
-    """A PDF of many pages with a line each; page numbers, from 1, to the lines that are not like others."""
+    """A PDF with one line per page; ``special`` maps page numbers, from 1, to other lines."""
     objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"", b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>"]
     for number in range(1, count + 1):
         line = special.get(number, f"Letter {'abcdefghij'[number % 10]} was sent to the tea house by the river.")
@@ -196,7 +196,7 @@ def pictures() -> list[Awkward]:
 
 
 def bomb(side: int) -> bytes:
-    """A black PNG of so many pixels a side, a bit a pixel."""
+    """A black PNG of ``side`` by ``side`` pixels, one bit per pixel."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,6 +1,6 @@
-"""Awkward files: what each is named, how it is made, and what a user sees of it after an update.
+"""Test data: awkward files, each with its name, its content, and what the user sees after an update.
 
-Here are those that are text, are no documents, or bear awkward names; others are in awkward_documents.py.
+This file has text files, files that are not documents, and awkward names; awkward_documents.py has the rest.
 """
 
 import os
@@ -15,14 +15,14 @@ TOO_DEEP = "is nested too deeply to be read; save it in a simpler form"
 
 
 class Awkward(NamedTuple):
-    """One file. With a question it is read, and is the first that full-text search finds, at its place.
+    """One file. If it has a question, the file is indexed and is the first full-text result, at its place.
 
-    Without question, refusal and warning it is passed over in silence.
+    A file without question, refusal and warning is skipped silently.
     """
 
     name: str
     content: bytes | Callable[[Path], object]
-    """Its bytes, or what makes it at a path."""
+    """Its bytes, or a function that creates it at a path."""
     question: str = ""
     place: str = ""
     refused: str = ""
@@ -30,7 +30,7 @@ class Awkward(NamedTuple):
 
 
 def make(file: Awkward, folder: Path) -> None:
-    """Put the file into a documents folder."""
+    """Create the file in a documents folder."""
     path = folder / file.name
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(file.content, bytes):
@@ -40,7 +40,7 @@ def make(file: Awkward, folder: Path) -> None:
 
 
 def files() -> list[Awkward]:
-    """All that this system can have: names with a line break are not for Windows."""
+    """All files that this system supports: Windows does not allow names with a line break."""
     rows = [*encodings(), *shapes(), *names(), *not_documents()]
     return [*rows, *names_of_posix(), *links_and_pipes()] if os.name == "posix" else rows
 
@@ -147,7 +147,7 @@ def names_of_posix() -> list[Awkward]:
         Awkward("sparse.txt", lambda path: sparse(path, 4_000_000_000), refused="is larger than 200 MB; divide it"),
         Awkward("sparse-small.txt", lambda path: sparse(path, 190_000_000), refused=BINARY),
     ]
-    if sys.platform == "linux":  # macOS and Windows have no such names
+    if sys.platform == "linux":  # macOS and Windows do not allow such names
         name = os.fsdecode(b"caf\xe9.txt")
         rows.append(Awkward(name, b"Tea.", refused="has a name that is not valid UTF-8; rename it"))
     return rows

@@ -1,4 +1,4 @@
-"""Two real embedders, loaded once: MiniLM where speed matters, e5 where Chinese does."""
+"""Fixtures: two real embedders, loaded once. MiniLM is for speed, e5 for Chinese."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Documents that the tests of this room are made of, and small PDFs without a PDF-writing library."""
+"""Helpers for the tests of this package: sample domains, consistency checks, pictures, and small PDFs."""
 
 import io
 import os
@@ -51,7 +51,7 @@ Pour boiling water, 95 degrees or hotter, over black tea.
 
 
 def make_domain(folder: Path, documents: dict[str, str], **settings: str) -> Domain:
-    """A domain with these documents, dated some time ago, as documents usually are."""
+    """A domain with these documents, modified some time ago, as usual for documents."""
     domain = create_domain(folder, **settings)
     for name, text in documents.items():
         put(domain, name, text)
@@ -59,7 +59,7 @@ def make_domain(folder: Path, documents: dict[str, str], **settings: str) -> Dom
 
 
 def put(domain: Domain, name: str, content: str | bytes, age: float = 60.0) -> Path:
-    """Write one document that was last changed ``age`` seconds ago."""
+    """Write one document that was last modified ``age`` seconds ago."""
     path = domain.documents / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -69,7 +69,7 @@ def put(domain: Domain, name: str, content: str | bytes, age: float = 60.0) -> P
 
 
 def check_tables(index: Index) -> None:
-    """Documents, passages, full-text rows and vectors agree with each other."""
+    """Check that documents, passages, full-text rows and vectors are consistent."""
     with index._storage.reading() as connection:
 
         def column(sql: str) -> list[Any]:
@@ -92,7 +92,7 @@ def check_tables(index: Index) -> None:
 
 
 def pdf_of(*pages: str) -> bytes:
-    """A PDF with a line of text a line; a page that is empty shows only a picture, as a scan does."""
+    """A PDF with one text line per line; an empty page gets only a picture, like a scan."""
     writer = PdfWriter()
     for text in pages:
         page = writer.add_blank_page(595, 842)
@@ -113,9 +113,9 @@ def pdf_of(*pages: str) -> bytes:
 
 
 def placed_pdf_of(*pages: list[tuple[float, float, float, str]], turned: int = 0) -> bytes:
-    """A PDF of texts at their places, each by x, y, the size of its letters and the text; letters are half as wide.
+    """A PDF of placed texts, each with x, y, font size and text; letters are half as wide as high.
 
-    They are turned to the left by ``turned`` quarters of a circle, and the pages back again, as landscapes are.
+    The text is rotated left by ``turned`` quarter turns and the pages are rotated back, as in landscape pages.
     """
     writer = PdfWriter()
     cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turned]
@@ -134,7 +134,7 @@ def placed_pdf_of(*pages: list[tuple[float, float, float, str]], turned: int = 0
 
 
 def drawn_pdf_of(content: str, crop: tuple[float, float, float, float] | None = None) -> bytes:
-    """A PDF whose one page is drawn by these operators; /F1 is a font of ASCII, /I1 a picture."""
+    """A PDF with one page drawn by these operators; /F1 is an ASCII font, /I1 a picture."""
     writer = PdfWriter()
     page = writer.add_blank_page(595, 842)
     if crop:
@@ -150,7 +150,7 @@ def drawn_pdf_of(content: str, crop: tuple[float, float, float, float] | None = 
 
 
 def tex_pdf_of(*words: str) -> bytes:
-    """A PDF as TeX writes it: no space glyph but a wide glyph in its place, and the pen moved between words."""
+    """A PDF in the style of TeX: a wide glyph instead of a space, and the pen moved between words."""
     writer = PdfWriter()
     page = writer.add_blank_page(595, 842)
     shown = " -333 ".join(f"({word})" for word in words)
@@ -165,7 +165,7 @@ def tex_pdf_of(*words: str) -> bytes:
 
 
 def picture_of(*lines: str, absent: Callable[[str], NoReturn], size: int = 40) -> Image.Image:
-    """Black letters on white, of ``size`` pixels, in a font that has Chinese."""
+    """Black text on white, font size ``size`` pixels, in a font with Chinese characters."""
     try:
         command = ["fc-match", "-f", "%{family}|%{file}|%{index}", "Noto Sans CJK SC"]
         family, file, index = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("|")
@@ -183,14 +183,14 @@ def picture_of(*lines: str, absent: Callable[[str], NoReturn], size: int = 40) -
 
 
 def bytes_of(image: Image.Image, kind: str, **options: object) -> bytes:
-    """The file of a picture; ``kind`` is Pillow's name of a format, also ``"PDF"``, a scan at 300 dpi."""
+    """Encode an image; ``kind`` is a Pillow format name, also ``"PDF"``, a scan at 300 dpi."""
     stream = io.BytesIO()
     image.save(stream, kind, **({"resolution": 300.0, **options} if kind == "PDF" else options))
     return stream.getvalue()
 
 
 def book_of(pages: list[list[str]], outline: list[tuple[str, int, int | None]] = []) -> bytes:  # noqa: B006
-    """A PDF with bookmarks, each by its title, its page from 0, and the number of the bookmark that it is under."""
+    """A PDF with bookmarks, each with its title, its page from 0, and the number of its parent bookmark."""
     writer = PdfWriter(io.BytesIO(pdf_of(*("\n".join(lines) for lines in pages))))
     items: list[object] = []
     for title, page, parent in outline:
@@ -222,7 +222,7 @@ def _stream(data: bytes, **entries: object) -> StreamObject:
 
 
 def _unicode_font() -> DictionaryObject:
-    """A font whose character codes are UTF-16, and which says so in its ToUnicode map."""
+    """A font whose character codes are UTF-16, as its ToUnicode map declares."""
     cmap = (
         "/CIDInit /ProcSet findresource begin begincmap 1 begincodespacerange <0000> <FFFF> endcodespacerange "
         "255 beginbfrange "

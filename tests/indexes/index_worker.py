@@ -1,12 +1,12 @@
-"""A process that the tests of many processes and of killing talk to: one JSON object a line, in and out.
+"""Worker process for the multi-process and kill tests: one JSON object per line, in and out.
 
     {"update": true}                      -> {"done": "update"}
     {"add": {"id": "text", ...}}          -> {"done": "add"}
     {"delete": ["id", ...]}               -> {"done": "delete"}
     {"search": [["question", "mode"], ...]} -> {"found": [[text, ...], ...]}
 
-Vectors are LangChain's deterministic random numbers, equal for equal texts: what is tested is what is kept, and a real
-embedder takes seconds to start.
+Vectors are LangChain's deterministic random numbers, equal for equal texts: the tests check storage, and a real
+embedder takes seconds to load.
 """
 
 import json
@@ -40,7 +40,7 @@ def answer(index: Index, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    indexes.update.GROUP_PASSAGES = 4  # so that an update has many steps to die in
+    indexes.update.GROUP_PASSAGES = 4  # so that an update has many steps at which it can be killed
     index = Index.open(Path(sys.argv[1]), embedder())
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:

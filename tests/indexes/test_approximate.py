@@ -1,4 +1,4 @@
-"""Inverted lists for many vectors: what they find, that they follow the index, and that filters hold."""
+"""Approximate search with inverted lists: recall, updates, and filters."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ DIMENSION = 32
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Already 500 passages are many."""
+    """Set the limit of exact search to 500 passages."""
     monkeypatch.setattr("indexes.approximate.FLAT_LIMIT", 500)
 
 
 def clustered(count: int, seed: int = 0) -> np.ndarray:
-    """Vectors of length 1 around a hundred centres, as those of texts on a hundred topics."""
+    """Unit vectors around a hundred centres, like those of texts on a hundred topics."""
     chance = np.random.default_rng(seed)
     centres = np.random.default_rng(7).normal(size=(100, DIMENSION))
     rows = centres[chance.integers(100, size=count)] + 0.4 * chance.normal(size=(count, DIMENSION))
@@ -58,7 +58,7 @@ def test_an_index_is_made_anew_when_it_is_outgrown(few: None) -> None:
 
 
 class Numbers:
-    """Embeddings of "text 17" by their number: near numbers are near."""
+    """Embeds "text 17" by its number: near numbers have near vectors."""
 
     name, fingerprint, dimension, max_tokens = "numbers", "0" * 64, DIMENSION, 1000
 
@@ -103,7 +103,7 @@ def test_a_large_index_says_how_it_is_searched_and_follows_every_change(index: I
 
 
 def test_filters_hold_in_lists_too(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    for limit in (5000, 10):  # compared one by one; searched in the lists
+    for limit in (5000, 10):  # exact comparison; search in the lists
         monkeypatch.setattr("indexes.vectors.ONE_BY_ONE", limit)
         found = nearest(index, 600, Filter(metadata={"odd": 1}))
         assert all(number % 2 for number in found)
@@ -141,10 +141,10 @@ def test_the_file_of_the_lists_is_read_again_and_not_written_for_one_passage_mor
     index.add([GivenText("more", "text 5000")])
     fresh = Index.open(index.domain, Numbers())  # type: ignore[arg-type]
     assert nearest(fresh, 5000)[0] == 5000
-    assert file.read_bytes() == content  # one of 1,200 more
+    assert file.read_bytes() == content  # 1 new of 1,200 is below SMALL_ADDITION
     index.delete(["700"])
     nearest(index, 1)
-    assert file.read_bytes() != content  # what is deleted leaves it at once
+    assert file.read_bytes() != content  # a deleted vector is removed at once
 
 
 def test_the_store_of_langchain_is_exact_while_it_is_small(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
-"""A folder of awkward files, indexed once: each is read and found again, or refused with the sentence that is shown.
+"""Indexes a folder of awkward files once: each file is found, or refused with the expected sentence.
 
-``pytest -s tests/indexes/test_awkward_files.py`` prints a line a file.
+``pytest -s tests/indexes/test_awkward_files.py`` prints one line per file.
 """
 
 from collections.abc import Iterator

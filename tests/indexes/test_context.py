@@ -1,4 +1,4 @@
-"""What is shown around the passages found, which of their sentences answer, and pages that a question names."""
+"""Tests of the context around the passages found, of key sentences, and of pages that a question names."""
 
 import numpy as np
 import pytest
@@ -118,7 +118,7 @@ def test_the_first_passages_are_ordered_once_more_by_their_best_sentence() -> No
     ranked = {n: passage(n, 1.0 - n / 100) for n in range(SENTENCE_CANDIDATES + 2)}
     vectors = {str(n): np.array([[0.0, 1.0]], np.float32) for n in ranked}
     vectors["3"] = np.array([[0.0, 1.0], [0.8, 0.6]], np.float32)  # its second sentence is near
-    vectors[str(SENTENCE_CANDIDATES)] = np.array([[1.0, 0.0]], np.float32)  # too late to be looked at
+    vectors[str(SENTENCE_CANDIDATES)] = np.array([[1.0, 0.0]], np.float32)  # beyond the passages that are reordered
     query = np.array([1.0, 0.0], np.float32)
     after = with_sentences(ranked, query, 5.0, lambda some: {one.text: vectors[one.text] for one in some})
     assert list(after) == [3, 0, 1, 2, *range(4, SENTENCE_CANDIDATES + 2)]

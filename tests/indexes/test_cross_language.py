@@ -1,4 +1,4 @@
-"""A folder in Chinese and English, asked in both: what answers is found in either language."""
+"""Search in a folder of Chinese and English documents: a question in either language finds the answer."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Questions for a definition, and the sentences that give one."""
+"""Tests of questions for a definition, and of sentences that define a term."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Files that are not UTF-8 are read as their writers meant them, Chinese ones above all."""
+"""Files that are not UTF-8, mainly Chinese ones, are decoded correctly."""
 
 import pytest
 
@@ -62,7 +62,7 @@ def test_utf8_cut_in_the_middle_of_a_character_stays_utf8() -> None:
 
 
 def test_html_is_read_in_the_encoding_that_it_declares() -> None:
-    page = '<html><head><meta charset="gb2312"></head><body><p>镕</p></body></html>'  # in GBK, not in GB 2312 itself
+    page = '<html><head><meta charset="gb2312"></head><body><p>镕</p></body></html>'  # in GBK, but not in GB 2312
     assert read_document("a.html", page.encode("gbk")).text == "镕"
     page = '<html><head><meta http-equiv="Content-Type" content="text/html; charset=big5"></head><p>資料</p></html>'
     assert read_document("a.html", page.encode("big5")).text == "資料"

@@ -1,4 +1,4 @@
-"""Searching a part of the documents, unlike passages, and the passages beside one."""
+"""Tests of filters, of diversity, and of the passages next to a passage."""
 
 import inspect
 import os

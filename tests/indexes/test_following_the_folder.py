@@ -1,4 +1,4 @@
-"""`lorewright index` follows the folder exactly: what is new, changed, moved, gone, unreadable or forbidden."""
+"""`lorewright index` follows the folder exactly: new, changed, moved, deleted, unreadable and forbidden files."""
 
 import os
 import random
@@ -19,7 +19,7 @@ from indexes.scanning import Found, scan
 
 
 class Counting:
-    """The real embedder, and what it was asked to embed."""
+    """The real embedder; it records the texts that it embeds."""
 
     def __init__(self, embedder: Embedder) -> None:
         self.embedder = embedder
@@ -43,7 +43,7 @@ def summary(report: UpdateReport) -> tuple[list[str], list[str], list[str], list
 
 
 def texts(index: Index) -> set[str]:
-    """All that can be found, by either way of searching."""
+    """All texts that dense or full-text search finds."""
     found = index.search("tea water 龙井 普洱 茶 degrees", k=100) + index.search("anything", k=100, mode="dense")
     return {passage.text for passage in found}
 
@@ -189,7 +189,7 @@ def test_links_that_lead_out_are_refused(tea: Domain, minilm: Embedder, tmp_path
     (tea.documents / "file.txt").symlink_to(secret / "password.txt")
     (tea.documents / "folder").symlink_to(secret, target_is_directory=True)
     (tea.documents / "dotted.txt").symlink_to("../../secret/password.txt")
-    (tea.documents / "alias.md").symlink_to("en/green.md")  # inside: read once, under its own name
+    (tea.documents / "alias.md").symlink_to("en/green.md")  # inside the folder: read once, under its own name
     index = Index.open(tea, minilm)
     report = index.update()
     assert [document for document, _ in report.failed] == ["dotted.txt", "file.txt", "folder"]
@@ -207,7 +207,7 @@ def test_pipes_and_names_that_are_no_text_do_not_stop_an_update(
     named = True
     try:
         Path(os.fsdecode(os.fsencode(tea.documents) + b"/\xff\xfe.txt")).write_text("x")
-    except OSError:  # file systems of macOS take only UTF-8
+    except OSError:  # macOS file systems accept only UTF-8
         named = False
     report = Index.open(tea, minilm).update()
     assert ("pipe.txt", "is not a regular file") in report.failed
@@ -222,7 +222,7 @@ def test_a_subfolder_that_cannot_be_listed_keeps_its_documents(
     index.update()
     listed = os.scandir
 
-    def scandir(path: str) -> object:  # root may list everything, so the refusal is made here
+    def scandir(path: str) -> object:  # root may list every folder, so raise the error here
         if Path(path).name == "zh":
             raise PermissionError(13, "Permission denied", str(path))
         return listed(path)

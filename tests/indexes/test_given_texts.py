@@ -1,4 +1,4 @@
-"""Texts that a program gives: kept as they are, replaced and deleted for good, apart from files of the same name."""
+"""Added texts: stored unchanged, replaced and deleted for good, separate from files of the same name."""
 
 import os
 import sqlite3
@@ -138,7 +138,7 @@ def test_an_interrupted_rebuild_brings_no_deleted_text_back(index: Index, monkey
     with pytest.raises(KeyboardInterrupt):
         index.update(rebuild=True, progress=stop)
     assert (index.domain.index / "rebuilding.sqlite").exists()
-    with monkeypatch.context() as patched:  # killed before the deletion could remove what the rebuild left
+    with monkeypatch.context() as patched:  # killed before the deletion removed the unfinished rebuild
         patched.setattr("indexes.index.unfinished", lambda storage: type("Kept", (), {"erase": lambda self: None})())
         index.delete(["x"])
     index.update(rebuild=True)
@@ -181,7 +181,7 @@ def test_an_older_file_that_is_put_back_never_mixes_with_the_cache(index: Index)
     older = file.read_bytes()
     index.add([GivenText("c", "A kangaroo.")])
     index.search("kangaroo")
-    index.delete(["b"])  # the cache is written
+    index.delete(["b"])  # writes the cache
     file.write_bytes(older)
     put_back = Index.open(index.domain, embedder())
     put_back.add([GivenText("d", "A platypus.")])

@@ -1,4 +1,4 @@
-"""What the index promises: nothing is lost or comes back from the dead, whatever is killed, damaged or full."""
+"""The guarantees of the index: no data loss, and no deleted content returns, after kills, damage or full disks."""
 
 import os
 import random
@@ -45,7 +45,7 @@ def found(index: Index, question: str = "green tea water 龙井") -> list[tuple[
 
 
 def check_whole(index: Index) -> None:
-    """The tables agree with each other and with the folder."""
+    """The tables are consistent with each other and with the folder."""
     check_tables(index)
     for document in index.documents():
         assert index.text(document) == (index.domain.documents / document).read_text(encoding="utf-8")
@@ -115,7 +115,7 @@ def test_a_cache_that_cannot_be_written_stops_nobody(index: Index, tea: Domain, 
     assert found(fresh) == expected
 
 
-# ---- death ----
+# ---- killed processes ----
 
 
 def _kill_during_update(tea: Domain, chance: random.Random) -> None:
@@ -176,11 +176,11 @@ def test_a_full_disk_is_said_and_what_was_finished_stays(tea: Domain, minilm: Em
     check_whole(index)
 
 
-# ---- more than one at a time ----
+# ---- concurrency ----
 
 
 def test_readers_are_not_blocked_and_see_one_state(index: Index, tea: Domain, minilm: Embedder) -> None:
-    """Each version of the two documents is written together; a search must never return passages of no version."""
+    """The two documents are always updated together; a search must never mix passages of two versions."""
     stop = threading.Event()
     seen: list[set[str]] = []
     failures: list[BaseException] = []
@@ -228,7 +228,7 @@ def test_a_second_writer_waits_then_says_who_is_writing(
     try:
         with pytest.raises(IndexingError, match=rf"is being written by process {process.pid}; wait"):
             Index.open(tea, minilm).update()
-        assert found(index)  # and reading goes on
+        assert found(index)  # and reads continue
     finally:
         process.kill()
         process.wait()
@@ -287,7 +287,7 @@ def test_a_rebuild_changes_the_embedder_and_readers_do_not_notice(
     old = Index.open(tea, minilm)
     with old._storage.reading() as snapshot:
         report = Index.open(tea, e5).update(rebuild=True)
-        assert snapshot.execute("SELECT count(*) FROM passages").fetchone() == (6,)  # the old state, still whole
+        assert snapshot.execute("SELECT count(*) FROM passages").fetchone() == (6,)  # the complete old state
     assert report.passages == 6
     assert found(Index.open(tea, e5))[0][0]
     with pytest.raises(IndexingError, match="made with the embedder multilingual-e5-small"):
@@ -315,7 +315,7 @@ def test_an_interrupted_rebuild_leaves_the_old_index_and_goes_on_later(
     assert found(index) == expected
 
 
-# ---- forgetting ----
+# ---- deletion ----
 
 SECRET_VECTORS = "SELECT vector FROM vectors JOIN passages ON id = passage_id WHERE text LIKE '%swordfish%'"
 
@@ -362,7 +362,7 @@ def test_an_id_is_never_used_again_not_even_after_a_rebuild(index: Index, tea: D
 def test_a_rebuild_left_over_by_a_crash_does_not_bring_old_vectors_back(
     index: Index, tea: Domain, minilm: Embedder
 ) -> None:
-    """Killed after the new content was taken over, before the second file was removed."""
+    """Killed after the new content was copied, before the second file was removed."""
     index.update(rebuild=True)
     with sqlite3.connect(tea.index / "passages.sqlite") as source:
         left_over = sqlite3.connect(tea.index / "rebuilding.sqlite")

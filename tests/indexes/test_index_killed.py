@@ -1,6 +1,6 @@
-"""Killed with -9 at any moment: what was acknowledged is there, what was not is wholly there or wholly absent.
+"""Kills the index with SIGKILL at random times: acknowledged changes persist, others are complete or absent.
 
-The oracle is a log of the test's own, written and fsynced before each request and after each acknowledgement.
+The oracle is the test's own log, written and fsynced before each request and after each acknowledgement.
 """
 
 import json
@@ -21,13 +21,13 @@ WORDS = ["kettle", "cup", "pot", "leaf", "water", "茶壶", "茶叶", "热水", 
 
 
 def long_text(chance: random.Random, name: str) -> str:
-    """A document of several passages that names itself in each."""
+    """A document of several passages, each of which contains the name."""
     paragraphs = [f"{name} part {n}: " + " ".join(chance.choices(WORDS, k=60)) for n in range(6)]
     return "\n\n".join(paragraphs)
 
 
 class Log:
-    """Lines that are on the disk when :meth:`write` returns."""
+    """A log whose lines are on the disk when :meth:`write` returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,7 +43,7 @@ class Log:
 
 
 def states(log: Log) -> tuple[dict[str, str], dict[str, set[str | None]]]:
-    """Of each acknowledged id its text, and of each that was at work when the process died what it may be now."""
+    """The text of each acknowledged id, and the possible states of each id that was in progress at the kill."""
     acknowledged: dict[str, str] = {}
     at_work: dict[str, set[str | None]] = {}
     asked: dict = {}
@@ -61,7 +61,7 @@ def states(log: Log) -> tuple[dict[str, str], dict[str, set[str | None]]]:
 
 
 def one_life(worker: Worker, log: Log, chance: random.Random, domain: Domain, seconds: float) -> None:
-    """Random requests until the process is killed, at a random time, in whatever it does then."""
+    """Random requests until the process is killed at a random time."""
     assert worker.receive() == {"ready": True}
     end = time.monotonic() + seconds
     while True:
@@ -110,7 +110,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(tmp_path: Path, 
                 assert index.search(passage, 1, "dense")[0].text == passage, f"kill {kill}: {id_} by meaning"
                 found = [found.text for found in index.search(passage, 10, "full_text")]
                 assert passage in found, f"kill {kill}: {id_} by words"
-        # what the next life starts from is what is there now
+        # the next run starts from the current state
         log.write(asked={id_: kept.get(id_) for id_ in {*kept, *acknowledged, *at_work}})
         log.write(done=True)
     index.update()
@@ -129,7 +129,7 @@ def passages_of(index: Index, id_: str) -> list[str]:
 
 
 def damage(domain: Domain, chance: random.Random) -> None:
-    """Now and then the cache of vectors is lost too."""
+    """Occasionally delete the vector cache too."""
     cache = domain.index / "vectors.faiss"
     if cache.exists() and chance.random() < 0.3:
         content = cache.read_bytes()

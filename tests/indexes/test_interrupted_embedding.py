@@ -1,4 +1,4 @@
-"""A book whose embedding is interrupted is not begun again, and of one that is taken away nothing stays."""
+"""An interrupted embedding of a book continues where it stopped, and leaves nothing if the book is deleted."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ BOOK = "\n\n".join(f"# Chapter {number}\n\nSentence {number} of the book." for n
 
 
 class Stopping(EmbedderOfLangChain):
-    """An embedder that notes what it embedded, and does something else when it is called too often."""
+    """An embedder that records what it embeds, and runs a function when it is called too often."""
 
     def __init__(self, calls: int, stop: Callable[[], object], size: int = 16) -> None:
         self.calls, self.stop, self.embedded = calls, stop, []

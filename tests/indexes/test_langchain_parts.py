@@ -1,4 +1,4 @@
-"""The index as parts of LangChain: their own suites, and what they do not ask."""
+"""The LangChain integration: LangChain's own test suites, and tests that they lack."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ from indexes.langchain_parts import PassageRetriever, PassageStore
 
 
 class TestPassageStore(VectorStoreIntegrationTests):
-    """All of langchain-tests for vector stores, with the six random numbers that it takes for embeddings."""
+    """The langchain-tests suite for vector stores, with its embeddings of six random numbers."""
 
     @pytest.fixture
     def vectorstore(self, tmp_path: Path) -> PassageStore:
@@ -25,7 +25,7 @@ class TestPassageStore(VectorStoreIntegrationTests):
 
 
 class TestPassageStoreWithARealEmbedder(VectorStoreIntegrationTests):
-    """The same with a real one and the domain's own way of searching."""
+    """The same suite with a real embedder and the domain's default search mode."""
 
     @pytest.fixture
     def vectorstore(self, tmp_path: Path, minilm: Embedder) -> PassageStore:
@@ -33,7 +33,7 @@ class TestPassageStoreWithARealEmbedder(VectorStoreIntegrationTests):
 
 
 class TestPassageRetriever(RetrieversIntegrationTests):
-    """All of langchain-tests for retrievers."""
+    """The langchain-tests suite for retrievers."""
 
     @pytest.fixture(autouse=True)
     def tea(self, tmp_path: Path, minilm: Embedder) -> None:

@@ -1,4 +1,4 @@
-"""Which language a text is in, and the words that full-text search sees in it."""
+"""Tests of language detection, of the words for full-text search, and of sentence splitting."""
 
 import sqlite3
 
@@ -98,7 +98,7 @@ def test_invisible_characters_cut_no_word() -> None:
 
 
 def test_sentences_of_a_line_of_dots_take_no_longer_than_its_length() -> None:
-    """Tried from each dot anew this would take hours."""
+    """With a new attempt at each dot this would take hours."""
     assert sentences_of("Contents" + "." * 400_000 + "12") == ["Contents" + "." * 400_000 + "12"]
 
 

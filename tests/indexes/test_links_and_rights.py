@@ -1,4 +1,4 @@
-"""What leads out of the documents folder is never read, and what this user may not look at is not forgotten."""
+"""Files outside the documents folder are never read, and documents without read permission stay in the index."""
 
 import subprocess
 from collections.abc import Callable
@@ -46,14 +46,14 @@ def test_a_folder_replaced_by_a_link_after_it_was_listed_is_not_read(domain: Dom
 def test_a_moved_file_is_not_looked_for_behind_a_link(
     domain: Domain, outside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder is replaced between listing and looking: what lies outside must not pass for the file that moved."""
+    """The folder is replaced between listing and reading: a file outside must not count as the moved file."""
     from indexes.scanning import Found, scan
 
     put(domain, "known.txt", "A swordfish outside.")
     index = Index.open(domain, embedder())
     index.update()
     (domain.documents / "known.txt").unlink()
-    put(domain, "sub/z.txt", "A swordfish at home!")  # as long as that outside
+    put(domain, "sub/z.txt", "A swordfish at home!")  # same length as the file outside
 
     def scan_and_swap(documents: Path) -> Found:
         found = scan(documents)
@@ -92,7 +92,7 @@ def test_a_folder_that_may_not_be_entered_keeps_its_documents(
     assert said.startswith("[] [('sub"), errors
     assert said.endswith("['a.txt', 'sub/deep/y.txt', 'sub/z.txt']\n")
     assert "Permission denied" in said
-    (domain.documents / "sub" / "z.txt").unlink()  # now that it is seen to be gone, it is forgotten
+    (domain.documents / "sub" / "z.txt").unlink()  # now its deletion is visible, so it is removed from the index
     assert index.update().deleted == ["sub/z.txt"]
 
 
@@ -117,7 +117,7 @@ Index.open(sys.argv[1], embedder()).add([GivenText("note", "Tea of a note.")])
 def test_an_index_that_may_not_be_written_is_searched(
     domain: Domain, without_rights: Callable[..., "subprocess.Popen[str]"], killed: bool
 ) -> None:
-    """Also where a process that was killed left a log beside it, with the last that it stored."""
+    """Also if a killed process left a write-ahead log with its last changes."""
     Index.open(domain, embedder()).update()
     if killed:
         without_rights(KILLED_AFTER_A_COMMIT, domain.path).communicate(timeout=120)

@@ -1,4 +1,4 @@
-"""Two processes write and two search, all with their index open and their caches in memory, while files come and go."""
+"""Two processes write and two search, with the index open and caches in memory, while files change."""
 
 import random
 from collections.abc import Iterator
@@ -16,14 +16,14 @@ MODES = ("hybrid", "dense", "full_text")
 
 
 class Folder:
-    """A documents folder under random edits, and what it said before and says now."""
+    """A documents folder under random edits, with its current and deleted texts."""
 
     def __init__(self, domain: Any, chance: random.Random) -> None:
         self.domain, self.chance = domain, chance
         self.live: dict[str, str] = {}
-        """Path to the text of its only passage."""
+        """Maps a path to the text of its only passage."""
         self.dead: list[str] = []
-        """Texts that no file has any more."""
+        """Texts that no file contains any more."""
         self.number = 0
 
     def new_text(self) -> str:
@@ -72,7 +72,7 @@ def workers(tmp_path: Path) -> Iterator[list[Worker]]:
 def test_no_search_returns_what_is_gone_or_misses_what_is_there(
     workers: list[Worker], tmp_path: Path, rounds: int
 ) -> None:
-    """Each round: up to five edits, an update by one writer or both, searches meanwhile and after."""
+    """Each round: up to five edits, an update by one or both writers, searches during and after it."""
     from domain import Domain
 
     domain = Domain.open(tmp_path / "tea")
@@ -104,7 +104,7 @@ def test_no_search_returns_what_is_gone_or_misses_what_is_there(
 
 
 def check_searches(readers: list[Worker], folder: Folder, chance: random.Random) -> None:
-    """What is there is found by its own words, the first in every mode; what is gone never is."""
+    """Existing texts are found by their own words, first in every mode; deleted texts are never found."""
     live = chance.sample(sorted(folder.live.values()), min(3, len(folder.live)))
     dead = folder.dead[-2:] + chance.sample(folder.dead, min(1, len(folder.dead)))
     for reader in readers:

@@ -1,4 +1,4 @@
-"""A file of format 1, as released, is brought to the present format with nothing lost that can be kept."""
+"""Migrates a file of format 1, as released, to the current format without loss of data that can be kept."""
 
 import sqlite3
 from pathlib import Path
@@ -15,7 +15,7 @@ from indexes.storage import newest_id, save_built_with
 
 @pytest.fixture
 def old(tmp_path: Path, minilm: Embedder) -> Index:
-    """An index of format 1 of one document of two passages; what was stored for them is marked by the numbers in it."""
+    """An index of format 1 with one document of two passages; the numbers mark its stored vectors and ids."""
     domain = make_domain(tmp_path / "tea", TEA, embedder="all-minilm-l6-v2")
     domain.index.mkdir()
     connection = sqlite3.connect(domain.index / "passages.sqlite")
@@ -54,7 +54,7 @@ def test_everything_is_taken_over_and_a_rebuild_asked_for(old: Index) -> None:
         rows = connection.execute("SELECT id, start, end, headings, text FROM passages ORDER BY id").fetchall()
         assert rows[0] == (1000, 5, 9, '["Green tea"]', "Green tea is not oxidised.")
         assert [row[0] for row in connection.execute("SELECT passage_id FROM vectors ORDER BY 1")] == [1000, 1001]
-        assert newest_id(connection) >= 2000  # that of a passage which is gone is not given again
+        assert newest_id(connection) >= 2000  # the id of a deleted passage is not reused
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     assert old.meta("refusal") == {}

@@ -1,4 +1,4 @@
-"""Names in a question, and whether the passages found hold them."""
+"""Tests of names in a question, and of names that the passages lack."""
 
 import pytest
 from index_samples import TEA, make_domain

@@ -1,4 +1,4 @@
-"""Garbled text is said and left out; what only looks odd is kept."""
+"""Garbled text is reported and skipped; text that only looks unusual is kept."""
 
 import pytest
 
@@ -12,7 +12,7 @@ CHINESE = "冲泡龙井宜用八十度左右的水,水太烫茶汤会苦涩,存�
 
 
 def shifted(text: str) -> str:
-    """Letters three places on, as a font's wrong table gives them."""
+    """Letters shifted by three, as from a wrong font table."""
     return "".join(chr((ord(c.lower()) - 97 + 3) % 26 + 97) if c.isascii() and c.isalpha() else c for c in text)
 
 

@@ -1,4 +1,4 @@
-"""What a reader makes of a file: its text, its blocks, their titles and pages, and a plain word where it cannot."""
+"""Tests of the readers: text, blocks, titles, pages, and clear errors for unreadable files."""
 
 import warnings
 

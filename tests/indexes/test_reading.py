@@ -1,4 +1,4 @@
-"""Documents are read in a process of their own: what it refuses, how it fails, and that it outlives nobody."""
+"""Tests of the child process that reads documents: what it refuses, how it fails, and that it exits with its parent."""
 
 import hashlib
 import json
@@ -115,7 +115,7 @@ def test_links_pipes_and_folders_are_not_read(tmp_path: Path) -> None:
 
 def test_a_file_beyond_the_limit_is_refused_without_reading_it(tmp_path: Path) -> None:
     with (tmp_path / "sparse.txt").open("wb") as file:
-        file.truncate(8_000_000_000)  # twice the memory that the process may use
+        file.truncate(8_000_000_000)  # twice the memory limit of the process
     with Reader() as reader, pytest.raises(IndexingError, match="is larger than"):
         reader.read(tmp_path, "sparse.txt")
 
@@ -141,7 +141,7 @@ def test_a_crash_costs_one_document(tmp_path: Path) -> None:
         results = reader.read_all(requests)
         assert isinstance(next(results)[1], ReadFile)
         (child,) = children()
-        child.send_signal(signal.SIGSEGV)  # the long page is at work, it was asked for ahead
+        child.send_signal(signal.SIGSEGV)  # the long page is being read ahead
         assert why(next(results)[1]) == "crashed its reader (signal 11); convert it to another format"
         after = next(results)[1]
     assert isinstance(after, ReadFile)
@@ -189,7 +189,7 @@ def test_what_a_library_prints_does_not_disturb_the_answers(tmp_path: Path) -> N
 
 
 def start_a_parent(document: Request) -> tuple["subprocess.Popen[bytes]", psutil.Process]:
-    """A program that is in the middle of reading a long document, and its child."""
+    """A program that is reading a long document, and its child."""
     program = f"""
         from pathlib import Path
         from indexes.reading import Reader, Request
@@ -206,7 +206,7 @@ def start_a_parent(document: Request) -> tuple["subprocess.Popen[bytes]", psutil
     )
     until(lambda: bool(psutil.Process(parent.pid).children()))
     (child,) = psutil.Process(parent.pid).children()
-    until(lambda: child.cpu_times().user > 1.0)  # past its start: the document is at work
+    until(lambda: child.cpu_times().user > 1.0)  # after its start: it is reading the document
     return parent, child
 
 

@@ -1,4 +1,4 @@
-"""What is said twice is kept once, with all its places; what differs in one word or sign is kept twice."""
+"""Repeated text is kept once, with all its places; text that differs in one word or sign is kept twice."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def index(tmp_path: Path, minilm: Embedder) -> Index:
 
 
 def places(index: Index) -> dict[str, tuple[str, ...]]:
-    """Of each document that has the rule, where else it stands."""
+    """Maps each document with the rule to the other places of that text."""
     found = index.search("rinse the pot first infusion", k=10)
     return {passage.document: passage.also for passage in found if "infusion" in passage.text.lower()}
 
@@ -40,7 +40,7 @@ def places(index: Index) -> dict[str, tuple[str, ...]]:
 def test_a_repeat_is_found_once_with_both_places(index: Index) -> None:
     found = places(index)
     assert found["a.md"] == ("b/copy.md, Rules",)
-    assert {"c.md", "d.md"} <= found.keys()  # another number, and under another title: not the same
+    assert {"c.md", "d.md"} <= found.keys()  # another number, another title: not the same
     assert [passage.text for passage in index.search("Anna's own way", k=1)] == [ANNA]
     report = index.update()
     assert (report.passages, report.repeated) == (5, 1)
@@ -134,6 +134,6 @@ def test_what_counts_as_the_same(text: str, other: str, same: bool) -> None:
 
 
 def test_a_long_run_of_signs_is_folded_in_one_pass() -> None:
-    """At the square of its length each of these would take minutes."""
+    """With quadratic running time each of these would take minutes."""
     for sign in (".", ",", '"', "。", " ", "A", "a ", "A b", "十", "十 "):
         assert folded(sign * 400_000 + "a-").endswith("a-")

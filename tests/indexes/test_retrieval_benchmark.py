@@ -1,4 +1,4 @@
-"""`benchmarks/retrieval.py` prints and writes figures that follow from the questions."""
+"""`benchmarks/retrieval.py` prints and writes the scores that follow from the questions."""
 
 import importlib.util
 import json

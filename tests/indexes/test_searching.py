@@ -1,4 +1,4 @@
-"""Questions in Chinese and English find the passage that answers them, with its place, in every way of searching."""
+"""Questions in Chinese and English find the passage with the answer, and its place, in every search mode."""
 
 import dataclasses
 import subprocess
@@ -104,7 +104,7 @@ def test_the_weight_of_meaning_is_the_domains(index: Index, tea: Domain, e5: Emb
 
 
 def scores(dense: list[float], words: list[float], asked: int = 5, rare: list[float] | None = None) -> Scores:
-    """Of an index whose cosines with the question are 0.8 on average."""
+    """Scores for an index whose mean cosine with the question is 0.8."""
     weighed = Weighed(np.array(words), np.array(rare or [0.0] * len(words)), 10.0 * asked)
     return Scores(np.arange(len(dense)), np.array(dense), weighed, 0.8, 0.02, asked)
 
@@ -115,12 +115,12 @@ def test_fusion_goes_by_how_far_a_score_stands_out() -> None:
     assert np.argmax(fuse(both, 0.25)) == 1
     assert fuse(scores([], []), 0.5).shape == (0,)
     one = Scores(np.arange(2), np.array([0.5, 0.5]), Weighed(np.zeros(2), np.zeros(2), 0.0), 0.5, 0.0, 3)
-    assert np.array_equal(fuse(one, 0.5), [0.0, 0.0])  # where all passages say the same
+    assert np.array_equal(fuse(one, 0.5), [0.0, 0.0])  # all passages are equal
 
 
 def test_words_that_all_passages_share_do_not_outweigh_meaning() -> None:
     weak = scores([0.90, 0.86, 0.85, 0.85], [1.0, 1.4, 1.0, 1.0])
-    assert np.argmax(fuse(weak, 0.5)) == 0  # 1.4 stands out from 1.0, and is next to nothing all the same
+    assert np.argmax(fuse(weak, 0.5)) == 0  # 1.4 exceeds 1.0, but both are close to zero
 
 
 def test_the_vector_of_a_word_or_two_counts_less() -> None:
@@ -298,7 +298,7 @@ def test_searching_leaves_torch_its_threads(index: Index) -> None:
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(3)  # another number than a machine has by itself
+    torch.set_num_threads(3)  # different from the default of any machine
     try:
         index.search("龙井", k=1)
         assert torch.get_num_threads() == 3
@@ -339,7 +339,7 @@ def test_coverage_tells_what_no_passage_speaks_of(index: Index) -> None:
         == 0.0
     )
     assert coverage(index, "?", asked) == 0.0
-    assert coverage(index, "what might the 龙井 be?", asked) == 1.0  # words of grammar tell nothing
+    assert coverage(index, "what might the 龙井 be?", asked) == 1.0  # function words do not count
 
 
 def test_coverage_counts_the_words_of_one_passage_not_of_all_together(index: Index) -> None:

@@ -1,4 +1,4 @@
-"""Vectors of sentences are computed once, kept with the index, and go with their passage."""
+"""Sentence vectors are computed once, stored with the index, and deleted with their passage."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ QUESTION = "how warm should the water for green tea be?"
 
 
 class Counting:
-    """An embedder that notes what it embeds."""
+    """An embedder that records what it embeds."""
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
@@ -77,7 +77,7 @@ def test_they_go_with_their_passage_and_no_trace_is_left(tea: Domain, minilm: Em
 
 def test_a_search_that_saw_a_passage_deleted_since_does_not_bring_it_back(tea: Domain, minilm: Embedder) -> None:
     index, _ = opened(tea, minilm)
-    with only_writer(tea.index / "writer.lock"):  # an update is at work: the search leaves the file alone
+    with only_writer(tea.index / "writer.lock"):  # an update is running: the search does not write the file
         found = index.search(QUESTION, k=6)
     assert stored(tea) == {}
     (tea.documents / "en" / "green.md").unlink()

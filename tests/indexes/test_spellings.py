@@ -1,4 +1,4 @@
-"""The same day, clause or number, however it is written, is one word to full-text search; another one is not."""
+"""All spellings of a day, clause or number map to one word for full-text search; different ones do not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Passages: exact offsets, nothing lost, never too long, and cut where a person would cut."""
+"""Tests of splitting: exact offsets, no loss, the token limit, and natural boundaries."""
 
 import re
 
@@ -13,7 +13,7 @@ from indexes.splitting import Piece, split
 
 
 def word_offsets(text: str) -> list[tuple[int, int]]:
-    """Tokens of a simple kind: a Chinese character, a word, a punctuation mark."""
+    """Simple tokens: a Chinese character, a word, or a punctuation mark."""
     return [match.span() for match in re.finditer(r"[\u4e00-\u9fff]|[^\W\u4e00-\u9fff]+|[^\w\s]", text)]
 
 
@@ -23,7 +23,7 @@ def texts(source: str, tokens: int, name: str = "a.md") -> list[str]:
 
 
 def check(document: Extracted, pieces: list[Piece], limit: int, offsets: object = word_offsets) -> None:
-    """What holds for every document."""
+    """Check the invariants of every split."""
     covered = [False] * len(document.text)
     last = 0
     for piece in pieces:

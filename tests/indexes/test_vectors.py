@@ -1,4 +1,4 @@
-"""The cache of vectors among several processes and embedders: no deleted vector stays in it or comes back."""
+"""The vector cache with several processes and embedders: deleted vectors are removed and never return."""
 
 from pathlib import Path
 from typing import Any
@@ -52,9 +52,9 @@ def test_an_emptied_folder_is_followed_with_another_embedder(domain: Domain) -> 
 def test_what_is_deleted_leaves_a_cache_that_another_one_wrote(domain: Domain) -> None:
     first, second = Index.open(domain, embedder()), Index.open(domain, embedder())
     first.add([GivenText(f"n{n}", f"Note number {n}.") for n in range(200)])
-    first.search("note", 1, "dense")  # it wrote the file
+    first.search("note", 1, "dense")  # writes the file
     second.add([GivenText(f"s{n}", f"Password {n} is swordfish.") for n in range(5)])
-    second.search("note", 1, "dense")  # now the other one did, with what the first never had in memory
+    second.search("note", 1, "dense")  # writes the file with vectors that the first never had in memory
     assert is_in_the_cache(domain, "Password 0 is swordfish.")
     first.delete([f"s{n}" for n in range(5)])
     assert not is_in_the_cache(domain, "Password 0 is swordfish.")
@@ -72,7 +72,7 @@ def test_a_search_that_began_before_a_deletion_does_not_write_its_vectors_back(d
         assert len(first._vectors.search(connection, vectors, 2)[0]) == 2
         (domain.documents / "secret.txt").unlink()
         second.update(rebuild=rebuild)
-        (domain.index / "vectors.faiss").unlink()  # so that the search finds something to write
+        (domain.index / "vectors.faiss").unlink()  # so that the search writes the file
     assert not is_in_the_cache(domain, "The password is swordfish.")
     assert is_in_the_cache(domain, "Other words.")
     second.search("password", 1, "dense")

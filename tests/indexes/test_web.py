@@ -1,4 +1,4 @@
-"""A web page into the documents folder: from a real server on this machine, and from addresses that lead astray."""
+"""Fetches web pages into the documents folder, from a real server on this machine and from unsafe addresses."""
 
 import codecs
 import gzip
@@ -29,7 +29,7 @@ HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 class Site(ThreadingHTTPServer):
-    """Answers each path with what a test put there: status, headers and body, or a function that writes bytes."""
+    """Answers each path with a response set by the test: status, headers and body, or a function that writes."""
 
     daemon_threads = True
 
@@ -81,7 +81,7 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[list[str]]]:
-    """A hosts table: for each name, what it resolves to the first time, the second, ...; other names are real."""
+    """A hosts table: maps each name to its successive results; other names resolve normally."""
     table: dict[str, list[list[str]]] = {}
     real = socket.getaddrinfo
 
@@ -102,7 +102,7 @@ def fetch(tmp_path: Path) -> Callable[..., Path]:
 
 
 def refused(fetch: Callable[..., Path], address: str, **more: object) -> str:
-    """The sentence with which an address is refused, after the address; what is in the folder must not change."""
+    """The refusal message, after the address; the folder must not change."""
     folder = fetch.keywords["documents"]
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(IndexingError) as error:
@@ -114,7 +114,7 @@ def refused(fetch: Callable[..., Path], address: str, **more: object) -> str:
     return said.removeprefix(f"{address} was not fetched: ").removesuffix(".")
 
 
-# What is saved
+# Saved files
 
 
 def test_a_page_is_saved_under_its_host_and_path_with_its_address(site, fetch, tmp_path):
@@ -236,7 +236,7 @@ def test_hosts_become_folders_that_every_system_can_hold(site, fetch, names):
         assert fetch(f"http://{host}:{site.server_port}/").parent.name == folder
 
 
-# Where it may go
+# Allowed addresses
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_a_name_with_one_private_address_among_public_ones_is_refused(fetch, nam
 
 
 def test_a_name_that_changes_its_address_is_asked_once_and_the_checked_address_is_connected_to(site, fetch, names):
-    """DNS rebinding: public when it is checked, this machine when it is connected to."""
+    """DNS rebinding: a public address at the check, this machine at the connection."""
     names["public.test"] = [["93.184.216.34"], ["127.0.0.1"]]
     with pytest.raises(SocketConnectBlockedError, match=r"93\.184\.216\.34"), pytest.warns():
         fetch(f"http://public.test:{site.server_port}/", allow_private=False)
@@ -374,7 +374,7 @@ def test_every_target_of_a_redirect_is_checked(site, fetch, target, why):
 
 
 def test_from_the_internet_nothing_leads_into_the_local_network_even_where_that_is_allowed(site, fetch, monkeypatch):
-    """A server on this machine plays the public one: its address counts as public until it was asked once."""
+    """A server on this machine acts as the public one: its address counts as public until the first request."""
     from indexes import guarded_network
 
     real = guarded_network._is_private
@@ -385,7 +385,7 @@ def test_from_the_internet_nothing_leads_into_the_local_network_even_where_that_
     assert [asked for asked, _ in site.asked] == ["/a"]
 
 
-# How much, how long, and what
+# Limits of size, time and type
 
 
 def test_a_small_archive_that_unpacks_to_much_is_refused_and_an_honest_one_read(site, fetch):
@@ -417,7 +417,7 @@ def test_a_body_without_end_is_refused_when_it_is_too_large(site, fetch):
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX-Slow: ", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_a_server_that_drips_is_given_up_at_the_deadline(site, fetch, start):
-    """Each byte comes in time for any limit on a single read; before the status, within a header and in the body."""
+    """Each byte arrives within any limit for a single read: before the status, in a header, and in the body."""
 
     def drip(handler: BaseHTTPRequestHandler) -> None:
         try:
@@ -486,7 +486,7 @@ def test_a_page_that_fails_leaves_the_file_of_an_earlier_fetch(site, fetch):
 
 @pytest.fixture
 def secure(site, tmp_path_factory, monkeypatch, absent) -> Site:
-    """The site over TLS with a certificate for wiki.test alone, signed by itself and trusted by SSL_CERT_FILE."""
+    """The site over TLS with a self-signed certificate for wiki.test only, trusted by SSL_CERT_FILE."""
     folder = tmp_path_factory.mktemp("certificate")
     making = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
     making += ["-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=wiki.test"]
@@ -517,7 +517,7 @@ def test_https_proves_the_name_although_the_address_is_pinned(secure, fetch, nam
     assert "CERTIFICATE_VERIFY_FAILED" in refused(fetch, wiki)
 
 
-# Into the index
+# Indexing
 
 
 def test_a_fetched_page_is_indexed_like_any_other_file_and_found(site, minilm, tmp_path):

@@ -1,4 +1,4 @@
-"""Starting, asking and killing the processes of index_worker.py."""
+"""Starts, queries and kills processes of index_worker.py."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Worker:
-    """One process; :meth:`send` and :meth:`receive` may be apart, so that several are at work at once."""
+    """One process; separate :meth:`send` and :meth:`receive` calls let several processes work at once."""
 
     def __init__(self, domain: Path) -> None:
         environment = os.environ | {"HF_HUB_OFFLINE": "1"}
