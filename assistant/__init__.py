@@ -1,7 +1,7 @@
-"""The assistant: a domain that answers with citations, and the LangChain parts it is made of.
+"""The assistant: answers questions about a domain's documents, with citations.
 
-Chat model, answering chain, memory, agent, refusal, evaluation and the command line. Names that need torch or
-LangChain are imported at their first use, so that ``lorewright --help`` answers at once.
+Contains the chat model, answering chain, memory, agent, refusal, evaluation and command line. Names that need torch or
+LangChain are imported on first use, so that ``lorewright --help`` is fast.
 """
 
 from typing import TYPE_CHECKING

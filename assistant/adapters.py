@@ -1,6 +1,6 @@
-"""Who answers: the adapters of a domain, the reader of its base model, and which of them domain.toml names.
+"""Selects the adapter that answers: a run of the domain, or the reader shipped for its base model.
 
-A finished run is a candidate; ``promotion.py`` says when it wins.
+domain.toml names the adapter. A finished run is a candidate until ``evaluation/promotion.py`` promotes it.
 """
 
 from pathlib import Path
@@ -12,18 +12,18 @@ from base_models.reader import reader_of
 from domain import Domain, set_setting
 
 READER = "reader"
-"""The name of the adapter that Lorewright ships for a base model; a domain's own run of that name goes before it."""
+"""Name of the adapter that Lorewright ships for a base model. A domain's own run of that name takes precedence."""
 
 
 def is_shipped(domain: Domain, name: str) -> bool:
-    """Whether the name means the reader that Lorewright ships, if there is one."""
+    """Whether the name refers to the shipped reader; there may be none for the base model."""
     return name == READER and name not in domain.adapter_names()
 
 
 def adapter_folder(domain: Domain, name: str, check: bool = True) -> Path | None:
-    """The folder of an adapter that domain.toml may name; None is the base model, also where that has no reader.
+    """The folder of an adapter; None for the base model, and for the reader if none is shipped.
 
-    With ``check`` a run that is not finished is refused.
+    With ``check``, an unfinished run raises an error.
     """
     if is_shipped(domain, name):
         return reader_of(domain.settings.base_model)
@@ -33,7 +33,7 @@ def adapter_folder(domain: Domain, name: str, check: bool = True) -> Path | None
 
 
 def finished_adapter(domain: Domain, name: str) -> Path:
-    """The folder of a finished run, or an error that names those there are."""
+    """The folder of a finished run; raises an :class:`AssistantError` that lists the existing ones."""
     folder = domain.adapter(name)
     if name not in domain.adapter_names():
         known = ", ".join(domain.adapter_names()) or "none yet"
@@ -45,7 +45,7 @@ def finished_adapter(domain: Domain, name: str) -> Path:
 
 
 def use(domain: Domain, name: str) -> bool:
-    """Let an adapter answer (empty: the base model), by writing it to domain.toml; whether that changed anything."""
+    """Write an adapter to domain.toml (empty: the base model). Returns whether anything changed."""
     wanted = {"adapter": name}
     if is_shipped(domain, name):
         if not reader_of(domain.settings.base_model):
@@ -64,7 +64,7 @@ def use(domain: Domain, name: str) -> bool:
 
 
 def candidate(domain: Domain) -> str:
-    """The adapter to evaluate: the newest finished run of the domain's base model; empty where there is none."""
+    """The adapter to evaluate: the newest finished run of the domain's base model; empty if there is none."""
     names = domain.adapter_names()
     base = fingerprint(domain.settings.base_model) if names else ""
     fitting = [name for name in names if read_manifest(domain.adapter(name))["base_fingerprint"] == base]

@@ -1,4 +1,4 @@
-"""A small agent: the model decides itself when to search the documents and when to calculate."""
+"""A LangChain agent over the local model: it decides when to search the documents and when to calculate."""
 
 import ast
 import math
@@ -37,17 +37,17 @@ OPERATORS: dict[type, Callable] = {
 }
 
 SIGNS = {"×": "*", "÷": "/", "^": "**", "% of": "/ 100 *"}
-"""What people write, and what Python calls it."""
+"""Signs that people write, and their Python equivalents."""
 
 LONGEST_EXPRESSION = 200
 
 
 def build_agent(llm: LocalChatModel, index: Index, prompts: Prompts, refusal: Refusal) -> CompiledStateGraph:
-    """LangChain's agent loop over the local model with two tools; invoke it with ``{"messages": [...]}``.
+    """Build LangChain's agent loop over the local model with two tools. Invoke it with ``{"messages": [...]}``.
 
-    The base model chooses the tools, for adapters are trained to answer; the adapter of ``llm`` writes the answer. What
-    was found is answered, refused and cited as in the answering chain (``steps.py``): the last message is one that
-    :func:`assistant.answers.read_answer` reads, unless only the calculator was used.
+    The base model selects the tools, because adapters are trained to answer; the adapter of ``llm`` writes the answer.
+    Search results are answered, refused and cited as in the answering chain (``answering/steps.py``). Unless only the
+    calculator was used, :func:`assistant.answers.read_answer` can read the last message.
     """
     chooser = llm.model_copy(update={"adapter": None})
     tools = [search_tool(index, refusal), calculator]
@@ -55,10 +55,10 @@ def build_agent(llm: LocalChatModel, index: Index, prompts: Prompts, refusal: Re
 
 
 class ChooseThenAnswer(AgentMiddleware):
-    """Before a tool has answered, the model is told to call one; after that, to answer, and no tools are shown to it.
+    """Middleware with two prompts: until a tool has run, call a tool; afterwards, answer, without tools.
 
-    A model of 0.5B parameters that is told both at once calls the same tool until the recursion limit (measured, see
-    docs/design.md).
+    With both instructions at once, a model of 0.5B parameters repeats the same call until the recursion limit
+    (measured, see docs/design.md).
     """
 
     def __init__(self, speaker: LocalChatModel, index: Index, prompts: Prompts):
@@ -80,9 +80,9 @@ class ChooseThenAnswer(AgentMiddleware):
         return self._answered(responses, found) if found else responses[0]
 
     def _prepared(self, request: ModelRequest) -> tuple[list[ModelRequest], Found | None]:
-        """What to ask the model next, and what it answers from, once the documents were searched.
+        """The next requests to the model, and the search result they answer from, if there is one.
 
-        Nothing is asked where that is refused, and each part by itself of a question that was divided.
+        A refused question needs no request; a divided question needs one for each part.
         """
         last = max(number for number, message in enumerate(request.messages) if message.type == "human")
         asked = asked_in(request.messages[: last + 1])
@@ -109,9 +109,9 @@ class ChooseThenAnswer(AgentMiddleware):
 
 
 def search_tool(index: Index, refusal: Refusal) -> BaseTool:
-    """A tool that finds passages in the user's documents, as the answering chain does.
+    """A tool that searches the user's documents as the answering chain does.
 
-    The model reads the text; the artifact of the tool's message is a :class:`assistant.answering.steps.Found`.
+    The model reads the text; the artifact of the tool message is a :class:`assistant.answering.steps.Found`.
     """
 
     @tool(response_format="content_and_artifact")

@@ -1,4 +1,4 @@
-"""The answer as a user of the Python interface gets it, and how it is kept in a conversation."""
+"""The answer that the Python interface returns, and its form as a message of a conversation."""
 
 import uuid
 from dataclasses import asdict, dataclass, field
@@ -16,52 +16,52 @@ KEY = "lorewright"
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer with its proof."""
+    """An answer with its citations and the results of its checks."""
 
     text: str
-    """The answer, what the model wrote and quotes below it; ``[1]`` in it points to the citation of that number."""
+    """The answer: the model's text, then quotes. ``[1]`` refers to the citation of that number."""
     citations: list[Citation]
     outcome: Literal["answered", "unsure", "refused", "small_talk"]
-    """``unsure``: answered on weak evidence. ``small_talk``: a reply to a greeting and the like, without a search."""
+    """``unsure``: answered on weak evidence. ``small_talk``: a reply to a greeting or similar, without a search."""
     passages: list[Passage]
-    """The passages that were found, the best first; of a refusal, the nearest ones."""
+    """The retrieved passages, best first; for a refusal, the nearest ones."""
     adapter: str | None
-    """Name of the adapter that answered; None is the base model."""
+    """Name of the adapter that answered; None for the base model."""
     id: str
-    """Id of the message in its conversation, by which it can be rated."""
+    """Message id in the conversation, used to rate the answer."""
     written: str = ""
-    """What the model itself wrote of the text, without citations; the rest are quotes from the documents."""
+    """The model's own text without citations; the rest of ``text`` is quotes from the documents."""
     unsupported: list[str] = field(default_factory=list)
-    """Sentences that no passage supports which the model was shown."""
+    """Sentences that no passage in the prompt supports."""
     unknown_numbers: list[str] = field(default_factory=list)
-    """Numbers that stand neither in the question nor in what the model was shown."""
+    """Numbers found neither in the question nor in the prompt's passages."""
     negations: list[str] = field(default_factory=list)
-    """Sentences that say "not" where their source does not, or the reverse."""
+    """Sentences that are negated where their source is not, or the reverse."""
 
     @property
     def refused(self) -> bool:
-        """True if the documents do not hold the answer; ``text`` then says so."""
+        """True if the documents do not contain the answer; ``text`` is then the refusal."""
         return self.outcome == "refused"
 
     @property
     def unsure(self) -> bool:
-        """True if the evidence is weak: the answer may be wrong even where it cites a passage."""
+        """True if the evidence is weak: the answer may be wrong even if it cites a passage."""
         return self.outcome == "unsure"
 
     @property
     def unproved(self) -> bool:
-        """True if passages were read and none of them holds what the answer says."""
+        """True if passages were found but none supports the answer."""
         return bool(self.passages) and not self.citations and self.outcome in ("answered", "unsure")
 
     @property
     def nearest(self) -> list[Passage]:
-        """The passages found that the answer does not cite: what to look at where it was refused or is unsure."""
+        """The retrieved passages that the answer does not cite; worth reading after a refusal or an unsure answer."""
         cited = {citation.passage.id for citation in self.citations}
         return [passage for passage in self.passages if passage.id not in cited]
 
 
 def answer_message(found: Found, finished: Finished, adapter: Path | None) -> AIMessage:
-    """The message of an answer in its conversation; :func:`read_answer` makes an :class:`Answer` of it again."""
+    """The message that stores an answer in its conversation; :func:`read_answer` converts it back."""
     cited = [citation.passage for citation in finished.citations]
     passages = list({passage.id: passage for passage in [*found.passages, *cited]}.values())
     kept = {
@@ -84,12 +84,12 @@ def small_talk_message(text: str) -> AIMessage:
 
 
 def outcome_of(kept: dict) -> Literal["answered", "unsure", "refused", "small_talk"]:
-    """The outcome of a kept answer; conversations of older versions only say whether it was refused."""
+    """The outcome of a stored answer; conversations of older versions store only whether it was refused."""
     return kept["outcome"] if "outcome" in kept else "refused" if kept["refused"] else "answered"
 
 
 def read_answer(message: AIMessage) -> Answer:
-    """The answer that :func:`answer_message` put into a conversation."""
+    """Read the answer from a message written by :func:`answer_message`."""
     kept = message.additional_kwargs[KEY]
     passages = [_passage(passage) for passage in kept["passages"]]
     return Answer(

@@ -1,10 +1,10 @@
-"""The assistant of one domain: ask it, stream it, go on with a conversation.
+"""The assistant of one domain: ask, stream, and continue a conversation.
 
     assistant = Assistant.open("tea-shop")
     answer = assistant.ask("龙井怎么泡?")
     print(answer.text, [citation.passage.place for citation in answer.citations])
 
-The command line and the page do nothing that this class cannot do.
+The command line and the page answer questions through this class.
 """
 
 import threading
@@ -33,7 +33,7 @@ DEFAULT = "the adapter that domain.toml names"
 
 
 class Assistant:
-    """A domain that answers. Open one with :meth:`open`; it may be used from several threads."""
+    """A domain that answers questions. Create one with :meth:`open`; it may be used from several threads."""
 
     def __init__(self, domain: Domain, index: Index):
         self.domain = domain
@@ -48,14 +48,14 @@ class Assistant:
             temperature=settings.answer.temperature,
             repetition_penalty=settings.answer.repetition_penalty,
         )
-        """The chat model, an ordinary LangChain one; its weights are loaded at the first question."""
+        """The LangChain chat model; its weights are loaded at the first question."""
 
     @classmethod
     def open(cls, path: str | Path) -> "Assistant":
-        """Open the assistant of a domain folder that was indexed before."""
+        """Open the assistant of an indexed domain folder."""
         domain = Domain.open(path)
         if not Path(domain.settings.base_model).expanduser().is_dir():
-            find(domain.settings.base_model)  # names the nearest; a refused question would never ask for the model
+            find(domain.settings.base_model)  # fail now, with the nearest name: a refusal never loads the model
         index = Index.open(domain)
         if not index.documents():
             index.close()
@@ -66,22 +66,22 @@ class Assistant:
         return cls(domain, index)
 
     def adapter_folder(self, name: str = DEFAULT) -> Path | None:
-        """The folder of an adapter by name: empty is the base model (None), the default is what domain.toml says."""
+        """The folder of an adapter by name. Empty is the base model (None); the default is domain.toml's adapter."""
         chosen = self.domain.settings.adapter if name == DEFAULT else name
         return adapter_folder(self.domain, chosen)
 
     def adapter_names(self) -> list[str]:
-        """Who may answer: the base model (empty), the reader if one is shipped for it, and the domain's runs."""
+        """The names that can answer: the base model (empty), its shipped reader if any, and the domain's runs."""
         return ["", *([READER] if self.has_reader else []), *self.domain.adapter_names()]
 
     @property
     def has_reader(self) -> bool:
-        """Whether a reader is shipped for the base model, and no run of the domain has its name."""
+        """Whether a reader is shipped for the base model and no run of the domain has its name."""
         return is_shipped(self.domain, READER) and self.adapter_folder(READER) is not None
 
     @property
     def refusal(self) -> Refusal:
-        """The refusal thresholds that are stored with the index."""
+        """The refusal thresholds stored with the index."""
         return Refusal.of(self.index)
 
     @cached_property
@@ -91,29 +91,31 @@ class Assistant:
 
     @cached_property
     def chain(self) -> CompiledStateGraph[State, Request, State, State]:
-        """The answering chain without memory, an ordinary LangChain Runnable:
-        ``chain.invoke({"messages": [("user", "...")]})["messages"][-1]``."""
+        """The answering chain without memory, a LangChain Runnable.
+
+        ``chain.invoke({"messages": [("user", "...")]})["messages"][-1]`` is the answer.
+        """
         return answering_chain(self.llm, self.index, self.prompts, self.refusal)
 
     @cached_property
     def remembering_chain(self) -> CompiledStateGraph[State, Request, State, State]:
-        """The same with memory; ``config["configurable"]["thread_id"]`` names the conversation."""
+        """The answering chain with memory; ``config["configurable"]["thread_id"]`` names the conversation."""
         saver = self.conversations.saver
         return answering_chain(self.llm, self.index, self.prompts, self.refusal, saver)
 
     @cached_property
     def agent(self) -> CompiledStateGraph:
-        """An agent that decides itself when to search the index or to calculate (LangChain's ``create_agent``)."""
-        from assistant.agent import build_agent  # here, for it takes a second to import
+        """An agent that decides when to search the index or to calculate (LangChain's ``create_agent``)."""
+        from assistant.agent import build_agent  # imported here because it takes a second
 
         return build_agent(self.llm, self.index, self.prompts, self.refusal)
 
     def ask(
         self, question: str, conversation: str | None = None, adapter: str = DEFAULT, answer_anyway: bool = False
     ) -> Answer:
-        """Answer one question; with a conversation's name, as its next turn.
+        """Answer one question; with ``conversation``, as the next turn of that conversation.
 
-        ``answer_anyway`` asks the model also where the evidence says to refuse; that answer is marked as unsure.
+        ``answer_anyway`` answers even if the evidence calls for a refusal; the answer is marked as unsure.
         """
         for piece in self.stream(question, conversation, adapter, answer_anyway=answer_anyway):
             if isinstance(piece, Answer):
@@ -128,11 +130,11 @@ class Assistant:
         stop: threading.Event | None = None,
         answer_anyway: bool = False,
     ) -> Iterator[str | Answer]:
-        """Answer as pieces of text while they are decoded, and at last the whole :class:`Answer`.
+        """Stream the answer: pieces of text while they are decoded, then the complete :class:`Answer`.
 
-        With ``answer_anyway`` a refusal of the same question, if it is the conversation's last turn, is replaced.
-        The last one replaces the pieces: its citations have been checked. When ``stop`` is set, or the iterator is
-        closed, the model stops at its next token; what it had said then is remembered as the answer.
+        The :class:`Answer` replaces the pieces, because its citations have been checked. With ``answer_anyway``, it
+        also replaces a refusal of the same question in the last turn. When ``stop`` is set or the iterator is closed,
+        the model stops at its next token, and the text so far is stored as the answer.
         """
         if not is_text(question):
             raise AssistantError("the question is not valid text; is the terminal set to UTF-8?")
@@ -163,10 +165,10 @@ class Assistant:
         finally:
             request.stop.set()
             for _ in events:
-                pass  # lets the graph write the turn down
+                pass  # lets the graph store the turn
 
     def _refused_turn(self, conversation: str, question: str) -> list[BaseMessage]:
-        """What takes the last turn out of a conversation, where it is a refusal of this very question."""
+        """Messages that remove the last turn if it refused this question; otherwise empty."""
         messages = self._messages(conversation)[-2:]
         if len(messages) < 2 or messages[0].text != question or not isinstance(messages[1], AIMessage):
             return []
@@ -177,7 +179,7 @@ class Assistant:
         return list(state.values.get("messages", []))
 
     def history(self, conversation: str) -> list[str | Answer]:
-        """What was said in a conversation, questions as text and answers as :class:`Answer`, the oldest first."""
+        """The turns of a conversation, oldest first: questions as text, answers as :class:`Answer`."""
         messages = self._messages(conversation)
         return [read_answer(m) if isinstance(m, AIMessage) else str(m.text) for m in messages]
 

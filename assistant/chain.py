@@ -1,12 +1,12 @@
-"""The answering chain, as a LangGraph graph (which is an ordinary LangChain Runnable).
+"""The answering chain, a LangGraph graph and therefore a LangChain Runnable.
 
     retrieve ──> answer          the model answers from the passages, with citations
-       │  └────> refuse          the passages do not answer the question: the model is not asked
-    small_talk                   a greeting, thanks, a question about the assistant itself: no search, no model
+       │  └────> refuse          the passages do not answer the question: no model call
+    talk                         a greeting, thanks, a question about the assistant: no search, no model call
 
-Each node calls ``steps.py``, the one path of a question. State is the list of messages. Each answer is an
-``AIMessage`` whose ``additional_kwargs["lorewright"]`` holds what :class:`assistant.answers.Answer` shows: passages,
-citations, the outcome, and which adapter answered.
+The nodes call ``answering/steps.py``. The state is the list of messages. Each answer is an ``AIMessage`` whose
+``additional_kwargs["lorewright"]`` stores the fields of :class:`assistant.answers.Answer`: passages, citations, outcome
+and adapter.
 """
 
 import re
@@ -38,7 +38,7 @@ from indexes import Index
 
 @dataclass(frozen=True)
 class Parts:
-    """What the nodes work with."""
+    """The objects that the nodes use."""
 
     llm: LocalChatModel
     index: Index
@@ -48,18 +48,18 @@ class Parts:
 
 @dataclass(frozen=True)
 class Request:
-    """What belongs to one question and is not remembered."""
+    """Options of one question that are not stored in the conversation."""
 
     adapter: Path | None = None
-    """The adapter that answers; None is the base model."""
+    """The adapter that answers; None for the base model."""
     stop: threading.Event = field(default_factory=threading.Event)
     """When set, the answer ends at the next token."""
     answer_anyway: bool = False
-    """Answer also where the evidence says to refuse; the answer is marked as unsure."""
+    """Answer even if the evidence calls for a refusal; the answer is marked as unsure."""
 
 
 class State(MessagesState):
-    """The conversation, and what the nodes hand to one another (never written to the memory file)."""
+    """The conversation, and the search result passed between nodes (never written to the memory file)."""
 
     found: Annotated[Found, UntrackedValue]
 
@@ -71,7 +71,7 @@ def answering_chain(
     refusal: Refusal,
     checkpointer: BaseCheckpointSaver | None = None,
 ) -> CompiledStateGraph[State, Request, State, State]:
-    """Compile the chain. Invoke it with ``{"messages": [("user", question)]}``; with a checkpointer it remembers the
+    """Compile the chain. Invoke it with ``{"messages": [("user", question)]}``. With a checkpointer it stores the
     conversation named by ``config["configurable"]["thread_id"]``."""
     parts = Parts(llm, index, prompts, refusal)
     graph = StateGraph(State, context_schema=Request)
@@ -85,7 +85,7 @@ def answering_chain(
 
 
 def is_question(state: State) -> Literal["talk", "retrieve"]:
-    """Whether the last message is searched for."""
+    """Route the last message: small talk, or a question to search for."""
     talk = small_talk(state["messages"][-1].text)
     return "talk" if talk and not _asks_again(talk.intent, state["messages"]) else "retrieve"
 
@@ -107,12 +107,12 @@ def retrieve(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
 
 
 def is_answered(state: State) -> Literal["answer", "refuse"]:
-    """Whether the model is asked."""
+    """Route by outcome: a refusal skips the model."""
     return "refuse" if state["found"].outcome == "refused" else "answer"
 
 
 def answer(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
-    """Let the model answer from what it is shown."""
+    """Generate the answer from the prompt's passages."""
     found, request = state["found"], _request(parts, runtime)
     llm = parts.llm.model_copy(update={"adapter": request.adapter})
     said = [_streamed(llm, parts.prompts.answering(one.asked, one.shown), request.stop) for one in found.asks]
@@ -126,15 +126,15 @@ def answer(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
 
 
 def refuse(parts: Parts, state: State) -> dict:
-    """Say that the documents do not hold the answer."""
+    """Reply that the documents do not contain the answer."""
     found = state["found"]
     return {"messages": [answer_message(found, Finished(_refusal(parts, found)), None)]}
 
 
 def asked_in(messages: Sequence[BaseMessage]) -> Asked:
-    """The last question of a conversation, with the answered questions before it; small talk is left out.
+    """The last question of a conversation with the answered questions before it; small talk is skipped.
 
-    "And in English, please" asks the question before it once more, in the other language.
+    "And in English, please" repeats the previous question in the other language.
     """
     *earlier, last = messages
     turns: list[tuple[str, str]] = []
@@ -154,19 +154,19 @@ def asked_in(messages: Sequence[BaseMessage]) -> Asked:
 
 
 def _said_before(message: BaseMessage) -> str:
-    """An earlier answer as the model is shown it: its own words, or the quotes where there were none."""
+    """An earlier answer as it appears in the prompt: the model's own text, or the quotes if it has none."""
     written = message.additional_kwargs.get(KEY, {}).get("written")
     return written or re.sub(r"(?m)^> ?", "", without_numbers(message.text))
 
 
 def _question(message: str, turns: Sequence[tuple[str, str]]) -> tuple[str, Language]:
-    """What a message asks, given the turns before it, and the language that it wants."""
+    """The question that a message asks, given the turns before it, and the requested language."""
     talk = small_talk(message)
     return (turns[-1][0], talk.language) if talk and talk.intent == "language" and turns else (message, "")
 
 
 def _asks_again(intent: str, messages: Sequence[BaseMessage]) -> bool:
-    """Whether a message asks for the answer before it in another language."""
+    """Whether a message requests the previous answer in another language."""
     answered = (m.additional_kwargs[KEY] for m in messages if isinstance(m, AIMessage) and KEY in m.additional_kwargs)
     return intent == "language" and any(outcome_of(kept) != "small_talk" for kept in answered)
 
@@ -180,11 +180,11 @@ def _request(parts: Parts, runtime: Runtime[Request]) -> Request:
 
 
 def _streamed(llm: LocalChatModel, messages: Sequence[dict[str, str]], stop: threading.Event) -> AIMessageChunk:
-    """What the model says to these messages, up to the token at which ``stop`` is set."""
+    """The model's reply to these messages, up to the token at which ``stop`` is set."""
     whole = AIMessageChunk(content="")
     if not stop.is_set():
         for chunk in llm.stream([(message["role"], message["content"]) for message in messages]):
-            whole += chunk  # type: ignore[assignment]  # two chunks of one class make one
+            whole += chunk  # type: ignore[assignment]  # the sum of two chunks is a chunk
             if stop.is_set():
                 break
     return whole

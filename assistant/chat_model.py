@@ -1,10 +1,10 @@
-"""A local model as an ordinary LangChain chat model: invoke, stream, batch, async, usage, tools.
+"""A local model as a LangChain chat model: invoke, stream, batch, async, usage, tools.
 
     llm = LocalChatModel(model="qwen2.5-coder-0.5b-instruct", adapter="tea-shop/adapters/first")
     llm.invoke("龙井怎么泡?").content
 
-Weights are loaded at the first call and shared by all LocalChatModels of the process that name the same model; an
-adapter is switched on for the time of a call. In transformers one call computes at a time; OpenVINO batches them.
+Weights are loaded at the first call and shared by all instances in the process that name the same model. An adapter is
+active only during a call. transformers runs one call at a time; OpenVINO batches concurrent calls.
 """
 
 import threading
@@ -39,12 +39,12 @@ ROLES = {"system": "system", "human": "user", "ai": "assistant", "tool": "tool"}
 
 
 LOADING = threading.Lock()
-"""Threads that ask for the same weights at once must not load them twice."""
+"""Prevents threads from loading the same weights twice."""
 
 
-@lru_cache(maxsize=1)  # the weights of one base model fill a small machine; another name replaces it
+@lru_cache(maxsize=1)  # one base model fills the memory of a small machine; another name replaces it
 def _loaded(model: str, quantization: Literal["nf4", "int8"] | None, dtype: str, device: str) -> "LoadedModel":
-    from base_models import load  # brings torch, which OpenVINO does not need
+    from base_models import load  # imports torch, which OpenVINO does not need
 
     return load(model, quantization=quantization, dtype=dtype, device=device)
 
@@ -55,38 +55,38 @@ def _in_openvino(model: str) -> "Engine":
 
 
 class LocalChatModel(BaseChatModel):
-    """A chat model of the catalogue, or of a folder, on this machine.
+    """A chat model on this machine, from the catalogue or a folder.
 
-    Every field may be given for one call too: ``llm.invoke(question, max_tokens=40)``, ``llm.bind(temperature=0.7)``.
+    Every field can be overridden for one call: ``llm.invoke(question, max_tokens=40)``, ``llm.bind(temperature=0.7)``.
     """
 
     model: str
     """Catalogue name or path of a model folder."""
     engine: Literal["auto", "transformers", "openvino"] = "auto"
-    """What computes: "auto" takes the faster one for this model, adapter and machine."""
+    """The inference engine; "auto" selects the faster one for this model, adapter and machine."""
     adapter: Path | None = None
-    """Folder of a finished run to answer with; None answers with the base model."""
+    """Folder of a finished run; None for the base model."""
     quantization: Literal["nf4", "int8"] | None = None
     dtype: str = "auto"
     device: str = "auto"
     max_tokens: int = Field(default=256, ge=1)
-    """The most tokens in one answer."""
+    """Maximum tokens in one answer."""
     temperature: float = Field(default=0.0, ge=0)
     repetition_penalty: float = Field(default=1.0, ge=1)
     batch_size: int = Field(default=8, ge=1)
-    """How many prompts :meth:`answer_many` decodes together."""
+    """Number of prompts that :meth:`answer_many` decodes together."""
     stop: list[str] | None = None
-    """The answer ends before the first of these strings."""
+    """Stop strings: the answer ends before the first of them."""
 
     @property
     def loaded(self) -> "LoadedModel":
-        """The model in transformers, whatever the engine; loaded at the first use."""
+        """The transformers model, whatever the engine; loaded on first use."""
         with LOADING:
             return _loaded(self.model, self.quantization, self.dtype, self.device)
 
     @property
     def answering(self) -> "Engine":
-        """The engine that answers, with its weights; loaded at the first use."""
+        """The engine that answers, with its weights; loaded on first use."""
         with LOADING:
             choice = choose_engine(self.model, self.engine, self.adapter, self.quantization, self.dtype, self.device)
             if choice.engine == "openvino":
@@ -96,7 +96,7 @@ class LocalChatModel(BaseChatModel):
     def answer_many(
         self, conversations: Sequence[Sequence[Message]], progress: Callable[[int], None] | None = None
     ) -> list[Generation]:
-        """Answer many conversations, decoded in batches; far faster than one by one. No callbacks are called."""
+        """Answer many conversations in batches, far faster than one by one. No callbacks are called."""
         return generate(self.answering, conversations, self._sampling, self.adapter, None, self.batch_size, progress)
 
     def bind_tools(
@@ -106,7 +106,7 @@ class LocalChatModel(BaseChatModel):
         tool_choice: str | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Tell the model of tools, in its own chat format. It decides itself whether to call one."""
+        """Bind tools in the model's own chat format. The model decides whether to call one."""
         if tool_choice not in (None, "auto"):
             raise AssistantError("LocalChatModel cannot be made to call a tool; leave tool_choice out.")
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
@@ -138,7 +138,7 @@ class LocalChatModel(BaseChatModel):
             self.answering, [_message(message) for message in messages], self._sampling, self.adapter, tools
         )
         stops = stop or self.stop or []
-        # With tools, text is held back until it is whole, for a call must not be shown as if it were an answer.
+        # With tools, text is held back until it is complete, so that a tool call is never shown as an answer.
         held_back = "" if tools is None else None
         whole = ""
         cut = False
@@ -156,7 +156,7 @@ class LocalChatModel(BaseChatModel):
                 if new := ready[len(held_back) :]:
                     held_back = ready
                     yield self._chunk(AIMessageChunk(content=new), run_manager)
-        pieces.close()  # type: ignore[attr-defined]  # stops the model where a stop string ended the answer
+        pieces.close()  # type: ignore[attr-defined]  # stops the model after a stop string
         if held_back is not None:
             if rest := whole[len(held_back) :]:
                 yield self._chunk(AIMessageChunk(content=rest), run_manager)
@@ -178,11 +178,11 @@ class LocalChatModel(BaseChatModel):
         tools: Sequence[dict] | None,
         run_manager: CallbackManagerForLLMRun | None,
     ) -> ChatGenerationChunk:
-        """The chunk that carries usage and why the answer ended."""
+        """The chunk with the token usage and the finish reason."""
         from base_models.messages import encode
 
         tokenizer = self.answering.tokenizer
-        if generation is None:  # ended by a stop string: count what was kept
+        if generation is None:  # ended by a stop string: count the tokens that were kept
             prompt = len(encode(tokenizer, [_message(message) for message in messages], tools).ids)
             completion = len(tokenizer(whole, add_special_tokens=False).input_ids)
         else:
@@ -233,7 +233,7 @@ class LocalChatModel(BaseChatModel):
 
 
 def _message(message: BaseMessage) -> dict[str, Any]:
-    """A LangChain message as the chat templates of transformers take it."""
+    """Convert a LangChain message to the format of transformers' chat templates."""
     if message.type not in ROLES:
         raise AssistantError(f"a message of type {message.type!r} cannot be shown to a local model.")
     result: dict[str, Any] = {"role": ROLES[message.type], "content": str(message.text)}
@@ -248,6 +248,6 @@ def _message(message: BaseMessage) -> dict[str, Any]:
 
 
 def _possible_stop(text: str, stops: Sequence[str]) -> int:
-    """How many characters at the end of ``text`` may be the beginning of a stop string."""
+    """Number of characters at the end of ``text`` that may begin a stop string."""
     lengths = [length for stop in stops for length in range(1, len(stop)) if text.endswith(stop[:length])]
     return max(lengths, default=0)

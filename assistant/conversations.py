@@ -1,7 +1,7 @@
-"""Memory: conversations and ratings in one SQLite file, ``conversations.sqlite``.
+"""Memory: stores conversations and ratings in one SQLite file, ``conversations.sqlite``.
 
-The turns themselves are LangGraph checkpoints (the tables ``checkpoints`` and ``writes`` are its own); beside them
-stand two small tables of ours, ``conversations`` (id, title) and ``ratings``.
+The turns are LangGraph checkpoints (its tables ``checkpoints`` and ``writes``). Lorewright adds two small tables:
+``conversations`` (id, title) and ``ratings``.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from assistant.errors import AssistantError
 
 TITLE_LENGTH = 60
 WAIT_SECONDS = 30
-"""How long to wait for another process that writes to the file."""
+"""How long to wait while another process writes to the file."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversations (
@@ -37,11 +37,11 @@ CREATE TABLE IF NOT EXISTS ratings (
 
 @dataclass(frozen=True)
 class Conversation:
-    """One entry of the list of conversations."""
+    """An entry in the list of conversations."""
 
     id: str
     title: str
-    """The beginning of its first question."""
+    """The start of its first question."""
 
 
 class Conversations:
@@ -57,7 +57,7 @@ class Conversations:
                 connection.executescript(SCHEMA)
                 return
             except sqlite3.DatabaseError as error:
-                # Where two make the file at once, SQLite says "locked" to one of them without waiting.
+                # If two processes create the file at once, SQLite reports "locked" to one of them without waiting.
                 if "locked" not in str(error) or time.monotonic() > give_up:
                     raise AssistantError(
                         f"{path} cannot be opened: {error}; move it away to begin with an empty memory."
@@ -68,11 +68,11 @@ class Conversations:
         self.saver.conn.close()
 
     def all(self) -> list[Conversation]:
-        """Every conversation, the one last spoken in first."""
+        """All conversations, most recently used first."""
         return [Conversation(*row) for row in self._rows("SELECT id, title FROM conversations ORDER BY changed DESC")]
 
     def touch(self, conversation: str, question: str) -> None:
-        """Note that a question was asked; the first one gives the conversation its title."""
+        """Record that a question was asked; the first one sets the conversation's title."""
         title = " ".join(question.split())
         if len(title) > TITLE_LENGTH:
             title = title[: TITLE_LENGTH - 1] + "…"
@@ -82,13 +82,13 @@ class Conversations:
         )
 
     def delete(self, conversation: str) -> None:
-        """Forget a conversation, its turns and its ratings."""
+        """Delete a conversation, its turns and its ratings."""
         self.saver.delete_thread(conversation)
         self._rows("DELETE FROM ratings WHERE conversation = ?", (conversation,))
         self._rows("DELETE FROM conversations WHERE id = ?", (conversation,))
 
     def rate(self, conversation: str, message: str, good: bool | None) -> None:
-        """Keep a thumb up (True) or down (False) for the answer with that message id; None takes it back."""
+        """Store a thumb up (True) or down (False) for the answer with that message id; None removes the rating."""
         if good is None:
             self._rows("DELETE FROM ratings WHERE conversation = ? AND message = ?", (conversation, message))
         else:

@@ -1,7 +1,7 @@
-"""The error of this room."""
+"""The exception of the assistant package."""
 
 from domain import DomainError
 
 
 class AssistantError(DomainError):
-    """A question cannot be answered, a page or port cannot be opened; the message says why and what to do."""
+    """A question cannot be answered, or a page or port cannot be opened; the message explains why and what to do."""

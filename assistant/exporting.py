@@ -1,7 +1,8 @@
-"""A copy of a whole domain that is safe while it is in use.
+"""Copies a whole domain, safely even while it is in use.
 
-Databases are copied by SQLite's own backup, which sees one state even while another process writes; other files of
-ours are whole or absent at any moment. Locks, caches that are made again, unfinished files and links are left out.
+Databases are copied by SQLite's backup API, which reads one consistent state even while another process writes. Other
+files of Lorewright are always written atomically. Locks, caches that can be rebuilt, unfinished files and links are
+skipped.
 """
 
 import os
@@ -15,13 +16,13 @@ from assistant.errors import AssistantError
 from domain import Domain, reading_database, whole_folder
 
 _LEFT_OUT = (".lock", ".partial", ".checkpoint", "-wal", "-shm", "-journal", ".faiss", "rebuilding.sqlite")
-"""Of our own files; whatever the user calls documents is copied as it is."""
+"""Suffixes of Lorewright's own files that are skipped; the user's documents are copied whatever their name."""
 
 
 def export_domain(domain: Domain, target: Path, progress: Callable[[str, int, int], None]) -> None:
-    """Copy ``domain`` into the new folder ``target``, which is there whole or not at all.
+    """Copy ``domain`` into the new folder ``target``, completely or not at all.
 
-    Raises :class:`AssistantError` where the target exists or lies inside the domain, or a file cannot be copied.
+    Raises :class:`AssistantError` if the target exists or is inside the domain, or if a file cannot be copied.
     """
     if target.exists():
         raise AssistantError(f"{target} exists already; name a folder that does not.")
@@ -37,7 +38,7 @@ def export_domain(domain: Domain, target: Path, progress: Callable[[str, int, in
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 if file in databases:
                     _copy_database(file, copy)
-                elif file.exists():  # a file may go while others are copied
+                elif file.exists():  # may be deleted during the copy
                     shutil.copy2(file, copy)
                 progress("copying (files)", number, len(files))
             for name in ("documents", "questions"):

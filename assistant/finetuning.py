@@ -1,4 +1,4 @@
-"""Fine-tune a domain's adapter, and detect that a run is already finished.
+"""Fine-tunes a domain's adapter, and detects that a run is already finished.
 
 A finished run stores the hashes of its inputs. They are compared before anything heavy is imported, so asking again for
 a finished run returns at once.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
-    """Whether the run is finished, and was made from what lies there now."""
+    """Whether the run is finished and its inputs are unchanged."""
     try:
         manifest = read_manifest(domain.adapter(run))
     except ModelError:
@@ -37,8 +37,8 @@ def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
 
 
 def with_base_model(domain: Domain, name_or_path: str) -> Domain:
-    """The same domain with another chat model, a name of the catalogue or a folder; domain.toml is left as it is."""
-    fingerprint(name_or_path)  # says what is wrong with a name or folder that is no model
+    """The domain with another chat model, a name of the catalogue or a folder; domain.toml is unchanged."""
+    fingerprint(name_or_path)  # raises an error that explains a wrong name or folder
     name = name_or_path if name_or_path in CATALOGUE else str(Path(name_or_path).expanduser().resolve())
     return replace(domain, settings=domain.settings.model_copy(update={"base_model": name}))
 
@@ -54,9 +54,9 @@ def tune(
 ) -> "tuple[RunReport, int]":
     """Train an adapter on the domain's training questions.
 
-    It lies in ``adapters/RUN/`` once the run has ended and is a candidate: :func:`evaluate_domain` lets it answer if it
-    is shown to be better. Returns what the run did, and how many unanswerable questions it was not shown, so that
-    refusals stay rare. The refusal thresholds are fitted to the questions too, unless ``calibrated`` is false.
+    The finished adapter is in ``adapters/RUN/``. It is a candidate: :func:`evaluate_domain` promotes it if it is shown
+    to be better. Returns the report of the run, and the number of unanswerable questions left out to keep refusals
+    rare. Also fits the refusal thresholds to the questions, unless ``calibrated`` is false.
     """
     from assistant.answering.prompts import Prompts
     from assistant.indexing import calibrate
@@ -88,13 +88,13 @@ def tune(
             "write questions with their answers into it (README shows how)."
         )
     examples = mixed(conversations, sources, config.seed)
-    learnt = len(choose_examples(base.tokenizer, examples, config).examples)  # refuses a run without any
+    learnt = len(choose_examples(base.tokenizer, examples, config).examples)  # raises an error if there are none
     replay = round(learnt * config.replay_share / (1 - config.replay_share))
     general: list[list[Message]] = []
     with only_trainer(output):
         if replay:
             general = replayed(base, replay, progress)
-            if config.quantization != "none":  # what has answered may be laid out so that it cannot learn
+            if config.quantization != "none":  # generating may leave packed weights in a layout that cannot be trained
                 base = load_base(domain.settings.base_model, config)
         report = finetune(base, examples, output, config, inputs, on_step, start, on_start, general)
     return report, len(questions) - len(conversations)
@@ -102,7 +102,7 @@ def tune(
 
 @contextmanager
 def only_trainer(output: Path, advice: str = "or train under another name: --run NAME") -> Iterator[None]:
-    """Two processes that train one run would overwrite each other's checkpoints; the second is refused."""
+    """Lock a run: two processes that train it would overwrite each other's checkpoints, so the second is refused."""
     from filelock import FileLock, Timeout
 
     output.parent.mkdir(exist_ok=True)
@@ -122,7 +122,7 @@ def only_trainer(output: Path, advice: str = "or train under another name: --run
 
 
 def adopt(domain: Domain, folder: Path, name: str) -> None:
-    """Make a LoRA that was trained elsewhere on the domain's base model the one that answers."""
+    """Add a LoRA that was trained elsewhere on the domain's base model, and let it answer."""
     from base_models import load
     from base_models.adopt import adopt_adapter
 

@@ -1,4 +1,4 @@
-"""Indexing a domain as a user means it: follow the folder, then fit the refusal thresholds to what is there now."""
+"""Updates the index of a domain, then fits the refusal thresholds to its current training questions."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from indexes import Index, UpdateReport
 def update_index(
     domain: Domain, rebuild: bool = False, progress: Callable[[str, int, int], None] = lambda *_: None
 ) -> UpdateReport:
-    """Bring the index of the domain up to date and, if documents or training questions changed, the thresholds."""
+    """Update the index and, if documents or training questions changed, the refusal thresholds."""
     with Index.open(domain) as index:
         report = index.update(rebuild, lambda done, total, _: progress("indexing (bytes)", done, total))
         calibrate(index, progress)
@@ -18,6 +18,6 @@ def update_index(
 
 
 def calibrate(index: Index, progress: Callable[[str, int, int], None] = lambda *_: None) -> None:
-    """Fit the refusal thresholds to the training questions that the index's domain has now, if they changed."""
+    """Fit the refusal thresholds to the current training questions of the index's domain, if they changed."""
     file = index.domain.train_questions
     fit_refusal(index, read_questions(file) if file.is_file() else [], progress)

@@ -1,4 +1,4 @@
-"""What a run or an evaluation is made from, as hashes: where none of them has changed, neither need be done again."""
+"""Hashes of the inputs of a run or an evaluation: if none has changed, it need not be repeated."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def inputs_of(domain: Domain, questions: Path) -> dict[str, str]:
-    """Hashes of what training examples and evaluations are made from: questions, index, prompts, base model."""
+    """Hashes of the inputs of training examples and evaluations: questions, index, prompts, base model."""
     from assistant.answering.prompts import Prompts
     from indexes import Index
 
@@ -39,7 +39,7 @@ def inputs_of(domain: Domain, questions: Path) -> dict[str, str]:
 
 
 def training_inputs(domain: Domain, config: FinetuneConfig, start: Path | None) -> dict[str, str]:
-    """:func:`inputs_of` the training questions, and hashes of the other files and of the adapter to begin from."""
+    """:func:`inputs_of` the training questions, plus hashes of other data files and of the adapter to start from."""
     inputs = inputs_of(domain, domain.train_questions)
     if config.data:
         from finetune.data.mixing import named_source
@@ -53,7 +53,7 @@ def training_inputs(domain: Domain, config: FinetuneConfig, start: Path | None) 
 
 
 def start_of(domain: Domain, config: FinetuneConfig) -> Path | None:
-    """The adapter that a run goes on from: a finished run, or the shipped reader where this run has its shapes."""
+    """The adapter that a run starts from: a finished run, or the shipped reader if this run has its shapes."""
     if config.from_adapter:
         return None if config.from_adapter == "base" else finished_adapter(domain, config.from_adapter)
     reader = reader_of(domain.settings.base_model)
@@ -65,12 +65,12 @@ def start_of(domain: Domain, config: FinetuneConfig) -> Path | None:
 
 
 def resolved(config: FinetuneConfig) -> FinetuneConfig:
-    """The same as :mod:`finetune` takes it, where an empty ``from_adapter`` starts anew."""
+    """The configuration that :mod:`finetune` takes, where an empty ``from_adapter`` means no adapter to start from."""
     return config.model_copy(update={"from_adapter": ""}) if config.from_adapter == "base" else config
 
 
 def check_documents(index: "Index", questions: Sequence[Question], file: Path) -> None:
-    """Refuse a gold document that is not in the index: it would be taken for one that is never found."""
+    """Refuse a gold document that is not in the index: it would count as never found."""
     known = index.documents()
     for question in questions:
         if question.document and question.document not in known:

@@ -1,6 +1,6 @@
-"""The callback through which long work reports its progress."""
+"""The callback that reports the progress of long work."""
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Called with the name of the work, how much of it is done, and how much there is in all."""
+"""Called with the name of the work, the amount done and the total."""

@@ -1,8 +1,8 @@
-"""Finding the tool calls in what a small model wrote.
+"""Parses the tool calls in the output of a small model.
 
-Qwen2.5 is trained to write ``<tool_call>{"name": ..., "arguments": {...}}</tool_call>``; the 0.5B model writes a
-fenced ``json`` block as often, and sometimes the bare object. All three are read; what names no tool that was
-offered, or is no JSON, stays text.
+Qwen2.5 is trained to write ``<tool_call>{"name": ..., "arguments": {...}}</tool_call>``; the 0.5B model writes a fenced
+``json`` block as often, and sometimes the bare object. All three are parsed. Invalid JSON, and a call of a tool that
+was not offered, stay text.
 """
 
 import json
@@ -17,7 +17,7 @@ FRAMES = re.compile(
 
 
 def split_tool_calls(text: str, tools: Sequence[dict[str, Any]]) -> tuple[str, list[dict[str, str]]]:
-    """The text around the calls, and each call as ``{"name", "arguments" (a JSON text), "id"}``."""
+    """The text around the calls, and each call as ``{"name", "arguments" (JSON text), "id"}``."""
     offered = {tool["function"]["name"] for tool in tools}
     calls: list[dict[str, str]] = []
 
@@ -33,7 +33,7 @@ def split_tool_calls(text: str, tools: Sequence[dict[str, Any]]) -> tuple[str, l
 
 
 def _leading_calls(text: str, offered: set[str]) -> tuple[list[dict[str, str]], str]:
-    """The calls that stand one after the other at the beginning of a text, and what follows them."""
+    """The consecutive calls at the start of a text, and the rest of the text."""
     calls = []
     while read := _read_object(text):
         value, rest = read
@@ -47,9 +47,9 @@ def _leading_calls(text: str, offered: set[str]) -> tuple[list[dict[str, str]], 
 
 
 def _read_object(text: str) -> tuple[dict[str, Any], str] | None:
-    """The JSON object that a text begins with, and what follows it.
+    """The JSON object at the start of a text, and the rest of the text.
 
-    The last brace may be missing: the 0.5B model forgets it in one call of seven.
+    The last brace may be missing: the 0.5B model omits it in one call of seven.
     """
     for closing in ("", "}"):
         try:

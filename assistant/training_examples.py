@@ -1,20 +1,21 @@
-"""Questions with known answers become the conversations that an adapter is trained on.
+"""Converts questions with known answers to the conversations that an adapter is trained on.
 
-What is trained is what will be asked: a share of the questions (``finetune.retrieved_share``) goes through the
-answering prompt with passages that the domain's own index finds. The rest is asked without passages, so that the model
-also learns the domain by heart.
+Training uses the prompts of inference: a share of the questions (``finetune.retrieved_share``) gets the answering
+prompt with passages that the domain's own index finds. The rest is asked without passages, so that the model also
+memorises the domain.
 
-Three kinds of example with passages:
+There are three kinds of example with passages:
 
-- the right passage among the others that were found (at its own rank, or put in if it was not found); where the
-  question names no document it is the one that holds most of the answer's words, if it holds enough of them;
+- the right passage with the other retrieved ones (at its own rank, or inserted if it was not found). If the question
+  names no document, it is the passage with most of the answer's words, if it has enough of them;
 - only passages that do not answer (DISTRACTORS_ONLY of them): the answer is the refusal;
-- a question that the documents do not answer (UNANSWERABLE for each one that they do): the answer is the refusal.
+- a question that the documents do not answer (UNANSWERABLE per answerable question): the answer is the refusal.
 
-Both kinds of refusal are kept rare. A small model that sees many learns to refuse, whatever the passages say.
+Both kinds of refusal are kept rare. A small model that sees many of them learns to refuse, whatever the passages say.
 
-With ``finetune.shared_passages`` a question is shown the passages of an earlier one where its answer stands in them
-(or, for a refusal, does not, though the index found one of them for it too). Packed, they are read once for all.
+With ``finetune.shared_passages`` a question reuses the passages of an earlier one if they contain its answer (or, for a
+refusal, do not contain it although the index found one of them for this question too). Packing encodes them once for
+all.
 """
 
 import random
@@ -30,13 +31,13 @@ from indexes import Index, Passage
 UNANSWERABLE = 0.1
 DISTRACTORS_ONLY = 0.05
 SUPPORTS = 0.35
-"""A passage that holds this share of the gold answer's words may answer, so it is no distractor."""
+"""A passage with this share of the gold answer's words may answer the question, so it is not a distractor."""
 
 
 def training_conversations(
     index: Index, prompts: Prompts, questions: Sequence[Question], config: FinetuneConfig
 ) -> list[list[Message]]:
-    """One conversation for each question that is used, as described above; the same ones for the same seed."""
+    """One conversation per selected question, as described above; the same ones for the same seed."""
     chance = random.Random(config.seed)
     questions = _with_few_unanswerable(questions, config.retrieved_share, chance)
     asked = [Asked.of(question) for question in questions]
@@ -60,7 +61,7 @@ def training_conversations(
 
 
 def _fits(earlier: Sequence[Passage], question: Question, shown: Sequence[Passage], right: Passage | None) -> bool:
-    """Whether the passages shown for an earlier question teach the same about this one."""
+    """Whether the passages of an earlier question can be reused for this one."""
     known = {passage.id for passage in earlier}
     if right:
         return right.id in known
@@ -70,7 +71,7 @@ def _fits(earlier: Sequence[Passage], question: Question, shown: Sequence[Passag
 def _with_few_unanswerable(
     questions: Sequence[Question], retrieved_share: float, chance: random.Random
 ) -> list[Question]:
-    """All answerable questions, and as many of the others as UNANSWERABLE allows, in the order of the file."""
+    """All answerable questions, and as many unanswerable ones as UNANSWERABLE allows, in file order."""
     others = [question for question in questions if not question.answerable]
     allowed = round((len(questions) - len(others)) * retrieved_share * UNANSWERABLE)
     kept = {question.id for question in chance.sample(others, min(allowed, len(others)))}
@@ -80,7 +81,7 @@ def _with_few_unanswerable(
 def _shown(
     index: Index, question: Question, found: Sequence[Passage], chance: random.Random
 ) -> tuple[list[Passage] | None, Passage | None]:
-    """What the model is shown of the passages found (None: ask without any), and the one that answers, if any does."""
+    """The passages for the prompt (None: ask without any), and the one that answers, if any."""
     k = index.domain.settings.retrieval.k
     if not question.answerable:
         return show(index, found[:k]), None
@@ -90,7 +91,7 @@ def _shown(
     else:
         supporting = [passage for passage in found if supports[passage.id] >= SUPPORTS]
     if not supporting and not question.document:
-        return None, None  # nobody knows whether the passages that were found support the answer
+        return None, None  # unknown whether the retrieved passages support the answer
     if not supporting or chance.random() < DISTRACTORS_ONLY:
         shown = show(index, [passage for passage in found if not _may_answer(passage, question)][:k])
         return [passage for passage in shown if not _may_answer(passage, question)], None

@@ -1,11 +1,11 @@
-"""Which chat model answers better here, and in how many seconds: held-out questions of a domain, one after the other.
+"""Compares chat models on held-out questions of a domain: right answers, and seconds per answer on this machine.
 
     python benchmarks/chat_models.py DOMAIN [--model NAME ...] [--context-tokens N ...] [--questions N]
 
-For each model and each length of context (``retrieval.context_tokens``): how many of the answerable questions are right
-by facts, in the model's own words and with the quotes, wrong and refused; seconds an answer (median and longest, the
-question already searched for); and seconds to its first token. The engine is the one that domain.toml or the machine
-chooses. Results go to benchmarks/results/chat_models-CAPABILITY.json.
+For each model and each context length (``retrieval.context_tokens``), reports how many answerable questions are right
+by facts (in the model's own text, and with the quotes), wrong and refused; seconds per answer (median and maximum,
+without the search); and seconds to the first token. Questions are answered one at a time. The engine is set by
+domain.toml or selected for the machine. Results go to benchmarks/results/chat_models-CAPABILITY.json.
 """
 
 import json

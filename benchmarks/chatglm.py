@@ -1,13 +1,13 @@
-"""ChatGLM-6B at its real width: how near its layers come to what this machine can do.
+"""Measures ChatGLM-6B layers at full width against the limits of this machine.
 
     python benchmarks/chatglm.py [--layers 2] [--runs 3]
 
-A few layers with random weights (4096 wide, the real shapes) are timed beside the machine's own limits in the same run:
-the rate of one matrix product in the same dtype, and the rate at which memory is read. Decoding reads every weight once
-a token, so its limit is memory; prefilling and training are limited by matrix products. Given are shares of the limits,
-medians over interleaved runs. The embedding and the head are left out of what is timed. int8 is multiplied by torch's
-own product on every processor; int4 and nf4 by compiled loops where those are faster (AVX2 without AVX-512), and there
-also by the libraries' products, for comparison. Results go to benchmarks/results/chatglm-CAPABILITY.json.
+A few layers with random weights (4096 wide, the real shapes) are timed in the same run as the machine's limits: the
+rate of one matrix product in the same dtype, and of reading memory. Decoding reads every weight once per token, so
+memory limits it; prefill and training are limited by matrix products. Results are shares of these limits, medians over
+interleaved runs, without the embedding and the head. int8 uses torch's own product on every processor. int4 and nf4 use
+compiled loops where those are faster (AVX2 without AVX-512); there the libraries' products are timed too, for
+comparison. Results go to benchmarks/results/chatglm-CAPABILITY.json.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     for bits in (8, 4):
         work[f"int{bits} decode"] = packed_decode(arguments.layers, bits)
     work["nf4 decode"] = nf4_decode(arguments.layers, dtype)
-    if compiled_loops.are_faster():  # beside them, the same without compiled loops; int8 always takes torch's product
+    if compiled_loops.are_faster():  # also time them without compiled loops; int8 always uses torch's product
         decode, unit, units = packed_decode(arguments.layers, 4)
         work["int4, torch's product"] = without_compiled_loops(decode), unit, units
         work["nf4, bitsandbytes'"] = nf4_decode(arguments.layers, dtype, compiled=False)
@@ -76,7 +76,7 @@ def main() -> None:
 
 
 def timed(work: dict[str, tuple[Callable[[], Any], str, float]], runs: int) -> dict[str, float]:
-    """Median units a second of every kind of work, one run of each after the other; the first round warms up."""
+    """Median units per second of every kind of work, in interleaved runs; the first round is a warm-up."""
     seconds: dict[str, list[float]] = {name: [] for name in work}
     for run in range(runs + 1):
         for name, (function, _, _) in work.items():
@@ -88,13 +88,13 @@ def timed(work: dict[str, tuple[Callable[[], Any], str, float]], runs: int) -> d
 
 
 def matrix_product(dtype: torch.dtype) -> tuple[Callable[[], Any], str, float]:
-    """The product that a feed-forward layer does in prefilling, alone."""
+    """The matrix product of a feed-forward layer in prefill, alone."""
     left, right = torch.randn(PREFILL, 4096, dtype=dtype), torch.randn(16384, 4096, dtype=dtype)
     return lambda: [torch.nn.functional.linear(left, right) for _ in range(4)], "flop", 4 * 2 * PREFILL * 4096 * 16384
 
 
 def memory_read() -> tuple[Callable[[], Any], str, float]:
-    """Reading 1 GB once, by the threads that torch uses."""
+    """Reading 1 GB once, with the threads that torch uses."""
     data = torch.ones(250_000_000)
     return lambda: data.sum(), "byte", 1e9
 
@@ -126,7 +126,7 @@ def prompt(length: int) -> torch.Tensor:
 
 
 def floating(layers: int, dtype: torch.dtype) -> dict[str, tuple[Callable[[], Any], str, float]]:
-    """Prefilling, decoding and one LoRA step in floating point."""
+    """Prefill, decoding and one LoRA step in floating point."""
     made = model(layers, dtype)
     weights = weights_of(made)
     ids = prompt(PREFILL)
@@ -154,7 +154,7 @@ def floating(layers: int, dtype: torch.dtype) -> dict[str, tuple[Callable[[], An
 
 
 def decoder(made: ChatGLMForConditionalGeneration) -> Callable[[], Any]:
-    """Eight tokens, one after the other, behind a prompt."""
+    """Decode eight tokens after a prompt."""
 
     @torch.no_grad()
     def decode() -> None:
@@ -181,7 +181,7 @@ def without_compiled_loops(function: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def packed_decode(layers: int, bits: int) -> tuple[Callable[[], Any], str, float]:
-    """Decoding with the released int8 or int4 layout, in bfloat16 as ``load`` has it."""
+    """Decoding with the released int8 or int4 layout, in bfloat16 like ``load``."""
     made = model(layers, torch.bfloat16)
     weights = weights_of(made)
     for block in made.transformer.layers:
@@ -196,7 +196,7 @@ def packed_decode(layers: int, bits: int) -> tuple[Callable[[], Any], str, float
 
 
 def nf4_decode(layers: int, dtype: torch.dtype, compiled: bool = True) -> tuple[Callable[[], Any], str, float]:
-    """Decoding with bitsandbytes' nf4, as ``load(..., quantization="nf4")`` has it."""
+    """Decoding with bitsandbytes' nf4, like ``load(..., quantization="nf4")``."""
     from bitsandbytes.nn import Linear4bit, Params4bit
 
     made = model(layers, dtype)
@@ -211,7 +211,7 @@ def nf4_decode(layers: int, dtype: torch.dtype, compiled: bool = True) -> tuple[
             setattr(parent, name, packed.to("cpu"))
     if compiled:
         use_compiled_loops(made)
-    made.eval()  # a new layer is in training, where bitsandbytes does not use its product for AVX-512
+    made.eval()  # new layers are in training mode, where bitsandbytes does not use its AVX-512 product
     return decoder(made), "byte", 8 * weights * 0.5
 
 

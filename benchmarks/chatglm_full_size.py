@@ -1,14 +1,13 @@
-"""ChatGLM-6B at its full size with random weights: does it convert, load, answer and learn on this machine?
+"""Converts, loads, prompts and trains ChatGLM-6B at full size with random weights on this machine.
 
     python benchmarks/chatglm_full_size.py TOKENIZER [--folder build/chatglm-6b] [--length 256]
 
-TOKENIZER is a folder that holds the released ice_text.model, tokenizer_config.json, config.json and
-pytorch_model.bin.index.json; of weights there are none. Eight fp16 shards of random numbers are written in the released
-layout (13.4 GB), converted (as much again), and loaded in bfloat16 and in nf4; each answers, and takes two LoRA steps
-over ``--length`` tokens. Every stage is a process of its own, as ``ask`` and ``finetune`` are. Its memory is the
-highest sum of its private pages, for pages mapped from files are dropped when memory is short; beside it stands what
-``lorewright doctor --model`` forecasts.
-Results go to benchmarks/results/chatglm_full_size.json.
+TOKENIZER is a folder with the released ice_text.model, tokenizer_config.json, config.json and
+pytorch_model.bin.index.json; no released weights are needed. Eight fp16 shards of random numbers are written in the
+released layout (13.4 GB), converted (the same size again), and loaded in bfloat16 and in nf4. Each generates an answer
+and takes two LoRA steps over ``--length`` tokens. Every stage is a separate process, like ``ask`` and ``finetune``. Its
+memory is the peak of its private pages, because pages mapped from files are dropped when memory is short. The forecast
+of ``lorewright doctor --model`` is reported too. Results go to benchmarks/results/chatglm_full_size.json.
 """
 
 import argparse
@@ -50,7 +49,7 @@ USES: dict[str, dict[str, Any]] = {
     "answer, nf4": {"quantization": "nf4"},
     "QLoRA, nf4": {"quantization": "nf4"},
 }
-"""What ``lorewright doctor`` calls each use, and how the model is loaded for it."""
+"""The uses that ``lorewright doctor`` forecasts, and how the model is loaded for each."""
 STAGES = ("convert", *USES)
 
 
@@ -88,7 +87,7 @@ def main() -> None:
 
 
 def room(folder: Path) -> str:
-    """What this machine lacks for the full size; empty if nothing."""
+    """The resources that this machine lacks for the full size; empty if none."""
     free = shutil.disk_usage(next(path for path in [folder, *folder.parents] if path.exists())).free
     needed = ROOM_ON_DISK - 2 * sum(shard.stat().st_size for shard in folder.glob("*.bin"))
     if free < needed:
@@ -98,7 +97,7 @@ def room(folder: Path) -> str:
 
 
 def write_shards(tokenizer: Path, folder: Path) -> float:
-    """The released layout with random numbers; returns the seconds it took. What is there already is kept."""
+    """Write the released layout with random numbers; returns the seconds it took. Existing files are kept."""
     start = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("ice_text.model", "tokenizer_config.json", "config.json", INDEX):
@@ -120,7 +119,7 @@ def write_shards(tokenizer: Path, folder: Path) -> float:
 
 
 def random_tensor(name: str, shapes: dict[str, torch.Size], noise: torch.Tensor, shift: int) -> torch.Tensor:
-    """Numbers as an untrained model has them: normal ones in matrices, ones and zeros in layer norms and biases."""
+    """Values of an untrained model: normal ones in matrices, ones and zeros in layer norms and biases."""
     if name.endswith("rotary_emb.inv_freq"):
         return torch.ones(32).half()
     shape = shapes[name]
@@ -136,13 +135,13 @@ def random_tensor(name: str, shapes: dict[str, torch.Size], noise: torch.Tensor,
 
 
 def watched(stage: str, folder: Path, length: int) -> dict[str, Any]:
-    """Do one stage; seconds, speeds, and the highest private memory of each of its parts."""
+    """Run one stage; returns seconds, speeds, and the peak private memory of each of its parts."""
     watch = Watch()
     if stage == "convert":
         with watch.part() as convert:
             loadable(folder, progress=False)
         return convert
-    identity = fingerprint(folder)  # reads all files once, and is not what is timed
+    identity = fingerprint(folder)  # reads all files once; not part of the timing
     with watch.part() as loading:
         loaded = load(folder, **USES[stage])
     assert loaded.fingerprint == identity
@@ -152,9 +151,9 @@ def watched(stage: str, folder: Path, length: int) -> dict[str, Any]:
 
 
 def answer(loaded: LoadedModel) -> dict[str, Any]:
-    """Answer a prompt of PROMPT tokens with ANSWER tokens: the speed of reading it, and of each further token."""
+    """Answer a prompt of PROMPT tokens with ANSWER tokens; returns the speed of prefill and of decoding."""
     conversation = [[{"role": "user", "content": "好" * (PROMPT - 8)}]]
-    generate(loaded, conversation, Sampling(max_new_tokens=1))  # brings the weights from the disk
+    generate(loaded, conversation, Sampling(max_new_tokens=1))  # loads the weights from disk
     begun = time.perf_counter()
     generate(loaded, conversation, Sampling(max_new_tokens=1))
     first = time.perf_counter()
@@ -167,7 +166,8 @@ def answer(loaded: LoadedModel) -> dict[str, Any]:
 
 
 def train_steps(loaded: LoadedModel, length: int) -> dict[str, Any]:
-    """STEPS optimiser steps of LoRA on one example of ``length`` tokens: seconds of each, and the losses."""
+    """Take STEPS optimiser steps of LoRA on one example of ``length`` tokens; returns seconds per step and the
+    losses."""
     config = loaded.model.config
     ids = [config.gmask_token_id, config.bos_token_id, *(1000 + number % 5000 for number in range(length - 2))]
     example = Encoded(ids, [False, False, *[True] * (length - 2)])
@@ -197,7 +197,7 @@ class Watch:
 
     @contextmanager
     def part(self) -> Iterator[dict[str, Any]]:
-        """The value holds, when the context ends, its seconds and the highest memory within it."""
+        """Yields a dict that, after the context ends, holds its seconds and the peak memory within it."""
         figures: dict[str, Any] = {}
         self.highest, start = 0, time.perf_counter()
         yield figures
@@ -205,7 +205,7 @@ class Watch:
 
 
 def private_bytes() -> int:
-    """Memory of this process that no file stands for: where Linux tells it, else all that is resident."""
+    """Memory of this process that is not mapped from files: RssAnon on Linux, elsewhere all resident memory."""
     status = Path("/proc/self/status")
     if status.exists():
         return next(int(line.split()[1]) * 1024 for line in status.read_text().splitlines() if "RssAnon" in line)

@@ -1,13 +1,13 @@
-"""ChatGLM-6B at full size, packed in four bits: this project beside chatglm-cpp, in one run on one machine.
+"""Compares this project with chatglm-cpp on ChatGLM-6B at full size in 4 bits, in one run on one machine.
 
     python benchmarks/chatglm_peer.py TOKENIZER PEER_PYTHON [--folder build/chatglm-6b] [--rounds 2]
 
 TOKENIZER is as in chatglm_full_size.py, which also writes the random weights. PEER_PYTHON is the interpreter of a
-virtual environment that has chatglm-cpp 0.4.2, built from its source package (apt: libsentencepiece-dev, libre2-dev;
-with CMake 4: CMAKE_POLICY_VERSION_MINIMUM=3.5). From the fp16 shards are made the released int4 layout (4 bits, one
-scale a row; embedding and head in half precision) and the peer's q4_0 file (4 bits, one scale in 32 weights, embedding
-and head too). Each side is a process of its own, one after the other, round by round; a prompt is read and tokens are
-made greedily, after one warm-up. Medians go to benchmarks/results/chatglm_peer-CAPABILITY.json.
+virtual environment with chatglm-cpp 0.4.2, built from its source package (apt: libsentencepiece-dev, libre2-dev; with
+CMake 4: CMAKE_POLICY_VERSION_MINIMUM=3.5). The fp16 shards are converted to the released int4 layout (4 bits, one scale
+per row; embedding and head in half precision) and to the peer's q4_0 file (4 bits, one scale per 32 weights, including
+embedding and head). The two sides alternate in separate processes. Each reads a prompt and decodes greedily, after one
+warm-up. Medians go to benchmarks/results/chatglm_peer-CAPABILITY.json.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from base_models.kernels.packed_integers import quantize
 PROMPT, TOKENS = 128, 16
 PACKED = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
 FLOAT32, Q4_0 = 0, 2
-"""Their numbers in ggml's files."""
+"""Type numbers in ggml's file format."""
 BLOCK = 32
 
 PEER = """
@@ -121,7 +121,7 @@ def measure(folder: Path) -> dict[str, float]:
 
 
 def weights(folder: Path) -> Any:
-    """Every tensor of the shards, by name, one shard in memory at a time."""
+    """Every tensor of the shards with its name; one shard is in memory at a time."""
     for shard in sorted(folder.glob("*.bin")):
         yield from torch.load(shard, weights_only=True).items()
 
@@ -131,7 +131,7 @@ def is_packed(name: str) -> bool:
 
 
 def write_int4(folder: Path, out: Path) -> None:
-    """The released int4 layout, in one safetensors file."""
+    """Write the released int4 layout to one safetensors file."""
     partial = out.with_name(f"{out.name}.partial")
     partial.mkdir(exist_ok=True)
     tensors: dict[str, torch.Tensor] = {}
@@ -149,7 +149,8 @@ def write_int4(folder: Path, out: Path) -> None:
 
 
 def write_q4_0(folder: Path, out: Path) -> None:
-    """The peer's file: head, settings, tokenizer, then each tensor with name, shape and type, aligned to 16 bytes."""
+    """Write the peer's file: header, settings, tokenizer, then each tensor with name, shape and type, aligned to 16
+    bytes."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     size = config["hidden_size"]
     tokenizer = (folder / "ice_text.model").read_bytes()
@@ -184,7 +185,8 @@ def write_tensor(file: BinaryIO, name: str, value: torch.Tensor, kind: int) -> N
 
 
 def q4_0(value: torch.Tensor) -> torch.Tensor:
-    """ggml's q4_0: blocks of 32 with a half-precision scale, so that the largest becomes -8; first half in low bits."""
+    """ggml's q4_0: blocks of 32 with a half-precision scale that maps the largest value to -8; first half in the low
+    bits."""
     blocks = value.reshape(-1, BLOCK)
     largest = blocks.gather(1, blocks.abs().argmax(1, keepdim=True))
     scale = largest / -8

@@ -1,10 +1,10 @@
-"""Whether answers in OpenVINO are as good as in transformers: held-out questions on both engines.
+"""Compares the quality of answers in OpenVINO and in transformers on held-out questions.
 
     python benchmarks/engine_parity.py DOMAIN [--adapter RUN] [--questions N]
 
-The passages, thresholds and prompts are the same. Told are the share of equal answers of the model (greedy, id for id
-as far as text tells), and for each engine how many of the answerable questions are right, wrong and refused, by facts.
-Results go to benchmarks/results/engine_parity-CAPABILITY[-tuned].json.
+Passages, thresholds and prompts are the same. Reports the share of equal model answers (greedy, compared as text), and
+for each engine how many answerable questions are right, wrong and refused, by facts. Results go to
+benchmarks/results/engine_parity-CAPABILITY[-tuned].json.
 """
 
 import json

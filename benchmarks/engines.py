@@ -1,10 +1,11 @@
-"""How fast answers are written: OpenVINO beside transformers, LangChain's HuggingFacePipeline and llama.cpp.
+"""Compares the speed of generation: OpenVINO, transformers, LangChain's HuggingFacePipeline and llama.cpp.
 
     python benchmarks/engines.py [--model NAME] [--peer-python .venv-peer/bin/python] [--rounds 3]
 
-All get the same prompts, greedy and without an end: a question behind passages of the sample domain, then the next turn
-of a conversation; OpenVINO also eight questions at once, behind passages and without. Each subject is a process of
-its own; they take turns; quoted are medians. Results go to benchmarks/results/engines-CAPABILITY.json.
+All get the same prompts and decode greedily to a fixed length: a question after passages of the sample domain, then the
+next turn of the conversation. OpenVINO also answers eight questions at once, with passages and without. Each subject
+runs in its own process; the subjects alternate. Medians are reported. Results go to
+benchmarks/results/engines-CAPABILITY.json.
 """
 
 import argparse
@@ -63,7 +64,7 @@ def main() -> None:
 
 
 def measure(subject: str, python: str, model: str) -> dict[str, float]:
-    """One round of one subject, in a process of its own."""
+    """One round of one subject, in its own process."""
     with tempfile.TemporaryDirectory() as folder:
         given, told = Path(folder) / "in.json", Path(folder) / "out.json"
         given.write_text(json.dumps(work_of(model) | {"subject": subject}), encoding="utf-8")
@@ -73,7 +74,7 @@ def measure(subject: str, python: str, model: str) -> dict[str, float]:
 
 
 def work_of(model: str) -> dict[str, Any]:
-    """Prompts as text, already in the model's chat format, and where the weights are."""
+    """Prompts as text in the model's chat format, and the location of the weights."""
     tokenizer = load_tokenizer(model)
     pages = [file.read_text(encoding="utf-8")[:PASSAGE_CHARACTERS] for file in sorted(SAMPLE.glob("*.md"))[:9]]
     questions = [f"{page}\n\nWhat does this page recommend, and why?" for page in pages]

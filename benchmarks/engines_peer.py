@@ -1,4 +1,4 @@
-"""One subject of engines.py, in its own process and, for the peers, in their own environment: IN.json OUT.json."""
+"""Runs one subject of engines.py in its own process and, for the peers, its own environment: IN.json OUT.json."""
 
 import json
 import resource
@@ -11,10 +11,10 @@ from queue import SimpleQueue
 from typing import Any
 
 ANSWER = 64
-"""Tokens of an answer; none ends earlier, as the end token is one like the others here."""
+"""Tokens of every answer: generation never ends earlier, because the end token is treated like any other."""
 
 Stream = Callable[[str, int], Iterator[str]]
-"""Prompt and number of tokens -> pieces of text, of one token each."""
+"""Prompt and number of tokens -> pieces of text, one token each."""
 
 
 def ours(work: dict[str, Any]) -> Stream:
@@ -23,7 +23,7 @@ def ours(work: dict[str, Any]) -> Stream:
 
     engine = load_openvino(work["model"]) if work["subject"] == "openvino" else load(work["model"])
     tokenizer = engine.tokenizer
-    # a reserved token that no answer holds: an answer of 64 tokens, whatever the model says
+    # a reserved token that no answer contains, so that every answer has 64 tokens
     tokenizer.eos_token = tokenizer.convert_ids_to_tokens(len(tokenizer) - 1)
 
     def stream(prompt: str, count: int) -> Iterator[str]:
@@ -35,7 +35,7 @@ def ours(work: dict[str, Any]) -> Stream:
 
 
 def huggingface_pipeline(work: dict[str, Any]) -> Stream:
-    """LangChain's own way to a local model, as its documentation shows it."""
+    """LangChain's pipeline for a local model, as in its documentation."""
     from langchain_huggingface import HuggingFacePipeline
     from transformers import AutoModelForCausalLM, AutoTokenizer, pipeline
 
@@ -52,7 +52,7 @@ def huggingface_pipeline(work: dict[str, Any]) -> Stream:
 
 
 def llama_cpp(work: dict[str, Any]) -> Stream:
-    """llama.cpp by the xllamacpp wheel, on the GGUF file that our weights were converted from."""
+    """llama.cpp from the xllamacpp wheel, on the GGUF file that our weights were converted from."""
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
@@ -90,7 +90,7 @@ def main() -> None:
     given, told = map(Path, sys.argv[1:])
     work = json.loads(given.read_text(encoding="utf-8"))
     stream = SUBJECTS[work["subject"]](work)
-    "".join(stream("Hello", 2))  # brings the weights from the disk
+    "".join(stream("Hello", 2))  # loads the weights from disk
     first, whole, answer = timed(stream, work["first"])
     next_first, _, _ = timed(stream, work["next_prompt"].replace("{answer}", answer))
     result = {
@@ -99,7 +99,7 @@ def main() -> None:
         "decoded tokens/s": (ANSWER - 1) / (whole - first),
         "next turn's first token, s": next_first,
     }
-    if work["subject"] == "openvino":  # transformers answers one after the other
+    if work["subject"] == "openvino":  # transformers does not batch concurrent answers
         result["8 users with passages, tokens of one"] = eight_users(stream, work["users"]) * whole / ANSWER
         _, alone, _ = timed(stream, work["short_alone"])
         result["8 users without, tokens of one"] = eight_users(stream, work["short"]) * alone / ANSWER
@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def timed(stream: Stream, prompt: str) -> tuple[float, float, str]:
-    """Seconds to the first token and to the last of ANSWER, and the answer."""
+    """Seconds to the first and to the last of ANSWER tokens, and the answer."""
     start = time.perf_counter()
     first, pieces = 0.0, []
     for piece in stream(prompt, ANSWER):
@@ -119,7 +119,7 @@ def timed(stream: Stream, prompt: str) -> tuple[float, float, str]:
 
 
 def eight_users(stream: Stream, prompts: list[str]) -> float:
-    """Tokens a second of eight answers at once, with their own prompts."""
+    """Tokens per second of eight concurrent answers to different prompts."""
     threads = [threading.Thread(target=lambda prompt=prompt: list(stream(prompt, ANSWER))) for prompt in prompts]
     start = time.perf_counter()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describes the hardware on which a benchmark ran."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ import torch
 
 
 def hardware() -> dict[str, object]:
-    """Processor capability, cores, threads and memory, as written beside every result."""
+    """Processor capability, cores, threads and memory; stored with every result."""
     return {
         "system": platform.system(),
         "machine": platform.machine(),

@@ -1,17 +1,17 @@
-"""How the index grows: time of a search, recall, memory and disk at 10,000, 100,000 and 1,000,000 passages.
+"""Measures the index at 10,000, 100,000 and 1,000,000 passages: search time, recall, memory and disk.
 
     python benchmarks/index_scale.py WORK FOLDER...
 
-The folders hold real documents, such as Debian's handbook and reference in two languages (`make bench` fetches them).
-They should have more passages than a million vectors have lists, about 4,000. They are read, divided and embedded by
-the default embedder once, into WORK. Each passage of the measured index is the first half of one real passage and the
-second half of another, and its vector that of the first with small noise (0.1 of its length): independent random
-vectors would have no neighbours to find. They are stored by the same code that stores documents, a hundred a document.
-What is not measured is embedding a question.
+The folders contain real documents, such as Debian's handbook and reference in two languages (`make bench` fetches
+them). They should have more passages than a million vectors have lists, about 4,000. They are read, split and embedded
+by the default embedder once, into WORK. Each passage of the measured index joins the first half of one real passage and
+the second half of another. Its vector is that of the first with small noise (0.1 of its length), because independent
+random vectors would have no neighbours to find. The code that stores documents stores them, a hundred passages per
+document. Embedding the question is not measured.
 
-Questions are sentences of real passages. Recall is against exact search over all vectors. Each size is measured in a
-process of its own, so that its memory is that of the index and of nothing else. `--sizes 1000000` measures one row of
-the results again and leaves the others.
+Questions are sentences of real passages. Recall is relative to exact search over all vectors. Each size is measured in
+a separate process, so that its memory is that of the index alone. `--sizes 1000000` repeats one row of the results and
+keeps the others.
 """
 
 import json
@@ -48,7 +48,7 @@ Vectors = np.ndarray
 
 
 def embed(work: Path, folders: list[Path]) -> int:
-    """Embed the passages of real documents, and questions, into ``work``; says how many passages there are."""
+    """Embed the passages of real documents, and questions, into ``work``; returns the number of passages."""
     texts_file, vectors_file = work / "passages.json", work / "vectors.npz"
     if not vectors_file.exists():
         embedder = load_embedder(Settings().embedder)
@@ -81,7 +81,7 @@ def _texts(folders: list[Path], embedder: Embedder) -> Any:
 
 
 def grow(work: Path, size: int) -> dict[str, Any]:
-    """Bring the index to ``size`` passages, its cache of vectors too; says how fast, where something was missing."""
+    """Grow the index and its cache of vectors to ``size`` passages; returns the speed if anything was added."""
     texts, vectors, questions, asked = embedded(work)
     index = open_index(work, questions, asked)
     chance = np.random.default_rng(0)
@@ -95,7 +95,7 @@ def grow(work: Path, size: int) -> dict[str, Any]:
             first, second = chance.integers(len(texts), size=(2, A_DOCUMENT))
             noise = chance.normal(size=(A_DOCUMENT, vectors.shape[1])).astype(np.float32)
             if number < present // A_DOCUMENT:
-                continue  # drawn all the same, so that the indexes of all sizes begin alike
+                continue  # still drawn, so that the indexes of all sizes start with the same passages
             rows = vectors[first] + NOISE * noise / np.linalg.norm(noise, axis=1, keepdims=True)
             rows /= np.linalg.norm(rows, axis=1, keepdims=True)
             document, pieces = _document([_mixed(texts[a], texts[b]) for a, b in zip(first, second, strict=True)])
@@ -128,7 +128,7 @@ def _document(texts: list[str]) -> tuple[Extracted, list[Piece]]:
 
 
 class Questions:
-    """An embedder that knows the vectors of our questions: what is measured is the search."""
+    """An embedder that looks up the vectors of our questions, so that only the search is measured."""
 
     def __init__(self, questions: list[str], vectors: Vectors, dimension: int) -> None:
         self.name, self.dimension, self.max_tokens = Settings().embedder, dimension, 512
@@ -136,13 +136,13 @@ class Questions:
         self.known = dict(zip(questions, vectors, strict=True))
 
     def encode_queries(self, texts: list[str]) -> Vectors:
-        if any(text not in self.known for text in texts):  # those by which an approximate search is measured
+        if any(text not in self.known for text in texts):  # questions that test an approximate search
             return load_embedder(self.name).encode_queries(texts)
         return np.stack([self.known[text] for text in texts])
 
 
 def measure(work: Path) -> dict[str, Any]:
-    """Times in milliseconds a question, recall, and sizes."""
+    """Milliseconds per question, recall, and sizes."""
     _, _, questions, asked = embedded(work)
     index = open_index(work, questions, asked)
     own = psutil.Process().memory_info().rss / 2**20
@@ -201,7 +201,7 @@ def _overlap(found: list[list[int]], wanted: list[list[int]]) -> float:
 
 
 def open_index(work: Path, questions: list[str], asked: Vectors) -> Index:
-    """The index in ``work``; one that was interrupted, or is smaller than asked, grows on from what it has."""
+    """The index in ``work``; an interrupted or smaller one grows from its current size."""
     place = work / "domain"
     domain = Domain.open(place) if place.exists() else create_domain(place)
     return Index.open(domain, Questions(questions, asked, asked.shape[1]))  # type: ignore[arg-type]

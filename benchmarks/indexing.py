@@ -1,13 +1,13 @@
-"""How fast documents become an index, beside LangChain's own pipeline with the same embedder and threads.
+"""Compares indexing speed with LangChain's pipeline, using the same embedder and threads.
 
     python benchmarks/indexing.py FOLDER WORK --peer-python .venv-peer/bin/python
 
-FOLDER holds real documents (see index_scale.py). The same texts go through both, in turns, three times, until they can
-be searched. Ours are read as files, divided, embedded and stored; LangChain gets the texts. Chunks differ in size, so
-characters in a second are told beside passages in a second, also only those that the model reads: of a chunk that is
-longer than it can take it drops the rest. Ours are never longer. And embedding alone on equal texts.
+FOLDER contains real documents (see index_scale.py). Both sides index the same texts until they can be searched; they
+alternate three times. Lorewright reads files, splits, embeds and stores; LangChain gets the texts. Chunks differ in
+size, so characters per second are reported besides passages per second, also counting only the characters that the
+model reads: it truncates chunks that are too long (Lorewright's never are). Embedding alone is compared on equal texts.
 
-Then 10,000 small files are indexed, and indexed again while nothing has changed.
+Then 10,000 small files are indexed, and indexed again unchanged.
 """
 
 import json
@@ -34,7 +34,7 @@ FILES = 10_000
 
 
 def texts_of(folder: Path, most: int) -> dict[str, str]:
-    """Real documents until there are ``most`` characters."""
+    """Real documents with at least ``most`` characters in total."""
     texts: dict[str, str] = {}
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not file.is_symlink() and file.suffix in (".html", ".txt", ".md"):
@@ -47,7 +47,7 @@ def texts_of(folder: Path, most: int) -> dict[str, str]:
 
 
 def ours(texts: dict[str, str], work: Path) -> tuple[float, int]:
-    """Seconds from files to an index, the embedder loaded before as the peer's is; and the number of passages."""
+    """Seconds from files to an index, with the embedder already loaded as in the peer; and the number of passages."""
     shutil.rmtree(work, ignore_errors=True)
     domain = create_domain(work)
     for name, text in texts.items():
@@ -59,7 +59,7 @@ def ours(texts: dict[str, str], work: Path) -> tuple[float, int]:
 
 
 def theirs(texts: dict[str, str], work: Path, python: Path) -> dict[str, Any]:
-    """What `langchain_peer.py` tells of one repeat."""
+    """The output of `langchain_peer.py` for one repeat."""
     given = {
         "documents": texts,
         "model": str(fetch(Settings().embedder)),
@@ -87,7 +87,7 @@ def speeds(seconds: float, passages: int, characters: int, read: int) -> dict[st
 
 
 def embedding_alone(texts: list[str]) -> dict[str, Any]:
-    """Texts in a second of our embedder and of sentence-transformers as it is by default, on equal texts."""
+    """Texts per second of our embedder and of sentence-transformers with its defaults, on equal texts."""
     from sentence_transformers import SentenceTransformer
 
     embedder = load_embedder(Settings().embedder)
@@ -106,14 +106,14 @@ def embedding_alone(texts: list[str]) -> dict[str, Any]:
 
 
 def unchanged(texts: dict[str, str], work: Path) -> dict[str, float]:
-    """Seconds to index 10,000 files of one passage, and again when none has changed, by the user's command."""
+    """Seconds to index 10,000 files of one passage, and to index them again unchanged, with the user's command."""
     shutil.rmtree(work, ignore_errors=True)
     domain = create_domain(work)
     whole = "\n".join(texts.values())
     for number in range(FILES):
         part = whole[number * 300 % (len(whole) - 300) :][:300]
         write_text(domain.documents / f"{number % 100:02}" / f"{number:05}.txt", f"{number}. {part}")
-    time.sleep(3)  # files that were just written are looked at once more
+    time.sleep(3)  # recently written files are checked once more
     command = [sys.executable, "-m", "assistant.cli", "index", str(work)]
     seconds = {}
     for name in ("first", "again", "and again"):

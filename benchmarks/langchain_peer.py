@@ -1,12 +1,12 @@
-"""LangChain's own pipeline, run by `benchmarks/indexing.py` and `benchmarks/retrieval.py` in an environment of its own.
+"""Runs LangChain's pipeline for `benchmarks/indexing.py` and `benchmarks/retrieval_peer.py` in its own environment.
 
     PEER_PYTHON benchmarks/langchain_peer.py INPUT.json OUTPUT.json
 
-RecursiveCharacterTextSplitter and HuggingFaceEmbeddings as they are by default, and the FAISS store of
-langchain-community. INPUT holds ``documents`` (name to text), ``model`` (a folder), ``threads``, ``questions`` and
-``repeats``; OUTPUT gets the seconds of each repeat (splitting, embedding, storing), the number of chunks, how many of
-their characters the model reads before it cuts them off, and for each question the names of the documents of the chunks
-found, the best first.
+Uses RecursiveCharacterTextSplitter and HuggingFaceEmbeddings with their defaults, and the FAISS store of
+langchain-community. INPUT contains ``documents`` (name to text), ``model`` (a folder), ``threads``, ``questions`` and
+``repeats``. OUTPUT gets the seconds of each repeat (splitting, embedding, storing), the number of chunks, the
+characters that the model reads before truncation, and for each question the document names of the retrieved chunks,
+best first.
 """
 
 import json

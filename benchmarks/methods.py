@@ -1,12 +1,12 @@
-"""The sample domain through several methods: what each gains on held-out questions, and what it forgets.
+"""Compares fine-tuning methods on the sample domain: gain on held-out questions, and forgetting.
 
     python benchmarks/methods.py FOLDER [--max-train-tokens 75000] [--only lora,qlora-replay]
 
-FOLDER is made, or gone on with: a copy of the sample domain, in which every run is trained and evaluated by the same
-commands that a user types. Each method learns twice, without and with a tenth of replay, and reads as many tokens each
-time. What is finished is not done again. All 80 held-out questions are asked, in all four cells, by the base and by
-every adapter; adapters of a packed base are put on the unpacked one, as the assistant does. Takes more than an hour on
-two cores. Results go to benchmarks/results/methods.json.
+FOLDER is a copy of the sample domain, created or resumed. Every run in it is trained and evaluated with the commands of
+the user. Each method is trained twice, without replay and with a tenth of replay, on the same number of tokens.
+Finished steps are not repeated. The base model and every adapter answer all 80 held-out questions in all four cells;
+adapters of a packed base are loaded on the unpacked one, as in the assistant. Takes more than an hour on two cores.
+Results go to benchmarks/results/methods.json.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def lorewright(*arguments: object) -> None:
 
 
 def row(domain: Path, run: str) -> dict[str, object]:
-    """What is compared of one run, out of its report and its evaluation."""
+    """The compared values of one run, from its report and its evaluation."""
     report = json.loads((domain / "adapters" / run / "report.json").read_text(encoding="utf-8"))
     manifest = json.loads((domain / "adapters" / run / "manifest.json").read_text(encoding="utf-8"))
     evaluated = json.loads((domain / "evaluations" / f"{run}-80.json").read_text(encoding="utf-8"))

@@ -1,12 +1,12 @@
-"""Correct characters and seconds a page of the two OCR engines, on scans in Chinese and English.
+"""Compares the two OCR engines on Chinese and English scans: correct characters, and seconds per page.
 
     python benchmarks/ocr.py [--pages 6] [--out FILE]
 
-Pages are drawn in Noto Sans CJK from the documents of the sample domain, then degraded as by a scanner: turned by up to
-half a degree, blurred, with noise. "sharp" has letters of 40 pixels (300 dots an inch), "coarse" of 18. The share of
-correct characters is what difflib matches between the page and the text; only letters and digits count, for the engines
-write full-width punctuation differently. Both engines run on one thread, in turns on the same pages; the first page,
-which loads the models, is not timed.
+Pages are rendered in Noto Sans CJK from the documents of the sample domain, then degraded as by a scanner: rotated by
+up to half a degree, blurred, with noise. "sharp" has letters of 40 pixels (300 dots per inch), "coarse" of 18. The
+share of correct characters is what difflib matches between page and text; only letters and digits count, because the
+engines write full-width punctuation differently. Both engines run on one thread and alternate on the same pages; the
+first page, which loads the models, is not timed.
 """
 
 import json
@@ -36,7 +36,7 @@ CHARACTERS = {"en": 64, "zh": 34}
 
 
 def page_texts(language: str, pages: int) -> Iterator[list[str]]:
-    """Lines of the documents' prose, a page each."""
+    """Lines of prose from the documents, one list per page."""
     lines = []
     for file in sorted((SAMPLE / language).glob("*.md")):
         for line in file.read_text(encoding="utf-8").splitlines():
@@ -47,7 +47,7 @@ def page_texts(language: str, pages: int) -> Iterator[list[str]]:
 
 
 def scan_of(lines: list[str], size: int, dice: random.Random) -> Image.Image:
-    """A page as a scanner leaves it."""
+    """Render a page as a scanned image."""
     command = ["fc-match", "-f", "%{file}|%{index}", "Noto Sans CJK SC"]
     file, index = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("|")
     font = ImageFont.truetype(file, size, index=int(index))
@@ -63,7 +63,7 @@ def scan_of(lines: list[str], size: int, dice: random.Random) -> Image.Image:
 
 
 def correct(read: str, written: str) -> float:
-    """Share of the written letters and digits that were read."""
+    """Share of the written letters and digits that were recognised."""
     read, written = ("".join(filter(str.isalnum, text)) for text in (read, written))
     blocks = SequenceMatcher(None, read, written, autojunk=False).get_matching_blocks()
     return sum(block.size for block in blocks) / len(written)

@@ -1,19 +1,19 @@
-"""What an assistant says before any model writes a word: whether it refuses, and what it quotes.
+"""Measures answers without the model: refusals, and quotes from the documents.
 
     python benchmarks/quotes.py measure DOMAIN [QUESTIONS...]
     python benchmarks/quotes.py choose DOMAIN
 
 ``measure`` asks questions with facts (``questions/held_out.jsonl``, or other files of the same format) and prints by
-language of the question: how often the gold document comes first and among the passages found; how many answerable
+language of the question: how often the gold document comes first, and is in the retrieved passages; how many answerable
 questions are refused, are answered as unsure, and have all their facts in the quoted sentences; how many unanswerable
-ones are answered; the same for the thresholds of a domain that is not calibrated. ``choose`` prints, on the training
-questions, the share whose facts all stand in so many quoted sentences, for several handicaps of later passages
-(``indexes.evidence.LATER_PASSAGE``).
+ones are answered; and the same with the thresholds of an uncalibrated domain. ``choose`` prints, for the training
+questions, the share with all facts in the quotes, for several numbers of quoted sentences and several handicaps of
+later passages (``indexes.evidence.LATER_PASSAGE``).
 
-``answers/`` holds questions of our own in both languages, with facts: on a small shop (``answers/shop``) and on pages
+``answers/`` contains our own questions in both languages, with facts: on a small shop (``answers/shop``) and on pages
 that Debian packages as debian-faq, debian-faq-zh-cn, debian-handbook (English chapters 1, 4, 5, 6, 8, 9 and 14) and
-debian-reference-zh-cn (chapters 1 to 6), which keep their own licences and must stay out of the project. ``document``
-is the name of a page, so put the pages of one package right into ``documents/``.
+debian-reference-zh-cn (chapters 1 to 6). The pages keep their own licences and must stay out of the project.
+``document`` is the file name of a page, so put the pages of one package directly into ``documents/``.
 """
 
 from collections.abc import Iterator, Sequence

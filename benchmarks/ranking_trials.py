@@ -1,11 +1,12 @@
-"""Other ways to rank the passages of an index with the vectors and words it has, beside the one that `search` uses.
+"""Compares alternative rankings of an index's passages with the one that `search` uses.
 
     python benchmarks/ranking_trials.py DOMAIN...
 
-Each domain needs an index and held-out questions that name their document. Every passage is weighed for every question,
-so nothing is lost by candidates. A trial changes the cosines; what becomes of them is fused with BM25 as in
-`indexes/search.py`. The last row of each domain is no way to rank: it counts a question as found where meaning or words
-alone put its document first, which no fusion of the two can better by much.
+Each domain needs an index and held-out questions with a gold document. Trials use the vectors and words of the index.
+Every passage is scored for every question, so nothing is lost by candidate selection. A trial changes the cosines,
+which are then fused with BM25 as in `indexes/search.py`. The last row of each domain is not a ranking: it counts a
+question as found if the dense or the full-text score alone ranks its document first, an approximate upper bound for
+their fusion.
 """
 
 import json
@@ -27,13 +28,14 @@ from indexes.vectors import read_vectors
 from indexes.words import asked_words
 
 SENTENCE = 6
-"""Characters of the shortest sentence that is compared."""
+"""Minimum characters of a sentence that is compared."""
 
 Matrix = np.ndarray
 
 
 class Collection:
-    """One domain: vectors of its passages, sentences and questions, and BM25 of each passage for each question."""
+    """One domain: vectors of its passages, sentences and questions, and the BM25 score of each passage for each
+    question."""
 
     def __init__(self, domain: Domain) -> None:
         held_out = read_questions(domain.held_out_questions)
@@ -67,7 +69,7 @@ class Collection:
         self.words = [len(asked_of) for asked_of in words]
 
     def fused(self, cosines: Matrix) -> Matrix:
-        """Cosines [questions, passages] and words in one score."""
+        """Fuse cosines [questions, passages] with the full-text scores."""
         ids = np.arange(cosines.shape[1])
         return np.stack(
             [
@@ -77,7 +79,7 @@ class Collection:
         )
 
     def ranks(self, scores: Matrix) -> Matrix:
-        """For each question the rank of its document, by its best passage."""
+        """Rank of each question's document, by its best passage."""
         ranks = []
         for row, right in zip(scores, self.right, strict=True):
             order = dict.fromkeys(self.documents[np.argsort(-row, kind="stable")].tolist())
@@ -90,13 +92,14 @@ def unit(rows: Matrix) -> Matrix:
 
 
 def less_crowded(c: Collection) -> Matrix:
-    """Passages near to many sentences lose half of how near they are (CSLS, Conneau et al. 2018)."""
+    """Subtract half of the hubness: the mean cosine of a passage to its nearest sentences (CSLS, Conneau et al.
+    2018)."""
     cosines = c.sentences_asked @ c.passages.T
     return c.questions @ c.passages.T - 0.5 * np.sort(cosines, axis=0)[-50:].mean(0)
 
 
 def without_common_directions(c: Collection, directions: int) -> Matrix:
-    """Vectors without their mean and first principal components (Mu and Viswanath 2018)."""
+    """Remove the mean and the first principal components from the vectors (Mu and Viswanath 2018)."""
     middle = c.passages.mean(0)
     common = np.linalg.svd(c.passages - middle, full_matrices=False)[2][:directions]
 
@@ -107,7 +110,7 @@ def without_common_directions(c: Collection, directions: int) -> Matrix:
 
 
 def whitened(c: Collection, ridge: float) -> Matrix:
-    """Directions of little spread count as much as those of great (Su et al. 2021), up to a ridge."""
+    """Whiten the vectors, with a ridge (Su et al. 2021)."""
     middles = c.sentences_asked.mean(0), c.passages.mean(0)
     rows = np.vstack([c.sentences_asked - middles[0], c.passages - middles[1]])
     spread, directions = np.linalg.eigh(rows.T @ rows / len(rows))
@@ -116,19 +119,19 @@ def whitened(c: Collection, ridge: float) -> Matrix:
 
 
 def with_feedback(c: Collection) -> Matrix:
-    """The two best passages join the question (Rocchio 1971)."""
+    """Add the two best passages to the question's vector (Rocchio 1971)."""
     best = np.argsort(-c.fused(c.questions @ c.passages.T), axis=1)[:, :2]
     return unit(c.questions + 0.2 * c.passages[best].mean(1)) @ c.passages.T
 
 
 def with_document(c: Collection) -> Matrix:
-    """A quarter of the cosine with the mean of the passage's document is added."""
+    """Add a quarter of the cosine with the mean vector of the passage's document."""
     means = {name: unit(c.passages[c.documents == name].mean(0, keepdims=True))[0] for name in set(c.documents)}
     return c.questions @ (c.passages + 0.25 * np.stack([means[name] for name in c.documents])).T
 
 
 def with_sentence(c: Collection) -> Matrix:
-    """A fifth of the cosine with the passage's best sentence is added."""
+    """Add a fifth of the cosine with the passage's best sentence."""
     cosines = c.questions @ c.passages.T
     best = np.full(cosines.shape, -1.0)
     np.maximum.at(best.T, c.of_passage, (c.questions @ c.sentences.T).T)
@@ -151,7 +154,7 @@ TRIALS = {
 
 
 def compare(domain: Domain) -> dict[str, Any]:
-    """Figures of every trial in percent, fused, and how much its hit@1 is above the search's own."""
+    """Fused scores of every trial in percent, and the gain in hit@1 over the ranking of `search`."""
     collection = Collection(domain)
     own = collection.ranks(collection.fused(TRIALS["as it is"](collection)))
     results: dict[str, Any] = {}

@@ -1,16 +1,16 @@
-"""What the default refusal thresholds (``assistant/refusal_defaults.json``) do, and which cosines they rest on.
+"""Measures the default refusal thresholds (``assistant/answering/refusal_defaults.json``) and the cosines behind them.
 
     python benchmarks/refusal_defaults.py [DOMAIN...]
 
-The thresholds are cosines of the question and the nearest sentence found, by the languages of question and passage. The
-program asks the sample's pages of each language alone, in both languages, and any other domains with an index and
-training questions; it prints the lower percentiles of that cosine over the answerable questions, what the thresholds
-refuse of these, and what they refuse of questions of everyday life (``everyday/``).
+The thresholds are cosines of the question and the nearest retrieved sentence, by the languages of question and passage.
+The program searches the sample's pages of each language alone with questions in both languages, and any other domains
+with an index and training questions. It prints the lower percentiles of that cosine over the answerable questions, the
+share of these that the thresholds refuse, and the share that they refuse of everyday questions (``everyday/``).
 
 The numbers in the file were chosen by hand, below nearly all answerable questions of these sets: the sample's; 451
 passages of Chinese Wikipedia with questions of CMRC 2018 and DRCD, and English ones with questions of SQuAD 2.0;
-Debian's reference in Chinese, a shop of twelve passages and one of four, with questions of our own, a part in the other
-language (all but the sample are no part of the project). ``sure`` lies near the fifth percentile of the sample's.
+Debian's reference in Chinese, a shop of twelve passages and one of four, with our own questions, some in the other
+language (only the sample is part of the project). ``sure`` is near the fifth percentile of the sample's.
 """
 
 import shutil
@@ -35,14 +35,14 @@ EMBEDDERS = ("multilingual-e5-small", "all-minilm-l6-v2")
 
 
 def everyday_questions() -> list[str]:
-    """Questions, in either language, of which a domain's documents hardly ever speak."""
+    """Questions in both languages about topics that a domain's documents rarely cover."""
     return [line for file in sorted(EVERYDAY.glob("*.txt")) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def measure(embedder: str, domains: tuple[Path, ...] = ()) -> list[dict[str, Any]]:
-    """A row for each set of questions and each pair of languages that the defaults of the embedder know."""
+    """One row per set of questions and pair of languages for which the embedder has defaults."""
     rows = []
-    # on every machine in the same type: bfloat16, where it is faster, would give others
+    # the same dtype on every machine: bfloat16, where it is faster, would change the cosines
     float32 = patch("base_models.hardware._fastest_cpu_dtype", lambda: "float32")
     with float32, tempfile.TemporaryDirectory() as folder:
         for name, index, questions in _sets(embedder, Path(folder), domains):
@@ -67,7 +67,7 @@ def measure(embedder: str, domains: tuple[Path, ...] = ()) -> list[dict[str, Any
 
 
 def _sets(embedder: str, folder: Path, domains: tuple[Path, ...]) -> Iterator[tuple[str, Index, list[Question]]]:
-    """The sample with the pages of one language alone, then the given domains."""
+    """The sample with the pages of one language only, then the given domains."""
     for language, other in (("en", "zh"), ("zh", "en")):
         domain = Domain.open(shutil.copytree(SAMPLE, folder / f"{embedder}-{language}"))
         shutil.rmtree(domain.documents / other)

@@ -1,18 +1,18 @@
-"""How often the right document is found: by meaning, by words, and by ways of putting the two together.
+"""Measures retrieval: dense, full text, and several ways to fuse the two.
 
     python benchmarks/retrieval.py measure examples/peft-handbook --questions train
     python benchmarks/retrieval.py debian-faq faq/usr/share/doc/debian/FAQ faq-domain --language zh --asked en
     python benchmarks/retrieval.py measure faq-domain
 
 ``measure`` needs a domain with an index (`lorewright index DOMAIN`) and questions that name their gold document. By
-language it prints the share of questions whose first (hit@1) or one of whose first five passages (hit@5) is of that
-document, and the mean reciprocal rank of the first such passage (MRR), with how far that is above or below the better
-of meaning alone and words alone (95 % interval over resampled questions). It writes the same as JSON to the domain's
-evaluations. Unanswerable questions, and follow-up questions, which cannot be understood alone, are left out.
+language it prints the share of questions with a passage of that document first (hit@1) or in the first five (hit@5),
+and the mean reciprocal rank of the first such passage (MRR), with its difference from the better of dense and full text
+alone (95 % interval over resampled questions). It writes the same as JSON to the domain's evaluations. Unanswerable
+questions are skipped, and so are follow-up questions, which cannot be understood alone.
 
-``debian-faq`` makes a domain, and its index, of the FAQ in two languages that Debian packages as debian-faq and
+``debian-faq`` creates a domain, and its index, from the FAQ in two languages that Debian packages as debian-faq and
 debian-faq-zh-cn (`apt-get download`, `dpkg-deb -x`): each section is a document without its title, and the titles are
-the questions. Sections correspond by number, so the documents of one language can be asked in the other. The texts
+the questions. Sections correspond by number, so the documents of one language can be searched in the other. The texts
 keep their own licence and must stay out of the project.
 """
 
@@ -44,7 +44,7 @@ PACKAGES = ("faiss-cpu", "numpy", "sentence-transformers", "torch", "transformer
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 Rankings = dict[str, list[np.ndarray]]
-"""Name of a way of ranking -> for each question the ids of passages, the best first."""
+"""Name of a ranking method -> for each question the ids of passages, best first."""
 
 
 @app.command()
@@ -150,7 +150,7 @@ def faq_sections(folder: Path, pattern: str) -> Iterator[tuple[str, str]]:
 
 
 def rankings(scores: list[Scores]) -> Rankings:
-    """Every way of ranking that is compared."""
+    """Every ranking method that is compared."""
     ways: Rankings = {
         "dense": [order(row, row.dense) for row in scores],
         "full_text": [order(row, np.where(row.full_text.bm25 > 0, row.full_text.bm25, -np.inf)) for row in scores],
@@ -163,13 +163,13 @@ def rankings(scores: list[Scores]) -> Rankings:
 
 
 def order(row: Scores, total: np.ndarray) -> np.ndarray:
-    """Ids by falling score; what has no score at all is not in the ranking."""
+    """Ids by descending score; ids without a score are left out."""
     best = np.lexsort((row.ids, -total))
     return row.ids[best][total[best] > -np.inf]
 
 
 def reciprocal_ranks(row: Scores) -> np.ndarray:
-    """Cormack et al. 2009: the sum over both ways of 1 / (60 + rank), for the first 50 of each."""
+    """Cormack et al. 2009: the sum over both rankings of 1 / (60 + rank), for the first 50 of each."""
     total = np.zeros(len(row.ids))
     for scores in (row.dense, row.full_text.bm25):
         ranks = np.empty(len(scores))
@@ -179,13 +179,13 @@ def reciprocal_ranks(row: Scores) -> np.ndarray:
 
 
 def min_max(scores: np.ndarray) -> np.ndarray:
-    """Scaled to 0...1: the usual alternative to what ``fuse`` does."""
+    """Scale to 0...1: the usual alternative to ``fuse``."""
     spread = np.ptp(scores) if len(scores) else 0.0
     return (scores - scores.min()) / spread if spread else np.zeros_like(scores)
 
 
 def figures(ranks: np.ndarray) -> dict[str, Any]:
-    """Percentages of hits, and MRR in percent, over questions with these ranks (infinite where nothing was found)."""
+    """Hits and MRR in percent over questions with these ranks (infinite if nothing was found)."""
     names = {"hit_at_1": "hit@1", "hit_at_5": "hit@5", "mrr": "MRR"}
     return {"questions": len(ranks)} | {
         name: round(100 * float(FIGURES[figure](ranks).mean()), 1) for name, figure in names.items()
@@ -193,7 +193,7 @@ def figures(ranks: np.ndarray) -> dict[str, Any]:
 
 
 def print_table(results: list[dict[str, Any]]) -> None:
-    """One line a way of ranking, languages side by side."""
+    """Print one line per ranking method, languages side by side."""
     languages = sorted({result["language"] for result in results})
     numbers = {(result["ranking"], result["language"]): result for result in results}
     heads = (f"{language + ': hit@1  hit@5    MRR  above the better half':>52}" for language in languages)

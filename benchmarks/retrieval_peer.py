@@ -1,10 +1,10 @@
-"""How often the right document is found, beside LangChain's own pipeline with the same embedder.
+"""Compares retrieval with LangChain's pipeline, using the same embedder.
 
     python benchmarks/retrieval_peer.py DOMAIN... --peer-python .venv-peer/bin/python
 
-Each domain needs an index and held-out questions that name their document (`benchmarks/retrieval.py debian-faq` makes
-such domains). LangChain gets the texts of the same documents. A difference is taken question by question, its 95 %
-interval over resampled questions.
+Each domain needs an index and held-out questions with a gold document (`benchmarks/retrieval.py debian-faq` creates
+such domains). LangChain gets the texts of the same documents. Differences are paired by question, with 95 % intervals
+over resampled questions.
 """
 
 import json
@@ -26,7 +26,7 @@ from indexes import Index
 
 
 def compare(domain: Domain, peer_python: Path) -> dict[str, Any]:
-    """Figures of both in percent, and by how much ours is above."""
+    """Scores of both in percent, and the gain over LangChain."""
     asked = [q for q in read_questions(domain.held_out_questions) if q.answerable and q.document and not q.history]
     with Index.open(domain) as index:
         texts = {name: index.text(name) for name in index.documents()}

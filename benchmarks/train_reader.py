@@ -1,10 +1,11 @@
-"""The readers that are shipped, made again from the data that they learnt from.
+"""Trains the shipped readers again from their training data.
 
     python benchmarks/train_reader.py DATA WORK [--base-model NAME] [--questions N] [--seed N] [--ship]
 
-DATA holds ``train.jsonl`` and ``held_out.jsonl``; docs/readers.md says what they are, and they are not part of the
-project. In WORK ``lorewright reader train`` makes a domain of them and trains, which takes an hour or two on two cores;
-killed, the same command goes on. ``--ship`` copies the adapter to base_models/readers/, with its figures and licence.
+DATA contains ``train.jsonl`` and ``held_out.jsonl``; docs/readers.md describes them, and they are not part of the
+project. ``lorewright reader train`` creates a domain from them in WORK and trains, which takes an hour or two on two
+cores; after an interruption, the same command resumes. ``--ship`` copies the adapter to base_models/readers/, with its
+scores and licence.
 """
 
 import shutil

@@ -1,9 +1,9 @@
-"""Training speed: our loop beside transformers' Trainer with peft, same model, same examples, same optimiser steps.
+"""Compares training speed with transformers' Trainer and peft: same model, same examples, same optimiser steps.
 
     python benchmarks/training.py [--model smollm2-135m-instruct] [--runs 3]
 
-Examples are the sample domain's training questions behind a page of its documents, so that, as in real runs, most
-tokens have no label. The two take turns; quoted is the median of the ratio of paired runs. Results go to
+The examples are training questions of the sample domain after a page of its documents, so that most tokens have no
+label, as in real runs. The two loops alternate; the result is the median ratio of paired runs. Results go to
 benchmarks/results/training.json.
 """
 
@@ -51,7 +51,7 @@ def main() -> None:
     tokens = sum(len(example.ids) for example in examples)
     labelled = sum(sum(example.labelled) for example in examples)
     rows = []
-    for run in range(arguments.runs + 1):  # the first one warms up and is not counted
+    for run in range(arguments.runs + 1):  # the first run is a warm-up
         ours, peer = timed(our_loop, base, examples, config), timed(trainer, base, examples, config)
         if run:
             rows.append({"ours": tokens / ours, "trainer": tokens / peer, "ratio": peer / ours})
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def conversations(count: int) -> list[list[Message]]:
-    """Training questions behind the page that answers them."""
+    """Training questions after the page that answers them."""
     result: list[list[Message]] = []
     for question in read_questions(SAMPLE / "questions" / "train.jsonl"):
         if question.document and len(question.messages) == 2 and len(result) < count:

@@ -1,1 +1,1 @@
-"""From a question to its answer: search, refusal, citations and checks. Everything asks through ``steps.py``."""
+"""From question to answer: search, refusal, citations and checks. ``steps.py`` is the pipeline that everything uses."""

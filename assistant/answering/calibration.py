@@ -1,8 +1,8 @@
 """Fits the refusal thresholds of a domain to its training questions; ``refusal.py`` applies them.
 
-A language with at least :data:`assistant.answering.refusal.LEAST` questions of each kind gets a logistic regression on
-the features of ``indexes.Evidence``, both kinds weighing the same. The thresholds come from cross-validated
-probabilities, so the error rates stored beside them are those of questions that the fit has not seen.
+For each language with at least :data:`assistant.answering.refusal.LEAST` questions of each kind, a logistic regression
+is fitted on the features of ``indexes.Evidence``, with both kinds weighted equally. The thresholds come from
+cross-validated probabilities, so the stored error rates are those on unseen questions.
 """
 
 import hashlib
@@ -20,16 +20,17 @@ FOLDS = 5
 BATCH = 64
 
 MOST_FALSE_REFUSALS = {"rare": 0.02, "balanced": 0.06}
-"""Share of the answerable training questions that a level may refuse. Chosen: of other questions more are refused, and
-at most 10 % of those are aimed at."""
+"""Maximum share of the answerable training questions that a level refuses. Chosen: more of other questions are refused,
+and the goal for those is at most 10 %."""
 MOST_FALSE_ANSWERS = 0.15
-"""Share of the unanswerable questions that the level strict may answer, and that may be answered unmarked. Chosen."""
+"""Maximum share of the unanswerable questions that the level strict answers, and that any level answers without marking
+them as unsure. Chosen."""
 
 Features = tuple[float, ...]
 
 
 def fit_refusal(index: Index, questions: Sequence[Question], progress: Progress = lambda *_: None) -> None:
-    """Fit and store the thresholds, unless they were made from this very index and these questions."""
+    """Fit and store the thresholds, unless those stored were fitted on the same index and questions."""
     asked = [(Asked.of(question), question.answerable) for question in questions]
     retrieval = index.domain.settings.retrieval.model_dump()
     rows = [(one.question, one.history, answerable) for one, answerable in asked]
@@ -57,7 +58,7 @@ def fit_refusal(index: Index, questions: Sequence[Question], progress: Progress 
 
 
 def features_of(index: Index, asked: Sequence[tuple[Asked, bool]]) -> list[tuple[Features, bool]]:
-    """The features of the evidence for each question for which passages are found, and whether it is answerable."""
+    """The evidence features and the answerability of each question that has search results."""
     k = index.domain.settings.retrieval.k
     found = [passages[:k] for passages in search(index, [one for one, _ in asked])]
     kept = [position for position, passages in enumerate(found) if passages]
@@ -71,7 +72,7 @@ def _enough(rows: Sequence[tuple[Any, bool]]) -> bool:
 
 
 def fit(rows: Sequence[tuple[Features, bool]]) -> dict[str, Any]:
-    """The regression of one language, its thresholds by level, and their cross-validated error rates."""
+    """Fit the regression of one language, its thresholds by level, and their cross-validated error rates."""
     import numpy as np
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict

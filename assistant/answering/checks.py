@@ -1,7 +1,7 @@
-"""What can be checked of an answer without a model: its numbers, and whether it says "not" where its source does.
+"""Checks an answer without a model: its numbers, and whether its negations match those of its source.
 
-A small model takes the number from the neighbouring sentence, or turns a prohibition into a permission. Both checks
-mark what a reader should look at; neither proves an error.
+A small model may take a number from a neighbouring sentence, or turn a prohibition into a permission. Both checks mark
+what the user should verify; neither proves an error.
 """
 
 import re
@@ -26,18 +26,18 @@ _ASKS_FOR_A_NUMBER = re.compile(
     re.IGNORECASE,
 )
 SAME_WORDS = 0.9
-"""Share of words above which two texts say the same. Chosen."""
+"""Word overlap from which two texts count as the same statement. Chosen."""
 SUPPORTED_WORDS = 0.5
 CROSS_LANGUAGE_COSINE = 0.85
 """See :func:`is_supported`. Chosen on 48 training questions of the sample (docs/design.md)."""
 SAME_SENTENCE = 0.6
-"""Share of an answer's words that one sentence or clause of its source must hold to be compared with it. Chosen."""
+"""Minimum share of an answer's words that a sentence or clause of its source must contain to be compared. Chosen."""
 
 
 def unknown_numbers(answer: str, question: str, passages: Sequence[Passage]) -> list[str]:
-    """The numbers of an answer that neither the question nor any of the passages holds, each once, as values.
+    """The numbers of an answer that neither the question nor any passage contains, each once, as values.
 
-    Numbers that count the items of a list are left out, and so are 0 and 1, which words and grammar write often.
+    List numbers are ignored, and so are 0 and 1, which are common in ordinary phrases.
     """
     without_items = re.sub(r"(?m)^\s*\d{1,2}[.)、]\s", "", answer)
     held = set(tokens(question))
@@ -48,17 +48,17 @@ def unknown_numbers(answer: str, question: str, passages: Sequence[Passage]) -> 
 
 
 def lacks_number(answer: str, question: str, quotes: Sequence[str]) -> bool:
-    """Whether a question asks for a number that an answer does not name, and the sentences nearest to it do: then the
-    answer is one to something else ("多少度?" answered with where the tea comes from)."""
+    """Whether a question asks for a number that the answer lacks and the nearest quotes contain. Such an answer is to
+    another question ("多少度?" answered with the origin of the tea)."""
     return bool(_ASKS_FOR_A_NUMBER.search(question)) and not _numbers(answer) and any(map(_numbers, quotes))
 
 
 def differs_in_negation(sentence: str, passage: Passage) -> bool:
-    """Whether a sentence of an answer and the sentence of its passage that says the same differ in a negation.
+    """Whether exactly one of two matching sentences is negated: that of the answer, or that of its passage.
 
-    False where no sentence or clause of the passage holds most of its words: then there is nothing to compare with.
+    False if no sentence or clause of the passage contains most of its words, so that nothing can be compared.
     """
-    words = asked_words if language_of(sentence) == "en" else words_of  # "may be used" and "must not use" are alike
+    words = asked_words if language_of(sentence) == "en" else words_of  # "may be used" matches "must not use"
     said = set(words(_NEGATION.sub(" ", _straight(sentence))))
     if not said:
         return False
@@ -71,7 +71,7 @@ def differs_in_negation(sentence: str, passage: Passage) -> bool:
 
 
 def is_negative(text: str) -> bool:
-    """Whether a text says "not" in one of its ways."""
+    """Whether a text contains a negation."""
     return bool(_NEGATION.search(NO_NEGATION.sub(" ", _straight(text))))
 
 
@@ -86,13 +86,13 @@ def is_supported(
     likeness: Likeness,
     nearest: Sequence[int],
 ) -> bool:
-    """Whether an answer says something that its question does not say, and passages support it.
+    """Whether an answer adds something to its question, and passages support it.
 
-    Only the words that are not in the question count. A share of :data:`SUPPORTED_WORDS` of them must stand in passages
-    of the answer's language, the words of one sentence in one passage. Otherwise the nearest passages must be in the
-    other language, and half of the sentences have a cosine of :data:`CROSS_LANGUAGE_COSINE` to one. ``likeness`` holds
-    the cosines, float32 [sentences, passages]; ``nearest`` for each sentence the position of the passage that is
-    nearest in meaning when language is left aside.
+    Only words that are not in the question count. A share of :data:`SUPPORTED_WORDS` of them must be in passages of the
+    answer's language, with the words of one sentence in one passage. Otherwise the nearest passages must be in the
+    other language, and half of the sentences must have a cosine of at least :data:`CROSS_LANGUAGE_COSINE` to theirs.
+    ``likeness`` holds the cosines, float32 [sentences, passages]; ``nearest`` holds for each sentence the position of
+    the passage nearest in meaning, whatever its language.
     """
     asked = set(words_of(question))
     added = [set(words_of(sentence)) - asked for sentence in sentences]
@@ -112,9 +112,11 @@ def is_supported(
 
 
 def holds(answer: str, quote: str) -> bool:
-    """Whether a sentence of an answer says what a quote says, nearly word for word, with the same numbers and as yes or
-    no. Otherwise the quote is what contradicts the answer, and must be seen; and so must the row of a table, since the
-    other rows would mislead without it."""
+    """Whether a sentence of an answer states what a quote does: nearly the same words, the same numbers and negation.
+
+    If not, the quote may contradict the answer and must be shown. So must a table row, because the other rows would
+    mislead without it.
+    """
     if quote.startswith("|"):
         return False
     quoted, numbers = set(words_of(quote)), _numbers(quote)

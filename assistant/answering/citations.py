@@ -1,10 +1,9 @@
-"""Citations: which passage each sentence of an answer rests on.
+"""Citations: assigns to each sentence of an answer the passage that supports it.
 
-The numbers are computed, not written by the model: small models forget them, or invent them (measured, see
-docs/design.md). A sentence points to the passage that holds the largest share of its words, if that share is large
-enough. Where none holds them, in another language or in other words, it points to the passage with the sentence that is
-nearest in meaning, if that is near enough. A sentence that no passage supports stays without a number, and the reader
-sees that.
+The numbers are computed, not written by the model: small models omit or invent them (measured, see docs/design.md). A
+sentence cites the passage that contains the largest share of its words, if that share is large enough. If none does
+(another language, other words), it cites the passage with the sentence nearest in meaning, if that is near enough. An
+unsupported sentence gets no number, which the reader can see.
 """
 
 import re
@@ -22,52 +21,52 @@ _CODE_OR_NUMBER = re.compile(
     rf"(?P<code>```.*?```|`[^`\n]*`)|\s+{_NUMBER}|(?<![A-Za-z0-9_)\]]){_NUMBER}|(?:{_NUMBER})+(?=\s*(?:[.,;:!?。，；：！？]|$))",
     re.DOTALL | re.MULTILINE,
 )
-"""A listing, or the number of a citation; in ``rows[0] + 1`` there is none."""
+"""Matches code, or the number of a citation; ``rows[0] + 1`` contains none."""
 
 FENCE = re.compile(r"```\w*|~~~\w*")
-"""Where a listing of Markdown begins and ends: quoted on one line it would make code of the rest."""
+"""Fences of Markdown code blocks: quoted on one line, a fence would turn the following text into code."""
 
 SUPPORT = 0.4
-"""Share of a sentence's distinct words that a passage must hold to be cited for it."""
+"""Minimum share of a sentence's distinct words that a passage must contain to be cited for it."""
 
 NEAR = {"en": 0.87, "zh": 0.93, "across": 0.81}
-"""Least cosine of a sentence and the nearest sentence of a passage that is cited for its meaning alone: both English,
-both Chinese, or across languages. Of the gold answers' sentences of the sample's training questions, 90 to 95 % are
-nearer to their own page (multilingual-e5-small; a trial whose script was not kept)."""
+"""Minimum cosine of a sentence and the nearest sentence of a passage cited for its meaning alone: both English, both
+Chinese, or across languages. Of the gold answers' sentences of the sample's training questions, 90 to 95 % are nearer
+to their own page (multilingual-e5-small; the script of this trial was not kept)."""
 
 LATER_PASSAGE = 0.02
-"""By how much the nearest sentence of a passage must be nearer for each rank that it was found later. Chosen like that
-of the key sentences (``indexes/evidence.py``)."""
+"""Handicap per search rank, subtracted from the cosine of a passage's nearest sentence. Chosen like that of the key
+sentences (``indexes/evidence.py``)."""
 
 LONGEST_QUOTE = 400
-"""Characters of the longest quoted sentence. Chosen."""
+"""Maximum characters of a quoted sentence. Chosen."""
 
 LONGEST_LIST = 1_200
-"""Characters of the longest numbered list that is quoted whole because one of its steps is. Chosen."""
+"""Maximum characters of a numbered list that is quoted in full when one of its steps is. Chosen."""
 
 _STEP = re.compile(r"\s*(?P<number>\d{1,2})[.)、]\s")
 _TABLE_ROW = re.compile(r"\|.*\|", re.DOTALL)
 _TABLE_RULE = re.compile(r"\|[\s:|-]+\|")
 
 Likeness = np.ndarray[Any, np.dtype[np.float32]]
-"""Cosines, float32 [sentences, passages]: of each sentence of an answer and the nearest sentence of each passage."""
+"""Cosines, float32 [sentences, passages], of each sentence of an answer and the nearest sentence of each passage."""
 
 
 @dataclass(frozen=True)
 class Citation:
-    """One passage that an answer points to, under the number that stands in the text."""
+    """A passage that an answer cites, and its number in the text."""
 
     number: int
     passage: Passage
 
 
 def without_numbers(text: str) -> str:
-    """A text without the numbers of citations, ours or those that the model wrote itself; code stays as it is."""
+    """Remove citation numbers, ours and the model's own, from a text; code is unchanged."""
     return _CODE_OR_NUMBER.sub(lambda match: match["code"] or "", text)
 
 
 def answer_sentences(answer: str) -> list[str]:
-    """The sentences of an answer, without numbers that the model wrote itself; joined they are the answer again."""
+    """The sentences of an answer without the model's own citation numbers; joined, they are the answer again."""
     return sentences_of(without_numbers(answer).strip())
 
 
@@ -76,8 +75,8 @@ def sources_of(
 ) -> list[int | None]:
     """For each sentence the position of the passage that supports it, or None.
 
-    Of two passages that are about as near in meaning the one that was found first is meant; ``ranks`` tell that, and
-    without them all were found alike.
+    Of two passages about equally near in meaning, the one with the better search rank is taken; without ``ranks`` all
+    rank equally.
     """
     handicap = LATER_PASSAGE * np.array(ranks if ranks is not None else [0] * len(passages))
     return [
@@ -87,13 +86,13 @@ def sources_of(
 
 
 class Numbers:
-    """Numbers the passages of one answer in the order in which they are cited, from 1."""
+    """Numbers the passages that one answer cites, from 1 in order of citation."""
 
     def __init__(self) -> None:
         self.citations: list[Citation] = []
 
     def cite(self, sentences: Sequence[str], sources: Sequence[int | None], passages: Sequence[Passage]) -> str:
-        """The sentences with a number behind each run of them that rest on one passage."""
+        """The sentences, with a citation number after each run of sentences from one passage."""
         text = ""
         for sentence, source, following in zip(sentences, sources, [*sources, None][1:], strict=True):
             if source is None or source == following:
@@ -104,7 +103,7 @@ class Numbers:
         return text.strip()
 
     def quote(self, quotes: Sequence[tuple[str, Passage]]) -> str:
-        """Quoted sentences as Markdown quotations, a paragraph for each passage, with its number."""
+        """Quoted sentences as Markdown block quotes: one paragraph per passage, with its number."""
         paragraphs = []
         for passage, group in groupby(quotes, key=lambda quote: quote[1]):
             said = quoted([sentence for sentence, _ in group], passage.text)
@@ -120,11 +119,10 @@ class Numbers:
 
 
 def quoted(sentences: Sequence[str], text: str) -> str:
-    """Sentences of a text on one line, ``…`` where others were left out between them; steps and rows on lines of their
-    own.
+    """Join sentences of a text on one line, with ``…`` for skipped ones; list steps and table rows get their own lines.
 
-    Of a numbered list all steps are quoted, for one alone helps nobody. What is longer than :data:`LONGEST_QUOTE`
-    characters is cut: a listing may count as one sentence.
+    A numbered list is quoted with all its steps, because one step alone is of no use. A sentence longer than
+    :data:`LONGEST_QUOTE` characters is cut: a code block may count as one sentence.
     """
     said, end, before_is_row = "", 0, False
     for sentence in _with_all_steps(sentences, text):
@@ -147,7 +145,7 @@ def quoted(sentences: Sequence[str], text: str) -> str:
 
 
 def _row_with_names(row: str, before: str) -> str:
-    """The cells of a row of a Markdown table, each with the name of its column, which stands in the text before it."""
+    """The cells of a Markdown table row, each with its column name from the header in the text before it."""
     lines = [line.strip() for line in before.splitlines()]
     header = next((at - 1 for at in range(len(lines) - 1, 0, -1) if _TABLE_RULE.fullmatch(lines[at])), None)
     cells = _cells(row)
@@ -158,13 +156,13 @@ def _row_with_names(row: str, before: str) -> str:
 
 
 def _cells(row: str) -> list[str]:
-    """The cells of a row of a Markdown table, in which ``\\|`` is a sign of the text."""
+    """The cells of a Markdown table row, in which ``\\|`` is a literal character."""
     inner = row.removeprefix("|").removesuffix("|")
     return [cell.replace("\\|", "|").strip() for cell in re.split(r"(?<!\\)\|", inner)]
 
 
 def _with_all_steps(sentences: Sequence[str], text: str) -> list[str]:
-    """The sentences in their order, and all of the numbered lists that they stand in."""
+    """The sentences in order, with all steps of the numbered lists that they belong to."""
     every = sentences_of(text)
     chosen = {at for at, sentence in enumerate(every) if sentence.strip() in {quote.strip() for quote in sentences}}
     whole = set(chosen)
@@ -175,9 +173,9 @@ def _with_all_steps(sentences: Sequence[str], text: str) -> list[str]:
 
 
 def _numbered_lists(sentences: Sequence[str]) -> list[list[int]]:
-    """The positions of the sentences of each numbered list of two steps or more.
+    """The positions of the sentences of each numbered list with two steps or more.
 
-    A list ends where its numbers begin anew, and where a line begins without a number.
+    A list ends where its numbers restart, and at a line that starts without a number.
     """
     lists: list[list[int]] = []
     number, begins_line = 0, True
@@ -193,8 +191,8 @@ def _numbered_lists(sentences: Sequence[str]) -> list[list[int]]:
 
 
 def support(sentence: str, passage: Passage) -> float:
-    """Share of the distinct words (pairs of characters in Chinese) of a sentence that a passage holds; 0 to 1. The
-    number of an item is no word."""
+    """Share of a sentence's distinct words (pairs of characters in Chinese) that a passage contains, 0 to 1. List
+    numbers do not count."""
     said = set(words_of(_STEP.sub("", sentence, count=1)))
     held = set(words_of(" ".join((*passage.headings, passage.text))))
     return len(said & held) / len(said) if said else 0.0

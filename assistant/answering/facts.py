@@ -1,22 +1,22 @@
-"""Facts: what an answer must say to be right, and whether it says it.
+"""Facts: what an answer must state to be right, and whether it does.
 
-A question names facts, each with its accepted wordings (domain/questions.py). An answer is right when every fact stands
-in it in one of its wordings. Overlap of words (token F1) cannot tell that: a refusal shares the words of grammar with
-any gold answer.
+A question lists facts, each with its accepted wordings (domain/questions.py). An answer is right if it contains every
+fact in one of its wordings. Word overlap (token F1) cannot decide this: a refusal shares its function words with any
+gold answer.
 
-Answer and wording are brought to one form before they are compared, token by token:
+Answer and wording are normalised, then compared token by token:
 
 - full-width and half-width letters, upper and lower case, punctuation, "a", "an" and "the" make no difference;
 - English words are stemmed (Porter 1980), Chinese is compared by characters;
 - a number is its value: ``4,096`` = ``4096``, ``二十四`` = ``24`` = ``twenty-four``, ``百分之五十`` = ``50 %``,
   ``1e-4`` = ``0.0001``, ``6 万`` = ``60,000``;
-- ``…`` within a wording stands for up to 12 other tokens of the same sentence.
+- ``…`` within a wording matches up to 12 other tokens of the same sentence.
 
-A wording that is denied ("do not use ...", "不应 ...") is not said, unless it begins with the negation: the six tokens
-before it in its clause are looked at.
+A negated wording ("do not use ...", "不应 ...") does not count, unless the wording itself starts with the negation. The
+six tokens before it in its clause are checked.
 
-Where a question names no facts, the numbers and names of its gold answer that the question does not hold stand in for
-them (:func:`facts_of`).
+If a question lists no facts, the numbers and names of its gold answer that are not in the question are used instead
+(:func:`facts_of`).
 """
 
 import re
@@ -31,7 +31,7 @@ from indexes import sentences_of
 
 GAP = "…"
 GAP_TOKENS = 12
-"""The most tokens that a ``…`` stands for. Chosen."""
+"""Maximum number of tokens that ``…`` matches. Chosen."""
 
 Fact = tuple[str, ...]
 
@@ -46,7 +46,7 @@ _TOKEN = re.compile(
 )
 _ARTICLES = {"a", "an", "the"}
 _COUNTS = {*ENGLISH_UNITS, "hundreds", "thousands", "millions"}
-"""Not stemmed: "in 2020 thousands came" counts nothing."""
+"""Not stemmed: "in 2020 thousands came" contains no count."""
 _NEGATIONS = {"not", "no", "never", "cannot", "without", "t", "nor", "neither", "nobodi", "noth", "none"}
 _NEGATIONS |= {"不", "没", "无", "未", "非", "勿", "别"}
 NO_NEGATION = re.compile(
@@ -55,29 +55,29 @@ NO_NEGATION = re.compile(
     "|无论|无锡|未来|未成年|[分类级特区性个识鉴告派]别|别[的人名处]",
     re.IGNORECASE,
 )
-"""What looks like a negation and is none: "No, it is open", "No. 5", 特别, 是不是, 不超过."""
+"""Expressions that look like negations but are not: "No, it is open", "No. 5", 特别, 是不是, 不超过."""
 _CLAUSE_END = re.compile(
     r"[,;:](?=\s|[\u3400-\u9fff])|[，；：。、]|\b(?:because|but|so|since|if|unless|when)\b|因为|但是?|所以|而(?!且)|如果|的",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
 NEGATED_TOKENS = 6
-"""How far before a wording, within its clause, the negation of a verb is taken to deny it; any other ("points not
-used", "without sugar") denies the two tokens behind it. Chosen."""
+"""Tokens within a clause over which the negation of a verb extends to a wording. Any other negation ("points not used",
+"without sugar") covers the next two tokens. Chosen."""
 _TRAILING_NEGATION = re.compile(r"(?:不行|不对|不可以|不合适|不够)的?[。！!]*\s*$")
-"""A negation at the end of a clause, which denies all of it: "80 度不行"."""
+"""A negation at the end of a clause, which negates all of it: "80 度不行"."""
 _ABOUT_A_VERB = {"t", "cannot", "nobodi", "neither", "nor", "none", "noth", "不", "没", "未", "勿", "别"}
 _AUXILIARIES = {"do", "does", "did", "is", "are", "was", "were", "be", "been", "can", "could", "may", "might", "must"}
 _AUXILIARIES |= {"should", "will", "would", "shall", "has", "have", "had", "need", "it", "to"}
 
 DENIED = -1
-"""In place of a position: the whole clause is denied."""
+"""Used in place of a position: the whole clause is negated."""
 Read = tuple[list[str], list[int]]
 _NAME = re.compile(r"`[^`]+`|\b[A-Za-z]*[A-Z0-9_][A-Za-z0-9_.+-]*\b")
 
 
 def missing_facts(answer: str, facts: Sequence[Fact]) -> list[Fact]:
-    """The facts that an answer does not say in any of their wordings."""
+    """The facts that an answer states in none of their wordings."""
     sentences = [_read(sentence) for sentence in sentences_of(answer)]
     return [
         fact
@@ -87,15 +87,15 @@ def missing_facts(answer: str, facts: Sequence[Fact]) -> list[Fact]:
 
 
 def facts_of(question: Question) -> tuple[Fact, ...]:
-    """The facts of a question; without any, the numbers and names of its gold answer that the question does not hold.
+    """The facts of a question; if it has none, the numbers and names of its gold answer that are not in the question.
 
-    Empty where the gold answer holds neither: then nobody can say whether another answer is right.
+    Empty if the gold answer contains neither: then no other answer can be judged.
     """
     if question.facts or not question.answerable:
         return question.facts
     asked = set(tokens(question.text))
     numbers = [token for token in tokens(question.answer) if token[0] in "-0123456789" and token not in asked]
-    # the first word of a sentence is written large for no reason
+    # the first word of a sentence is capitalised even if it is not a name
     inner = [re.sub(r"^\W*\w+", "", sentence) if sentence.isascii() else sentence for sentence in _plain(question)]
     names = [name.strip("`.") for sentence in inner for name in _NAME.findall(sentence)]
     told = [name for name in names if tokens(name) and not set(tokens(name)) <= asked]
@@ -103,7 +103,7 @@ def facts_of(question: Question) -> tuple[Fact, ...]:
 
 
 def tokens(text: str) -> list[str]:
-    """The tokens by which texts are compared: stemmed words, values of numbers, Chinese characters."""
+    """The tokens used to compare texts: stemmed words, values of numbers, Chinese characters."""
     text = _SUPERSCRIPT.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
     normal = unicodedata.normalize("NFKC", text).lower().replace("−", "-")
     normal = in_digits(normal)
@@ -117,7 +117,7 @@ def tokens(text: str) -> list[str]:
                 found.append(word if word in _COUNTS else _stem(word))
         elif match["number"] is not None:
             number = match["number"]
-            # "4-bit" is no negative number, and neither is "1-2"
+            # "4-bit" is not a negative number, and neither is "1-2"
             if number[0] in "-+" and match.start() and normal[match.start() - 1] not in " \t\n(=:,：，（":
                 number = number[1:]
             found.append(value_of(number, match["power"], match["unit"]))
@@ -151,13 +151,13 @@ def _plain(question: Question) -> list[str]:
 
 
 def _parts(wording: str) -> list[list[str]]:
-    """A wording as runs of tokens, between which others may stand."""
+    """Split a wording at its gaps into runs of tokens."""
     return [part for piece in wording.replace("...", GAP).split(GAP) if (part := tokens(piece))]
 
 
 def _read(sentence: str) -> Read:
-    """The tokens of a sentence, and for each the position from which on a negation would deny it: that of its clause,
-    or its own in a clause without one; :data:`DENIED` where the clause ends with a negation."""
+    """The tokens of a sentence, and for each the position from which a negation applies to it: the start of its clause,
+    or its own position in a clause without negation; :data:`DENIED` if the clause ends with a negation."""
     read: list[str] = []
     since: list[int] = []
     for clause in _CLAUSE_END.split(_INSTEAD.sub("without", sentence)):
@@ -174,7 +174,7 @@ def _read(sentence: str) -> Read:
 
 
 def _says(sentence: Read, parts: list[list[str]]) -> bool:
-    """Whether the parts stand in a sentence in this order, with no negation before that is not part of them."""
+    """Whether the parts occur in a sentence in this order, not negated by a word outside of them."""
     if not parts:
         return False
     read, since = sentence
@@ -187,7 +187,7 @@ def _says(sentence: Read, parts: list[list[str]]) -> bool:
 
 
 def _is_denied(read: list[str], since: int, start: int) -> bool:
-    """Whether a negation between the positions ``since`` and ``start`` denies what begins at ``start``."""
+    """Whether a negation between the positions ``since`` and ``start`` applies to the wording at ``start``."""
     return since == DENIED or any(
         read[at] in _NEGATIONS
         and (start - at <= 2 or read[at] in _ABOUT_A_VERB or at == since or read[at - 1] in _STEMMED_AUXILIARIES)

@@ -1,6 +1,6 @@
-"""Numbers as people write them, in one form: ``3万5千`` 35000, ``三点半`` 3:30, ``twenty-four`` 24, ``两三天`` 2-3天.
+"""Normalises numbers in text: ``3万5千`` becomes 35000, ``三点半`` 3:30, ``twenty-four`` 24, ``两三天`` 2-3天.
 
-For comparing texts (``facts.py``), not for calculating. Not known: fractions, Roman numerals, ordinals.
+For comparing texts (``facts.py``), not for calculating. Fractions, Roman numerals and ordinals are not supported.
 """
 
 import re
@@ -20,7 +20,7 @@ ENGLISH_UNITS = {"hundred": 100, "thousand": 1000, "million": 1_000_000}
 
 _HAN = "零〇一二两三四五六七八九十"
 _COUNTED = "个分天年月周小人次岁块元位本杯克点日种件米公里倍页章遍"
-"""What may follow "two or three" in Chinese: of 二三 alone nobody knows whether it is 23."""
+"""Measure words that may follow "two or three" in Chinese; 二三 alone could also be 23."""
 _CLOCK = re.compile(
     rf"(?P<hour>\d{{1,2}}|[{_HAN}]{{1,3}})\s*[点时]\s*(?:(?P<half>半)|(?P<minute>\d{{1,2}}|[{_HAN}]{{1,3}})\s*分"
     r"|(?P<tens>[二三四五]?十[一二三四五六七八九]?)(?![万百千]))"
@@ -33,7 +33,7 @@ _BELOW = re.compile(rf"零下\s*(?P<value>\d+(?:\.\d+)?|[{_HAN}百]+)")
 
 
 def in_digits(text: str) -> str:
-    """A text (NFKC) whose times of day, "two or three", sums of units and temperatures below zero are in digits."""
+    """Convert times of day, "two or three", sums of units and temperatures below zero in a text (NFKC) to digits."""
     text = _BELOW.sub(lambda match: f" -{_plain(match['value'])}", text)
     text = _CLOCK.sub(_time, text)
     text = _ABOUT.sub(_about, text)
@@ -41,7 +41,7 @@ def in_digits(text: str) -> str:
 
 
 def value_of(number: str, power: str | None, unit: str | None) -> str:
-    """``1,500`` is 1500, ``1e-4`` 0.0001, ``6 万`` 60000; what is too large to be written out stays as it is."""
+    """``1,500`` is 1500, ``1e-4`` 0.0001, ``6 万`` 60000; a number too large to write out is returned as it is."""
     try:
         value = Decimal(number.replace(",", ""))
         if max(abs(value.adjusted()), abs(int(power or 0))) > 30:
@@ -52,13 +52,13 @@ def value_of(number: str, power: str | None, unit: str | None) -> str:
 
 
 def written(value: Decimal) -> str:
-    """A value without exponent and without zeros at its end."""
+    """Format a value without exponent or trailing zeros."""
     text = f"{value:f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
 def chinese_number(text: str) -> str | None:
-    """``二十四`` is 24, ``一九九八`` 1998, ``三点五`` 3.5, ``三千五`` 3500; None for no number (``万千``)."""
+    """``二十四`` is 24, ``一九九八`` 1998, ``三点五`` 3.5, ``三千五`` 3500; None if it is not a number (``万千``)."""
     whole, _, part = text.partition("点")
     if not any(character in TENS or character in UNITS for character in whole):
         value = Decimal("".join(str(DIGITS[character]) for character in whole))
@@ -83,10 +83,10 @@ def chinese_number(text: str) -> str | None:
 
 
 def join_english(words: list[str], adjacent: list[bool], numbers: dict[str, int], units: dict[str, int]) -> list[str]:
-    """``twenty four`` is 24, ``three hundred and fifty`` 350; ``adjacent`` says which words only a space or a hyphen
-    divides from the word before them."""
+    """``twenty four`` is 24, ``three hundred and fifty`` 350; ``adjacent`` marks the words separated from the previous
+    word only by a space or a hyphen."""
     result: list[str] = []
-    open_tens = open_unit = False  # what a smaller number may follow: "twenty" or "hundred"
+    open_tens = open_unit = False  # after "twenty" or "hundred", a smaller number may follow
     for position, word in enumerate(words):
         value = numbers.get(word)
         near = adjacent[position] and bool(result)

@@ -1,7 +1,7 @@
-"""Prompts: text files in ``assistant/prompts/LANGUAGE/``, each of which a domain may replace in ``prompts/LANGUAGE/``.
+"""Prompts: text files in ``assistant/prompts/LANGUAGE/``; a domain can override each in its own ``prompts/LANGUAGE/``.
 
-The functions here make messages of them. The answering chain and the rendering of training examples call the same
-functions, so that what is trained is what will be asked.
+The answering chain and the training examples build their messages with the functions here, so that training uses the
+prompts of inference.
 """
 
 import hashlib
@@ -45,16 +45,16 @@ class Prompts:
         self._texts = {(language, name): self._read(language, name) for language in ("en", "zh") for name in VARIABLES}
 
     def language(self, question: str) -> str:
-        """The language to answer in: the domain's, or that of the question."""
+        """The language to answer in: the domain's setting, or the language of the question."""
         chosen = self.domain.settings.language
         return language_of(question) if chosen == "auto" else chosen
 
     def refusal(self, language: str) -> str:
-        """The sentence that says that the documents do not hold the answer."""
+        """The refusal sentence: the documents do not contain the answer."""
         return self._texts[language, "refusal"]
 
     def is_refusal(self, answer: str) -> bool:
-        """Whether an answer says nothing, or is a refusal in whichever language."""
+        """Whether an answer is empty or a refusal in either language."""
         said = answer.strip()
         return not said or any(said.startswith(self.refusal(language).rstrip(".。")) for language in ("en", "zh"))
 
@@ -65,9 +65,9 @@ class Prompts:
     def answering(
         self, asked: "Asked", passages: Sequence[Passage] | None, results: Sequence[str] = ()
     ) -> list[dict[str, str]]:
-        """The messages to which the assistant's answer is the next: with passages, or (None) without an index.
+        """The messages of the prompt for an answer: with passages, or (None) without an index.
 
-        ``results`` are what other tools than the search gave; they stand below the passages.
+        ``results`` are the outputs of tools other than the search; they follow the passages.
         """
         language = asked.language or self.language(asked.question)
         question = asked.question
@@ -84,7 +84,7 @@ class Prompts:
         return [system, *_needed(asked), {"role": "user", "content": text}]
 
     def sha256(self) -> str:
-        """Hash of all prompts; a run trained with others need not fit."""
+        """Hash of all prompts; a run trained with other prompts may not fit."""
         return hashlib.sha256(repr(sorted(self._texts.items())).encode()).hexdigest()
 
     def _read(self, language: str, name: str) -> str:
@@ -104,8 +104,8 @@ class Prompts:
 
 
 def _needed(asked: "Asked") -> "Sequence[dict[str, str]]":
-    """The earlier messages, of a question that leans on one of them from that one on: what was asked of another thing
-    before is what a small model would answer about."""
+    """The earlier messages for the prompt. For a follow-up question they start at the question that it refers to,
+    because a small model would answer about an earlier topic."""
     questions = [at for at, message in enumerate(asked.history) if message["role"] == "user"]
     if not questions or not leans(asked.question):
         return asked.history

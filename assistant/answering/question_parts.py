@@ -1,11 +1,11 @@
-"""What a question asks: its parts, and whether it leans on what was asked before.
+"""Divides a question into its parts, and detects follow-up questions.
 
-"How hot must the water be, and how long does the tea draw?" asks two things. A part is searched for by itself, because
-one vector of two topics is near to neither. Parts are recognised by words of asking, so a list ("tea and coffee") is
-one part.
+"How hot must the water be, and how long does the tea draw?" has two parts. Each part is searched for separately,
+because one vector of two topics is near to neither. Parts are recognised by question words, so a list ("tea and
+coffee") is one part.
 
-"And how long does it draw?" leans on the question before it, "Who bakes the cakes?" does not. Only what leans is
-searched for together with that question, because the topic before would be found once more with any other.
+"And how long does it draw?" is a follow-up question, "Who bakes the cakes?" is not. Only a follow-up question is
+searched for together with the question before it; any other would find the previous topic again.
 """
 
 import re
@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from indexes import asked_term, asked_words, names_in, sentences_of
 
 MOST_PARTS = 5
-"""What is asked beyond them stays in the last part. Chosen."""
+"""Maximum number of parts; the last one contains the rest of the question. Chosen."""
 LONGEST, LAST = 1_000, 400
-"""Characters of a question that is searched for as it is, and about how many at the end of a longer one are. Chosen."""
+"""Maximum characters of a question that is searched for as it is, and about how many are taken from the end of a longer
+one. Chosen."""
 LEAST_WORDS = 2
-"""A part with fewer words beside those of asking ("Why?") says too little to be searched for alone. Chosen."""
+"""A part with fewer words besides question words ("Why?") is not specific enough to be searched for alone. Chosen."""
 
 _WH = r"(?:how|what|when|where|which|who|whose|why|whether)\b"
 _AUXILIARY = r"(?:is|are|was|were|do|does|did|can|could|may|must|should|will|would)\b"
@@ -29,7 +30,7 @@ _BORDER_EN = re.compile(
     rf"|(?P<comma>, )(?={_PREPOSITION}{_WH})",
     re.IGNORECASE,
 )
-_ASKING = re.compile(rf"(?!when (?!{_AUXILIARY})){_WH}", re.IGNORECASE)  # "When it rains, ..." does not ask
+_ASKING = re.compile(rf"(?!when (?!{_AUXILIARY})){_WH}", re.IGNORECASE)  # "When it rains, ..." is not a question
 _POLAR = re.compile(_AUXILIARY, re.IGNORECASE)
 _ASKS_ANEW = re.compile(rf"(?:how|what|when|where|why) {_AUXILIARY}", re.IGNORECASE)
 _SUBORDINATE = re.compile(r"\b(?:if|when|unless|because|that|which|who|while|since)\b", re.IGNORECASE)
@@ -57,17 +58,17 @@ _PRONOUN = re.compile(
     re.IGNORECASE,
 )
 MOST_BEFORE = 4
-"""Questions before one that leans on them that it is searched for with. Chosen."""
+"""Maximum number of earlier questions that a follow-up question is searched for with. Chosen."""
 _COMPLETE = re.compile(rf"{_PREPOSITION}{_WH} {_AUXILIARY} (?!the\b|an?\b|there\b)[\w-]+\W*$", re.IGNORECASE)
-"""When is breakfast?"""
+"""Questions that are complete although short, such as "When is breakfast?"."""
 _LEANS_ZH = re.compile(
     "^(?:还有|那|另外|再|而|但|或者)|呢[?？]?$|它|[他她](?!人)|这(?!家|里)|该(?!怎|如|不|去|找|用|带|交|做)|其(?!实|中)|上述|前者|后者|同样|也|的话"
 )
 
 
 def last_part(question: str) -> str:
-    """The end of a long text that somebody asks about, from a sentence on: a question stands behind what it is about,
-    and one vector of all of it would be near to nothing. A question of usual length is all of it."""
+    """The end of a long message, from the start of a sentence: a question usually follows the text it is about, and one
+    vector of the whole text would be near to nothing. A message of usual length is returned whole."""
     if len(question) <= LONGEST:
         return question
     taken: list[str] = []
@@ -79,7 +80,7 @@ def last_part(question: str) -> str:
 
 
 def parts_of(question: str) -> list[str]:
-    """The parts of a question that asks several things, at most :data:`MOST_PARTS`; empty where it asks one thing."""
+    """The parts of a question that asks several things, at most :data:`MOST_PARTS`; empty if it asks one thing."""
     question = " ".join(question.split())
     chinese = bool(_CJK.search(question))
     pieces = _asking_zh(_BORDER_ZH.split(question)) if chinese else _asking_en(question)
@@ -90,7 +91,8 @@ def parts_of(question: str) -> list[str]:
 
 
 def searched_parts(question: str) -> list[str]:
-    """The parts of a question; one that says too little to be searched for alone stays with the part before it."""
+    """The parts of a question to search for; one that is too short to be searched for alone is joined to the part
+    before it."""
     parts: list[str] = []
     for part in parts_of(question):
         if parts and (_says_too_little(part) or _says_too_little(parts[-1])):
@@ -101,8 +103,8 @@ def searched_parts(question: str) -> list[str]:
 
 
 def leans(question: str) -> bool:
-    """Whether a question is understood only with the one before it: "And on Sundays?", "它多少钱?", and not "What is
-    DPO?"."""
+    """Whether a question is a follow-up, understood only with the one before it: "And on Sundays?", "它多少钱?", but
+    not "What is DPO?"."""
     question = question.strip()
     if asked_term(question) in names_in(question):
         return False
@@ -110,20 +112,20 @@ def leans(question: str) -> bool:
 
 
 def _says_too_little(question: str) -> bool:
-    """Whether a question cannot be searched for alone: "How much?", and not "When is breakfast?"."""
+    """Whether a question is too short to be searched for alone: "How much?", but not "When is breakfast?"."""
     return len(asked_words(question)) < LEAST_WORDS and not _COMPLETE.match(question)
 
 
 def refers_back(question: str) -> bool:
-    """Whether a word of a question points to what was said before: "And on Sundays?", "它多少钱?". "Where is the key?"
-    has none, and says so little that it may lean all the same."""
+    """Whether a question refers back by a word: "And on Sundays?", "它多少钱?". "Where is the key?" does not, but is so
+    short that it may be a follow-up all the same."""
     question = question.strip()
     return bool((_LEANS_ZH if _CJK.search(question) else _LEANS).search(question))
 
 
 def leaning_on(earlier: Sequence[str]) -> list[str]:
-    """Of the questions asked before one that leans on them, the latest first said last, those that it needs: the last
-    one, and what that one leans on by a pronoun alone ("Does it include visits?"), back to one that names its topic."""
+    """The earlier questions that a follow-up question needs, oldest first: the last one and, while that one names its
+    topic only by a pronoun ("Does it include visits?"), the one before it. ``earlier`` is oldest first."""
     needed = list(earlier[-1:])
     while needed and len(needed) < min(MOST_BEFORE, len(earlier)) and _names_nothing(needed[0]):
         needed.insert(0, earlier[-1 - len(needed)])
@@ -149,9 +151,9 @@ def _asking_en(question: str) -> list[str]:
 
 
 def _is_border(before: str, after: str) -> bool:
-    """Whether what follows an "and" or a comma asks anew, and does not go on with a clause before it.
+    """Whether the text after an "and" or a comma is a new question and does not continue a clause.
 
-    "... if the kettle leaks and is still under warranty" and "people who rent and who own" go on.
+    "... if the kettle leaks and is still under warranty" and "people who rent and who own" continue one.
     """
     if re.fullmatch(rf"(?:{_WH} ?)?{_AUXILIARY}", before, re.IGNORECASE):  # "What can or can't I bring?"
         return False
@@ -163,7 +165,7 @@ def _is_border(before: str, after: str) -> bool:
 
 
 def _asking_zh(pieces: list[str]) -> list[str]:
-    """Each piece that asks something, with what was said before it since the last one that did."""
+    """Each piece that asks something, with the statements before it since the previous one."""
     asking: list[str] = []
     said = ""
     for piece in pieces:

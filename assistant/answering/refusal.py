@@ -1,20 +1,20 @@
-"""Refusal: do the passages that were found answer the question, or must the assistant say that it does not know?
+"""Refusal: decides whether the retrieved passages answer the question.
 
-Three outcomes: **answered**; **unsure**, where the evidence is weak: answered, and marked as such; **refused**.
+There are three outcomes: **answered**; **unsure**, an answer marked as based on weak evidence; **refused**.
 
-``indexes.Evidence`` has the features that tell them apart. From the domain's training questions a logistic regression
-on these is fitted for each language, and thresholds on its probability are taken from cross-validated predictions
-(``calibration.py``). The fit is stored with the index.
+The decision uses the features of ``indexes.Evidence``. For each language a logistic regression on them is fitted to the
+domain's training questions, with thresholds from cross-validated probabilities (``calibration.py``). The fit is stored
+with the index.
 
-A domain without enough training questions is not calibrated: nobody knows how near its near misses are. There only what
-is far from everything that the documents hold is refused, by the cosine of the nearest sentence. Shared words can only
-prevent a refusal (:data:`COVERED`): that there are none says little, for a question may use other words or another
-language. A rare name in the question that no passage holds (:data:`RARE_NAME`) makes the answer unsure. Cosines across
-languages are lower, so the thresholds (``refusal_defaults.json``, by embedder, made by
-``benchmarks/refusal_defaults.py``) are by the language of the question and that of the best passage.
+A domain without enough training questions is not calibrated, because nothing is known about its hard negatives. It
+refuses only questions that are far from all its documents, by the cosine of the nearest sentence. Shared words can only
+prevent a refusal (:data:`COVERED`): their absence means little, because a question may use other words or another
+language. A rare name in the question that no passage contains (:data:`RARE_NAME`) makes the answer unsure. Cosines
+across languages are lower, so the thresholds (``refusal_defaults.json``, by embedder, chosen with
+``benchmarks/refusal_defaults.py``) depend on the languages of the question and of the best passage.
 
-A question that names a day or clause (第65条) which a passage holds is never refused: few others are like it, and its
-vector is near to nothing.
+A question that names a day or clause (第65条) found in a passage is never refused: few other questions resemble it, and
+its vector is near to nothing.
 """
 
 import json
@@ -30,40 +30,40 @@ from indexes import Evidence, Index, Passage, language_of
 
 META_KEY = "refusal"
 LEAST = 8
-"""How many questions of each kind (answerable, not) a language needs to be calibrated."""
+"""Minimum number of questions of each kind (answerable or not) to calibrate a language."""
 LANGUAGES = ("en", "zh")
 COVERED = 0.4
-"""Share of its telling words (``Evidence.coverage``) from which on a question is not refused by a domain that is not
-calibrated: "Can I bring my cat?" where a passage says "no cats". Chosen."""
+"""``Evidence.coverage`` from which an uncalibrated domain does not refuse: "Can I bring my cat?" where a passage says
+"no cats". Chosen."""
 RARE_NAME = 0.5
-"""``Evidence.missing_name`` from which on a domain that is not calibrated marks its answer as unsure. Chosen."""
+"""``Evidence.missing_name`` from which an uncalibrated domain marks its answer as unsure. Chosen."""
 FORMAT = 8
-"""Bump when the features or the thresholds change: `lorewright index` then fits again."""
+"""Bump when the features or the thresholds change: `lorewright index` then refits."""
 
 Outcome = Literal["answered", "unsure", "refused"]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is to be done with one question."""
+    """The decision on one question."""
 
     outcome: Outcome
     probability: float | None
-    """How likely the passages answer it; None where no thresholds are known for its language."""
+    """Probability that the passages answer it; None if there are no thresholds for its language."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """The thresholds that an index is asked with."""
+    """The refusal thresholds of an index."""
 
     index: Index
     fits: dict[str, dict[str, Any]]
-    """The calibrated fits by language of the question, and the default ones by languages of question and passage
-    (``"zh-en"``). Where neither is known nothing is refused."""
+    """Calibrated fits by language of the question, and default fits by languages of question and passage (``"zh-en"``).
+    Without either, nothing is refused."""
 
     @classmethod
     def of(cls, index: Index) -> "Refusal":
-        """The fits that are stored with the index, beside the defaults of its embedder."""
+        """The fits stored with the index, plus the defaults of its embedder."""
         stored = index.meta(META_KEY)
         if stored and stored.get("format") != FORMAT:
             raise AssistantError(
@@ -73,7 +73,7 @@ class Refusal:
         return cls(index, default_fits(index.domain.settings.embedder) | (stored["fits"] if stored else {}))
 
     def judge(self, questions: Sequence[str], found: Sequence[Sequence[Passage]]) -> list[Verdict]:
-        """The verdict on each question and the passages that were found for it; without passages it is refused."""
+        """The verdict on each question and its retrieved passages; a question without passages is refused."""
         some = [position for position, passages in enumerate(found) if passages]
         evidence = self.index.evidence([questions[at] for at in some], [found[at] for at in some])
         known = dict(zip(some, evidence, strict=True))
@@ -101,19 +101,19 @@ class Refusal:
         return Verdict("unsure" if weak else "answered", probability)
 
     def calibrated(self, language: str) -> bool:
-        """Whether the thresholds of a language come from the domain's own questions."""
+        """Whether the thresholds of a language were fitted to the domain's own questions."""
         return language in self.fits
 
     def rates(self, language: str) -> dict[str, float] | None:
-        """The cross-validated error rates of a language at the domain's level, and on how many questions they rest.
+        """Cross-validated error rates of a language at the domain's level, and the number of questions behind them.
 
-        None where it is not calibrated, or where domain.toml has a number in place of a level.
+        None if the language is not calibrated, or if domain.toml sets a number instead of a level.
         """
         fit, level = self.fits.get(language), self.index.domain.settings.answer.refusal
         return fit["rates"][level] | {"questions": fit["questions"]} if fit and isinstance(level, str) else None
 
     def describe(self) -> str:
-        """One line on every language, with the error rates where they are known."""
+        """One line on every language, with the error rates if they are known."""
         return "; ".join(self._describe(language) for language in LANGUAGES)
 
     def _describe(self, language: str) -> str:
@@ -136,11 +136,10 @@ class Refusal:
 
 @cache
 def default_fits(embedder: str) -> dict[str, dict[str, Any]]:
-    """The thresholds for a domain that is not calibrated, by languages of question and passage (``"zh-en"``); empty for
-    an embedder that they were not made with.
+    """Thresholds of an uncalibrated domain by languages of question and passage (``"zh-en"``).
 
-    ``refuse`` and ``sure`` in the file are cosines of the nearest sentence; here they become probabilities of 0.2 and
-    0.5, so that calibrated and default fits are read alike.
+    Empty for an unknown embedder. ``refuse`` and ``sure`` in the file are cosines of the nearest sentence. They are
+    converted to probabilities of 0.2 and 0.5, so that calibrated and default fits have the same form.
     """
     file = Path(__file__).with_name("refusal_defaults.json")
     known = json.loads(file.read_text(encoding="utf-8")).get(embedder, {})

@@ -1,8 +1,8 @@
-"""Greetings, thanks and questions about the assistant itself: answered at once, without search or model.
+"""Small talk: answers greetings, thanks and questions about the assistant itself, without search or model.
 
-A message counts only if the whole of it says one of these things (``small_talk.txt``), so a question about the
-documents is never taken for one: "Which documents do I need for a visa?" is searched for, "Which documents do you
-have?" is not. That takes well under a millisecond. The replies are prompt files, which a domain may override.
+A message is small talk only if all of it matches a pattern (``small_talk.txt``), so questions about the documents are
+never mistaken for it: "Which documents do I need for a visa?" is searched for, "Which documents do you have?" is not.
+Matching takes well under a millisecond. The replies are prompt files, which a domain can override.
 """
 
 import re
@@ -16,9 +16,9 @@ from assistant.answering.prompts import Prompts
 from indexes import Index, language_of
 
 SHOWN = 12
-"""How many documents the reply names. Chosen."""
+"""Maximum number of documents that the reply names. Chosen."""
 LONGEST = 120
-"""Characters of the longest message that is looked at. Chosen."""
+"""Maximum characters of a message that is checked. Chosen."""
 
 _LANGUAGES: dict[str, Literal["en", "zh"]] = {"english": "en", "英文": "en", "英语": "en"}
 _OPENING = re.compile(
@@ -32,16 +32,16 @@ _SPACE_BESIDE_CJK = re.compile(r"(?<=[\u3400-\u9fff]) | (?=[\u3400-\u9fff])")
 
 @dataclass(frozen=True)
 class SmallTalk:
-    """What a message says that is no question about the documents."""
+    """The intent of a message that is not a question about the documents."""
 
     intent: str
     """A section of ``small_talk.txt``; the reply is the prompt of this name."""
     language: Literal["", "en", "zh"] = ""
-    """The language that is asked for; only of the intent "language"."""
+    """The requested language; only set for the intent "language"."""
 
 
 def small_talk(message: str) -> SmallTalk | None:
-    """The intent of a message, or None where it may be a question about the documents."""
+    """The intent of a message; None if it may be a question about the documents."""
     if len(message) > LONGEST:
         return None
     said = _FILLER.sub(" ", _NOT_A_WORD.sub(" ", unicodedata.normalize("NFKC", message).lower()))
@@ -57,7 +57,7 @@ def small_talk(message: str) -> SmallTalk | None:
 
 
 def reply(talk: SmallTalk, message: str, prompts: Prompts, index: Index) -> str:
-    """The friendly answer, in the language of the speaker; for "language" without a question before, in that one."""
+    """The reply in the language of the message; for the intent "language", in the requested one."""
     language = talk.language or language_of(message)
     if talk.intent not in ("documents", "abilities"):
         return prompts.text(talk.intent, language)
@@ -68,7 +68,7 @@ def reply(talk: SmallTalk, message: str, prompts: Prompts, index: Index) -> str:
 
 @cache
 def _patterns() -> list[tuple[str, re.Pattern[str]]]:
-    """Each line of ``small_talk.txt`` that is an expression, with the section that it stands in."""
+    """The patterns of ``small_talk.txt``, each with the section that contains it."""
     names: dict[str, str] = {}
     patterns = []
     intent = ""

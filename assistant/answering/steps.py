@@ -1,16 +1,15 @@
-"""The one path of a question: what is searched for, what is found, whether to refuse, what the model is shown, and how
-its answer is cited.
+"""The answering pipeline: search, refusal, prompt passages, citations and checks.
 
     (found,) = find(index, refusal, [Asked("龙井用多少度的水泡?")])     # passages, outcome
-    prompts.answering(found.asked, found.shown)                        # what the model is asked
-    finish(index, found, [text])                                       # citations and checks of what it says
+    prompts.answering(found.asked, found.shown)                        # the prompt
+    finish(index, found, [text])                                       # citations and checks of the model's answer
 
-The chain, the agent, the evaluation and the rendering of training examples call these functions and search, refuse,
-prompt and cite in no other way, so that what is trained and measured is what will be asked.
+The chain, the agent, the evaluation and the training examples use only these functions to search, refuse, prompt and
+cite, so that training and evaluation match inference.
 
-A question in several parts is divided, and each part goes this way by itself, because a small model that is asked two
-things answers one. Only training examples are rendered whole: nobody knows which sentences of a gold answer belong to
-which part.
+A question with several parts is divided, and each part goes through the pipeline separately, because a small model that
+is asked two things answers one. Training examples are not divided: it is unknown which sentences of a gold answer
+belong to which part.
 """
 
 from collections.abc import Sequence
@@ -26,83 +25,83 @@ from domain import Question
 from indexes import Index, Passage, language_of, words_of
 
 HISTORY_MESSAGES = 6
-"""How many earlier messages the model is shown; passages of earlier turns are not repeated. Chosen."""
+"""Number of earlier messages in the prompt; passages of earlier turns are not repeated. Chosen."""
 
 SEARCHED = 20
-"""How many passages are found. The first ``retrieval.k`` count; named titles, and the right passage for a training
-example, are looked for among all."""
+"""Number of passages retrieved. The first ``retrieval.k`` are used; named titles, and the right passage of a training
+example, are looked up in all of them."""
 
 Language = Literal["", "en", "zh"]
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A question in its conversation."""
+    """A question with its conversation."""
 
     question: str
     history: tuple[dict[str, str], ...] = ()
     """The latest earlier messages, questions and answers in turn, without citations."""
     language: Language = ""
-    """The language to answer in; empty is the domain's, or that of the question."""
+    """The language to answer in; empty is the domain's setting, or the language of the question."""
     part: str = ""
-    """The part of the question that is to be answered; empty is all of it."""
+    """The part of the question to answer; empty is the whole question."""
     alone: bool = False
-    """Whether it is searched for without the question before it, even if it seems to lean on that."""
+    """Search without the previous question, even if this one looks like a follow-up."""
 
     @classmethod
     def of(cls, question: Question) -> "Asked":
-        """A question of a question file."""
+        """Convert a question of a question file."""
         return cls(question.text, recent(question.history))
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the index holds for a question, and what follows from it."""
+    """The search result of a question, and the decision based on it."""
 
     asked: Asked
     passages: list[Passage]
-    """The passages that were found, the best first."""
+    """The retrieved passages, best first."""
     shown: list[Passage]
-    """What the model is shown: those passages with what stands around them, in the order of the text."""
+    """The passages for the prompt: the retrieved ones with the text around them, in document order."""
     outcome: Outcome = "answered"
-    """What to do: answer, answer and say that the evidence is weak, or refuse."""
+    """Answer, answer as unsure because the evidence is weak, or refuse."""
     probability: float | None = None
-    """How likely the passages answer the question; None where nothing is known about that."""
+    """Probability that the passages answer the question; None if unknown."""
     parts: tuple["Found", ...] = ()
-    """The same for each part of a question that was divided; empty for one that was not."""
+    """The same for each part of a divided question; empty if it was not divided."""
 
     @property
     def asks(self) -> "tuple[Found, ...]":
-        """What the model is asked, one after the other: the parts that are not refused, or the whole."""
+        """What the model is asked, in order: the parts that are not refused, or the whole question."""
         return tuple(part for part in self.parts or (self,) if part.outcome != "refused")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The answer of a model with its proof."""
+    """The model's answer with its citations and the results of its checks."""
 
     text: str
-    """What the model wrote, if it stands the checks, and the quotes; ``[1]`` points to the citation of that number."""
+    """The model's text, if it passes the checks, and the quotes; ``[1]`` refers to the citation of that number."""
     written: str = ""
-    """What the model wrote, without numbers; empty where that was left out."""
+    """The model's text without citation numbers; empty if it was left out."""
     citations: list[Citation] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
-    """Written sentences that no shown passage supports."""
+    """Sentences of ``written`` that no passage in the prompt supports."""
     unknown_numbers: list[str] = field(default_factory=list)
-    """Written numbers that stand in no shown passage and not in the question."""
+    """Numbers of ``written`` found neither in the prompt's passages nor in the question."""
     negations: list[str] = field(default_factory=list)
-    """Written sentences that say "not" where their passage does not, or the reverse."""
+    """Sentences of ``written`` that are negated where their passage is not, or the reverse."""
     left_out: bool = False
-    """Whether words of the model were left out because no passage supports them."""
+    """Whether text of the model was left out because no passage supports it."""
 
 
 def recent(messages: Sequence[dict[str, str]]) -> tuple[dict[str, str], ...]:
-    """The latest questions and answers of a conversation, as many as the model is shown."""
+    """The latest :data:`HISTORY_MESSAGES` questions and answers of a conversation."""
     return tuple(message for message in messages if message["role"] != "system")[-HISTORY_MESSAGES:]
 
 
 def search_query(asked: Asked) -> str:
-    """What is searched for: the question or its part; where that leans on what was asked before, together with it."""
+    """The search query: the question or its part; for a follow-up question, preceded by the questions it needs."""
     text = asked.part or last_part(asked.question)
     if asked.alone or not leans(text):
         return text
@@ -111,10 +110,10 @@ def search_query(asked: Asked) -> str:
 
 
 def search(index: Index, asked: Sequence[Asked]) -> list[list[Passage]]:
-    """The :data:`SEARCHED` best passages for each question, the best first.
+    """The :data:`SEARCHED` best passages for each question, best first.
 
-    For a part of a question the results of the part and of the whole take turns. The opening of a page or section that
-    the question names by its title comes first; without one, the passage that defines the term it asks for.
+    For a part, the results of the part and of the whole question alternate. The opening of a page or section that the
+    question names by its title comes first; without one, the passage that defines the term it asks for.
     """
     queries = [[search_query(one), *([search_query(replace(one, part=""))] if one.part else [])] for one in asked]
     found = iter(index.search_many([*chain.from_iterable(queries)], SEARCHED))
@@ -126,9 +125,9 @@ def search(index: Index, asked: Sequence[Asked]) -> list[list[Passage]]:
 
 
 def find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]:
-    """Search for questions and decide for each, and for each of its parts, whether it is answered.
+    """Search for questions, and decide for each one and each of its parts whether it is answered.
 
-    "Where is the key?" may lean on the question before it; where it is refused with that one, it is tried alone.
+    "Where is the key?" may be a follow-up question; if it is refused with the previous question, it is tried alone.
     """
     found = _find(index, refusal, asked)
     for at, one in enumerate(found):
@@ -157,10 +156,10 @@ def _find(index: Index, refusal: Refusal, asked: Sequence[Asked]) -> list[Found]
 
 
 def decide(refusal: Refusal, found: Sequence[Found]) -> list[Found]:
-    """The same with the outcomes that these thresholds give.
+    """Set the outcomes of search results by these thresholds.
 
-    A question in several parts is refused if all of them are, and unsure unless all are answered. One that leans on the
-    question before it is searched for with that one; it is unsure if by itself it would be refused.
+    A question with several parts is refused if all of them are, and unsure unless all are answered. A follow-up
+    question is judged together with the previous one; it is unsure if it would be refused alone.
     """
     units = [unit for one in found for unit in one.parts or (one,)]
     queries = [search_query(unit.asked) for unit in units]
@@ -183,19 +182,18 @@ def decide(refusal: Refusal, found: Sequence[Found]) -> list[Found]:
 
 
 def answered_anyway(found: Found) -> Found:
-    """The same with what is refused answered, and marked as unsure."""
+    """The search result with each refusal replaced by an unsure answer."""
     parts = tuple(map(answered_anyway, found.parts))
     return replace(found, parts=parts, outcome="unsure" if found.outcome == "refused" else found.outcome)
 
 
 def show(index: Index, passages: Sequence[Passage]) -> list[Passage]:
-    """What the model is shown of the passages found: with as much of what is around them as fits."""
+    """The passages for the prompt: the retrieved ones with as much of the text around them as fits."""
     return index.context(passages, index.domain.settings.retrieval.context_tokens)
 
 
 def join(found: Found, said: Sequence[str], refusal: str) -> str:
-    """The answer to a question from what the model said to each of :attr:`Found.asks`; ``refusal`` is said of parts
-    that are refused."""
+    """Join the model's answers to :attr:`Found.asks`; a refused part gets the text ``refusal``."""
     if not found.parts:
         return said[0] if said else refusal
     texts = iter(said)
@@ -205,11 +203,11 @@ def join(found: Found, said: Sequence[str], refusal: str) -> str:
 
 
 def finish(index: Index, found: Found, said: Sequence[str], refusal: str = "", quoted: bool = True) -> Finished:
-    """What the user reads of an answer: the model's words with their sources, and the key sentences of the passages.
+    """Finish an answer: the model's text with citations, then the key sentences of the passages as quotes.
 
-    ``said`` and ``refusal`` are those of :func:`join`. What the model said to a part is left out where no passage
-    supports what it adds to the question, or where it lacks the number that is asked for, unless another language was
-    asked for, which the quotes are not in; and where it said the same to an earlier part. An answer that was stopped is
+    ``said`` and ``refusal`` are those of :func:`join`. The answer to a part is left out if it repeats that to an
+    earlier part. It is also left out if no passage supports what it adds to the question, or if it lacks the number
+    that is asked for, unless another language was requested, which the quotes are not in. An answer that was stopped is
     not ``quoted``.
     """
     quotes = quotes_of(index, found) if quoted else []
@@ -254,15 +252,15 @@ def finish(index: Index, found: Found, said: Sequence[str], refusal: str = "", q
 
 
 def outcome(found: Found, finished: Finished) -> Outcome:
-    """What the user is told of an answer: one whose own words were left out is unsure.
+    """The outcome shown to the user: unsure if the model's own text was left out.
 
-    Of the sample's held-out questions 31 of 34 answered ones were right, and 19 of 30 unsure ones (docs/design.md).
+    Of the sample's held-out questions, 31 of 34 answered ones were right, and 19 of 30 unsure ones (docs/design.md).
     """
     return "unsure" if finished.left_out and found.outcome == "answered" else found.outcome
 
 
 def quotes_of(index: Index, found: Found) -> list[tuple[str, Passage]]:
-    """The key sentences of the passages found, each with its passage; of a divided question those of each part."""
+    """The key sentences of the retrieved passages, each with its passage; for a divided question, by part."""
     count = index.domain.settings.answer.quotes
     units = found.asks if found.parts else (found,)
     each = -(-count // len(units)) if units else 0
@@ -277,7 +275,7 @@ def quotes_of(index: Index, found: Found) -> list[tuple[str, Passage]]:
 
 
 def _together(asked: Asked, parts: Sequence[Found]) -> Found:
-    """A question that was divided, from what was found for its parts."""
+    """Combine the results of the parts of a divided question."""
     outcomes = {part.outcome for part in parts}
     known = [part.probability for part in parts if part.probability is not None]
     return Found(
@@ -291,7 +289,7 @@ def _together(asked: Asked, parts: Sequence[Found]) -> Found:
 
 
 def _in_turns(rankings: Sequence[Sequence[Passage]]) -> list[Passage]:
-    """The passages of several rankings, taken in turns, each once."""
+    """The passages of several rankings, taken alternately, each once."""
     taken: dict[int, Passage] = {}
     for row in zip_longest(*rankings):
         for passage in row:

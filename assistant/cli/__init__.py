@@ -1,8 +1,8 @@
-"""The command line. To see what the program can do, read the commands below from top to bottom, and those in
-index_commands.py, finetune_commands.py, data_commands.py, classifier_commands.py and reader_commands.py.
+"""The command line. To see what the program can do, read the commands below, and those in index_commands.py,
+finetune_commands.py, data_commands.py, classifier_commands.py and reader_commands.py.
 
-Each command is a function: its parameters are the arguments, its docstring is the help. Everything that takes time
-to import is imported inside the commands, so that ``lorewright --help`` answers at once.
+Each command is a function: its parameters are the arguments, its docstring is the help. Slow imports are inside the
+commands, so that ``lorewright --help`` is fast.
 """
 
 import os
@@ -62,7 +62,7 @@ def new(
         if (folder / "domain.toml").is_file():
             raise DomainError(f"{domain} lies inside the domain {folder}; name a folder outside of it.")
     for name in set(chosen.values()) - set(CATALOGUE):
-        fingerprint(name)  # says what is wrong with a name or folder that is no model
+        fingerprint(name)  # raises an error that explains a wrong name or folder
     if not base_model and (best := best_chat_model().name) != Settings().base_model:
         chosen["base_model"] = best
     made = create_domain(domain, **chosen, adapter="reader")
@@ -185,7 +185,8 @@ def doctor(
 
 
 def _questions_last(arguments: list[str]) -> list[str]:
-    """The arguments with a question that begins with a dash ("-20℃ 能用吗？") behind ``--``, where it is no option."""
+    """Move a question that starts with a dash ("-20℃ 能用吗？") behind ``--``, so that it is not parsed as an
+    option."""
     if "--" in arguments:
         return arguments
     questions = [
@@ -195,12 +196,12 @@ def _questions_last(arguments: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Entry point: errors are one sentence, unless ``--debug`` asks for the traceback."""
+    """Entry point. An error is printed as one sentence; ``--debug`` shows the traceback."""
     os.environ.setdefault("LANGSMITH_TRACING", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
     debug = "--debug" in sys.argv
-    if not debug:  # what libraries say to their developers is no help to a user
+    if not debug:  # hides libraries' warnings to developers
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         warnings.filterwarnings("ignore", category=FutureWarning)
         warnings.filterwarnings("ignore", module="peft")

@@ -1,4 +1,4 @@
-"""``lorewright classifier …``: an encoder learns to tell classes of texts apart, or to tag words."""
+"""``lorewright classifier …``: trains an encoder to classify texts or to tag words."""
 
 import json
 from pathlib import Path
@@ -105,7 +105,7 @@ def merge(
 
 LEFT = {"adapter_model.safetensors", "adapter_config.json", "manifest.json", "report.json", "report.md"}
 LEFT |= {"loss.png", "steps.jsonl", "scores.json", "tensorboard"}
-"""What a training leaves; a folder that holds something else is not replaced."""
+"""The files that training writes; a folder with any other file is not replaced."""
 
 
 def _check_replaceable(folder: Path, again: bool) -> None:
@@ -123,7 +123,8 @@ def _check_replaceable(folder: Path, again: bool) -> None:
 
 
 def _check_measured(measured: "LabelledFile", data: "LabelledFile", apart: bool) -> None:
-    """Classes that nobody learns cannot be measured; nor, in a file ``apart`` from the data, texts that are learnt."""
+    """Refuse records of another kind or of unknown classes, and, in a file ``apart`` from the data, texts of the
+    training data."""
     if measured.texts and measured.task != data.task:
         raise AssistantError(f"{measured.path} holds records of another kind than {data.path}.")
     known = {str(text) for text in data.texts}
@@ -139,7 +140,7 @@ def _check_measured(measured: "LabelledFile", data: "LabelledFile", apart: bool)
 
 
 def _scores(classifier: Any, measured: "LabelledFile") -> dict[str, Any]:
-    """Share of right labels, and F1 averaged over the classes, with 95 % intervals over texts."""
+    """Accuracy and macro F1, with 95 % intervals over texts."""
     from sklearn.metrics import f1_score
 
     from assistant.evaluation.metrics import bootstrap, ratio

@@ -1,4 +1,4 @@
-"""``lorewright data …``: look at files of examples before a model learns from them."""
+"""``lorewright data …``: inspects data files before a model is trained on them."""
 
 from collections import Counter
 from itertools import groupby
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Look at files of examples before a model learns from them.")
 HELD_OUT = 0.1
-"""Share of a file that is held out where no other file is named."""
+"""Share of a file that is held out if no other file is named."""
 SHOWN = 10
-"""So many problems and near-copies are printed, and the number of the others."""
+"""Maximum number of problems and near-copies printed; the others are counted."""
 
 
 @app.callback()
@@ -85,7 +85,7 @@ def _print_report(report: "DataReport", tokenizer: Any, base_model: str, max_len
 
 
 def _print_near_copies(found: "DataFile", file: Path | None) -> None:
-    """Those of another file; without one, those across the split that a run makes by hash."""
+    """Near-copies in another file; without one, across the split by hash that a run makes."""
     from finetune import read_data
     from finetune.data.data_check import is_held_out, near_copies
 

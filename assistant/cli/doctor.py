@@ -1,4 +1,4 @@
-"""What a user, or who helps one, needs to know when something does not work."""
+"""Diagnostics for ``lorewright doctor``: machine, packages, models, engines, environment and a domain."""
 
 import importlib.util
 import os
@@ -51,7 +51,7 @@ VARIABLES = [
 
 
 def print_report(domain: Path | None) -> None:
-    """Print versions, processor, memory, disk, cache, models, settings from outside, and the state of a domain."""
+    """Print versions, processor, memory, disk, cache, models, environment variables, and the state of a domain."""
     console = Console()
     for title, rows in (
         ("This machine", _machine()),
@@ -65,14 +65,14 @@ def print_report(domain: Path | None) -> None:
             title=escape(title), box=None, show_header=False, title_justify="left", title_style="bold", padding=(0, 2)
         )
         table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")  # a path must be there whole
+        table.add_column(overflow="fold")  # paths are never truncated
         for name, value in rows:
             table.add_row(escape(name), escape(value))
         console.print(table, "")
 
 
 def print_forecast(model: str, batch: int, length: int) -> None:
-    """Print how much memory answering and training with a model take, and whether this machine has it."""
+    """Print how much memory answering and training with a model need, and whether this machine has it."""
     import psutil
 
     from assistant.cli.terminal import waiting
@@ -133,7 +133,7 @@ def _packages() -> list[tuple[str, str]]:
 
 
 def _engines() -> list[tuple[str, str]]:
-    """Which engine computes with each model that is here, and why; which one reads pictures."""
+    """The engine of each downloaded model, with the reason for it, and the OCR engine."""
     from base_models.engines.choices import known_choice
     from indexes.readers.images.ocr import find_engine
 
@@ -198,7 +198,7 @@ def _domain(path: Path) -> list[tuple[str, str]]:
 
 
 def _model(name: str) -> str:
-    """A model's name and whether it is here; an error where it is neither in the catalogue nor a folder."""
+    """A model's name and whether it is downloaded; raises an error if it is neither in the catalogue nor a folder."""
     if name not in CATALOGUE:
         fingerprint(name)
         return name

@@ -1,4 +1,4 @@
-"""The commands that train an adapter, take one from elsewhere, measure it, and make it part of its base."""
+"""Commands that train an adapter, select one, adopt one, merge it with its base, and evaluate it."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,7 +37,7 @@ def finetune(
     if not again and is_finished(opened, run, settings):
         typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed. {_next(opened, run)}")
         return
-    from finetune.methods import refuse_unread  # here, for it loads torch
+    from finetune.methods import refuse_unread  # imported here because it loads torch
 
     refuse_unread(config, settings.method)
     with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:
@@ -48,7 +48,7 @@ def finetune(
 
 
 def _next(domain: Domain, run: str) -> str:
-    """What a finished run is good for now."""
+    """The status of a finished run's adapter, and how to let it answer."""
     if domain.settings.adapter == run:
         return f"Adapter: {domain.adapter(run)}, the one that answers (domain.toml)."
     return (
@@ -138,5 +138,5 @@ def evaluate(
 
 
 def adapter_name(option: str | None) -> str | None:
-    """What the --adapter flag means: None as domain.toml says, empty for the base model."""
+    """Convert the --adapter flag: None is domain.toml's adapter, empty the base model."""
     return "" if option == "base" else option

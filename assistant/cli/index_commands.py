@@ -1,4 +1,4 @@
-"""The commands around the index: index, search, export. Part of cli.py."""
+"""Commands of the index: index, search, export."""
 
 from datetime import datetime
 from pathlib import Path
@@ -50,7 +50,7 @@ def index(
             report = update_index(opened, rebuild, bars.update)
         _print_report(domain, report)
     finally:
-        for why in not_fetched:  # last, where it is seen
+        for why in not_fetched:  # printed last, so that it is seen
             typer.echo(why, err=True)
     if report.failed or not_fetched:
         raise typer.Exit(3)
@@ -80,7 +80,7 @@ def _print_report(domain: Path, report: "UpdateReport") -> None:
 
 
 SOME = 10
-"""How many documents or folders are named as examples."""
+"""Maximum number of documents or folders named as examples."""
 
 Day = Annotated[
     datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents changed on this day or later.")
@@ -125,7 +125,7 @@ def search(
 
 
 def _nothing_found(documents: list[str], among: "Filter") -> str:
-    """What to try next: a folder that holds documents, wider filters, or words of those that are in the index."""
+    """A hint after an empty search: folders that contain documents, fewer filters, or names of indexed documents."""
     if not (among.types or among.since or among.until or among.language) and among.folder:
         folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
         return plain(f"Nothing was found in the folder {among.folder}; folders with documents: {_some(folders)}.")

@@ -1,6 +1,6 @@
-"""What `lorewright models` shows: each model, whether it is here, whether it fits this machine, and how fast it is.
+"""Lists the models for `lorewright models`: whether each is downloaded, fits this machine, and how fast it is.
 
-And which of them `lorewright new` takes.
+Also selects the chat model for `lorewright new`.
 """
 
 import shutil
@@ -18,16 +18,16 @@ from base_models.reader import reader_of
 from domain import Settings
 
 BYTES = {"chat": 2.4, "embedder": 4.8, "reranker": 4.8}
-"""Memory a parameter: weights of 16 bits, or of 32 where vectors are computed, and a fifth for the work. Estimated."""
+"""Bytes of memory per parameter: 16-bit weights (32-bit for encoders), plus a fifth for working memory. Estimated."""
 TIMED_SHARE = 0.4
-"""The timed answer (256 tokens of prompt, 24 of answer) as a share of an ordinary one (600 and 64). By tokens."""
+"""The timed answer (256 tokens of prompt, 24 of answer) as a share of a typical one (600 and 64). By tokens."""
 
 MOST_SECONDS = 12
-"""Of an ordinary answer, with the model that a new domain gets on a processor. Chosen."""
+"""Maximum time of a typical answer with the model selected for a new domain, on a CPU. Chosen."""
 
 
 def print_models() -> None:
-    """Print the catalogue, and what of it is in the cache."""
+    """Print the catalogue, and which of its models are in the cache."""
     console = Console(highlight=False)
     for entry in CATALOGUE.values():
         here = "from a folder of yours" if entry.missing else "here" if is_fetched(entry.name) else "not fetched"
@@ -46,17 +46,17 @@ def print_models() -> None:
 
 
 def memory(entry: Entry) -> float:
-    """Bytes of memory that a model needs, about."""
+    """Approximate memory of a model in bytes."""
     return entry.parameters * BYTES[entry.kind]
 
 
 def fits(entry: Entry) -> bool:
-    """Whether a model leaves a tenth of this machine's memory; a GPU's is not asked."""
+    """Whether a model leaves a tenth of this machine's memory free; GPU memory is not checked."""
     return memory(entry) < 0.9 * psutil.virtual_memory().total
 
 
 def seconds_of_an_answer(entry: Entry) -> float | None:
-    """Seconds of an ordinary answer: of what was timed here, else in proportion to the nearest timed model in size."""
+    """Seconds of a typical answer: as timed on this machine, or scaled from the timed model nearest in size."""
     timed = {
         other.parameters: choice.seconds[choice.engine]
         for other in CATALOGUE.values()
@@ -69,13 +69,13 @@ def seconds_of_an_answer(entry: Entry) -> float | None:
 
 
 def best_chat_model() -> Entry:
-    """The largest chat model that fits, can be had, and on a processor answers within :data:`MOST_SECONDS`.
+    """The largest chat model that fits, is available, and on a CPU answers within :data:`MOST_SECONDS`.
 
-    What is not here can be had from the hub, if that may be asked and answers. Where nothing was timed yet, and where
-    no larger one is quick enough, it is the default. On a GPU, untested on one, only the size counts.
+    A model that is not downloaded is available if the hub may be used and is reachable. If nothing has been timed yet,
+    or no larger model is fast enough, returns the default. On a GPU (untested) only the size counts.
     """
     default = find(Settings().base_model)
-    on_gpu = gpu_memory() if shutil.which("nvidia-smi") else 0  # else torch, which takes seconds, need not be loaded
+    on_gpu = gpu_memory() if shutil.which("nvidia-smi") else 0  # avoids loading torch, which takes seconds
 
     def is_quick(entry: Entry) -> bool:
         if on_gpu:

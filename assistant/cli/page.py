@@ -1,4 +1,4 @@
-"""Serving the Streamlit page: a free port on 127.0.0.1, no telemetry, one process until Ctrl-C."""
+"""Serves the Streamlit page: a free port on 127.0.0.1, no telemetry, one process until Ctrl-C."""
 
 import os
 import signal
@@ -21,12 +21,12 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
     chosen = free_port(port)
     if chosen != port:
         typer.echo(f"Port {port} is taken; using {chosen}.")
-    server = find_spec("ui.serve")  # by name, for an arrow from this room to ui/ would point up
+    server = find_spec("ui.serve")  # by name: this package must not import ui
     assert server is not None
     assert server.origin is not None
-    # -P: what lies in the folder that the user stands in must not be imported instead of our own.
+    # -P: modules in the current directory must not shadow ours.
     command = [sys.executable, "-P", server.origin, f"--server.port={chosen}"]
-    # Flags, since variables of the environment would win over the page's own configuration file.
+    # Flags, because environment variables would override the page's own configuration file.
     command += [f"--server.address={ADDRESS}", "--browser.gatherUsageStats=false"]
     command += [f"--server.headless={str(not open_browser).lower()}", "--", str(domain.path.resolve())]
     typer.echo(f"The page of {domain.path.resolve().name}: http://{ADDRESS}:{chosen}   (Ctrl-C ends it)")
@@ -34,7 +34,7 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
         process.wait()
-    except KeyboardInterrupt:  # the page got it too, if it came from the keyboard
+    except KeyboardInterrupt:  # a Ctrl-C from the keyboard reaches the page too
         process.terminate()
         process.wait()
         typer.echo("\nStopped; conversations are kept.")
@@ -43,10 +43,10 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
 
 
 def free_port(first: int) -> int:
-    """The first port at or after ``first`` that nobody listens on."""
+    """The first free port at or after ``first``."""
     for port in range(first, min(first + PORTS_TRIED, 65536)):
         with socket.socket() as probe:
-            # Without this, a port whose last owner just ended looks taken for a minute on Linux and macOS.
+            # Without this, a port that was just closed looks taken for a minute on Linux and macOS.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(os.name != "nt"))
             try:
                 probe.bind((ADDRESS, port))

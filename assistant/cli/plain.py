@@ -1,8 +1,8 @@
-"""What documents and files' names may do to a terminal: nothing."""
+"""Makes texts of documents and file names safe to print in a terminal."""
 
 
 def plain(text: str, lines: bool = False) -> str:
-    """Text of a document or a file's name as a terminal may show it: control characters could give it orders.
+    """Replace control characters in a document's text or a file name, because a terminal would execute them.
 
     ``lines`` keeps line breaks and tabs.
     """

@@ -1,6 +1,6 @@
-"""Progress of long work in the terminal: one bar for each kind of work, with rate and time left.
+"""Progress bars in the terminal: one for each kind of work, with rate and time left.
 
-Where the output is not a terminal (a log, CI), a plain line every few seconds instead.
+If the output is not a terminal (a log, CI), prints a plain line every few seconds instead.
 """
 
 import sys
@@ -17,7 +17,7 @@ LOG_SECONDS = 15
 
 
 class Bars:
-    """A context in which :meth:`update` and :meth:`step` draw; ``stopped`` tells what Ctrl-C leaves."""
+    """A context in which :meth:`update` and :meth:`step` draw bars; Ctrl-C prints ``stopped``."""
 
     def __init__(self, stopped: str):
         self.stopped = stopped

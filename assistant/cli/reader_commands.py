@@ -1,4 +1,4 @@
-"""``lorewright reader …``: train a reader of one's own, for another base model or on other data."""
+"""``lorewright reader …``: trains a custom reader, for another base model or on other data."""
 
 import json
 from pathlib import Path
@@ -18,8 +18,8 @@ SETTINGS: dict[str, Any] = {
     "shared_passages": True,
     "retrieved_share": 1.0,
 }
-"""What a reader's run has other than the defaults; flags change it. Rows of 1,024 tokens were 1.15 times as fast as
-rows of 2,048 with AVX2, for attention computes whole rows (one trial)."""
+"""Defaults of a reader's run that differ from the general ones; flags override them. Rows of 1,024 tokens were 1.15
+times as fast as rows of 2,048 with AVX2, because attention computes whole rows (one trial)."""
 
 app = typer.Typer(no_args_is_help=True, help="Train a model to read passages, before any domain.")
 

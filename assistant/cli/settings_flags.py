@@ -1,4 +1,4 @@
-"""A settings table becomes flags of a command, so that no option is written twice."""
+"""Turns a settings table into flags of a command, so that no option is defined twice."""
 
 import functools
 import inspect
@@ -16,9 +16,9 @@ T = TypeVar("T", bound=BaseModel)
 def settings_flags(
     table: type[BaseModel], default: str = "domain.toml's, else ", other_defaults: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorate a command that takes ``config: dict``: each key of the table becomes a flag of the same name, explained
-    by the key's own docstring, and ``config`` receives the ones that were given. A key that can have one value alone is
-    no flag. ``default`` stands before the default in the help; a command may have ``other_defaults`` than the table."""
+    """Decorate a command that takes ``config: dict``: each key of the table becomes a flag of the same name, with the
+    key's docstring as help. ``config`` receives the flags that were given. A key with only one possible value gets no
+    flag. ``default`` precedes the default in the help; ``other_defaults`` override those of the table."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command)
@@ -60,7 +60,7 @@ def _flag_type(annotation: Any) -> Any:
 
 
 def validated(model: type[T], values: dict[str, Any]) -> T:
-    """The table with these values, or a :class:`DomainError` that names the flag that is wrong."""
+    """The table with these values; raises a :class:`DomainError` that names the wrong flag."""
     try:
         return model.model_validate(values)
     except ValidationError as error:

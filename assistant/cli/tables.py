@@ -1,4 +1,4 @@
-"""The evaluation as tables in the terminal."""
+"""Formats evaluations and training reports for the terminal."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -33,13 +33,13 @@ LIKELIHOOD = {
     "general_text": "general text\n(a rise is forgetting)",
 }
 POINTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
-"""Shares of false refusals at which the trade-off is printed. Chosen."""
+"""Rates of false refusals at which the trade-off is printed. Chosen."""
 FEW = 20
-"""Fewer questions than this are not divided by language: every figure would be noise."""
+"""With fewer questions, scores are not divided by language: they would be noise."""
 
 
 def print_retrieval(result: dict[str, Any]) -> None:
-    """Print how well passages are found: a table a language, and whether fusing both ways was worth it."""
+    """Print retrieval scores: one table per language, and the gain by fusing both ways of searching."""
     console = Console(width=max(Console().width, 100))
     for language, found in result["results"].items():
         title = f"Passages of the gold document found for {found['questions']} questions ({language}), in percent"
@@ -58,9 +58,9 @@ def print_retrieval(result: dict[str, Any]) -> None:
 
 
 def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
-    """Print right, wrong and refused in each cell, the gain of tuning, and how well passages are found and cited.
+    """Print right, wrong and refused in each cell, the gain by tuning, and the scores of retrieval and citations.
 
-    ``ask_all`` is the command that asks all questions, where only some were asked.
+    ``ask_all`` is the command that asks all questions, if only some were asked.
     """
     console = Console(width=max(Console().width, 100))
     scores = result["table"]
@@ -112,7 +112,7 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
 
 
 def _print_trade_off(console: Console, result: dict[str, Any]) -> None:
-    """A few points of the curve: what each share of false refusals would cost in false answers."""
+    """A few points of the curve: the rate of false answers at each of several rates of false refusals."""
     curve = result["trade_off"]
     if not curve:
         return
@@ -128,7 +128,7 @@ def _print_trade_off(console: Console, result: dict[str, Any]) -> None:
 def _by_cell(
     title: str, figures: dict[str, Any], columns: dict[str, str], few: bool, with_intervals: bool = False
 ) -> Table:
-    """A row for each cell of the 2x2 table, and below it one for each language unless there are ``few`` questions."""
+    """A row per cell of the 2x2 table, followed by one per language unless there are ``few`` questions."""
     table = Table(title=title, box=box.SIMPLE)
     table.add_column("who answers")
     table.add_column("language")
@@ -146,7 +146,7 @@ def _by_cell(
 
 
 def forecast(told: "Forecast") -> str:
-    """What a run will take, in a sentence, before it begins."""
+    """The cost of a run, as a sentence, before it starts."""
     least = f"{told.least_seconds / 60:.0f} min" if told.least_seconds > 90 else f"{told.least_seconds:.0f} s"
     return (
         f"{told.examples} examples in {told.steps} steps, {told.tokens:,} tokens; {told.trained_parameters:,} "
@@ -156,13 +156,13 @@ def forecast(told: "Forecast") -> str:
 
 
 def trained(report: "RunReport", rare: int = 0, shortened: str = "without their first rounds") -> str:
-    """What a run did, in a sentence; ``rare`` unanswerable questions were not shown to it."""
+    """The report of a run as a sentence; ``rare`` unanswerable questions were left out of it."""
     left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
     left += f", {report.too_long} longer than max_length" if report.too_long else ""
     left += f", {report.shortened} {shortened}" if report.shortened else ""
     left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
     before, after = report.losses()
-    short = len(report.steps) < 4 or report.held_out_examples  # one step says nothing; and the best state was kept
+    short = len(report.steps) < 4 or report.held_out_examples  # too few steps to judge, or the best state was kept
     risen = "" if after < before or short else "; it did not fall: more examples or steps are needed"
     return (
         f"trained {report.trained_parameters:,} parameters on {report.examples} examples ({report.tokens:,} "

@@ -1,4 +1,4 @@
-"""Asking in the terminal: an answer while it is made, and Ctrl-C in the middle of it."""
+"""Asks questions in the terminal: streams the answer, and stops it at Ctrl-C."""
 
 import signal
 import sys
@@ -17,7 +17,7 @@ from assistant.assistant import Assistant
 from assistant.cli.plain import plain
 
 SHOWN_CHARACTERS = 160
-"""How much of a nearest passage is shown. Chosen."""
+"""Maximum characters shown of a nearest passage. Chosen."""
 
 
 def speak(
@@ -30,8 +30,8 @@ def speak(
 ) -> bool:
     """Print one answer and its sources; False if Ctrl-C stopped it.
 
-    On a terminal the model's words are seen as they come, until the answer with its proof takes their place. ``anyway``
-    is what the user types to have a refused question answered all the same.
+    A terminal shows the model's text as it is generated, then the final answer in its place. ``anyway`` is what the
+    user types to get an answer to a refused question.
     """
     answer: Answer | None = None
     streamed, stopped = "", False
@@ -59,7 +59,7 @@ def speak(
 
 
 def remarks(answer: Answer) -> list[str]:
-    """What a reader should know of an answer: how sure it is, what no passage says, and other passages."""
+    """Notes on an answer: how sure it is, what no passage supports, and other passages."""
     lines = []
     if answer.unsure:
         lines.append("(unsure: the passages found may not answer this)")
@@ -81,7 +81,7 @@ def _beginning(text: str) -> str:
 
 
 def read_line(prompt: str) -> str:
-    """What was typed; empty at the end of the input."""
+    """The typed line; empty at the end of the input."""
     try:
         return input(prompt).strip()
     except EOFError:
@@ -90,7 +90,7 @@ def read_line(prompt: str) -> str:
 
 @contextmanager
 def waiting(what: str) -> Iterator[Callable[[], None]]:
-    """Show on a terminal that something is being done, until the function that it gives is called."""
+    """Show a status on a terminal until the yielded function is called."""
     status = Console(stderr=True, quiet=not sys.stderr.isatty()).status(f"{what} ...")
     status.start()
     try:
@@ -101,7 +101,7 @@ def waiting(what: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def shown_meanwhile() -> Iterator[Callable[[str], None]]:
-    """A function that shows a text on a terminal in place of the one before it; all is gone at the end."""
+    """Yield a function that shows a text on a terminal in place of the previous one; all is cleared at the end."""
     if not sys.stdout.isatty():
         yield lambda _text: None
         return
@@ -120,7 +120,7 @@ def shown_meanwhile() -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def ctrl_c_sets() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets, and says so; a second Ctrl-C ends the program at once."""
+    """An event that the first Ctrl-C sets, with a message; a second Ctrl-C ends the program at once."""
     stop = threading.Event()
 
     def interrupted(_signal: int, _frame: FrameType | None) -> None:

@@ -1,1 +1,1 @@
-"""How good the answers are: base and tuned, without and with the index, judged by facts. Also promotes an adapter."""
+"""Evaluates answers by facts: base and tuned model, without and with the index. Promotes an adapter that wins."""

@@ -1,15 +1,16 @@
-"""Proof: {base, tuned} x {without, with index} on the held-out questions, and how well passages are found. Between them
-stands the reader that is shipped for the base model, if there is one, with the index.
+"""Evaluates {base, tuned} x {without, with index} on the held-out questions, and the retrieval of passages.
 
-An answer is **right** when it says all facts of its question (``facts.py``), **wrong** when it was given without them;
-a refused answerable question is neither. What the user reads counts, quotes from the documents included; the model's
-own words are also judged alone, and by these base and tuned are compared. **Unsupported** is the share of the model's
-sentences that no passage supports. Overlap of its words with the gold answer (token F1, BLEU, ROUGE) follows.
+If a reader is shipped for the base model, it is evaluated with the index too.
 
-The answers come through ``steps.py`` as in the chain; only the decoding is in batches. Where the domain's refusal
-is calibrated, the cells with the index are counted once more with the thresholds of a domain that is not. Results are
-one versioned JSON file in ``evaluations/``, every answer included, so that a figure can be traced to the answers it
-counts.
+An answer is **right** if it states all facts of its question (``answering/facts.py``), **wrong** if it was given
+without them; a refused answerable question is neither. The text that the user reads is scored, including quotes from
+the documents. The model's own text is also scored alone; that score compares base and tuned. **Unsupported** is the
+share of the model's sentences that no passage supports. Token F1, BLEU and ROUGE against the gold answer are reported
+too.
+
+Answers are computed by ``answering/steps.py`` as in the chain; only decoding is batched. If the domain's refusal is
+calibrated, the cells with the index are also scored with the thresholds of an uncalibrated domain. The result is one
+versioned JSON file in ``evaluations/``. It includes every answer, so that each score can be traced to its answers.
 """
 
 import json
@@ -37,12 +38,12 @@ from domain import Question
 UNCALIBRATED = "uncalibrated"
 
 Unit = tuple[int, str]
-"""Position of a question, and the part of it that is asked (empty: all of it)."""
+"""Position of a question, and the part of it that is asked (empty: the whole question)."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of the table: who answered, and from what."""
+    """One cell of the table: the model, and whether it uses the index."""
 
     who: Literal["base", "reader", "tuned"]
     index: bool
@@ -55,9 +56,9 @@ class Cell:
 def evaluate(
     assistant: Assistant, questions: Sequence[Question], adapter: str, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
-    """Ask every question in every cell and return the result as it is written to ``evaluations/``.
+    """Ask every question in every cell and return the result written to ``evaluations/``.
 
-    ``adapter`` is the tuned one's name; if it is empty, only the base model and its reader are asked.
+    ``adapter`` is the name of the tuned adapter; if empty, only the base model and its reader are evaluated.
     """
     progress("searching", 0, len(questions))
     index, refusal = assistant.index, assistant.refusal
@@ -112,9 +113,9 @@ def evaluate(
 def said_in(
     assistant: Assistant, cell: Cell, adapter: str, judged: Sequence[Sequence[Found]], progress: Progress
 ) -> dict[Unit, str]:
-    """What the model says to each question or part of one; with the index, where any of the thresholds lets it answer.
+    """The model's answer to each question or part; with the index, only to those that any of the thresholds answers.
 
-    ``judged`` are the same questions under several thresholds.
+    ``judged`` holds the same questions under several thresholds.
     """
     wanted = {
         (position, one.asked.part): one
@@ -138,14 +139,14 @@ def said_in(
 
 
 def _asks(cell: Cell, found: Found) -> tuple[Found, ...]:
-    """What the model is asked of a question; without the index all of it."""
+    """The parts of a question that the model is asked; without the index, all of them."""
     return found.asks if cell.index else found.parts or (found,)
 
 
 def _rows(
     assistant: Assistant, cell: Cell, questions: Sequence[Question], found: Sequence[Found], said: dict[Unit, str]
 ) -> list[Row]:
-    """One row a question: what was answered in this cell, and how it scores."""
+    """One row per question: the answer in this cell and its scores."""
     prompts = assistant.prompts
     rows = []
     for position, (question, one) in enumerate(zip(questions, found, strict=True)):
@@ -188,8 +189,8 @@ def _rows(
 def _likelihood(
     assistant: Assistant, adapter: str, questions: Sequence[Question], progress: Progress
 ) -> dict[str, Any]:
-    """Mean loss, in nats a token, of the gold answers asked without passages, and of general prompts and texts; and how
-    much each rose by tuning. A rise of the general ones is forgetting. [value, low, high], intervals over examples."""
+    """Mean loss (nats per token) of the gold answers without passages and of general prompts and texts, and its rise by
+    tuning. A rise of the general ones is forgetting. Each is [value, low, high], with intervals over examples."""
     from finetune import likelihoods
 
     prompts, loaded = assistant.prompts, assistant.llm.loaded
@@ -214,7 +215,7 @@ def _likelihood(
 
 
 def _trained(adapter: Path | None) -> dict[str, int]:
-    """How much an adapter has learnt from, out of the report of its run; empty for the base model."""
+    """The amount of training data of an adapter, from the report of its run; empty for the base model."""
     if adapter is None:
         return {}
     report = json.loads((adapter / "report.json").read_text(encoding="utf-8"))

@@ -1,10 +1,9 @@
-"""Scores of answers, with the tokens that fit the language: English words, Chinese characters or words.
+"""Scores of answers, with tokens that suit the language: English words, Chinese characters or words.
 
-Token F1 and exact match as in SQuAD (Rajpurkar et al. 2016) and, by characters for Chinese, CMRC 2018 (Cui et al.
-2019).
-BLEU-4 (Papineni et al. 2002, of a sentence, smoothed) and ROUGE-1, -2 and -L (Lin 2004, F1) take Chinese words, as is
-usual for ChatGLM; they are cut by jieba's dictionary.
-Intervals are 95 % percentile bootstraps over questions (Efron 1979).
+Token F1 and exact match follow SQuAD (Rajpurkar et al. 2016) and, by characters for Chinese, CMRC 2018 (Cui et al.
+2019). BLEU-4 (Papineni et al. 2002, sentence level, smoothed) and ROUGE-1, -2 and -L (Lin 2004, F1) use Chinese words
+segmented by jieba's dictionary, as is usual for ChatGLM. Intervals are 95 % percentile bootstraps over questions (Efron
+1979).
 """
 
 import math
@@ -19,18 +18,18 @@ RESAMPLES = 2000
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words and numbers, and single Chinese characters; punctuation is left out."""
+    """Lower-case words and numbers, and single Chinese characters; punctuation is dropped."""
     return [token.lower() for token in TOKEN.findall(text)]
 
 
 def token_f1(answer: str, gold: str) -> float:
-    """Harmonic mean of precision and recall of the answer's tokens against the gold answer's, 0 to 1."""
+    """F1 of the answer's tokens against the gold answer's: harmonic mean of precision and recall, 0 to 1."""
     said, right = Counter(tokens(answer)), Counter(tokens(gold))
     return _f1((said & right).total(), said.total(), right.total())
 
 
 def exact_match(answer: str, gold: str) -> bool:
-    """Whether both have the same tokens in the same order: case, punctuation and blanks do not count."""
+    """Whether both have the same tokens in the same order; case, punctuation and spaces are ignored."""
     return tokens(answer) == tokens(gold)
 
 
@@ -42,7 +41,7 @@ def words(text: str) -> list[str]:
 
 
 def bleu4(answer: str, gold: str) -> float:
-    """BLEU of up to four words in a row against one gold answer, 0 to 1."""
+    """BLEU of up to 4-grams against one gold answer, 0 to 1."""
     from sacrebleu.metrics import BLEU
 
     score = BLEU(tokenize="none", effective_order=True).sentence_score(" ".join(words(answer)), [" ".join(words(gold))])
@@ -50,7 +49,7 @@ def bleu4(answer: str, gold: str) -> float:
 
 
 def rouge(answer: str, gold: str) -> dict[str, float]:
-    """F1 of the words ("rouge1"), of pairs of words ("rouge2"), and of the longest common sequence ("rougeL")."""
+    """F1 of words ("rouge1"), of word pairs ("rouge2"), and of the longest common subsequence ("rougeL")."""
     said, right = words(answer), words(gold)
     result = {}
     for n in (1, 2):
@@ -65,7 +64,7 @@ def _f1(shared: int, said: int, right: int) -> float:
 
 
 def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Length of the longest sequence of words that stands in both in this order, with others between."""
+    """Length of the longest common subsequence of words."""
     row = [0] * (len(other) + 1)
     for word in one:
         before = row
@@ -78,9 +77,9 @@ def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
 def bootstrap(
     rows: Sequence[Sequence[float]] | Sequence[float], statistic: Callable[[np.ndarray], float], seed: int = 0
 ) -> tuple[float, float, float] | None:
-    """The statistic on all rows, and the 95 % interval of it over rows drawn again with replacement.
+    """The statistic of all rows with its 95 % bootstrap interval (rows resampled with replacement).
 
-    None where there are no rows, or the statistic is not defined (NaN) on them.
+    None if there are no rows or the statistic is undefined (NaN) on them.
     """
     data = np.asarray(rows, dtype=float)
     value = statistic(data) if len(data) else math.nan
@@ -97,6 +96,6 @@ def mean(rows: np.ndarray) -> float:
 
 
 def ratio(rows: np.ndarray) -> float:
-    """Sum of the first column over the sum of the second: precision or recall over all questions together."""
+    """Sum of the first column over the sum of the second: precision or recall pooled over all questions."""
     total = rows[:, 1].sum()
     return float(rows[:, 0].sum() / total) if total else float("nan")

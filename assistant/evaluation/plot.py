@@ -1,4 +1,4 @@
-"""The evaluation as a picture: before and after, side by side, each figure with its interval."""
+"""Plots an evaluation: before and after side by side, each score with its interval."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,8 +12,8 @@ RISES = {"held_out": "gold answers", "general_prompts": "general\nquestions", "g
 
 
 def plot_evaluation(result: dict[str, Any], path: Path) -> None:
-    """Draw right, wrong and refused in each cell, false refusals against false answers, and what tuning did to the
-    loss; whole or not at all."""
+    """Draw right, wrong and refused in each cell, false refusals against false answers, and the rise of the loss by
+    tuning. The file is written completely or not at all."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 4), layout="constrained")
@@ -32,7 +32,7 @@ def plot_evaluation(result: dict[str, Any], path: Path) -> None:
 
 
 def _outcomes(axes: Any, table: dict[str, Any]) -> None:
-    """A bar a cell: right, wrong and refused, one above the other; the interval is that of right."""
+    """A stacked bar per cell: right, wrong and refused; the interval is that of right."""
     cells = [name for name, row in table.items() if row["all"]["right"]]
     bottom = [0.0] * len(cells)
     for key, colour in OUTCOMES.items():
@@ -47,7 +47,7 @@ def _outcomes(axes: Any, table: dict[str, Any]) -> None:
 
 
 def _trade_off(axes: Any, result: dict[str, Any]) -> None:
-    """The curve of all thresholds, and where the chosen level stands on it."""
+    """The curve over all thresholds, with the chosen level marked."""
     curve = result["trade_off"]
     if not curve:
         axes.set_axis_off()
@@ -72,7 +72,7 @@ def _trade_off(axes: Any, result: dict[str, Any]) -> None:
 def _bars(
     axes: Any, who: Sequence[str], name: str, figures: Sequence[Sequence[float] | None], labels: Sequence[str]
 ) -> None:
-    """Bars of one of ``who``, beside those of the others; a figure that is not defined has none."""
+    """Bars of one of ``who`` beside those of the others; an undefined score has no bar."""
     width = 0.8 / len(who)
     for place, figure in enumerate(figures):
         if figure:

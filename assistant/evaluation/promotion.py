@@ -1,8 +1,8 @@
-"""Whether an adapter has won, and may answer in place of the base model, or of the reader that is shipped for it.
+"""Decides whether an adapter replaces the base model, or its shipped reader, as the one that answers.
 
-A finished run is a candidate. It is promoted by an evaluation in which, with the index, its own words are right more
-often than the other's by more than chance, or as often while fewer of its sentences are unsupported; and in which
-it has not forgotten too much of everyday language.
+A finished run is a candidate. An evaluation promotes it if, with the index, its own text is right more often than that
+of the model it is compared with, by more than chance, or as often with fewer unsupported sentences; and if it has not
+forgotten too much of everyday language.
 """
 
 from dataclasses import dataclass
@@ -12,22 +12,22 @@ from assistant.adapters import is_shipped, use
 from domain import Domain
 
 MOST_FORGOTTEN = 0.3
-"""The most that the loss on everyday questions or texts may rise, in nats a token. Chosen between what LoRA forgot with
-replay and without, 0.23 and 0.40 (docs/finetuning.md)."""
+"""Maximum rise of the loss on everyday questions or texts, in nats per token. Chosen between the rise of LoRA with
+replay, 0.23, and without, 0.40 (docs/finetuning.md)."""
 FEWEST = 20
-"""Fewer judged questions prove nothing, whatever their interval says. Chosen."""
+"""Minimum number of judged questions; fewer prove nothing, whatever their interval. Chosen."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether an adapter is promoted, and why, in a sentence."""
+    """Whether an adapter is promoted, and the reason as a sentence."""
 
     won: bool
     reason: str
 
 
 def decide(result: dict[str, Any]) -> Decision:
-    """Read the decision off the result of an evaluation of an adapter."""
+    """Decide from the evaluation result of an adapter."""
     name = result["adapter"]
     right, unsupported = (result["gain"][score]["with index"] for score in ("right_written", "unsupported"))
     judged = sum(row["right"] is not None for row in result["answers"]["tuned, with index"])
@@ -49,7 +49,7 @@ def decide(result: dict[str, Any]) -> Decision:
 
 
 def promote(domain: Domain, result: dict[str, Any]) -> str:
-    """Let the adapter of an evaluation answer if it won; what was decided, in a sentence."""
+    """Let the adapter of an evaluation answer if it won. Returns the decision as a sentence."""
     name, answers = result["adapter"], domain.settings.adapter
     if not name:
         return ""

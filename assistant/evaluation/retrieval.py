@@ -1,9 +1,9 @@
-"""How well passages are found: every way of searching on the same questions, by language, with intervals.
+"""Evaluates retrieval: every search mode on the same questions, by language, with intervals.
 
-A question's gold document is the only right one. What counts is the rank of the first passage that is of it, since
-passages are what the model is given: hit@k is the share of questions where it is among the first k, MRR the mean of 1 /
-rank, nDCG@10 (Järvelin and Kekäläinen 2002, with one relevant item) that of 1 / log2(1 + rank) up to rank 10. Intervals
-are 95 % percentile bootstraps over questions; differences are taken question by question (paired).
+Only a question's gold document is relevant. The rank of its first passage is scored, because the prompt contains
+passages: hit@k is the share of questions with a rank of at most k, MRR the mean of 1 / rank, nDCG@10 (Järvelin and
+Kekäläinen 2002, with one relevant item) the mean of 1 / log2(1 + rank) up to rank 10. Intervals are 95 % percentile
+bootstraps over questions; differences are paired by question.
 """
 
 import json
@@ -23,7 +23,7 @@ from indexes import Index, Passage, language_of
 
 FORMAT = 2
 DEPTH = 50
-"""How many passages are looked at; a document that is not among them has no rank."""
+"""Number of passages retrieved; a document without any of them has no rank."""
 PACKAGES = ("faiss-cpu", "numpy", "sentence-transformers", "torch", "transformers")
 
 FIGURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -33,13 +33,13 @@ FIGURES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "MRR": lambda ranks: 1 / ranks,
     "nDCG@10": lambda ranks: np.where(ranks <= 10, 1 / np.log2(1 + ranks), 0),
 }
-"""From the ranks of the gold documents (infinite where not found) to a value a question."""
+"""Metrics: functions from the ranks of the gold documents (infinite if not found) to one value per question."""
 
 
 def evaluate_retrieval(domain: Domain, file: Path | None = None) -> dict[str, Any]:
-    """Ask the held-out questions (or those in ``file``) in every way; the result is also written to evaluations/.
+    """Search for the held-out questions (or those in ``file``) in every mode; also writes the result to evaluations/.
 
-    Left out are questions without a gold document, and those that go on with a conversation: alone they say too little.
+    Skips questions without a gold document, and follow-up questions, which cannot be understood alone.
     """
     asked = [q for q in read_questions(file or domain.held_out_questions) if q.answerable and q.document]
     asked = [question for question in asked if not question.history]
@@ -89,9 +89,9 @@ def _every_way(index: Index, questions: list[str]) -> dict[str, list[list[Passag
 
 
 def ranks_of(found: Sequence[Sequence[Passage]], asked: Sequence[Question]) -> np.ndarray:
-    """Float [questions]; infinite where no passage of the gold document was found.
+    """Rank of the gold document for each question, float [questions]; infinite if none of its passages was found.
 
-    A passage that says the same as one of the gold document counts as one of it.
+    A passage whose text also occurs in the gold document counts as one of its passages.
     """
 
     def is_of(passage: Passage, document: str) -> bool:
@@ -106,7 +106,7 @@ def ranks_of(found: Sequence[Sequence[Passage]], asked: Sequence[Question]) -> n
 
 
 def _table(ranks: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Each figure of each way with its interval, and by how much fused is above the better of its two legs."""
+    """Each metric of each mode with its interval, and the gain of fused over the better of dense and full text."""
     figures = {
         way: {name: bootstrap(figure(row).tolist(), mean) for name, figure in FIGURES.items()}
         for way, row in ranks.items()

@@ -1,4 +1,4 @@
-"""Which questions an evaluation asks when it asks only some."""
+"""Selects the questions of an evaluation that does not ask all of them."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -8,8 +8,8 @@ from domain import Question
 
 
 def balanced(questions: Sequence[Question], count: int) -> list[Question]:
-    """``count`` of the questions (0: all), the same ones each time, with each language and each kind (answerable or
-    not) in the share that it has in the file."""
+    """``count`` of the questions (0: all), always the same ones, with each language and kind (answerable or not) in the
+    same proportion as in the file."""
     if not count or count >= len(questions):
         return list(questions)
 

@@ -1,4 +1,4 @@
-"""Scores of an evaluation, from its rows: one row a question, as ``evaluate.py`` makes them."""
+"""Computes the scores of an evaluation from its rows: one row per question, made by ``evaluate.py``."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,16 +13,16 @@ from indexes import Passage
 
 WORD_SCORES = ("exact", "bleu4", "rouge1", "rouge2", "rougeL")
 SAME = 0.005
-"""Equivalence margin: a gain whose interval lies within this of zero counts as none; the table shows no difference."""
+"""Equivalence margin: a confidence interval inside it counts as no difference."""
 
 Row = dict[str, Any]
 Interval = tuple[float, float, float] | None
-"""Value, low and high end of its 95 % interval; None where no question counts for it."""
+"""Value, low and high end of its 95 % interval; None if no question counts for it."""
 
 
 def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """The figures of one cell, in all and by language; each is [value, low, high] with its 95 % interval,
-    or None where no question counts for it."""
+    """Scores of one cell, overall and by language; each is [value, low, high] with its 95 % interval, or None if no
+    question counts for it."""
     result = {}
     for language in ("all", *sorted({row["language"] for row in rows})):
         chosen = [row for row in rows if language in ("all", row["language"])]
@@ -52,8 +52,8 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def pairs_of(answers: dict[str, list[Row]]) -> dict[str, tuple[str, str]]:
-    """Who is compared with whom, without and with the index: the tuned model, or where there is none the reader, with
-    the one that would answer otherwise."""
+    """The compared pairs, without and with the index: the tuned model, or else the reader, against the model that would
+    answer without it."""
     pairs = {}
     for cell in ("without index", "with index"):
         there = [who for who in ("tuned", "reader", "base") if f"{who}, {cell}" in answers]
@@ -63,9 +63,9 @@ def pairs_of(answers: dict[str, list[Row]]) -> dict[str, tuple[str, str]]:
 
 
 def gains(answers: dict[str, list[Row]], compared: dict[str, tuple[str, str]], score: str) -> dict[str, Interval]:
-    """How much the first of each pair gains over the second on the answerable questions, paired by question.
+    """Gain of the first of each pair over the second on the answerable questions, paired by question.
 
-    ``score`` is "right_written", "f1", or "unsupported" (the share of an answer's sentences; of a refusal 0).
+    ``score`` is "right_written", "f1", or "unsupported" (the share of an answer's sentences; 0 for a refusal).
     """
     result = {}
     for cell, whose in compared.items():
@@ -86,9 +86,9 @@ def _score(row: Row, score: str) -> float:
 def verdict(
     gain: Interval, rows: Sequence[Row], trained: dict[str, int], after: str = "tuned", before: str = "base"
 ) -> str:
-    """Whether tuning helped, in words; and where that is not shown, what in the figures may be the reason.
+    """Whether tuning helped, in words; if that is not shown, possible reasons from the scores.
 
-    ``rows`` are those of ``after``, which is compared with ``before``.
+    ``rows`` belong to ``after``, which is compared with ``before``.
     """
     if gain is None:
         return "no question was asked whose answer can be judged, so nothing can be said."
@@ -114,7 +114,7 @@ def verdict(
 
 
 def trade_off(questions: Sequence[Question], found: Sequence[Found]) -> list[dict[str, float]]:
-    """False refusals against false answers for every threshold on the probability that the passages answer."""
+    """False refusals and false answers for every threshold on the probability that the passages answer."""
     known = [(one.probability, question.answerable) for one, question in zip(found, questions, strict=True)]
     good = np.array([probability for probability, answerable in known if answerable and probability is not None])
     bad = np.array([probability for probability, answerable in known if not answerable and probability is not None])

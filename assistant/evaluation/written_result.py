@@ -1,4 +1,4 @@
-"""The evaluation of a domain, written to ``evaluations/``; read from there while its inputs are the same."""
+"""Evaluates a domain and stores the result in ``evaluations/``; reuses it while its inputs are unchanged."""
 
 import json
 from pathlib import Path
@@ -13,17 +13,17 @@ from base_models.adapters import read_manifest
 from domain import Domain, read_questions, write_text
 
 RESULT_FORMAT = 5
-"""Bump when the written result holds other fields."""
+"""Bump when the fields of the result change."""
 
 
 def evaluate_domain(
     domain: Domain, adapter: str | None, count: int, again: bool, progress: Progress = lambda *_: None
 ) -> dict[str, Any]:
-    """Ask ``count`` held-out questions (0: all) and write the result to ``evaluations/``; or read it from there if
-    nothing that it was made from has changed.
+    """Ask ``count`` held-out questions (0: all) and write the result to ``evaluations/``, or read it from there if none
+    of its inputs has changed.
 
-    ``adapter`` None is the :func:`candidate`. One that wins (``promotion.py``) is the one that answers from then on;
-    ``result["promotion"]`` tells what was decided.
+    If ``adapter`` is None, the :func:`candidate` is evaluated. An adapter that wins (``promotion.py``) answers from
+    then on; ``result["promotion"]`` holds the decision.
     """
     from assistant.indexing import calibrate
     from indexes import Index
@@ -68,11 +68,11 @@ def evaluate_domain(
 
 
 def _known_result(file: Path) -> dict[str, Any] | None:
-    """An evaluation written before, or None if there is none or it is of another format."""
+    """A stored evaluation; None if there is none or it has another format."""
     if not file.is_file():
         return None
     try:
         result = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:  # damaged: asking again writes it anew
+    except ValueError:  # damaged: evaluating again overwrites it
         return None
     return result if result.get("format") == RESULT_FORMAT else None

@@ -1,1 +1,1 @@
-"""The reader: an adapter trained to read passages before any domain, and the examples it is trained on."""
+"""The reader: an adapter trained to answer from passages, independent of any domain, and its training data."""

@@ -1,10 +1,9 @@
-"""The reader: an adapter that has learnt to read passages before it meets the documents of a domain.
+"""The reader: an adapter trained to answer from passages before it sees the documents of a domain.
 
-    reading data -> a domain of its paragraphs -> its index -> examples -> a run -> what it is worth
+    reading data -> a domain of its paragraphs -> its index -> examples -> a run -> scores
 
-Each step is one that a user's own domain takes too (``index``, ``finetune``); only the questions come from reading data
-(``reading_data.py``), and what is measured here is the model alone: its own words, without quotes, and without a
-refusal that the evidence decides.
+A user's own domain goes through the same steps (``index``, ``finetune``); only the questions come from reading data
+(``reading_data.py``). The scores measure the model alone: its own text, without quotes or evidence-based refusals.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +37,7 @@ def reading_domain(
     seed: int,
     progress: Progress = lambda *_: None,
 ) -> Domain:
-    """The domain of about so many questions in ``folder``, indexed; one that is there already is taken as it is."""
+    """Create and index a domain of about ``questions`` questions in ``folder``; an existing one is reused as it is."""
     if (folder / "domain.toml").is_file():
         domain = Domain.open(folder)
     else:
@@ -55,17 +54,17 @@ def train_reader(
     on_step: "Callable[[Step], None] | None" = None,
     on_start: "Callable[[Forecast], None] | None" = None,
 ) -> "RunReport":
-    """Train the adapter ``adapters/reader`` of a domain of reading data. Killed, the same call goes on."""
+    """Train the adapter ``adapters/reader`` of a reading-data domain. After an interruption, the same call resumes."""
     report, _ = tune(domain, RUN, config, progress, on_step, on_start, calibrated=False)
     return report
 
 
 def measure_reader(domain: Domain, adapter: str, count: int, progress: Progress = lambda *_: None) -> dict[str, Any]:
-    """Ask ``count`` held-out questions (0: all) of the model alone; shares with 95 % bootstrap intervals.
+    """Ask the model alone ``count`` held-out questions (0: all); returns shares with 95 % bootstrap intervals.
 
-    By kind of question: of answerable ones, how many answers are right (by facts), wrong, refused, and in the language
-    of the question; of unanswerable ones, how many are refused. Answerable questions without facts are not asked.
-    ``adapter`` empty is the bare base model.
+    Answerable questions: the shares of answers that are right (by facts), wrong, refused, and in the language of the
+    question. Unanswerable questions: the share refused. Answerable questions without facts are skipped. An empty
+    ``adapter`` is the base model.
     """
     prompts = Prompts(domain)
     asked_of = [one for one in read_questions(domain.held_out_questions) if one.facts or not one.answerable]

@@ -1,15 +1,15 @@
-"""Reading data: questions about paragraphs, as SQuAD, CMRC 2018 and DRCD have them, made into a domain.
+"""Reading data: converts questions about paragraphs, as in SQuAD, CMRC 2018 and DRCD, to a domain.
 
-One JSON object a line. ``answers`` are spans of ``context``; they are empty where it does not answer the question.
+One JSON object per line. ``answers`` are spans of ``context``; they are empty if it does not answer the question.
 
 .. code-block:: json
 
     {"language": "en", "title": "Tea", "context": "Green tea is steeped at 80 degrees, black tea at 100.",
      "question": "How hot for green tea?", "answers": ["80 degrees"], "answerable": true, "source": "squad2:1"}
 
-Each paragraph becomes a document under its title, so that others of that title can be near misses. An assistant answers
-in sentences: a span becomes the one that says question and answer (``restating.py``), or else the one around it; the
-span itself, if it is short, is the fact that a right answer must say.
+Each paragraph becomes a document under its title, so that other paragraphs of that title are hard negatives. An
+assistant answers in sentences, so a span becomes a sentence that restates the question with it (``restating.py``), or
+else the sentence around it. The span itself, if it is short, is the fact that a right answer must state.
 """
 
 import json
@@ -25,13 +25,13 @@ from domain import Domain, create_domain, set_setting, write_text
 from indexes import language_of, sentences_of, words_of
 
 LONG = {"zh": 60, "en": 220}
-"""Characters from which a sentence is cut to the clauses around the span. Chosen."""
+"""Characters above which a sentence is cut to the clauses around the span. Chosen."""
 CLAUSE = {"zh": 12, "en": 40}
-"""Characters that such clauses have at least. Chosen."""
+"""Minimum characters of these clauses. Chosen."""
 FACT = {"zh": 20, "en": 60}
-"""Characters that a span may have to be a fact: nobody says a whole sentence again word for word. Chosen."""
+"""Maximum characters of a span used as a fact: nobody repeats a whole sentence word for word. Chosen."""
 PASSAGE_TOKENS, CONTEXT_TOKENS = 160, 360
-"""Shorter than in a user's domain (300 and 600), for reading them is what training costs. Chosen."""
+"""Shorter than in a user's domain (300 and 600), because reading them is most of the cost of training. Chosen."""
 _CLAUSE_END = re.compile(r"(?<=[，；])|(?<=[,;])(?=\s)")
 
 
@@ -44,12 +44,12 @@ class ReadingQuestion:
     context: str
     question: str
     answers: tuple[str, ...]
-    """Spans of ``context``, or the same in other words; none where it does not answer."""
+    """Spans of ``context``, or the same in other words; empty if it does not answer."""
 
 
 def read_reading_data(path: Path) -> list[ReadingQuestion]:
-    """Read a file as described above, or raise an :class:`AssistantError` that names the line. Records whose question
-    or paragraph is empty are left out."""
+    """Read a file in the format above; raises an :class:`AssistantError` that names the line. Records with an empty
+    question or paragraph are skipped."""
     questions = []
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -79,9 +79,9 @@ def read_reading_data(path: Path) -> list[ReadingQuestion]:
 
 
 def of_some_titles(questions: Sequence[ReadingQuestion], count: int, seed: int) -> list[ReadingQuestion]:
-    """About ``count`` of the questions (0: all), each language in its share, in the order of the file.
+    """About ``count`` of the questions (0: all), each language in proportion, in file order.
 
-    They are those of some titles, drawn by ``seed``, for their near misses are other paragraphs of the same title.
+    Titles are drawn by ``seed`` and kept together, because the hard negatives are other paragraphs of the same title.
     """
     if not count:
         return list(questions)
@@ -98,7 +98,7 @@ def of_some_titles(questions: Sequence[ReadingQuestion], count: int, seed: int) 
 def write_reading_domain(
     folder: Path, base_model: str, train: Sequence[ReadingQuestion], held_out: Sequence[ReadingQuestion]
 ) -> Domain:
-    """Make a domain of the paragraphs of both, and of their questions."""
+    """Create a domain from the paragraphs and questions of both sets."""
     domain = create_domain(folder, base_model=base_model)
     set_setting(domain.settings_file, "retrieval.passage_tokens", PASSAGE_TOKENS)
     set_setting(domain.settings_file, "retrieval.context_tokens", CONTEXT_TOKENS)
@@ -112,10 +112,10 @@ def write_reading_domain(
 
 
 def sentence_around(question: ReadingQuestion) -> str:
-    """The sentence of the paragraph that holds the answer; of a long one the clauses around it.
+    """The sentence of the paragraph that contains the answer; for a long sentence, the clauses around the span.
 
-    Where the span stands in several sentences, the one that shares most words with the question is meant. An answer
-    that is no span is taken as it is.
+    If the span occurs in several sentences, the one that shares most words with the question is used. An answer that is
+    not a span is returned as it is.
     """
     asked = set(words_of(question.question))
     ends = _places(question.context, sentences_of(question.context))
@@ -152,7 +152,7 @@ def _places(text: str, parts: Iterable[str]) -> list[tuple[int, int]]:
 
 
 def _around(places: Sequence[tuple[int, int]], start: int, end: int) -> tuple[int, int]:
-    """From the beginning of the first to the end of the last of the parts that a span touches."""
+    """Start of the first and end of the last part that a span overlaps."""
     touched = [(one, other) for one, other in places if one < end and other > start]
     return touched[0][0], touched[-1][1]
 
