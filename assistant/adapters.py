@@ -7,7 +7,7 @@ from pathlib import Path
 
 from assistant.errors import AssistantError
 from base_models import fingerprint
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.reader import reader_of
 from domain import Domain, set_setting
 

@@ -17,7 +17,7 @@ from assistant.errors import AssistantError
 from assistant.inputs import check_documents, resolved, start_of, training_inputs
 from assistant.progress import Progress
 from base_models import CATALOGUE, ModelError, fingerprint
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from domain import Domain, FinetuneConfig, read_questions
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from assistant.adapters import finished_adapter
 from assistant.errors import AssistantError
 from base_models import fingerprint
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.reader import reader_of
 from domain import Domain, DomainError, FinetuneConfig, Question
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from base_models.acquire.convert_bin import read_bin
-from base_models.adapters import seal_adapter
+from base_models.adapter_manifest import seal_adapter
 from base_models.errors import ModelError
 from base_models.loaded_model import LoadedModel
 from domain import whole_folder

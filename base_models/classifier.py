@@ -26,7 +26,7 @@ from transformers import (
 from transformers.utils.logging import get_verbosity, set_verbosity, set_verbosity_error
 
 from base_models.acquire.fetch import fetch, fingerprint, loadable
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.catalogue import CATALOGUE, find
 from base_models.errors import ModelError
 from base_models.hardware import choose_device

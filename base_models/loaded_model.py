@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from base_models.adapters import check_adapter, read_manifest
+from base_models.adapter_manifest import check_adapter, read_manifest
 from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm.adapters import P_TUNING_V2, load_prefix, remove_prefix
 from base_models.engines import Sampling, transformers

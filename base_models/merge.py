@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError
 
 from base_models.acquire.fetch import fetch
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.catalogue import CATALOGUE
 from base_models.chatglm.adapters import P_TUNING_V2
 from base_models.classifier import load_encoder

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import torch
 
-from base_models.adapters import seal_adapter
+from base_models.adapter_manifest import seal_adapter
 from finetune.run import Run
 from finetune.steps import Step
 

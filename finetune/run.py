@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.loaded_model import LoadedModel
 from domain.finetune_settings import RunConfig
 from finetune.checkpoint import Checkpoint, key_of

@@ -20,7 +20,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from base_models import CATALOGUE, fetch, load
-from base_models.adapters import check_adapter
+from base_models.adapter_manifest import check_adapter
 from base_models.forecast import config_of
 from base_models.loaded_model import LoadedModel
 from base_models.messages import Message

@@ -7,15 +7,15 @@ FAISS; the first embedding or search loads them. The first page fetch loads ``we
 
 from typing import TYPE_CHECKING
 
+from indexes.added_texts import GivenText
 from indexes.definitions import asked_term
 from indexes.errors import IndexingError
 from indexes.evidence import Evidence
 from indexes.filters import Filter
-from indexes.given import GivenText
 from indexes.index import Index
 from indexes.language import language_of
-from indexes.names import names_in
 from indexes.passages import Passage
+from indexes.proper_names import names_in
 from indexes.sentences import sentences_of
 from indexes.update import UpdateReport
 from indexes.words import asked_words, words_of

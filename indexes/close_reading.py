@@ -12,7 +12,7 @@ from indexes.context import context, openings
 from indexes.cross_language import remove_language
 from indexes.definitions import asked_term, defining
 from indexes.evidence import Evidence, evidence, key_sentences
-from indexes.models import Models
+from indexes.index_models import Models
 from indexes.passages import Passage
 from indexes.sentence_vectors import SentenceVectors
 from indexes.storage import Storage

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from indexes.language import CJK
-from indexes.normalised import WORD, as_one_word, normalised
+from indexes.text_normalisation import WORD, as_one_word, normalised
 
 _LATIN_INSIDE = re.compile(rf"[^\W{CJK}]")
 

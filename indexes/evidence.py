@@ -17,8 +17,8 @@ import numpy as np
 from indexes.definitions import defines
 from indexes.dictionary import Dictionary
 from indexes.full_text import AskedWord, look_up, spaced, weigh
-from indexes.names import missing_name
 from indexes.passages import Passage
+from indexes.proper_names import missing_name
 from indexes.sentences import sentences_of
 from indexes.storage import read_built_with
 from indexes.words import asked_words, is_named_place, words_of

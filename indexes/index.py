@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import numpy as np
 
 from domain import Domain, is_text
+from indexes.added_texts import GivenText, add_given, delete_given, read_given
 from indexes.approximate import FLAT_LIMIT
 from indexes.close_reading import CloseReading
 from indexes.errors import IndexingError
 from indexes.filters import Filter, chosen_part
-from indexes.given import GivenText, add_given, delete_given, read_given
+from indexes.index_models import Models
 from indexes.ingest import difference, prepare
-from indexes.models import Models
 from indexes.passages import Passage, groups, read_neighbours, read_passage, some_sentences
 from indexes.rebuilding import rebuild_index, unfinished
 from indexes.search import Mode, Scores, Search, candidates, search

@@ -25,9 +25,9 @@ from langchain_core.vectorstores import VectorStore
 from pydantic import ConfigDict
 
 from domain import Domain, create_domain
+from indexes.added_texts import GivenText
 from indexes.errors import IndexingError
 from indexes.filters import Filter, chosen_part
-from indexes.given import GivenText
 from indexes.index import MOST_PASSAGES, Index
 from indexes.langchain_embeddings import EmbedderOfLangChain, PassageEmbeddings
 from indexes.passages import Passage

@@ -4,8 +4,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
+from indexes.added_texts import GivenText, add_given, delete_given, read_given
 from indexes.errors import IndexingError
-from indexes.given import GivenText, add_given, delete_given, read_given
 from indexes.ingest import Tools, difference, prepare
 from indexes.storage import BuiltWith, Storage, newest_id, read_built_with, renew, transaction
 from indexes.update import UpdateProgress, UpdateReport, follow

@@ -7,8 +7,8 @@ from typing import Any
 
 from indexes.dictionary import Dictionary
 from indexes.language import CJK, CJK_CHARACTER, FUNCTION_WORD
-from indexes.normalised import INVISIBLE, WORD, as_one_word, normalised
 from indexes.spellings import spellings
+from indexes.text_normalisation import INVISIBLE, WORD, as_one_word, normalised
 
 SEGMENTER_VERSION = 4
 """Bump when :func:`indexed_words` returns different words for the same text; older indexes must be rebuilt."""

@@ -97,7 +97,7 @@ def merge(
 ) -> None:
     """Write encoder and adapter as one model. transformers' pipelines read the folder."""
     from base_models import merge_adapter
-    from base_models.adapters import read_manifest
+    from base_models.adapter_manifest import read_manifest
 
     result = merge_adapter(read_manifest(folder)["base_model"], folder, output, dtype)
     typer.echo(f"{output}: as safetensors in {dtype}; its logits differ by at most {result['difference']:.2%}.")
@@ -109,7 +109,7 @@ LEFT |= {"loss.png", "steps.jsonl", "scores.json", "tensorboard"}
 
 
 def _check_replaceable(folder: Path, again: bool) -> None:
-    from base_models.adapters import read_manifest
+    from base_models.adapter_manifest import read_manifest
 
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if "manifest.json" not in names or "task" not in read_manifest(folder):

@@ -15,7 +15,7 @@ from rich.table import Table
 from assistant.adapters import finished_adapter, is_shipped
 from base_models import CATALOGUE, fingerprint
 from base_models.acquire.fetch import cache_folder, cached_models, is_fetched
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.reader import reader_of
 from domain import Domain, DomainError, read_questions
 

@@ -9,7 +9,7 @@ from assistant.errors import AssistantError
 from assistant.evaluation.sampling import balanced
 from assistant.inputs import check_documents, inputs_of, sha256_of
 from assistant.progress import Progress
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from domain import Domain, read_questions, write_text
 
 RESULT_FORMAT = 5

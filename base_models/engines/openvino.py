@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from base_models.adapters import check_adapter
+from base_models.adapter_manifest import check_adapter
 from base_models.engines.openvino_graph import Graph, Matrices, State
 from base_models.engines.openvino_lora import lora_matrices
 from base_models.engines.sampling import Sampling, choose

@@ -21,7 +21,7 @@ from assistant.evaluation.promotion import FEWEST, MOST_FORGOTTEN, decide
 from assistant.evaluation.sampling import balanced
 from assistant.evaluation.scores import WORD_SCORES, summary, trade_off, verdict
 from assistant.evaluation.written_result import RESULT_FORMAT, evaluate_domain
-from base_models.adapters import file_hash
+from base_models.adapter_manifest import file_hash
 from domain import Domain, DomainError, Question, read_questions, set_setting
 
 CELLS = ["base, without index", "base, with index", "tuned, without index", "tuned, with index"]

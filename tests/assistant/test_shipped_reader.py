@@ -10,7 +10,7 @@ from assistant_samples import QUICK, lorewright
 from assistant import Assistant
 from assistant.evaluation.promotion import promote
 from assistant.evaluation.written_result import evaluate_domain
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.reader import reader_of
 from domain import Domain, set_setting
 

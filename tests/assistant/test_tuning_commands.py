@@ -9,7 +9,7 @@ from assistant_samples import QUICK, lorewright
 from transformers import AutoModelForCausalLM
 
 from assistant import Assistant
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from domain import Domain
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from toy_answers import write_adapter
 
 from base_models import ModelError, Sampling, generate, load
-from base_models.adapters import read_manifest, seal_adapter
+from base_models.adapter_manifest import read_manifest, seal_adapter
 from base_models.loaded_model import LoadedModel
 
 ASK = [[{"role": "user", "content": "tea?"}]]
@@ -130,7 +130,7 @@ def test_an_untrained_adapter_is_not_sealed_and_not_loaded(tiny: LoadedModel, ad
     assert not (tmp_path / "empty" / "manifest.json").exists()
     manifest = read_manifest(adapter)
     shutil.copyfile(tmp_path / "empty" / "adapter_model.safetensors", adapter / "adapter_model.safetensors")
-    from base_models.adapters import file_hash
+    from base_models.adapter_manifest import file_hash
 
     manifest["adapter_sha256"] = file_hash(adapter / "adapter_model.safetensors")
     (adapter / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")

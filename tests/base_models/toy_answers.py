@@ -7,7 +7,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerBase
 
-from base_models.adapters import seal_adapter
+from base_models.adapter_manifest import seal_adapter
 from base_models.loaded_model import LoadedModel
 
 

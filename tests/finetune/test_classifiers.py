@@ -10,7 +10,7 @@ import torch
 from transformers import pipeline
 
 from base_models import ModelError, load, load_classifier, merge_adapter
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.classifier import load_encoder
 from domain import ClassifierConfig, FinetuneConfig, read_questions
 from finetune import FinetuneError, RunReport, finetune, read_labelled, train_classifier

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from base_models import Sampling, generate, load, load_openvino
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.engines import Engine
 from base_models.loaded_model import LoadedModel
 from domain import FinetuneConfig

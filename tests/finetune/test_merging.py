@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from base_models import ModelError, load, merge_adapter
-from base_models.adapters import read_manifest, seal_adapter
+from base_models.adapter_manifest import read_manifest, seal_adapter
 from base_models.loaded_model import LoadedModel
 from base_models.messages import encode
 from domain import FinetuneConfig

@@ -4,7 +4,7 @@ import pytest
 from index_samples import TEA, make_domain
 
 from indexes import Index
-from indexes.names import names_in
+from indexes.proper_names import names_in
 
 
 @pytest.mark.parametrize(

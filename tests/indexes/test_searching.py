@@ -275,7 +275,7 @@ def test_another_embedder_is_refused_with_the_command_that_helps(tea: Domain, mi
 
 
 def test_other_settings_and_versions_are_refused(tea: Domain, e5: Embedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("indexes.models.SEGMENTER_VERSION", 99)
+    monkeypatch.setattr("indexes.index_models.SEGMENTER_VERSION", 99)
     with pytest.raises(IndexingError, match=r"another version of Lorewright.* --rebuild"):
         Index.open(tea, e5).search("water")
     set_setting(tea.settings_file, "retrieval.passage_tokens", 64)

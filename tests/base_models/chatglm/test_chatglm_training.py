@@ -9,7 +9,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
 
 from base_models import ModelError, load
-from base_models.adapters import read_manifest
+from base_models.adapter_manifest import read_manifest
 from base_models.adopt import adopt_adapter
 from base_models.chatglm.adapters import add_prefix, convert_merged_linear, load_prefix, remove_prefix, save_prefix
 from base_models.chatglm.examples import example, pad, text_example

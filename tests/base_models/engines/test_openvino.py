@@ -132,7 +132,7 @@ def test_an_adapter_is_scaled_as_peft_does(
 
 def rewrite(adapter: Path, **changes: object) -> None:
     """Change adapter_config.json, and its hash in the manifest."""
-    from base_models.adapters import file_hash
+    from base_models.adapter_manifest import file_hash
 
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8")) | changes
     (adapter / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
@@ -174,7 +174,7 @@ def test_an_adapter_of_other_layers_or_of_another_base_is_refused(
     save_file({name.replace("layers.0", "layers.7"): tensor}, adapter / "adapter_model.safetensors")
     with pytest.raises(ModelError, match="missing or damaged"):
         fast.next_logits(PROMPTS[0], adapter)
-    from base_models.adapters import seal_adapter
+    from base_models.adapter_manifest import seal_adapter
 
     facts = {"base_model": "x", "base_fingerprint": fast.fingerprint, "chat_format": fast.chat_format}
     seal_adapter(adapter, facts)
