@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_origin
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -17,12 +17,12 @@ def settings_flags(
     table: type[BaseModel], default: str = "domain.toml's, else ", other_defaults: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a command that takes ``config: dict``: each key of the table becomes a flag of the same name, with the
-    key's docstring as help. ``config`` receives the flags that were given. A key with only one possible value gets no
-    flag. ``default`` precedes the default in the help; ``other_defaults`` override those of the table."""
+    key's docstring as help. ``config`` receives the flags that were given. ``default``
+    precedes the default in the help; ``other_defaults`` override those of the table."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         signature = inspect.signature(command)
-        fields = {name: field for name, field in table.model_fields.items() if not _has_one_value(field.annotation)}
+        fields = table.model_fields
 
         @functools.wraps(command)
         def wrapper(**arguments: Any) -> None:
@@ -49,10 +49,6 @@ def settings_flags(
         return wrapper
 
     return decorate
-
-
-def _has_one_value(annotation: Any) -> bool:
-    return annotation == tuple[()] or (get_origin(annotation) is Literal and len(get_args(annotation)) == 1)
 
 
 def _flag_type(annotation: Any) -> Any:
