@@ -176,7 +176,7 @@ def doctor(
     length: Annotated[int, typer.Option(min=8, max=65536, help="With --model: tokens of a row.")] = 256,
 ) -> None:
     """Show what helps to find out why something fails. With --model: how much memory that model takes."""
-    from assistant.cli.doctor import print_forecast, print_report
+    from assistant.cli.doctor_report import print_forecast, print_report
 
     if model:
         print_forecast(model, batch, length)

@@ -21,12 +21,14 @@ def run(name: str, *arguments: object) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_training_is_timed_beside_the_trainer(tmp_path: Path, real_model: Callable[[str], Path]) -> None:
     real_model("smollm2-135m-instruct")
     run("training", "--runs", 1, "--examples", 2, "--out", tmp_path / "training.json")
     assert json.loads((tmp_path / "training.json").read_text("utf-8"))["median_ratio"] > 0
 
 
+@pytest.mark.slow
 def test_products_of_chatglm_are_timed_beside_the_limits_of_the_machine(tmp_path: Path) -> None:
     run("chatglm", "--layers", 1, "--runs", 1, "--out", tmp_path / "chatglm.json")
     rows = json.loads((tmp_path / "chatglm.json").read_text("utf-8"))["rows"]

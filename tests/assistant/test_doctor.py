@@ -7,7 +7,7 @@ from importlib.metadata import version
 import pytest
 from assistant_samples import lorewright
 
-from assistant.cli import doctor
+from assistant.cli import doctor_report
 from base_models.encoder_selection import choose_encoder
 from domain import set_setting
 
@@ -22,7 +22,7 @@ def told(*arguments: object) -> str:
 def test_it_tells_of_the_machine_the_packages_and_the_models(tmp_path, monkeypatch, real_model):
     real_model("all-minilm-l6-v2")
     report = told()
-    assert f"Python {doctor.platform.python_version()}" in report
+    assert f"Python {doctor_report.platform.python_version()}" in report
     assert f"torch {version('torch')}" in report
     assert "GiB free; the default model needs about 2" in report
     assert "all-minilm-l6-v2" in report.split("Models")[1]
@@ -61,7 +61,7 @@ def test_it_warns_when_questions_would_be_sent_to_langsmith(monkeypatch, variabl
 
 
 def test_it_names_what_is_missing_and_what_to_do(monkeypatch):
-    monkeypatch.setattr(doctor, "PACKAGES", ["torch", "never-heard-of"])
+    monkeypatch.setattr(doctor_report, "PACKAGES", ["torch", "never-heard-of"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "pip" else object())
     report = told()
     assert "never-heard-of MISSING: run make install" in report
