@@ -36,6 +36,10 @@ def read_calamine(data: bytes) -> Extracted:
         if "password" in str(error).lower() or "encrypt" in str(error).lower():
             raise IndexingError("is protected by a password; save a copy without one") from None
         raise damaged("workbook", DamagedError(str(error))) from None
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # calamine is Rust: it panics on some files that are cut short
+            raise
+        raise damaged("workbook", DamagedError(str(error))) from None
     return builder.extracted(f"has hidden sheets, which were left out: {', '.join(hidden[:20])}" if hidden else "")
 
 

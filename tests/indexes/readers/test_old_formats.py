@@ -36,6 +36,13 @@ def test_workbooks_are_read_sheet_by_sheet(suffix: str) -> None:
     assert document.warning == "has hidden sheets, which were left out: Lists"
 
 
+@pytest.mark.parametrize("suffix", ["xls", "ods"])
+def test_a_workbook_that_is_cut_short_is_damaged(suffix: str) -> None:
+    data = (SAMPLES / f"prices.{suffix}").read_bytes()
+    with pytest.raises(IndexingError, match="is a damaged"):
+        read(f"a.{suffix}", data[:-19])
+
+
 @pytest.mark.usefixtures("libreoffice")
 def test_documents_and_presentations_are_read() -> None:
     document, deck = docx.Document(), pptx.Presentation()
