@@ -3,7 +3,8 @@
 "大雷克雅维克位于什么地方？" and 冰岛西南部 become "大雷克雅维克位于冰岛西南部。" A Chinese question word has the
 position of the answer, so it is replaced by the answer, together with its noun (哪位学者). A small model trained on the
 sentences of the paragraphs instead copied sentences, often the wrong one: of 38 held-out questions 55 % were right
-after 1,000 examples, against 63 % for the base model, which answers in this form untrained (one seed).
+after 1,000 examples, against 63 % for the base model, which answers in this form untrained (one seed; no example was in
+English).
 """
 
 import re
@@ -48,9 +49,9 @@ def _with_answer(asked: str, answer: str, place: int) -> str:
     if alone := _ALONE.match(asked, place):
         return asked[:place] + answer + asked[alone.end() :]
     if counted := re.fullmatch(rf"(?:{_NUMBER})(\D?)", answer):  # 几次, 多少公里: a number gets the question's unit
-        unit = re.compile(rf"(?:一?{counted[1]})?").match(asked, asking.end())
-        return asked[:place] + answer + asked[unit.end() :]  # type: ignore[union-attr]
-    end = _COUNTED.match(asked, asking.end()).end()  # type: ignore[union-attr]
+        unit = re.compile(f"一?{re.escape(counted[1])}").match(asked, asking.end()) if counted[1] else None
+        return asked[:place] + answer + asked[(unit or asking).end() :]
+    end = (_COUNTED.match(asked, asking.end()) or asking).end()
     start, last, has_noun = 0, end, False
     for word, kind in rjieba.tag(asked):
         start += len(word)

@@ -1,4 +1,4 @@
-"""Every benchmark that needs no environment of its own runs, on tiny inputs; its figures mean nothing here."""
+"""Six benchmarks run on tiny inputs, two of them only in the slow tests; their figures mean nothing here."""
 
 import json
 import subprocess

@@ -7,8 +7,6 @@ from PIL import Image
 
 from indexes.readers.images.tesseract import find_tesseract
 
-MAX_PIXELS = 40_000_000
-"""Maximum pixels of a page; larger pages are scaled down first."""
 ADVICE = 'to read it: pip install "lorewright[ocr]"'
 """Advice in messages if no engine is installed."""
 

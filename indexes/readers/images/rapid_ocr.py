@@ -17,7 +17,7 @@ from PIL import Image
 from indexes.readers.lines import joined
 
 _LINE_SCORE = 0.6
-"""Minimum confidence of a line. Chosen; the lines of the tests' scans have 0.9 and more."""
+"""Minimum confidence of a line. Chosen; the lines of two of the tests' scans have 0.99 and more."""
 _PARAGRAPH_GAP = 0.8
 """Height of the white space that ends a paragraph, in lines. Chosen."""
 _COLUMN_GAP = 1.0
@@ -62,7 +62,7 @@ def _model() -> Any:
     from rapidocr import RapidOCR
 
     threads = {f"EngineConfig.onnxruntime.{kind}_op_num_threads": 1 for kind in ("intra", "inter")}
-    # Its classifier of upside-down lines turned one line in twenty of coarse scans wrongly (benchmarks/ocr.py).
+    # Its classifier of upside-down lines is off: on two coarse pages (benchmarks/ocr.py) it lost a line of each.
     return RapidOCR(params={**threads, "Global.log_level": "critical", "Global.use_cls": False})
 
 

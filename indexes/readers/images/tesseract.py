@@ -20,7 +20,7 @@ from PIL import Image
 from indexes.language import CJK
 from indexes.readers.lines import joined
 
-_MAX_PIXELS = 40_000_000
+MAX_PIXELS = 40_000_000
 """Maximum pixels of a page; larger pages are scaled down first."""
 PAGE_SECONDS = 60
 
@@ -54,7 +54,7 @@ class Tesseract:
     def paragraphs(self, image: Image.Image) -> list[str]:
         """See :class:`indexes.readers.images.ocr.Engine`."""
         pixels = max(1, image.width * image.height)
-        found, confidence = self._read(image, min(1.0, (_MAX_PIXELS / pixels) ** 0.5))
+        found, confidence = self._read(image, min(1.0, (MAX_PIXELS / pixels) ** 0.5))
         if confidence < _SURE and pixels < _SMALL:
             found, confidence = max((found, confidence), self._read(image, 2.0), key=lambda read: read[1])
         return found if confidence >= _SURE_PAGE else []

@@ -17,8 +17,9 @@ import pypdfium2.raw as raw
 
 from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, PageProgress, TextBuilder, no_progress
-from indexes.readers.images.ocr import ADVICE, MAX_PIXELS, Engine, find_engine
+from indexes.readers.images.ocr import ADVICE, Engine, find_engine
 from indexes.readers.images.pictures import PicturesInside
+from indexes.readers.images.tesseract import MAX_PIXELS
 from indexes.readers.lines import After, paragraphs, words_in
 from indexes.readers.numbered_sections import under_titles
 from indexes.readers.omissions import left_out
