@@ -2,6 +2,7 @@
 
 Each source is a function that puts the missing files into the store or raises :class:`Unavailable`; :func:`obtain`
 tries them in order. Not supported: private repositories that need a token; put such files into the local folder.
+Why huggingface_hub does not download them: docs/design.md, "Decisions that were measured".
 """
 
 import os

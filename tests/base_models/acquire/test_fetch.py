@@ -85,6 +85,14 @@ def test_a_bad_older_part_is_thrown_away(toy: Entry, hub: LoopbackHub, tmp_path:
     assert [asked for path, asked in hub.asked if path == WEIGHTS] == ["bytes=1000-", None]
 
 
+def test_an_answer_longer_than_the_file_is_not_read_to_its_end(toy: Entry, hub: LoopbackHub, tmp_path: Path) -> None:
+    hub.files[WEIGHTS] += bytes(10**6)
+    hub.wait_after = 800_000  # the rest is never sent
+    with pytest.raises(ModelError, match=r"delivered model.safetensors with a wrong size or SHA-256"):
+        fetch("toy", progress=False)
+    assert stored(tmp_path) == [toy.files[0].sha256]
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
 def test_an_interrupted_fetch_leaves_whole_files_and_goes_on(
     sent: signal.Signals, toy: Entry, hub: LoopbackHub, tmp_path: Path
@@ -174,6 +182,14 @@ def test_offline_asks_no_hub(hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(ModelError, match="hub: HF_HUB_OFFLINE is set"):
         fetch("toy", progress=False)
     assert hub.asked == []
+
+
+def test_offline_means_the_hub_so_a_mirror_of_the_intranet_still_delivers(
+    hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("LOREWRIGHT_MIRROR", hub.address + "/{repo}/resolve/{revision}/{file}")
+    assert_is_the_toy(fetch("toy", progress=False))
 
 
 def test_a_mirror_address_without_a_place_for_the_file_is_explained(
