@@ -7,8 +7,9 @@ from itertools import pairwise
 from indexes.language import CJK
 
 _CLOSING = "\"'”’」』）)\\]】》"
+_NOTES = r"(?:\[\d{1,3}\])*+"
 _SENTENCE_END = re.compile(
-    rf"(?P<western>(?<![.!?…])[.!?…]++[{_CLOSING}]*+\s++)|[。！？]++[{_CLOSING}]*+\s*+"
+    rf"(?P<western>(?<![.!?…])[.!?…]++[{_CLOSING}]*+{_NOTES}\s++)|[。！？]++[{_CLOSING}]*+{_NOTES}\s*+"
     rf"|(?<![!?…])[!?…]++(?=[{CJK}“「『])|\n(?:[^\S\n]*+\n)++|\n(?=\u3000)"
 )
 _ABBREVIATION = re.compile(

@@ -16,7 +16,7 @@ from itertools import groupby, pairwise
 from indexes.readers import Block, Extracted
 from indexes.sentences import sentence_ends
 
-SPLITTER_VERSION = 7
+SPLITTER_VERSION = 8
 """Bump when :func:`split` or a reader produces different passages for the same file; older indexes must be rebuilt."""
 
 Span = tuple[int, int]

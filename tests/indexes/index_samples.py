@@ -112,10 +112,13 @@ def pdf_of(*pages: str) -> bytes:
     return stream.getvalue()
 
 
-def placed_pdf_of(*pages: list[tuple[float, float, float, str]], turned: int = 0) -> bytes:
+def placed_pdf_of(
+    *pages: list[tuple[float, float, float, str]], turned: int = 0, encoding: str = "Identity-H"
+) -> bytes:
     """A PDF of placed texts, each with x, y, font size and text; letters are half as wide as high.
 
-    The text is rotated left by ``turned`` quarter turns and the pages are rotated back, as in landscape pages.
+    The text is rotated left by ``turned`` quarter turns and the pages are rotated back, as in landscape pages. With the
+    encodings ``"UniGB-UCS2-H"`` and ``"UniGB-UCS2-V"`` the font is one of Adobe's for Chinese; V draws downwards.
     """
     writer = PdfWriter()
     cos, sin = ((1, 0), (0, 1), (-1, 0), (0, -1))[turned]
@@ -127,7 +130,8 @@ def placed_pdf_of(*pages: list[tuple[float, float, float, str]], turned: int = 0
             for x, y, size, text in ((x - 421, y - 421, size, text) for x, y, size, text in texts)
         ]
         page[NameObject("/Contents")] = writer._add_object(_stream("\n".join(["BT", *shown, "ET"]).encode()))
-        page[NameObject("/Resources")] = _dictionary(Font=_dictionary(F1=writer._add_object(_unicode_font())))
+        font = _unicode_font() if encoding == "Identity-H" else _chinese_font(encoding)
+        page[NameObject("/Resources")] = _dictionary(Font=_dictionary(F1=writer._add_object(font)))
     stream = io.BytesIO()
     writer.write(stream)
     return stream.getvalue()
@@ -235,6 +239,14 @@ def _unicode_font() -> DictionaryObject:
     )
     font[NameObject("/ToUnicode")] = _stream(cmap.encode())
     return font
+
+
+def _chinese_font(encoding: str) -> DictionaryObject:
+    system = "<</Registry(Adobe)/Ordering(GB1)/Supplement 4>>"
+    return _parsed(
+        f"<</Type/Font/Subtype/Type0/BaseFont/STSong-Light/Encoding/{encoding}/DescendantFonts[<</Type/Font"
+        f"/Subtype/CIDFontType0/BaseFont/STSong-Light/CIDSystemInfo{system}/DW 1000>>]>>"
+    )
 
 
 def _picture() -> StreamObject:

@@ -122,6 +122,15 @@ def test_a_sentence_is_not_cut_at_an_abbreviation_or_a_number_of_a_list(text: st
     assert sentences_of(text) == [text]
 
 
+def test_the_mark_of_a_note_belongs_to_the_sentence_before_it() -> None:
+    assert sentences_of("The survey showed it.[12] It was new. 蜜蜂三百万只。[5]养蜂人每月来看。") == [
+        "The survey showed it.[12] ",
+        "It was new. ",
+        "蜜蜂三百万只。[5]",
+        "养蜂人每月来看。",
+    ]
+
+
 def test_where_no_abbreviation_is_meant_a_sentence_ends() -> None:
     assert sentences_of("It closes in Dec. The rest is open. Wait 5 min. Then pour.") == [
         "It closes in Dec. ",

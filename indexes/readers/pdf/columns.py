@@ -1,16 +1,20 @@
 """Put the lines of a PDF page into reading order where the file draws them in another order.
 
-Columns of prose may be drawn row by row, like the cells of a table; a title may be drawn last.
+Columns of prose may be drawn row by row, like the cells of a table; a title may be drawn last; vertical lines may be
+drawn from left to right.
 """
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from indexes.language import CJK
 from indexes.readers.pdf.table_rows import Cell
 
+VERTICAL = 4
+"""``Line.turned`` of vertical Chinese: upright characters under each other, lines from right to left."""
 _FEWEST_ROWS = 2
 """Minimum rows to distinguish columns from a table, if each line continues below."""
 _LEAST_LETTERS = 14
@@ -34,11 +38,11 @@ class Line:
     places: list[tuple[float, float]] = field(default_factory=list)
     """Start and end of each word."""
     base: float = 0.0
-    """The lower edge; larger values are further up."""
+    """The lower edge; larger values are further up, or further right if the line is vertical."""
     size: float = 0.0
     """Font size."""
     turned: int = 0
-    """Rotation of the line in quarter turns."""
+    """Rotation of the line in quarter turns, or ``VERTICAL``."""
     letter: float = 0.0
     """Width of the first letter."""
     is_row: bool = False
@@ -78,7 +82,24 @@ def in_reading_order(lines: Sequence[Line]) -> list[tuple[int, Line]]:
         else:
             found.append((number, lines[number]))
             number += 1
-    return _with_title_first(found)
+    return _with_title_first(_from_right_to_left(found))
+
+
+def _from_right_to_left(lines: list[tuple[int, Line]]) -> list[tuple[int, Line]]:
+    """Sort vertical lines, tier by tier; short labels keep their order."""
+    found: list[tuple[int, Line]] = []
+    for is_vertical, run in groupby(lines, key=lambda line: line[1].turned == VERTICAL):
+        columns = list(run)
+        if is_vertical and sum(len(line.text) for _, line in columns) >= _LEAST_LETTERS / 2 * len(columns):
+            columns.sort(key=lambda line: line[1].start)
+            end, tiers = -math.inf, [0]
+            for _, line in columns:
+                tiers.append(tiers[-1] + (line.start >= end))
+                end = max(end, line.end)
+            by_tier = sorted(zip(tiers[1:], columns, strict=True), key=lambda pair: (pair[0], -pair[1][1].base))
+            columns = [line for _, line in by_tier]
+        found += columns
+    return found
 
 
 def _rows_of_columns(lines: Sequence[Line], first: int) -> list[list[Line]]:

@@ -1,6 +1,5 @@
 """Use the positions of the lines of a PDF page to find rows of tables and ends of paragraphs."""
 
-import ctypes
 import math
 import re
 from collections import Counter
@@ -12,7 +11,9 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
 from indexes.readers.lines import SENTENCE_END, After, is_divided
+from indexes.readers.pdf.characters import font, place, runs_down
 from indexes.readers.pdf.columns import Line, in_reading_order
+from indexes.readers.pdf.superscripts import is_raised, with_raised_lines, with_superscripts
 from indexes.readers.pdf.table_rows import Cell
 
 _NEARBY = 8
@@ -61,28 +62,32 @@ def page_text(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int
 
     ``is_visible`` is called with the index of the first character of each word.
     """
-    drawn = _page_lines(textpage, text, is_visible)
+    drawn, joined = _page_lines(textpage, text, is_visible)
     order = in_reading_order(drawn)
     lines = [line for _, line in order]
     first: dict[int, int] = {}
-    for place, (number, _) in enumerate(order):
-        first.setdefault(number, place)
+    for at, (number, _) in enumerate(order):
+        first.setdefault(number, at)
     return PageText(
         [line.text for line in lines],
         _what_follows(lines),
         [round(line.size, 1) for line in lines],
-        [first.get(number, len(lines)) for number in range(len(drawn))],
+        [first.get(number, len(lines)) for number in joined],
         [line.cells for line in lines],
     )
 
 
-def _page_lines(textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]) -> list[Line]:
+def _page_lines(
+    textpage: pdfium.PdfTextPage, text: str, is_visible: Callable[[int], bool]
+) -> tuple[list[Line], list[int]]:
+    """The lines in the file's order, and for each line of ``text`` the index of the one that holds it."""
     pieces = text.splitlines(keepends=True)
     # "-\n" is one character in pdfium's text, U+FFFE; an emoji is two
     lengths = [_units(piece) - piece.endswith("-\n") for piece in pieces]
-    lines = [_line(textpage, *at, is_visible) for at in zip(pieces, accumulate(lengths, initial=0), strict=False)]
+    starts = accumulate(lengths, initial=0)
+    lines, joined = with_raised_lines([_line(textpage, *at, is_visible) for at in zip(pieces, starts, strict=False)])
     gaps = [_gaps(line, _WIDE) for line in lines]
-    return [_with_cells(lines, gaps, number) for number in range(len(lines))]
+    return [_with_cells(lines, gaps, number) for number in range(len(lines))], joined
 
 
 def _units(text: str) -> int:
@@ -98,14 +103,15 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int, is_visible: Cal
         if part.isspace():
             shown.append(part)
         elif is_visible(raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset + begin)):
+            spans.append((len(shown), begin, length))
             shown.append(part)
-            spans.append((part, begin, length))
     text = "".join(shown).strip()
     if not spans:
         return Line(text)
     first = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset)
     last = raw.FPDFText_GetCharIndexFromTextIndex(textpage, offset + spans[-1][1])
-    fonts = [_font(textpage, first + spans[number][1]) for number in (0, len(spans) // 2, -1)]
+    is_vertical = runs_down(textpage, first + spans[0][1], last + spans[-1][2] - 1)
+    fonts = [font(textpage, first + spans[number][1], is_vertical) for number in (0, len(spans) // 2, -1)]
     base, size, turned = (sorted(values)[1] for values in zip(*fonts, strict=True))
     if (
         last - first != spans[-1][1]
@@ -114,34 +120,22 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int, is_visible: Cal
     ):
         return Line(text)
     letters = [
-        (_place(textpage, first + begin, turned), _place(textpage, first + begin + length - 1, turned))
+        (place(textpage, first + begin, turned), place(textpage, first + begin + length - 1, turned))
         for _, begin, length in spans
     ]
     places = [(min(a[0], b[0]), max(a[1], b[1])) for a, b in letters]
     if letters[0][0] > letters[-1][1]:  # written from right to left
         places = [(-end, -start) for start, end in places]
     width = letters[0][0][1] - letters[0][0][0]
-    return Line(text, [word for word, _, _ in spans], places, base, size, turned, width)
 
+    def is_superscript(index: int) -> bool:
+        return is_raised(*font(textpage, first + index, is_vertical)[:2], base, size)
 
-def _font(textpage: pdfium.PdfTextPage, index: int) -> tuple[float, float, int]:
-    """The height of a character on the page, its font size, and its rotation in quarter turns.
-
-    The size is 0 for oblique text, and if it is unknown.
-    """
-    x, y, matrix = ctypes.c_double(), ctypes.c_double(), raw.FS_MATRIX()
-    angle = raw.FPDFText_GetCharAngle(textpage, index) / (math.pi / 2)
-    turned = round(angle) % 4
-    known = raw.FPDFText_GetCharOrigin(textpage, index, x, y) and raw.FPDFText_GetMatrix(textpage, index, matrix)
-    size = raw.FPDFText_GetFontSize(textpage, index) * math.hypot(matrix.c, matrix.d) if known else 0.0
-    return (y.value, x.value, -y.value, -x.value)[turned], size if abs(angle - round(angle)) < 0.05 else 0.0, turned
-
-
-def _place(textpage: pdfium.PdfTextPage, index: int, turned: int) -> tuple[float, float]:
-    """Start and end of a character along the line."""
-    box = raw.FS_RECTF()
-    raw.FPDFText_GetLooseCharBox(textpage, index, box)
-    return ((box.left, box.right), (-box.top, -box.bottom), (-box.right, -box.left), (box.bottom, box.top))[turned]
+    for number, begin, length in spans:
+        if len(shown[number]) == length:  # every character has one index
+            shown[number] = with_superscripts(shown[number], lambda at, begin=begin: is_superscript(begin + at))
+    words = [shown[number] for number, _, _ in spans]
+    return Line("".join(shown).strip(), words, places, base, size, turned, width)
 
 
 def _gaps(line: Line, ems: float) -> list[int]:

@@ -27,6 +27,7 @@ from indexes.readers.pdf.contents_pages import is_contents, is_garbled, without_
 from indexes.readers.pdf.font_headings import titles_by_size
 from indexes.readers.pdf.forms import filled_in
 from indexes.readers.pdf.layout import PageText, page_text
+from indexes.readers.pdf.ligatures import ligatures_in, restored, without_controls
 from indexes.readers.pdf.outline import Start, title_starts, titles_by_page
 from indexes.readers.pdf.running_lines import running_lines
 from indexes.readers.pdf.table_rows import with_named_cells
@@ -101,7 +102,8 @@ def _lines(
     try:
         textpage = page.get_textpage()
         # U+FFFE is a hyphen at the end of a line together with the line break
-        text = textpage.get_text_range(errors="replace").replace("\ufffe", "-\n").replace("\0", "")
+        text = without_controls(textpage.get_text_range(errors="replace"))
+        text = text.replace("\ufffe", "-\n").replace("\0", "")
         filled, notes = filled_in(pdf, page)
         visible = Visible(page, textpage)
         found = page_text(textpage, text, visible.word)
@@ -130,6 +132,7 @@ class _Pages:
 
     def extracted(self, pages: list[PageText], starts: list[list[Start]]) -> Extracted:
         has_bookmarks = any(starts)
+        pages = _with_ligatures(pages)
         without = [
             [line if number not in running else "" for number, line in enumerate(page.lines)]
             for page, running in zip(pages, running_lines([page.lines for page in pages]), strict=True)
@@ -238,6 +241,25 @@ class _Pages:
 def _is_noise(text: str) -> bool:
     """Whether more than a tenth of the characters are invalid, because a font has no character table."""
     return 10 * sum(len(match) for match in _NOT_TEXT.findall(text)) > len(text)
+
+
+def _with_ligatures(pages: list[PageText]) -> list[PageText]:
+    """Restore the ligatures that the fonts of a document do not name, on the pages that are not noise."""
+    readable = [not _is_noise("".join(page.lines)) for page in pages]
+    lines = [line for page, is_readable in zip(pages, readable, strict=True) if is_readable for line in page.lines]
+    ligatures = ligatures_in(lines, words_in(lines))
+    if not ligatures:
+        return pages
+    return [
+        replace(
+            page,
+            lines=[restored(line, ligatures) for line in page.lines],
+            cells=[[(start, end, restored(text, ligatures)) for start, end, text in row] for row in page.cells],
+        )
+        if is_readable
+        else page
+        for page, is_readable in zip(pages, readable, strict=True)
+    ]
 
 
 def _without_ligatures(line: str) -> str:

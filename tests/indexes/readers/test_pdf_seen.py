@@ -4,7 +4,7 @@ import io
 
 import pytest
 from document_samples import read
-from index_samples import drawn_pdf_of
+from index_samples import drawn_pdf_of, pdf_of, placed_pdf_of
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import (
     ArrayObject,
@@ -17,6 +17,7 @@ from pypdf.generic import (
 
 from indexes.readers.lines import joined
 from indexes.readers.pdf.contents_pages import is_garbled
+from indexes.readers.pdf.superscripts import with_superscripts
 
 
 def shown(x: int, y: int, text: str, mode: int = 0, colour: str = "0 0 0 rg", size: int = 12) -> str:
@@ -143,3 +144,76 @@ def test_a_font_with_a_wrong_table_of_letters_is_told() -> None:
     assert is_garbled(garbled)
     assert not is_garbled("The Wi-Fi code of the flat is AB-1234, and the router is a FritzBox 7590 in the hall there.")
     assert not is_garbled("HTTP GET requests to the REST API return JSON; see RFC 7231 and RFC 8259 for what is told.")
+
+
+RULES = ["本规章自三月一日起施行。凡入园采茶者，", "须先在管理处登记，领取竹篓与手套，并于", "当日下午五时前归还。"]
+FEES = ["第二条，采茶须用手摘，不得使用剪刀，每", "斤鲜叶付工钱四十二元。"]
+Placed = list[tuple[float, float, float, str]]
+
+
+def vertical(lines: list[str], top: float = 780) -> Placed:
+    """Vertical lines from right to left."""
+    return [(500 - 24 * number, top, 12, line) for number, line in enumerate(lines)]
+
+
+def letter_by_letter(lines: Placed) -> Placed:
+    return [(x, y - 14 * number, size, letter) for x, y, size, line in lines for number, letter in enumerate(line)]
+
+
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("tiers", [[RULES], [RULES, FEES]])
+def test_vertical_lines_are_read_from_right_to_left(tiers: list[list[str]], step: int) -> None:
+    drawn = [line for tier, lines in enumerate(tiers) for line in vertical(lines, 780 - 380 * tier)[::step]]
+    expected = ["".join(lines) for lines in tiers]
+    assert read("a.pdf", placed_pdf_of(drawn, encoding="UniGB-UCS2-V")).text.split("\n\n") == expected
+    by_letter = placed_pdf_of(letter_by_letter(drawn), encoding="UniGB-UCS2-H")
+    assert read("a.pdf", by_letter).text.split("\n\n") == expected
+
+
+def test_short_labels_that_stand_upright_keep_the_order_of_the_file() -> None:
+    drawn = letter_by_letter(vertical(["甲方代表", "乙方代表"])[::-1])
+    assert read("a.pdf", placed_pdf_of(drawn, encoding="UniGB-UCS2-H")).text.split() == ["乙方代表", "甲方代表"]
+
+
+def test_superscripts_are_marked_and_end_no_sentence() -> None:
+    x, y = 50, 780
+    drawn = [
+        *((x, y, 12, "It has 25 m"), (x + 66, y + 4, 7, "2"), (x + 71, y, 12, " and 3 x 10"), (x + 137, y + 4, 7, "6")),
+        *((x + 142, y, 12, " bees in all;"), (x, y - 15, 12, "on the 1"), (x + 48, y - 11, 7, "st")),
+        *((x + 56, y - 15, 12, " they are counted."), (x + 164, y - 11, 7, "12"), (x + 175, y - 15, 12, " Nobody")),
+    ]
+    expected = "It has 25 m² and 3 x 10^6 bees in all; on the 1st they are counted.[12] Nobody"
+    assert read("a.pdf", placed_pdf_of(drawn)).text == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "raised", "expected"),
+    [
+        ("106", (2,), "10^6"),
+        ("106", (), "106"),
+        ("10-3", (2, 3), "10^-3"),
+        ("km2,", (2,), "km²,"),
+        ("hives3", (5,), "hives[3]"),
+        ("三百万只。5养", (5,), "三百万只。[5]养"),
+        ("noon[6]", (5,), "noon[6]"),
+        ("2019", (), "2019"),
+    ],
+)
+def test_a_raised_number_is_a_power_or_the_mark_of_a_note(word: str, raised: tuple[int, ...], expected: str) -> None:
+    assert with_superscripts(word, lambda index: index in raised) == expected
+
+
+@pytest.mark.parametrize(
+    ("drawn", "expected"),
+    [
+        (
+            "The de\x0cnition is e\x0ecient, e\x0bective, in\x0fuences o\x0ece.",
+            "The definition is efficient, effective, influences office.",
+        ),
+        ("Its de\x1cnition was classi\x1ced.", "Its definition was classified."),
+        ("The acƟon and the informaƟon, in wriƩen leƩers", "The action and the information, in written letters"),
+        ("Ɛwe, Ɔbɔ and Tōkyō", "Ɛwe, Ɔbɔ and Tōkyō"),
+    ],
+)
+def test_ligatures_that_a_font_does_not_name_are_restored_by_the_words(drawn: str, expected: str) -> None:
+    assert read("a.pdf", pdf_of(drawn)).text == expected
