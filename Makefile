@@ -53,7 +53,7 @@ TEST_PROCESSES ?= 2
 test: models lint
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations 10
 
-test-slow: models
+test-slow: models $(PEER)/installed
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow
 
 # Damaged documents by the thousand: a reader must end with a text or a sentence (16 readers, a minute each).

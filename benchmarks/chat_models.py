@@ -25,7 +25,7 @@ from assistant.evaluation.evaluate import Cell
 from assistant.evaluation.evaluate import _rows as rows_of
 from assistant.evaluation.sampling import balanced
 from base_models import stream
-from domain import Domain, read_questions
+from domain import Domain, read_questions, write_text
 from indexes import Index
 
 MODELS = ["qwen2.5-coder-0.5b-instruct", "qwen2.5-coder-1.5b-instruct"]
@@ -40,6 +40,7 @@ def main(
     ] = CONTEXTS,
     questions: Annotated[int, typer.Option(help="How many held-out questions; 0: all.")] = 12,
     adapter: Annotated[str, typer.Option(help="A run of the domain, for one model; empty is the base model.")] = "",
+    out: Annotated[Path | None, typer.Option(help="Instead of benchmarks/results/chat_models-CAPABILITY.json.")] = None,
 ) -> None:
     opened = Domain.open(domain)
     asked = balanced(read_questions(opened.held_out_questions), questions)
@@ -63,10 +64,9 @@ def main(
         "hardware": facts,
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "openvino")},
     }
-    file = (
-        Path(__file__).parent / "results" / f"chat_models-{facts['cpu_capability']}{'-tuned' if adapter else ''}.json"
-    )
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    name = f"chat_models-{facts['cpu_capability']}{'-tuned' if adapter else ''}.json"
+    file = out or Path(__file__).parent / "results" / name
+    write_text(file, json.dumps(result, indent=1) + "\n")
     print(f"written to {file}")
 
 

@@ -1,6 +1,6 @@
 """Converts, loads, prompts and trains ChatGLM-6B at full size with random weights on this machine.
 
-    python benchmarks/chatglm_full_size.py TOKENIZER [--folder build/chatglm-6b] [--length 256]
+    python benchmarks/chatglm_full_size.py TOKENIZER [--folder build/chatglm-6b] [--length 256] [--layers 28]
 
 TOKENIZER is a folder with the released ice_text.model, tokenizer_config.json, config.json and
 pytorch_model.bin.index.json; no released weights are needed. Eight fp16 shards of random numbers are written in the
@@ -34,14 +34,14 @@ from base_models.chatglm import ChatGLMConfig, ChatGLMForConditionalGeneration
 from base_models.forecast import forecast
 from base_models.loaded_model import LoadedModel
 from base_models.messages import Encoded
-from domain import FinetuneConfig
+from domain import FinetuneConfig, write_text
 from finetune.batch_plan import plan_batches
 from finetune.data.examples import TrainingData
 from finetune.methods import prepare
 from finetune.objectives import answers
 from finetune.train import TrainingTask, train
 
-PROMPT, ANSWER, STEPS = 128, 16, 2
+PROMPT, ANSWER, STEPS, LAYERS = 128, 16, 2, 28
 ROOM_ON_DISK, ROOM_IN_MEMORY = 30e9, 18e9
 USES: dict[str, dict[str, Any]] = {
     "answer, bfloat16": {"dtype": "bfloat16"},
@@ -58,16 +58,18 @@ def main() -> None:
     parser.add_argument("tokenizer", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("build/chatglm-6b"))
     parser.add_argument("--length", type=int, default=256)
+    parser.add_argument("--layers", type=int, default=LAYERS, help="fewer, to try the program")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "chatglm_full_size.json")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
     if arguments.stage:
         print(json.dumps(watched(arguments.stage, folder, arguments.length)))
         return
-    lacking = room(folder)
+    lacking = room(folder, arguments.layers / LAYERS)
     if lacking:
         sys.exit(f"not run: {lacking}")
-    seconds = write_shards(arguments.tokenizer, folder)
+    seconds = write_shards(arguments.tokenizer, folder, arguments.layers)
     needs = {need.use: need.total for need in forecast(str(folder), 1, arguments.length)}
     stages: dict[str, Any] = {"write": {"seconds": seconds}}
     for stage in STAGES:
@@ -80,33 +82,42 @@ def main() -> None:
         measured = stages[use]["work"]["peak_bytes"]
         stages[use]["work"]["forecast_bytes"] = needs[use]
         print(f"{use}: {measured / 1e9:.2f} GB, forecast {needs[use] / measured - 1:+.1%}")
-    file = Path(__file__).parent / "results" / "chatglm_full_size.json"
-    result = {"format": 2, "length": arguments.length, "stages": stages, "hardware": hardware()}
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+    result = {"format": 2, "length": arguments.length, "layers": arguments.layers, "stages": stages}
+    write_text(arguments.out, json.dumps(result | {"hardware": hardware()}, indent=1) + "\n")
+    print(f"written to {arguments.out}")
 
 
-def room(folder: Path) -> str:
-    """The resources that this machine lacks for the full size; empty if none."""
+def room(folder: Path, share: float) -> str:
+    """The resources that this machine lacks for this share of the layers; empty if none."""
     free = shutil.disk_usage(next(path for path in [folder, *folder.parents] if path.exists())).free
-    needed = ROOM_ON_DISK - 2 * sum(shard.stat().st_size for shard in folder.glob("*.bin"))
+    needed = share * ROOM_ON_DISK - 2 * sum(shard.stat().st_size for shard in folder.glob("*.bin"))
     if free < needed:
         return f"{needed / 1e9:.0f} GB of disk are needed, {free / 1e9:.0f} GB are free"
     memory = psutil.virtual_memory().available
-    return f"{ROOM_IN_MEMORY / 1e9:.0f} GB of memory needed, {memory / 1e9:.0f} free" if memory < ROOM_IN_MEMORY else ""
+    needed = share * ROOM_IN_MEMORY
+    return f"{needed / 1e9:.0f} GB of memory are needed, {memory / 1e9:.0f} GB are free" if memory < needed else ""
 
 
-def write_shards(tokenizer: Path, folder: Path) -> float:
+def write_shards(tokenizer: Path, folder: Path, layers: int = LAYERS) -> float:
     """Write the released layout with random numbers; returns the seconds it took. Existing files are kept."""
     start = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("ice_text.model", "tokenizer_config.json", "config.json", INDEX):
+    for name in ("ice_text.model", "tokenizer_config.json"):
         shutil.copyfile(tokenizer / name, folder / name)
     with torch.device("meta"):
-        state = ChatGLMForConditionalGeneration(ChatGLMConfig()).state_dict()
+        state = ChatGLMForConditionalGeneration(ChatGLMConfig(num_layers=layers)).state_dict()
+    config = json.loads((tokenizer / "config.json").read_text(encoding="utf-8"))
+    write_text(folder / "config.json", json.dumps(config | {"num_layers": layers}))
+    index = json.loads((tokenizer / INDEX).read_text(encoding="utf-8"))
+    index["weight_map"] = {
+        name: shard
+        for name, shard in index["weight_map"].items()
+        if name in state or name.endswith("rotary_emb.inv_freq") and int(name.split(".")[2]) < layers
+    }
+    write_text(folder / INDEX, json.dumps(index))
     shapes = {name: value.shape for name, value in state.items()}
     where: dict[str, list[str]] = {}
-    for name, shard in json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].items():
+    for name, shard in index["weight_map"].items():
         where.setdefault(shard, []).append(name)
     noise = torch.randn(2**24, generator=torch.Generator().manual_seed(0)).mul_(0.02).half()
     for number, (shard, names) in enumerate(sorted(where.items())):

@@ -28,6 +28,7 @@ from hardware import hardware
 from safetensors.torch import save_file
 
 from base_models.kernels.packed_integers import quantize
+from domain import write_text
 
 PROMPT, TOKENS = 128, 16
 PACKED = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
@@ -92,8 +93,7 @@ def main() -> None:
         "hardware": hardware(),
     }
     file = Path(__file__).parent / "results" / f"chatglm_peer-{hardware()['cpu_capability']}.json"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_text(file, json.dumps(result, indent=1) + "\n")
     print(f"written to {file}")
 
 

@@ -23,6 +23,7 @@ from hardware import hardware
 from base_models import CATALOGUE, fetch
 from base_models.acquire.fetch import cache_folder
 from base_models.loading import load_tokenizer
+from domain import write_text
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook" / "documents" / "en"
 PASSAGE_CHARACTERS = 2600
@@ -35,6 +36,7 @@ def main() -> None:
     parser.add_argument("--model", default="qwen2.5-coder-0.5b-instruct")
     parser.add_argument("--peer-python", help="an interpreter with langchain-huggingface and xllamacpp")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="instead of benchmarks/results/engines-CAPABILITY.json")
     arguments = parser.parse_args()
     pythons = dict.fromkeys(OURS, sys.executable)
     if arguments.peer_python:
@@ -58,8 +60,8 @@ def main() -> None:
         "hardware": facts,
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "openvino")},
     }
-    file = Path(__file__).parent / "results" / f"engines-{facts['cpu_capability']}.json"
-    file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    file = arguments.out or Path(__file__).parent / "results" / f"engines-{facts['cpu_capability']}.json"
+    write_text(file, json.dumps(result, indent=1) + "\n")
     print(json.dumps(medians, indent=1))
 
 

@@ -30,7 +30,6 @@ from indexes import Index
 from indexes.readers import read_document
 
 REPEATS = 3
-FILES = 10_000
 
 
 def texts_of(folder: Path, most: int) -> dict[str, str]:
@@ -105,12 +104,12 @@ def embedding_alone(texts: list[str]) -> dict[str, Any]:
     }
 
 
-def unchanged(texts: dict[str, str], work: Path) -> dict[str, float]:
-    """Seconds to index 10,000 files of one passage, and to index them again unchanged, with the user's command."""
+def unchanged(texts: dict[str, str], work: Path, files: int) -> dict[str, float]:
+    """Seconds to index ``files`` files of one passage, and to index them again unchanged, with the user's command."""
     shutil.rmtree(work, ignore_errors=True)
     domain = create_domain(work)
     whole = "\n".join(texts.values())
-    for number in range(FILES):
+    for number in range(files):
         part = whole[number * 300 % (len(whole) - 300) :][:300]
         write_text(domain.documents / f"{number % 100:02}" / f"{number:05}.txt", f"{number}. {part}")
     time.sleep(3)  # recently written files are checked once more
@@ -132,6 +131,7 @@ def main(
     work: Path,
     peer_python: Annotated[Path, typer.Option(help="Python of an environment with langchain-community.")],
     characters: int = 200_000,
+    files: int = 10_000,
     out: Path = Path("benchmarks/results/indexing.json"),
 ) -> None:
     work.mkdir(parents=True, exist_ok=True)
@@ -161,7 +161,7 @@ def main(
         "medians": medians,
         "ours to LangChain": ratios,
         "embedding alone, texts a second": embedding_alone(stored),
-        "10,000 files, seconds": unchanged(texts, work / "many"),
+        f"{files:,} files, seconds": unchanged(texts, work / "many", files),
         "peer": peer["versions"],
     }
     write_text(out, json.dumps(record, indent=2) + "\n")

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from hardware import hardware
 
+from domain import write_text
+
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook"
 METHODS = {
     "lora": ["--method", "lora"],
@@ -33,6 +35,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--max-train-tokens", type=int, default=75000)
+    parser.add_argument("--questions", type=int, default=80, help="how many held-out questions are asked")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "methods.json")
     parser.add_argument("--only", default="", help="names of runs, with commas between them; the others are left out")
     arguments = parser.parse_args()
     domain = arguments.folder.resolve()
@@ -46,9 +50,9 @@ def main() -> None:
             if not arguments.only or run in arguments.only.split(","):
                 bound = ["--max-train-tokens", str(arguments.max_train_tokens)]
                 lorewright("finetune", domain, "--run", run, *flags, *bound, "--replay-share", share)
-                lorewright("evaluate", domain, "--adapter", run)
+                lorewright("evaluate", domain, "--adapter", run, "--questions", arguments.questions)
             if (domain / "adapters" / run).exists():
-                rows[run] = row(domain, run)
+                rows[run] = row(domain, run, arguments.questions)
     result = {
         "format": 1,
         "base_model": next(iter(rows.values()))["base_model"],
@@ -57,9 +61,8 @@ def main() -> None:
         "hardware": hardware(),
         "versions": {name: version(name) for name in ("lorewright", "torch", "transformers", "peft", "bitsandbytes")},
     }
-    file = Path(__file__).parent / "results" / "methods.json"
-    file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+    write_text(arguments.out, json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    print(f"written to {arguments.out}")
 
 
 def lorewright(*arguments: object) -> None:
@@ -69,11 +72,11 @@ def lorewright(*arguments: object) -> None:
     subprocess.run([*program, *map(str, arguments)], check=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
 
 
-def row(domain: Path, run: str) -> dict[str, object]:
+def row(domain: Path, run: str, questions: int) -> dict[str, object]:
     """The compared values of one run, from its report and its evaluation."""
     report = json.loads((domain / "adapters" / run / "report.json").read_text(encoding="utf-8"))
     manifest = json.loads((domain / "adapters" / run / "manifest.json").read_text(encoding="utf-8"))
-    evaluated = json.loads((domain / "evaluations" / f"{run}-80.json").read_text(encoding="utf-8"))
+    evaluated = json.loads((domain / "evaluations" / f"{run}-{questions}.json").read_text(encoding="utf-8"))
     return {
         "base_model": evaluated["base_model"],
         "config": manifest["config"],

@@ -1,4 +1,7 @@
-"""Six benchmarks run on tiny inputs, two of them only in the slow tests; their figures mean nothing here."""
+"""The benchmarks run on tiny inputs; their figures mean nothing here.
+
+Not run: ``chatglm_peer.py``, whose peer must be compiled by hand.
+"""
 
 import json
 import subprocess
@@ -52,3 +55,52 @@ def test_quotes_and_rankings_of_a_domain_are_measured(tea_shop: Path, tmp_path: 
 @pytest.mark.usefixtures("openvino_is_here")
 def test_both_engines_answer_a_domain(tea_shop: Path, tmp_path: Path) -> None:
     assert "equal answers" in run("engine_parity", tea_shop, "--results", tmp_path)
+
+
+@pytest.fixture
+def peer_python(absent: Callable[[str], NoReturn]) -> Path:
+    """Python of the environment with the peers, which ``make test-slow`` installs."""
+    folder = BENCHMARKS.parent / ".venv-peer"
+    for python in (folder / "bin" / "python", folder / "Scripts" / "python.exe"):
+        if python.exists():
+            return python
+    absent("the peers are not installed (make test-slow does that)")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("openvino_is_here")
+def test_chat_models_and_methods_are_compared_on_a_domain(shop: Path, tmp_path: Path) -> None:
+    models = ["--model", "smollm2-135m-instruct", "--context-tokens", 200]
+    run("chat_models", shop, *models, "--questions", 1, "--out", tmp_path / "models.json")
+    assert json.loads((tmp_path / "models.json").read_text("utf-8"))["table"][0]["answers"] == 1
+    bounds = ["--max-train-tokens", 500, "--questions", 1, "--only", "lora"]
+    run("methods", shop, *bounds, "--out", tmp_path / "methods.json")
+    assert [*json.loads((tmp_path / "methods.json").read_text("utf-8"))["runs"]] == ["lora"]
+
+
+@pytest.mark.slow
+def test_the_index_is_measured_as_it_grows(shop: Path, tmp_path: Path) -> None:
+    run("index_scale", tmp_path / "work", shop / "documents", "--sizes", "20,40", "--out", tmp_path / "scale.json")
+    assert [*json.loads((tmp_path / "scale.json").read_text("utf-8"))["results"]] == ["20", "40"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("openvino_is_here")
+def test_engines_indexing_and_retrieval_are_compared_with_the_peers(
+    shop: Path, tmp_path: Path, peer_python: Path
+) -> None:
+    peer = ["--peer-python", peer_python]
+    run("engines", "--model", "qwen2.5-coder-0.5b-instruct", "--rounds", 1, *peer, "--out", tmp_path / "engines.json")
+    assert len(json.loads((tmp_path / "engines.json").read_text("utf-8"))["medians"]) == 4
+    few = ["--files", 20, "--characters", 2000]
+    run("indexing", shop / "documents", tmp_path / "work", *peer, *few, "--out", tmp_path / "indexing.json")
+    assert json.loads((tmp_path / "indexing.json").read_text("utf-8"))["ours to LangChain"]
+    assert '"MRR"' in run("retrieval_peer", shop, *peer, "--out", tmp_path / "retrieval.json")
+
+
+@pytest.mark.slow
+def test_chatglm_is_converted_loaded_and_trained_at_full_width(shared_chatglm: Path, tmp_path: Path) -> None:
+    small = ["--folder", tmp_path / "chatglm", "--layers", 1, "--length", 16, "--out", tmp_path / "full.json"]
+    run("chatglm_full_size", shared_chatglm / "assets", *small)
+    stages = json.loads((tmp_path / "full.json").read_text("utf-8"))["stages"]
+    assert all(stage["work"]["peak_bytes"] > 0 for stage in stages.values() if "work" in stage)
