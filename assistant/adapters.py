@@ -36,10 +36,10 @@ def finished_adapter(domain: Domain, name: str) -> Path:
     """The folder of a finished run; raises an :class:`AssistantError` that lists the existing ones."""
     folder = domain.adapter(name)
     if name not in domain.adapter_names():
-        known = ", ".join(domain.adapter_names()) or "none yet"
+        known = ", ".join(domain.adapter_names()) or "none"
         raise AssistantError(
-            f"{domain.path} has no adapter {name!r} (there are: {known}); "
-            f"train one with: {domain.command('finetune')} --run {name}, or ask the base model: --adapter base"
+            f"{domain.path} has no adapter {name!r} (available: {known}); "
+            f"train it with: {domain.command('finetune')} --run {name}, or use the base model: --adapter base"
         )
     return folder
 
@@ -50,7 +50,7 @@ def use(domain: Domain, name: str) -> bool:
     if is_shipped(domain, name):
         if not reader_of(domain.settings.base_model):
             raise AssistantError(
-                f"there is no reader for {domain.settings.base_model}; docs/readers.md: how to train one."
+                f"there is no reader for {domain.settings.base_model}; docs/readers.md shows how to train one."
             )
     elif name:
         manifest = read_manifest(finished_adapter(domain, name))

@@ -60,7 +60,7 @@ class Assistant:
         if not index.documents():
             index.close()
             raise AssistantError(
-                f"{domain.path} has no document in its index; put documents into {domain.documents}, "
+                f"{domain.path} has no documents in its index; put documents into {domain.documents}, "
                 f"then run: {domain.command('index')}"
             )
         return cls(domain, index)
@@ -120,7 +120,7 @@ class Assistant:
         for piece in self.stream(question, conversation, adapter, answer_anyway=answer_anyway):
             if isinstance(piece, Answer):
                 return piece
-        raise AssistantError("the answer was stopped before it began.")
+        raise AssistantError("the answer was stopped before its first token; ask again.")
 
     def stream(
         self,
@@ -139,7 +139,7 @@ class Assistant:
         if not is_text(question):
             raise AssistantError("the question is not valid text; is the terminal set to UTF-8?")
         if not any(character.isalnum() for character in question):
-            raise AssistantError("the question holds no word." if question.strip() else "the question is empty.")
+            raise AssistantError("the question contains no words." if question.strip() else "the question is empty.")
         request = Request(self.adapter_folder(adapter), stop or threading.Event(), answer_anyway)
         chain = self.remembering_chain if conversation else self.chain
         if conversation:

@@ -108,7 +108,7 @@ class LocalChatModel(BaseChatModel):
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Bind tools in the model's own chat format. The model decides whether to call one."""
         if tool_choice not in (None, "auto"):
-            raise AssistantError("LocalChatModel cannot be made to call a tool; leave tool_choice out.")
+            raise AssistantError("LocalChatModel does not support a forced tool_choice; leave it out or use 'auto'.")
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     @property
@@ -235,7 +235,9 @@ class LocalChatModel(BaseChatModel):
 def _message(message: BaseMessage) -> dict[str, Any]:
     """Convert a LangChain message to the format of transformers' chat templates."""
     if message.type not in ROLES:
-        raise AssistantError(f"a message of type {message.type!r} cannot be shown to a local model.")
+        raise AssistantError(
+            f"a local model does not accept messages of type {message.type!r}; use {', '.join(ROLES)}."
+        )
     result: dict[str, Any] = {"role": ROLES[message.type], "content": str(message.text)}
     if isinstance(message, AIMessage) and message.tool_calls:
         result["tool_calls"] = [

@@ -60,7 +60,7 @@ class Conversations:
                 # If two processes create the file at once, SQLite reports "locked" to one of them without waiting.
                 if "locked" not in str(error) or time.monotonic() > give_up:
                     raise AssistantError(
-                        f"{path} cannot be opened: {error}; move it away to begin with an empty memory."
+                        f"{path} cannot be opened: {error}; move the file away to start without conversations."
                     ) from None
                 time.sleep(0.05)
 

@@ -25,9 +25,9 @@ def export_domain(domain: Domain, target: Path, progress: Callable[[str, int, in
     Raises :class:`AssistantError` if the target exists or is inside the domain, or if a file cannot be copied.
     """
     if target.exists():
-        raise AssistantError(f"{target} exists already; name a folder that does not.")
+        raise AssistantError(f"{target} already exists; choose a new folder.")
     if target.resolve().is_relative_to(domain.path.resolve()):
-        raise AssistantError(f"{target} lies inside the domain; name a folder outside of it.")
+        raise AssistantError(f"{target} is inside the domain; choose a folder outside it.")
     files = sorted(_files(domain))
     databases = {domain.index / "passages.sqlite", domain.conversations}
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,9 @@ def export_domain(domain: Domain, target: Path, progress: Callable[[str, int, in
             for name in ("documents", "questions"):
                 (partial / name).mkdir(exist_ok=True)
     except (OSError, sqlite3.Error) as error:
-        raise AssistantError(f"{domain.path} could not be copied: {error}; nothing was left in {target}.") from None
+        raise AssistantError(
+            f"{domain.path} could not be copied to {target}: {error}; no files were left there."
+        ) from None
 
 
 def _files(domain: Domain) -> Iterator[Path]:

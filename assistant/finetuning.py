@@ -70,7 +70,7 @@ def tune(
     questions = read_questions(domain.train_questions)
     sources = [named_source(entry, domain.path) for entry in config.data]
     if config.from_adapter == run:
-        raise FinetuneError(f"the run {run!r} cannot go on from itself; name the new run: --run NAME")
+        raise FinetuneError(f"the run {run!r} cannot continue from itself; name the new run with --run NAME.")
     start = start_of(domain, config)
     inputs = training_inputs(domain, config, start)
     config = resolved(config)
@@ -84,7 +84,7 @@ def tune(
     progress("reading questions", len(questions), len(questions))
     if not conversations:
         raise AssistantError(
-            f"{domain.train_questions} holds no question that the documents answer, so there is nothing to learn; "
+            f"{domain.train_questions} has no answerable questions to train on; "
             "write questions with their answers into it (README shows how)."
         )
     examples = mixed(conversations, sources, config.seed)
@@ -101,19 +101,19 @@ def tune(
 
 
 @contextmanager
-def only_trainer(output: Path, advice: str = "or train under another name: --run NAME") -> Iterator[None]:
+def only_trainer(output: Path, advice: str = "or choose another name with --run NAME") -> Iterator[None]:
     """Lock a run: two processes that train it would overwrite each other's checkpoints, so the second is refused."""
     from filelock import FileLock, Timeout
 
     output.parent.mkdir(exist_ok=True)
     if not os.access(output.parent, os.W_OK):
-        raise AssistantError(f"nothing may be written into {output.parent}; choose another folder.")
+        raise AssistantError(f"{output.parent} is not writable; choose another folder.")
     lock = FileLock(output.with_name(f"{output.name}.lock"), timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise AssistantError(
-            f"another process is training the run {output.name!r}; wait until it has ended, {advice}"
+            f"another process is training the run {output.name!r}; wait until it ends, {advice}."
         ) from None
     try:
         yield
@@ -128,7 +128,7 @@ def adopt(domain: Domain, folder: Path, name: str) -> None:
 
     output = domain.adapter(name)
     if output.exists():
-        raise AssistantError(f"{domain.path} has an adapter {name!r} already; choose another name: --run NAME")
+        raise AssistantError(f"{domain.path} already has an adapter {name!r}; choose another name with --run NAME.")
     adopt_adapter(folder, output, load(domain.settings.base_model))
     use(domain, name)
 
@@ -139,5 +139,5 @@ def merge(domain: Domain, name: str, output: Path, dtype: str) -> dict[str, Any]
 
     folder = adapter_folder(domain, name)
     if not folder:
-        raise AssistantError(f"{domain.path} answers with the base model; name the run to merge: --adapter NAME")
+        raise AssistantError(f"{domain.path} has no active adapter; name the run to merge with --adapter NAME.")
     return merge_adapter(domain.settings.base_model, folder, output, dtype)

@@ -25,7 +25,7 @@ def inputs_of(domain: Domain, questions: Path) -> dict[str, str]:
 
     if not questions.is_file():
         raise DomainError(
-            f"{questions} does not exist; write one question and answer a line into it (README shows how)."
+            f"{questions} does not exist; write one question with its answer per line into it (README shows how)."
         )
     with Index.open(domain) as index:
         generation = index.generation
@@ -78,7 +78,7 @@ def check_documents(index: "Index", questions: Sequence[Question], file: Path) -
             raise AssistantError(
                 f"{file}: the question {question.id!r} names the document {question.document!r}, which is not in the "
                 f"index{f'; did you mean {near[0]!r}?' if near else ''} "
-                f"(after a change of documents/: {index.domain.command('index')})"
+                f"(if documents changed, run: {index.domain.command('index')})"
             )
 
 

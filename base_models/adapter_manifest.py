@@ -22,18 +22,18 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of an adapter folder; raises :class:`ModelError` if it is missing or damaged."""
     file = folder / "manifest.json"
     if not folder.is_dir():
-        raise ModelError(f"{folder} does not exist; name the folder of a finished adapter.")
+        raise ModelError(f"{folder} does not exist; give the folder of a finished adapter.")
     if not file.is_file():
-        raise ModelError(f"{folder} is not a finished adapter: it has no manifest.json.")
+        raise ModelError(f"{folder} is not a finished adapter, because it has no manifest.json; give another folder.")
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ModelError(f"{file} is damaged ({error}); train again.") from None
     if not isinstance(manifest, dict):
-        raise ModelError(f"{file} is damaged (it is no object); train again.")
+        raise ModelError(f"{file} is damaged (not a JSON object); train again.")
     if manifest.get("format") != MANIFEST_FORMAT:
         raise ModelError(
-            f"{file} has format {manifest.get('format')!r}, this version reads {MANIFEST_FORMAT}; train again."
+            f"{file} has format {manifest.get('format')!r}, but this version reads {MANIFEST_FORMAT}; train again."
         )
     for key in ("base_model", "base_fingerprint", "chat_format", "adapter_sha256"):
         if not isinstance(manifest.get(key), str):
@@ -50,8 +50,8 @@ def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict
     if manifest["base_fingerprint"] != base_fingerprint:
         raise ModelError(
             f"adapter {folder.name} was trained on {manifest['base_model']} "
-            f"(weights {manifest['base_fingerprint'][:12]}), not on the model that is loaded "
-            f"(weights {base_fingerprint[:12]}); load that one or train again."
+            f"(weights {manifest['base_fingerprint'][:12]}), not on the loaded model "
+            f"(weights {base_fingerprint[:12]}); load the former, or train again."
         )
     if manifest["chat_format"] != chat_format:
         raise ModelError(f"adapter {folder.name} was trained with another chat format or vocabulary; train it again.")
@@ -60,7 +60,7 @@ def check_adapter(folder: Path, base_fingerprint: str, chat_format: str) -> dict
         raise ModelError(f"{weights} is missing or damaged (its hash differs from manifest.json); train it again.")
     config = folder / "adapter_config.json"
     if not config.is_file() or file_hash(config) != manifest.get("config_sha256", file_hash(config)):
-        raise ModelError(f"{config} is missing or was changed (its hash differs from manifest.json); train it again.")
+        raise ModelError(f"{config} is missing or modified (its hash differs from manifest.json); train it again.")
     check_trained(weights)
     return manifest
 
@@ -83,7 +83,7 @@ def check_trained(weights: Path) -> None:
     nonzero = []
     for name, tensor in read_tensors(weights):
         if not np.isfinite(tensor).all():
-            raise ModelError(f"{weights} holds numbers that are not finite; train again with a lower learning_rate.")
+            raise ModelError(f"{weights} contains NaN or infinite values; train again with a lower learning_rate.")
         if "lora_B" in name:
             nonzero.append(tensor.any())
     if nonzero and not any(nonzero):

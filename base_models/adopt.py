@@ -27,16 +27,20 @@ def adopt_adapter(source: Path, output: Path, base: LoadedModel) -> None:
 
     config_file = source / "adapter_config.json"
     if not config_file.is_file():
-        raise ModelError(f"{source} holds no adapter_config.json, so it is no adapter that peft has saved.")
+        raise ModelError(
+            f"{source} is not an adapter saved by peft, because it has no adapter_config.json; give another folder."
+        )
     try:
         config: dict[str, Any] = json.loads(config_file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"{config_file} is damaged: {error}.") from None
+        raise ModelError(f"{config_file} is damaged: {error}; get another copy.") from None
     if config.get("peft_type") != "LORA":
-        raise ModelError(f"{config_file} is of peft_type {config.get('peft_type')}; only LORA can be adopted.")
+        raise ModelError(f"{config_file} has peft_type {config.get('peft_type')}; only LORA adapters can be adopted.")
     safe, old = source / "adapter_model.safetensors", source / "adapter_model.bin"
     if not safe.is_file() and not old.is_file():
-        raise ModelError(f"{source} holds neither adapter_model.safetensors nor adapter_model.bin.")
+        raise ModelError(
+            f"{source} has neither adapter_model.safetensors nor adapter_model.bin; copy one of them into it."
+        )
     tensors = load_file(safe) if safe.is_file() else read_bin(old)
     config = convert_merged_linear(tensors, config) | {"base_model_name_or_path": base.name, "inference_mode": True}
     facts = {

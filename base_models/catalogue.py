@@ -20,7 +20,7 @@ def find(name: str) -> Entry:
         return CATALOGUE[name]
     near = difflib.get_close_matches(name.lower(), CATALOGUE, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the models are {', '.join(CATALOGUE)}."
-    raise ModelError(f"There is no model {name!r} in the catalogue, nor a folder of that name; {hint}")
+    raise ModelError(f"There is no model {name!r} in the catalogue, and no folder of that name; {hint}")
 
 
 def _of_the_hub(
@@ -41,7 +41,7 @@ _ENTRIES = (
     Entry(
         name="qwen2.5-coder-0.5b-instruct",
         kind="chat",
-        summary="Default chat model: Chinese and English, small enough to tune on two cores (from the Q4_K_M file).",
+        summary="Default chat model: Chinese and English, small enough to fine-tune on two cores (Q4_K_M file).",
         licence="Apache-2.0",
         parameters=494_032_768,
         context_length=32_768,
@@ -84,7 +84,7 @@ _ENTRIES = (
     Entry(
         name="smollm2-135m-instruct",
         kind="chat",
-        summary="A very small English chat model, for tests and first trials (from the Q4_1 file).",
+        summary="A very small English chat model, for tests and first trials (Q4_1 file).",
         licence="Apache-2.0",
         parameters=134_515_008,
         context_length=8_192,
@@ -105,7 +105,7 @@ _ENTRIES = (
     Entry(
         name="chatglm-6b",
         kind="chat",
-        summary="ChatGLM-6B of 2023, Chinese and English; from a folder that you have (docs/chatglm-6b.md).",
+        summary="ChatGLM-6B of 2023, Chinese and English; loaded from your own folder (docs/chatglm-6b.md).",
         licence="ChatGLM-6B licence (research; commercial use after registration)",
         parameters=6_173_286_400,
         context_length=2_048,
@@ -122,14 +122,14 @@ _ENTRIES = (
         ),
         sources=(Hub("THUDM/chatglm-6b", "8b7d33596d18c5e83e2da052d05ca4db02e60620"),),
         target_modules=("query_key_value",),
-        missing="the weights of chatglm-6b (13.4 GB) are not fetched by name, since their hashes are not known here; "
-        "download THUDM/chatglm-6b or a mirror's copy into a folder, and name that in its place (./chatglm-6b).",
+        missing="chatglm-6b (13.4 GB) cannot be downloaded by name, because its hashes are not in the catalogue; "
+        "download THUDM/chatglm-6b or a mirror's copy into a folder, and give that folder instead (./chatglm-6b).",
     ),
     _of_the_hub(
         "qwen3-0.6b",
         "Qwen/Qwen3-0.6B",
         "chat",
-        "Small and recent, over a hundred languages; answers without thinking here.",
+        "Small and recent, over a hundred languages; used without thinking.",
         "Apache-2.0",
         600_000_000,
         32_768,
@@ -138,7 +138,7 @@ _ENTRIES = (
         "minicpm5-1b",
         "openbmb/MiniCPM5-1B",
         "chat",
-        "Chinese and English, made for small machines, long documents; answers without thinking here.",
+        "Chinese and English, for small machines and long documents; used without thinking.",
         "Apache-2.0",
         1_080_632_832,
         131_072,
@@ -147,7 +147,7 @@ _ENTRIES = (
         "qwen3-1.7b",
         "Qwen/Qwen3-1.7B",
         "chat",
-        "Recent, and larger than the ones above; over a hundred languages; answers without thinking here.",
+        "Recent and larger than the ones above, over a hundred languages; used without thinking.",
         "Apache-2.0",
         1_700_000_000,
         32_768,
@@ -156,7 +156,7 @@ _ENTRIES = (
         "qwen3-4b-instruct-2507",
         "Qwen/Qwen3-4B-Instruct-2507",
         "chat",
-        "For a GPU of 12 GB or a patient CPU; over a hundred languages, very long documents; never thinks.",
+        "For a GPU of 12 GB or a patient CPU; over a hundred languages, very long documents; has no thinking mode.",
         "Apache-2.0",
         4_000_000_000,
         262_144,
@@ -165,7 +165,7 @@ _ENTRIES = (
         "qwen3-8b",
         "Qwen/Qwen3-8B",
         "chat",
-        "The largest of this list, for a GPU of 20 GB; over a hundred languages; answers without thinking here.",
+        "The largest in this list, for a GPU of 20 GB, over a hundred languages; used without thinking.",
         "Apache-2.0",
         8_200_000_000,
         32_768,
@@ -173,8 +173,8 @@ _ENTRIES = (
     Entry(
         name="multilingual-e5-small",
         kind="embedder",
-        summary="Default embedder, Chinese, English and some 90 more languages: a 4-bit copy from the package index, "
-        "so its vectors are close to those of the hub's file, not the same.",
+        summary="Default embedder for Chinese, English and some 90 more languages: a 4-bit copy from the package "
+        "index, whose vectors are close, but not equal, to those of the original.",
         licence="MIT",
         parameters=117_653_760,
         context_length=512,
@@ -220,7 +220,7 @@ _ENTRIES = (
         "qwen3-embedding-0.6b",
         "Qwen/Qwen3-Embedding-0.6B",
         "embedder",
-        "Five times as large as the default, over a hundred languages, whole pages at once.",
+        "Five times as large as the default, over a hundred languages, long passages.",
         "Apache-2.0",
         600_000_000,
         32_768,
@@ -229,7 +229,7 @@ _ENTRIES = (
         "bge-reranker-v2-m3",
         "BAAI/bge-reranker-v2-m3",
         "reranker",
-        "Orders found passages once more (retrieval.reranker), Chinese, English and other languages.",
+        "Reranks the passages found (retrieval.reranker), Chinese, English and other languages.",
         "Apache-2.0",
         568_000_000,
         8_192,
@@ -238,7 +238,7 @@ _ENTRIES = (
         "qwen3-reranker-0.6b",
         "Qwen/Qwen3-Reranker-0.6B",
         "reranker",
-        "The same by a causal model that says yes or no, in over a hundred languages.",
+        "Reranks with a causal model that answers yes or no, over a hundred languages.",
         "Apache-2.0",
         600_000_000,
         32_768,

@@ -108,7 +108,7 @@ def load_encoder(name_or_path: str | Path, task: Task, labels: Sequence[str], de
             torch.nn.init.eye_(part.dense.weight)
     if tokenizer.chat_template or not tokenizer.is_fast:
         reason = "is a chat model" if tokenizer.chat_template else "has no fast tokenizer (tokenizer.json)"
-        raise ModelError(f"{name} {reason}; take an encoder, such as multilingual-e5-small.")
+        raise ModelError(f"{name} {reason}; use an encoder, such as multilingual-e5-small.")
     model.to(target).eval()
     return LoadedModel(
         name, fingerprint(name), model, tokenizer, chat_format_hash(tokenizer), task=task, labels=tuple(labels)
@@ -134,7 +134,7 @@ def poolers(model: torch.nn.Module) -> list[Any]:
 def _encoder_folder(name: str) -> Path:
     if name in CATALOGUE:
         if find(name).kind != "embedder":
-            raise ModelError(f"{name} is a chat model; take an encoder, such as multilingual-e5-small.")
+            raise ModelError(f"{name} is a {find(name).kind} model; use an encoder, such as multilingual-e5-small.")
         return fetch(name)
     folder = Path(name).expanduser()
     if not (folder / "config.json").is_file():
@@ -162,7 +162,7 @@ class Classifier:
 
         A text is truncated to the length of the encoder."""
         if self.task != "SEQ_CLS":
-            raise ModelError(f"{self.adapter} tags words; ask it with tag().")
+            raise ModelError(f"{self.adapter} is a tagger; call tag() instead.")
         rows: list[dict[str, float]] = []
         for start in range(0, len(texts), BATCH):
             for shares in self._logits(self._encoded(texts[start : start + BATCH])).softmax(-1).tolist():
@@ -175,7 +175,7 @@ class Classifier:
 
         Words beyond the length of the encoder get "O"."""
         if self.task != "TOKEN_CLS":
-            raise ModelError(f"{self.adapter} classifies whole texts; ask it with classify().")
+            raise ModelError(f"{self.adapter} is a text classifier; call classify() instead.")
         rows: list[list[str]] = []
         for start in range(0, len(texts), BATCH):
             words = texts[start : start + BATCH]
@@ -191,9 +191,9 @@ class Classifier:
 
     def _encoded(self, texts: Sequence[Text]) -> list[Classified]:
         if isinstance(texts, str) or (self.task == "TOKEN_CLS" and any(isinstance(text, str) for text in texts)):
-            raise ModelError("a list is asked for: of texts to classify, or of lists of words to tag.")
+            raise ModelError("pass a list: of texts for classify(), or of lists of words for tag().")
         if not all(is_text("".join(text)) for text in texts):
-            raise ModelError("a text holds half a character (a surrogate), which no encoder can read; leave it out.")
+            raise ModelError("a text contains a lone surrogate (half a character), which cannot be encoded; remove it.")
         max_length = most_tokens(self.loaded)
         return [encode_labelled(self.loaded.tokenizer, text, max_length) for text in texts]
 
@@ -215,13 +215,11 @@ def load_classifier(folder: str | Path, device: str = "auto") -> Classifier:
     folder = Path(folder)
     manifest = read_manifest(folder)
     if manifest.get("task", "CAUSAL_LM") == "CAUSAL_LM":
-        raise ModelError(f"{folder} is an adapter of a chat model, not a classifier.")
+        raise ModelError(f"{folder} is an adapter of a chat model, not a classifier; give the folder of a classifier.")
     labels = manifest.get("labels")
     labels = labels if isinstance(labels, list) and all(isinstance(label, str) for label in labels) else []
     if manifest["task"] not in FAMILIES or len(labels) < 2 or len(set(labels)) != len(labels):
-        raise ModelError(
-            f"{folder / 'manifest.json'} is damaged (task or labels are not what was written); train again."
-        )
+        raise ModelError(f"{folder / 'manifest.json'} is damaged (invalid task or labels); train again.")
     loaded = load_encoder(manifest["base_model"], manifest["task"], manifest["labels"], device)
     classifier = Classifier(loaded, folder)
     with loaded.using(folder):

@@ -98,11 +98,13 @@ def _folder(name_or_path: str | Path) -> Path:
         entry = find(str(name_or_path))
         if entry.kind != "embedder":
             embedders = " or ".join(other.name for other in CATALOGUE.values() if other.kind == "embedder")
-            raise ModelError(f"{entry.name} is a {entry.kind} model and cannot embed passages; use {embedders}.")
+            raise ModelError(f"{entry.name} is a {entry.kind} model, not an embedder; use {embedders}.")
         return fetch(entry.name)
     folder = Path(name_or_path).expanduser()
     if not folder.is_dir():
         find(str(name_or_path))
     if not (folder / "modules.json").is_file():
-        raise ModelError(f"{folder} has no modules.json, so it is not an embedder of sentence-transformers.")
+        raise ModelError(
+            f"{folder} is not a sentence-transformers embedder, because it has no modules.json; give another folder."
+        )
     return folder

@@ -72,7 +72,7 @@ def choose_encoder(name_or_path: str | Path, folder: Path, device: str = "auto")
     if importlib.util.find_spec("openvino") is None:
         return Choice("transformers", 'OpenVINO is not installed (pip install "lorewright[openvino]")', {})
     if device not in ("auto", "cpu"):
-        return Choice("transformers", f"device {device} is asked for", {})
+        return Choice("transformers", f"device {device} was requested", {})
     known = known_choice(name_or_path)
     if known and (known.engine == "transformers" or read_facts(export_folder(name_or_path)) is not None):
         return known
@@ -106,14 +106,14 @@ def _time_both(name_or_path: str | Path, folder: Path) -> Choice:
     same_tokens = all(exported.token_offsets(text) == reference.token_offsets(text) for text in TIMED_TEXTS)
     cosine = float((vectors * expected).sum(1).min())
     if not same_tokens or cosine < LEAST_COSINE:
-        difference = f"cosine {cosine:.5f}" if same_tokens else "other tokens"
-        return Choice("transformers", f"the export differs from float32 ({difference})", {})
+        difference = f"cosine {cosine:.5f}" if same_tokens else "different tokens"
+        return Choice("transformers", f"the exported model differs from float32 ({difference})", {})
     del reference
     known = SentenceTransformersEncoder(folder, "cpu")
     rounds = [(_seconds(known), _seconds(exported)) for _ in range(ROUNDS)]
     seconds = {"transformers": min(one for one, _ in rounds), "openvino": min(other for _, other in rounds)}
     ratio = seconds["openvino"] / seconds["transformers"]
-    reason = f"passages in OpenVINO take {ratio:.2f} of the time in sentence-transformers (cosine {cosine:.5f})"
+    reason = f"embedding with OpenVINO takes {ratio:.2f} of the time of sentence-transformers (cosine {cosine:.5f})"
     if 1 < ratio <= MOST_SECONDS:
         reason += ", but it starts without torch"
     return Choice("openvino" if ratio <= MOST_SECONDS else "transformers", reason, seconds)

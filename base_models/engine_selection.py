@@ -60,14 +60,14 @@ def choose_engine(
     support the model or the adapter.
     """
     if engine == "transformers":
-        return Choice("transformers", "asked for", {})
+        return Choice("transformers", "requested", {})
     asked_for = [f"{key} {value}" for key, value in (("quantization", quantization), ("dtype", dtype)) if value]
     asked_for = [what for what in asked_for if what != "dtype auto"]
-    reason = f"{asked_for[0]} is asked for" if asked_for else _not_exportable(name_or_path, adapter, device)
+    reason = f"{asked_for[0]} was requested" if asked_for else _not_exportable(name_or_path, adapter, device)
     if engine == "openvino":
         if reason:
-            raise ModelError(f'the engine "openvino" cannot answer with {name_or_path}: {reason}.')
-        return Choice("openvino", "asked for", {})
+            raise ModelError(f'the engine "openvino" does not support {name_or_path}: {reason}; use engine "auto".')
+        return Choice("openvino", "requested", {})
     if reason:
         return Choice("transformers", reason, {})
     return known_choice(name_or_path) or _time_both(name_or_path)
@@ -116,16 +116,16 @@ def _not_exportable(name_or_path: str | Path, adapter: Path | None, device: str)
         return f"adapter {adapter.name} has {what}"
     config = json.loads((chat_folder(name_or_path) / "config.json").read_text(encoding="utf-8"))
     if config.get("model_type") not in MODEL_TYPES:
-        return f"models of the type {config.get('model_type')} are not exported"
+        return f"models of type {config.get('model_type')} are not supported"
     if config.get("quantization_config"):
-        return "its weights are packed"
+        return "its weights are quantised"
     if config.get("use_sliding_window") or (config.get("model_type") == "mistral" and config.get("sliding_window")):
-        return "its attention has a sliding window"
+        return "it uses sliding-window attention"
     rope = (config.get("rope_parameters") or {}) | (config.get("rope_scaling") or {})
     if rope.get("rope_type", rope.get("type", "default")) in ("dynamic", "longrope"):
-        return "its positions are scaled by the length of the text"
+        return "it scales positions by the length of the text"
     if device not in ("auto", "cpu"):
-        return f"device {device} is asked for"
+        return f"device {device} was requested"
     if device == "auto" and known_choice(name_or_path) is None:  # otherwise torch is not needed here
         from base_models.hardware import choose_device
 
@@ -157,9 +157,9 @@ def _time_both(name_or_path: str | Path) -> Choice:
         print_step(name_or_path, "timing OpenVINO")
         seconds["openvino"] = _seconds(fast, prompt)
         ratio = seconds["openvino"] / seconds["transformers"]
-        measured = f"an answer in OpenVINO takes {ratio:.2f} of the time in transformers"
+        measured = f"an answer with OpenVINO takes {ratio:.2f} of the time of transformers"
         if cosine < LEAST_COSINE:
-            choice = Choice("transformers", f"the export differs from it (cosine of the logits {cosine:.3f})", seconds)
+            choice = Choice("transformers", f"the exported model differs (cosine of the logits {cosine:.3f})", seconds)
         else:
             choice = Choice("openvino" if ratio < 1 else "transformers", measured, seconds)
     return store_choice(name_or_path, choice)
@@ -205,8 +205,8 @@ def _export(name_or_path: str | Path, target: Path) -> dict[str, Any]:
             return facts
     except OSError as error:
         raise ModelError(
-            f"{name_or_path} could not be exported to {target.parent} ({error}); name a folder that may be written in "
-            'LOREWRIGHT_CACHE, or write engine = "transformers" into domain.toml.'
+            f"{name_or_path} could not be exported to {target.parent} ({error}); set LOREWRIGHT_CACHE to a writable "
+            'folder, or set engine = "transformers" in domain.toml.'
         ) from error
 
 

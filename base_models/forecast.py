@@ -78,7 +78,7 @@ def config_of(name_or_path: str) -> Any:
         return ChatGLMConfig()
     if name_or_path in CATALOGUE and not is_fetched(name_or_path):
         raise ModelError(
-            f"{name_or_path} is not here yet, so its shape is not known; run: lorewright pull {name_or_path}"
+            f"{name_or_path} is not downloaded yet, so its shape is unknown; run: lorewright pull {name_or_path}"
         )
     folder = fetch(name_or_path) if name_or_path in CATALOGUE else Path(name_or_path).expanduser()
     if not (folder / "config.json").is_file():

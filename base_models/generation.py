@@ -87,8 +87,8 @@ def _prompt(engine: Engine, messages: Sequence[Message], tools: Sequence[dict] |
     ids = encode(engine.tokenizer, messages, tools).ids
     if len(ids) >= engine.context_length:
         raise ModelError(
-            f"the prompt has {len(ids):,} tokens, and {engine.name} reads at most {engine.context_length:,}; "
-            "shorten it, or take a model that reads more."
+            f"the prompt has {len(ids):,} tokens, but the context of {engine.name} is {engine.context_length:,}; "
+            "shorten the prompt, or use a model with a longer context."
         )
     return ids
 

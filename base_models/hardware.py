@@ -28,9 +28,9 @@ def choose_device(device: str = "auto") -> str:
     if device == "auto":
         return next(kind for kind in present if present[kind])
     if not re.fullmatch(r"cuda(:\d+)?|mps|cpu", device):
-        raise ModelError(f"device {device!r} is unknown; take auto, cuda, mps or cpu.")
+        raise ModelError(f"unknown device {device!r}; use auto, cuda, mps or cpu.")
     if not present[device.partition(":")[0]]:
-        raise ModelError(f"torch finds no {device} on this machine; take auto or cpu.")
+        raise ModelError(f"torch finds no {device} device on this machine; use auto or cpu.")
     return device
 
 
@@ -43,7 +43,7 @@ def choose_dtype(dtype: str, device: str) -> torch.dtype:
     """A dtype by name; "auto" is the faster of bfloat16 and float32 on a CPU (measured once), and 16 bits on a GPU."""
     if dtype != "auto":
         if dtype not in ("bfloat16", "float16", "float32"):
-            raise ModelError(f"dtype {dtype!r} is unknown; take auto, bfloat16, float16 or float32.")
+            raise ModelError(f"unknown dtype {dtype!r}; use auto, bfloat16, float16 or float32.")
         return getattr(torch, dtype)
     if device == "cpu":
         return getattr(torch, _fastest_cpu_dtype())

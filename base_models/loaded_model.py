@@ -166,12 +166,12 @@ class LoadedModel:
             fits = expected == stored
             if not fits:
                 raise ModelError(
-                    f"adapter {folder.name} does not fit {self.name}: {len(expected - stored)} of its tensors are "
-                    f"missing and {len(stored - expected)} are unknown to the model; train it again."
+                    f"adapter {folder.name} does not fit {self.name}: {len(expected - stored)} tensors are "
+                    f"missing and {len(stored - expected)} are unexpected; train it again."
                 )
         except (RuntimeError, KeyError) as error:  # torch and peft raise these for other shapes
             raise ModelError(
-                f"adapter {folder.name} does not fit {self.name}: its tensors have other names or shapes; train it "
+                f"adapter {folder.name} does not fit {self.name}: its tensors have different names or shapes; train it "
                 "again."
             ) from error
         finally:

@@ -44,7 +44,7 @@ def load(
     chosen = choose_device(device)
     packed = _packed_bits(folder)
     if packed and quantization:
-        raise ModelError(f"{folder} is packed in {packed} bits already; load it without quantization.")
+        raise ModelError(f"{folder} is already quantised to {packed} bits; load it without quantization.")
     torch_dtype = choose_dtype(dtype, chosen)
     quantized: dict[str, Any] = {}
     if quantization:
@@ -63,12 +63,15 @@ def load(
     model, info = loaded_with_info
     if isinstance(tokenizer, ChatGLMTokenizer) and tokenizer.bos_token_id != model.config.bos_token_id:
         raise ModelError(
-            f"{folder}: the tokenizer's <sop> is {tokenizer.bos_token_id}, the model's {model.config.bos_token_id}; "
-            "num_image_tokens in tokenizer_config.json must be 0 for a vocabulary of 130528, 20000 for one of 150528."
+            f"{folder}: the tokenizer's <sop> is {tokenizer.bos_token_id}, but the model's is "
+            f"{model.config.bos_token_id}; "
+            "set num_image_tokens in tokenizer_config.json to 0 for a vocabulary of 130528, 20000 for one of 150528."
         )
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
-        raise ModelError(f"{folder} is incomplete: it lacks {len(missing)} tensors of the model, such as {missing[0]}.")
+        raise ModelError(
+            f"{folder} is incomplete: it lacks {len(missing)} tensors, such as {missing[0]}; download it again."
+        )
     if quantization:
         _keep_4bit_weights(model)
         if chosen == "cpu":
@@ -99,7 +102,7 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     except (OSError, ValueError) as error:
         raise _not_loadable(folder, error) from error
     if not tokenizer.chat_template:
-        raise ModelError(f"{folder} has no chat template, so it cannot chat; use an instruct model.")
+        raise ModelError(f"{folder} is not a chat model, because it has no chat template; use an instruct model.")
     return tokenizer
 
 
@@ -118,11 +121,11 @@ def _packed_bits(folder: Path) -> int:
 
 def _quantization_config(quantization: Quantization, dtype: torch.dtype) -> Any:
     if quantization not in ("nf4", "int8"):
-        raise ModelError(f"quantization {quantization!r} is unknown; take nf4 or int8.")
+        raise ModelError(f"unknown quantization {quantization!r}; use nf4 or int8.")
     try:
         import bitsandbytes  # noqa: F401 - only for a clear error message
     except ImportError:
-        raise ModelError(f"quantization {quantization} needs bitsandbytes: pip install bitsandbytes") from None
+        raise ModelError(f"quantization {quantization} needs bitsandbytes; run: pip install bitsandbytes") from None
     from transformers import BitsAndBytesConfig
 
     if quantization == "nf4":

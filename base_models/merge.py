@@ -34,11 +34,11 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
     """
     manifest = read_manifest(adapter)  # raises if the folder is not an adapter
     if output.exists():
-        raise ModelError(f"{output} exists already; name a new folder.")
+        raise ModelError(f"{output} already exists; choose a new folder.")
     kind = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["peft_type"]
     if kind in SOFT_PROMPTS:
         raise ModelError(
-            f"adapter {adapter.name} is a soft prompt, which no weight of the base can hold; answer with it as it is."
+            f"adapter {adapter.name} is a soft prompt, which cannot be merged into weights; use it unmerged."
         )
     base_folder = fetch(base_name) if base_name in CATALOGUE else Path(base_name).expanduser()
     exact = "float32" if fits(base_folder, torch.float32, "cpu") else dtype
@@ -47,15 +47,15 @@ def merge_adapter(base_name: str, adapter: Path, output: Path, dtype: str = "bfl
     else:
         loaded = load(base_name, dtype=exact, device="cpu")
     if getattr(loaded.model.config, "quantization_bit", 0):
-        raise ModelError(f"{base_name} is a packed release, which has no weights to merge into; take the fp16 one.")
+        raise ModelError(f"{base_name} is a quantised release, which cannot be merged into; use the fp16 one.")
     with loaded.using(adapter) as model:
         expected = probe_logits(model, loaded.tokenizer)
         merged = model.merge_and_unload().to(getattr(torch, dtype))
     difference = float((probe_logits(merged, loaded.tokenizer) - expected).abs().max() / expected.abs().max())
     if not difference <= TOLERANCE[dtype]:
         raise ModelError(
-            f"the merged model differs from base and adapter: a logit by {difference:.1%} of the largest, "
-            f"{TOLERANCE[dtype]:.1%} are allowed in {dtype}; nothing was written. Take --dtype float32."
+            f"a logit of the merged model differs from base and adapter by {difference:.1%} of the largest logit, "
+            f"but {dtype} allows {TOLERANCE[dtype]:.1%}; no model was written. Use --dtype float32."
         )
     with whole_folder(output) as folder:
         try:

@@ -63,7 +63,7 @@ def encode(
         ids = _template(tokenizer, messages, tools, add_generation_prompt=True)
         return Encoded(ids, [False] * len(ids))
     if messages[0]["role"] == "assistant":
-        raise ModelError("a training conversation must not begin with the assistant: it has no question to answer.")
+        raise ModelError("a training conversation must not start with the assistant; add the question before it.")
     ids = _template(tokenizer, messages, tools, add_generation_prompt=False)
     labelled = [False] * len(ids)
     end = tokenizer.eos_token_id
@@ -75,8 +75,8 @@ def encode(
         start = len(prompt)
         if ids[:start] != prompt:
             raise ModelError(
-                f"the chat template of {tokenizer.name_or_path} writes a turn differently once it is answered, so "
-                "training on it would not match answering; take another model."
+                f"the chat template of {tokenizer.name_or_path} renders a turn differently once it is answered, so "
+                "training would not match inference; use another model."
             )
         answered = _template(tokenizer, messages[: turn + 1], tools, add_generation_prompt=False)
         try:
@@ -84,12 +84,12 @@ def encode(
         except ValueError:
             raise ModelError(
                 f"the chat template of {tokenizer.name_or_path} does not end an answer with {tokenizer.eos_token!r}, "
-                "so a model trained on it would never stop."
+                "so a trained model would never stop; use another model."
             ) from None
         if message.get("tool_calls") and stop - start == 1:
             raise ModelError(
-                f"the chat template of {tokenizer.name_or_path} has no place for a call of a tool, so the model would "
-                "learn an empty answer; leave such conversations out, or take a model that calls tools."
+                f"the chat template of {tokenizer.name_or_path} does not support tool calls, so the answer would be "
+                "empty; leave such conversations out, or use a model with tool calls."
             )
         labelled[start:stop] = [True] * (stop - start)
     return Encoded(ids, labelled)
@@ -204,7 +204,7 @@ def _template(
             return_dict=False,
         )
     except TemplateError as error:
-        raise ModelError(f"the chat format of {tokenizer.name_or_path} cannot say this: {error}") from None
+        raise ModelError(f"the chat format of {tokenizer.name_or_path} cannot render these messages: {error}") from None
     return list(ids)
 
 

@@ -30,8 +30,8 @@ def check_logits(name: str, facts: dict[str, Any], tuned: np.ndarray) -> None:
     allowed = tolerance(facts["runs_in"])
     if not difference <= allowed:
         raise ModelError(
-            f"adapter {name} computes something else here than when it was trained: a logit differs by "
-            f"{difference:.1%} of the largest, {allowed:.1%} are allowed. A library may have changed; train it again."
+            f"adapter {name} does not reproduce its outputs from training: a logit differs by {difference:.1%} of "
+            f"the largest, and {allowed:.1%} is allowed. A library may have changed; train it again."
         )
 
 
@@ -40,13 +40,15 @@ def check_shift(name: str, facts: dict[str, Any], runs_in: dict[str, str], base:
     tokens, stored = facts["tokens"], np.array(facts["tuned"]) - np.array(facts["base"])
     shift = tuned[tokens] - base[tokens]
     if not np.any(shift) and np.any(stored):
-        raise ModelError(f"adapter {name} has no effect on this model: the logits are the same with and without it.")
+        raise ModelError(
+            f"adapter {name} has no effect on this model: the logits are the same without it; train it again."
+        )
     noise = max(tolerance(runs_in), tolerance(facts["runs_in"])) * facts["largest"]
     cosine = float(shift @ stored) / max(float(np.linalg.norm(shift) * np.linalg.norm(stored)), 1e-12)
     if np.abs(stored).max() > 2 * noise and not cosine >= DIRECTION:
         raise ModelError(
-            f"adapter {name} changes this model otherwise than the one it was trained on (the cosine of the two shifts "
-            f"is {cosine:.2f}, at least {DIRECTION} is asked for); load the base as it was trained, in "
+            f"adapter {name} shifts the logits of this model in another direction than in training (cosine "
+            f"{cosine:.2f}, at least {DIRECTION} is required); load the base as it was trained, in "
             f"{facts['runs_in']['packed'] or facts['runs_in']['dtype']}, or train it again."
         )
 

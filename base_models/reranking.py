@@ -51,16 +51,16 @@ def load_reranker(name_or_path: str | Path, device: str = "auto") -> Reranker:
     if str(name_or_path) in CATALOGUE:
         if (kind := find(str(name_or_path)).kind) != "reranker":
             rerankers = " or ".join(entry.name for entry in CATALOGUE.values() if entry.kind == "reranker")
-            raise ModelError(f"{name_or_path} is a {kind} model and cannot order passages; use {rerankers}.")
+            raise ModelError(f"{name_or_path} is a {kind} model, not a reranker; use {rerankers}.")
         path = fetch(str(name_or_path))
     else:
         path = Path(name_or_path).expanduser()
     if not (path / "config.json").is_file() or not list(path.glob("*.safetensors")):
         raise ModelError(
-            f"{name_or_path} is not the folder of a reranker: it has no config.json or no .safetensors file; "
+            f"{name_or_path} is not a reranker, because it has no config.json or no .safetensors file; "
             "save a cross-encoder there, or leave retrieval.reranker empty in domain.toml."
         )
     model = sentence_transformers_model(CrossEncoder, path, device)
     if model.num_labels != 1:
-        raise ModelError(f"{name_or_path} has {model.num_labels} outputs, but a reranker has one.")
+        raise ModelError(f"{name_or_path} has {model.num_labels} outputs, but a reranker has one; use another model.")
     return Reranker(str(name_or_path), model)

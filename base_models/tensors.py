@@ -45,9 +45,9 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
         for name, tensor in header.items():
             start, end = tensor["data_offsets"]
             if end - start != math.prod(tensor["shape"]) * np.dtype(TYPES[tensor["dtype"]]).itemsize:
-                raise ValueError(f"{name} has another size than its shape")
+                raise ValueError(f"the size of {name} does not match its shape")
         if 8 + size + max(tensor["data_offsets"][1] for tensor in header.values()) > path.stat().st_size:
-            raise ValueError("it ends too early")
+            raise ValueError("the file is truncated")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} is missing or damaged ({error}); train it again.") from None
     return header, 8 + size

@@ -112,7 +112,7 @@ def write_shards(tokenizer: Path, folder: Path, layers: int = LAYERS) -> float:
     index["weight_map"] = {
         name: shard
         for name, shard in index["weight_map"].items()
-        if name in state or name.endswith("rotary_emb.inv_freq") and int(name.split(".")[2]) < layers
+        if name in state or (name.endswith("rotary_emb.inv_freq") and int(name.split(".")[2]) < layers)
     }
     write_text(folder / INDEX, json.dumps(index))
     shapes = {name: value.shape for name, value in state.items()}

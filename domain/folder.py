@@ -23,9 +23,9 @@ class Domain:
         folder = Path(path)
         remedy = f"lorewright new {shlex.quote(str(folder))}"
         if not folder.is_dir():
-            raise DomainError(f"{folder} is not a folder; make a new domain with: {remedy}")
+            raise DomainError(f"{folder} is not a folder; create a domain with: {remedy}")
         if not (folder / "domain.toml").is_file():
-            raise DomainError(f"{folder} has no domain.toml, so it is not a domain; make one with: {remedy}")
+            raise DomainError(f"{folder} is not a domain, because it has no domain.toml; create one with: {remedy}")
         return cls(folder, read_settings(folder / "domain.toml"))
 
     def command(self, name: str) -> str:
@@ -65,7 +65,7 @@ class Domain:
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError):
-            raise DomainError(f"{self.dictionary} cannot be read; save it as UTF-8 text, one word on a line.") from None
+            raise DomainError(f"{self.dictionary} cannot be read; save it as UTF-8 text, one word per line.") from None
 
     @property
     def index(self) -> Path:
@@ -86,9 +86,11 @@ class Domain:
     def adapter(self, name: str) -> Path:
         """The folder of the run ``name``, which is checked so that the path stays within ``adapters/``."""
         if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name.endswith((".partial", ".checkpoint")):
-            raise DomainError(f"{name!r} cannot name an adapter: use letters, digits, '.', '-' and '_', at most 100.")
+            raise DomainError(
+                f"{name!r} is not a valid adapter name; use at most 100 letters, digits, '.', '-' and '_'."
+            )
         if name == "base":
-            raise DomainError("'base' means the model without an adapter; choose another name for the run.")
+            raise DomainError("'base' is reserved for the model without an adapter; choose another name for the run.")
         return self.adapters / name
 
     def adapter_names(self) -> list[str]:
@@ -104,9 +106,9 @@ def create_domain(path: str | Path, **settings: str) -> Domain:
     """
     folder = Path(path)
     if (folder / "domain.toml").exists():
-        raise DomainError(f"{folder} already is a domain; nothing was changed.")
+        raise DomainError(f"{folder} is already a domain; choose another folder.")
     if folder.exists() and not folder.is_dir():
-        raise DomainError(f"{folder} is a file; choose another name.")
+        raise DomainError(f"{folder} is a file; choose another name for the domain.")
     text = new_settings_text(**settings)
     (folder / "documents").mkdir(parents=True, exist_ok=True)
     (folder / "questions").mkdir(exist_ok=True)

@@ -58,7 +58,7 @@ def read_questions(path: Path) -> list[Question]:
     try:
         lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except FileNotFoundError:
-        raise DomainError(f"{path} does not exist; write one question a line into it (README shows how).") from None
+        raise DomainError(f"{path} does not exist; write one question per line into it (README shows how).") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -69,13 +69,16 @@ def read_questions(path: Path) -> list[Question]:
                 f"{path}, line {number}: not UTF-8 text ({error.reason}); save the file as UTF-8."
             ) from None
         except RecursionError:
-            raise DomainError(f"{path}, line {number}: nested too deeply for a question.") from None
+            raise DomainError(f"{path}, line {number}: the JSON is nested too deeply for a question.") from None
         except json.JSONDecodeError as error:
             raise DomainError(f"{path}, line {number}, column {error.colno}: not valid JSON ({error.msg}).") from None
         except ValueError as error:
             raise DomainError(f"{path}, line {number}: {error}.") from None
         if question.id in seen:
-            raise DomainError(f"{path}, line {number}: the id {question.id!r} stands in line {seen[question.id]} too.")
+            raise DomainError(
+                f"{path}, line {number}: the id {question.id!r} is already used in line {seen[question.id]}; "
+                "choose another."
+            )
         seen[question.id] = number
         questions.append(question)
     return questions
@@ -97,20 +100,20 @@ def _question(record: Any, default_id: str) -> Question:
         raise ValueError(f"unknown key {unknown[0]!r}; the keys are {', '.join(sorted(KEYS))}")
     messages = record.get("messages")
     if not isinstance(messages, list) or len(messages) < 2:
-        raise ValueError('"messages" must be a list of at least a question and its answer')
+        raise ValueError('"messages" must be a list with at least a question and its answer')
     for position, message in enumerate(messages):
         if (
             not isinstance(message, dict)
             or not isinstance(message.get("content"), str)
             or not message["content"].strip()
         ):
-            raise ValueError(
-                f'message {position + 1} must be {{"role": ..., "content": ...}} with a text that is not empty'
-            )
+            raise ValueError(f'message {position + 1} must be {{"role": ..., "content": ...}} with a non-empty text')
         if unknown := sorted(set(message) - {"role", "content"}):
-            raise ValueError(f"message {position + 1} has the unknown key {unknown[0]!r}; it may have role and content")
+            raise ValueError(
+                f"message {position + 1} has the unknown key {unknown[0]!r}; the keys are role and content"
+            )
         if not is_text(message["content"]):
-            raise ValueError(f"message {position + 1} holds half a character (a surrogate such as \\ud83d alone)")
+            raise ValueError(f"message {position + 1} contains a lone surrogate (half a character, such as \\ud83d)")
     roles = [message.get("role") for message in messages]
     turns = roles[1:] if roles[0] == "system" else roles
     if turns != ["user", "assistant"] * (len(turns) // 2) or not turns:
@@ -122,12 +125,12 @@ def _question(record: Any, default_id: str) -> Question:
         raise ValueError('"answerable" must be true or false')
     for key in ("id", "language", "document"):
         if not isinstance(record.get(key), str | None):
-            raise ValueError(f'"{key}" must be a text')
+            raise ValueError(f'"{key}" must be a string')
     facts = record.get("facts", [])
     if not isinstance(facts, list) or not all(_is_fact(fact) for fact in facts):
         raise ValueError('"facts" must be a list of facts, each a list of wordings: [["80 degrees", "80 度"]]')
     if facts and not answerable:
-        raise ValueError('"facts" are what a right answer must say, so a question that is not answerable has none')
+        raise ValueError('"facts" are for answerable questions only; remove them, or set "answerable" to true')
     return Question(
         id=record.get("id") or default_id,
         messages=tuple({"role": message["role"], "content": message["content"]} for message in messages),

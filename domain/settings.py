@@ -24,19 +24,19 @@ class RetrievalSettings(Table):
     """Indexing and retrieval."""
 
     k: Annotated[int, Field(ge=1, le=20)] = 3
-    """How many passages the model is given."""
+    """Number of passages in the prompt."""
 
     context_tokens: Annotated[int, Field(ge=64, le=16_384)] = 600
-    """The most tokens (of the embedder) of these passages and their context together."""
+    """Maximum tokens (of the embedder) of these passages and their surrounding context together."""
 
     passage_tokens: Annotated[int, Field(ge=32, le=500)] = 300
-    """The most tokens (of the embedder) in one passage; another value needs `lorewright index --rebuild`."""
+    """Maximum tokens (of the embedder) per passage; a change requires `lorewright index --rebuild`."""
 
     dense_weight: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Weight of meaning (dense vectors) against words (full text) in the ranking: 0 is words only, 1 meaning only."""
+    """Weight of vector search against full-text search in the ranking: 0 is full text only, 1 vectors only."""
 
     reranker: str = ""
-    """A reranker of the passages found: a name of `lorewright models`, or a folder; empty is none."""
+    """Model that reranks the passages found: a name from `lorewright models`, or a folder; empty for none."""
 
 
 REFUSAL_LEVELS = ("rare", "balanced", "strict")
@@ -55,35 +55,35 @@ class AnswerSettings(Table):
     """How answers are written."""
 
     max_new_tokens: Annotated[int, Field(ge=1, le=4096)] = 192
-    """The most tokens in one answer."""
+    """Maximum tokens per answer."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
-    """0 always takes the most probable token; higher values vary the answer."""
+    """Sampling temperature; 0 always takes the most probable token."""
 
     repetition_penalty: Annotated[float, Field(ge=1, le=2)] = 1.05
-    """Above 1 makes a small model less likely to repeat itself."""
+    """Values above 1 make repetition less likely."""
 
     quotes: Annotated[int, Field(ge=0, le=10)] = 3
-    """How many sentences of the documents are quoted below an answer of the model; 0 quotes none."""
+    """Number of sentences quoted from the documents below each answer; 0 for none."""
 
     refusal: Annotated[str | float, PlainValidator(_refusal)] = "balanced"
-    """When to refuse: rare, balanced or strict; or a number from 0 (never) to 1, the least probability of an answer."""
+    """When to refuse: rare, balanced, strict, or the minimum probability of an answer, from 0 (never refuse) to 1."""
 
 
 class Settings(Table):
     """All of ``domain.toml``."""
 
     base_model: str = "qwen2.5-coder-0.5b-instruct"
-    """The chat model: a name that `lorewright models` lists, or the path of a model folder."""
+    """Chat model: a name from `lorewright models`, or the path of a model folder."""
 
     engine: Literal["auto", "transformers", "openvino"] = "auto"
-    """What computes the answers; auto takes the faster one on this machine (`lorewright doctor` shows which)."""
+    """Inference engine; auto selects the faster one on this machine (`lorewright doctor` shows which)."""
 
     adapter: str = "reader"
-    """The adapter that answers: a run under adapters/; reader, shipped for some base models; empty is the base."""
+    """Active adapter: a run under adapters/, or reader (shipped for some base models); empty for the base model."""
 
     embedder: str = "multilingual-e5-small"
-    """The model that turns passages and questions into vectors; another one needs `lorewright index --rebuild`."""
+    """Embedding model for passages and questions; a change requires `lorewright index --rebuild`."""
 
     language: Literal["auto", "en", "zh"] = "auto"
     """Language of answers; auto answers in the language of the question."""
@@ -112,7 +112,7 @@ def new_settings_text(**selected: str) -> str:
     Raises :class:`DomainError` for a selected key or value that ``domain.toml`` may not hold.
     """
     _validated(selected, Path("domain.toml"), "")
-    lines = ["# What this assistant is. A key that starts with # shows its default; remove the # to change it.", ""]
+    lines = ["# The settings of this domain. A line that starts with # shows a default; remove the # to change it.", ""]
     tables: list[tuple[str, type[Table]]] = [
         ("", Settings),
         *((name, type(table)) for name, table in Settings() if isinstance(table, Table)),
@@ -171,7 +171,7 @@ def _toml_types(values: dict[str, Any]) -> dict[str, Any]:
 
 TOML_MESSAGES = {
     "tuple_type": 'input should be a list, like ["q_proj", "v_proj"]',
-    "model_type": "input should be a table: its name in brackets on a line, its keys below",
+    "model_type": "input should be a table: its name in brackets on one line, its keys on the lines below",
 }
 
 
@@ -187,10 +187,10 @@ def _explain(error: ValidationError, path: Path, text: str) -> str:
         for table in tables:
             model = model.model_fields[table].annotation
         near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(model.model_fields)}."
+        hint = f"did you mean {near[0]!r}?" if near else f"the known keys are {', '.join(model.model_fields)}."
         return f"{where}: unknown key {name!r}; {hint}"
     message = TOML_MESSAGES.get(problem["type"]) or f"{problem['msg'][0].lower()}{problem['msg'][1:]}"
-    return f"{where}: {name} is {problem['input']!r}, but: {message}."
+    return f"{where}: {name} is {problem['input']!r}, but {message}."
 
 
 def _line_of(text: str, path: list[str]) -> int | None:

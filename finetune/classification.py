@@ -31,7 +31,7 @@ def train_classifier(
     """
     names = file.names()
     if len(names) < 2:
-        raise FinetuneError(f"every label of {file.path} is {names[0]!r}; there is nothing to tell apart.")
+        raise FinetuneError(f"every label in {file.path} is {names[0]!r}; a classifier needs at least two classes.")
     check_early_stopping(config)
     base = load_encoder(encoder, file.task, names)  # type: ignore[arg-type]
     return train_run(Run(base, _encoded(base, file, config), output, config, on_step=on_step, on_start=on_start))
@@ -47,7 +47,9 @@ def _encoded(base: LoadedModel, file: LabelledFile, config: ClassifierConfig) ->
     for place, (text, labels) in enumerate(zip(file.texts, file.labels, strict=True), start=1):
         example = encode_labelled(base.tokenizer, text, length, [numbers[label] for label in labels])
         if not example.targets:
-            raise FinetuneError(f"{file.path}, record {place}: the encoder reads none of its words; leave it out.")
+            raise FinetuneError(
+                f"{file.path}, record {place}: the text has no tokens for this encoder; remove the record."
+            )
         if is_text_held_out(text, config.held_out_share):
             held_out.append(example)
             continue
@@ -58,12 +60,12 @@ def _encoded(base: LoadedModel, file: LabelledFile, config: ClassifierConfig) ->
         none = "none" if examples else "every one"
         raise FinetuneError(
             f"held_out_share={config.held_out_share:g} holds out {none} of the {len(file.texts)} records of "
-            f"{file.path}; change it."
+            f"{file.path}; {'raise' if examples else 'lower'} it."
         )
     missing = set(base.labels) - {base.labels[n] for example in examples for n in example.labels if n >= 0}
     if missing:
         raise FinetuneError(
-            f"{file.path}: {sorted(missing)[0]!r} would not be learnt, for all its records are held out, or lie beyond "
-            "max_length; write more of them, or lower held_out_share."
+            f"{file.path}: no training example has the label {sorted(missing)[0]!r}, because its records are held out "
+            "or beyond max_length; add more of them, or lower held_out_share."
         )
     return TrainingData(examples, places, held_out, shortened=shortened)

@@ -108,10 +108,10 @@ def _readable(run: Run, report: RunReport) -> str:
     rows = {
         "base model": f"{base.name}, in {str(base.model.dtype).removeprefix('torch.')}",
         "method": config.method + ("" if config.quantization == "none" else f" on {config.quantization}"),
-        "settings that are not the defaults": ", ".join(f"{name} {value}" for name, value in changed.items()) or "none",
-        "examples": f"{report.examples} ({report.labelled_tokens:,} labelled tokens an epoch)",
+        "settings changed from the defaults": ", ".join(f"{name} {value}" for name, value in changed.items()) or "none",
+        "examples": f"{report.examples} ({report.labelled_tokens:,} labelled tokens per epoch)",
         "left out": f"{report.too_long} longer than max_length, {report.over_budget} over max_train_tokens",
-        "trained parameters": f"{report.trained_parameters:,}",
+        "trainable parameters": f"{report.trained_parameters:,}",
         "steps": f"{len(report.steps)} of {report.steps[-1].steps}, {report.tokens:,} tokens",
         "time": f"{report.seconds:.0f} s ({report.tokens / report.seconds:.0f} tokens/s)",
         "loss, first and last quarter of the steps": f"{before:.3f} -> {after:.3f}",

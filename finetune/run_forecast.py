@@ -71,14 +71,14 @@ def check_memory(forecast: Forecast, config: RunConfig) -> None:
     adapter = not METHODS[config.method].trains_base_weights
     advice = ["lower max_length or per_device_train_batch_size"]
     if not config.gradient_checkpointing:
-        advice.append("take gradient_checkpointing")
+        advice.append("use gradient_checkpointing")
     if config.optim == "adamw_torch" and not adapter:
-        advice.append("take optim adamw_8bit, or method lora")
+        advice.append("use optim adamw_8bit or method lora")
     if config.quantization == "none" and adapter:
-        advice.append("take quantization nf4")
+        advice.append("use quantization nf4")
     raise FinetuneError(
-        f"the run needs about {forecast.memory_bytes / 1e9:.1f} GB beside the loaded model, and "
-        f"{forecast.free_bytes / 1e9:.1f} GB are free: {'; '.join(advice)}."
+        f"the run needs about {forecast.memory_bytes / 1e9:.1f} GB of memory besides the loaded model, but only "
+        f"{forecast.free_bytes / 1e9:.1f} GB are free; {'; '.join(advice)}."
     )
 
 

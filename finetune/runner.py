@@ -148,18 +148,18 @@ def _objective(run: Run, trainable: TrainableModel) -> Objective:
 def _check_base(run: Run, model: Any) -> None:
     """Refuse a model that cannot be trained, and examples longer than any that it has been trained on."""
     if isinstance(model, PeftModel):
-        raise FinetuneError("the base model already carries an adapter; load it anew for training.")
+        raise FinetuneError("the base model already has an adapter; reload it for training.")
     if any(getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False) for p in model.parameters()):
         raise FinetuneError(
-            "the base model has answered in nf4 already, and bitsandbytes cannot learn through weights that it has "
-            "laid out for answering on a CPU; load it anew for training."
+            "the nf4 base model was used for generation, and bitsandbytes cannot train on the weight layout that this "
+            "leaves on a CPU; reload the model for training."
         )
     context = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
     for number, example in zip(run.data.numbers, run.data.examples, strict=True):
         if len(example.ids) > context:
             raise FinetuneError(
-                f"example {number} has {len(example.ids)} tokens, and {run.base.name} reads at most {context}; set "
-                f"max_length to {context}: longer conversations are then divided between their rounds."
+                f"example {number} has {len(example.ids)} tokens, but the context of {run.base.name} is {context}; set "
+                f"max_length to {context}, so that longer conversations are split between their rounds."
             )
 
 
@@ -168,8 +168,8 @@ def _probe(base: LoadedModel, model: Any) -> torch.Tensor:
     logits = probe_logits(model, base.tokenizer)
     if not logits.isfinite().all():
         raise FinetuneError(
-            f"{base.name} itself computes numbers that are not finite, so its weights are damaged or do not fit "
-            "its dtype; fetch it again, or load it in float32."
+            f"{base.name} computes infinite or NaN logits, so its weights are damaged or overflow its dtype; "
+            "download it again, or load it in float32."
         )
     return logits
 
@@ -180,14 +180,14 @@ def _start_from(trainable: TrainableModel, start: Path, base: LoadedModel) -> No
     for name, now in _scaling(trainable.model).items():
         if before.get(name, now) != now:
             raise FinetuneError(
-                f"{start.name} was trained with {name} {before[name]}, and the new run has {now}, which would change "
-                "what it computes; take that run's r, lora_alpha and use_rslora, as in its adapter_config.json."
+                f"{start.name} was trained with {name} {before[name]}, but the new run has {now}; use the r, "
+                "lora_alpha and use_rslora of its adapter_config.json."
             )
     try:
         trainable.start_from(load_file(start / "adapter_model.safetensors"))
     except ValueError as error:
         raise FinetuneError(
-            f"the run cannot go on from {start.name}: {error}; take the method, r and target_modules of that run."
+            f"the run cannot continue from {start.name}: {error}; use the method, r and target_modules of that run."
         ) from None
 
 

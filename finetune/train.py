@@ -192,7 +192,7 @@ def _optimizer(model: Any, config: RunConfig) -> torch.optim.Optimizer:
         from bitsandbytes.optim import AdamW8bit
     except ImportError:
         raise FinetuneError(
-            "optim adamw_8bit needs bitsandbytes; run: pip install 'lorewright[quantization]', or take adamw_torch"
+            "optim adamw_8bit needs bitsandbytes; run: pip install 'lorewright[quantization]', or use adamw_torch"
         ) from None
     return AdamW8bit(groups, weight_decay=config.weight_decay)  # type: ignore[no-any-return]
 
@@ -220,5 +220,5 @@ def _autocast_dtype(task: TrainingTask) -> torch.dtype | None:
 def _not_finite(what: str, value: torch.Tensor, step: int, examples: Sequence[int]) -> FinetuneError:
     return FinetuneError(
         f"the {what} became {value.item()} at step {step} on example {', '.join(map(str, examples))}; "
-        "nothing was saved. Lower learning_rate, or train in float32 if the model ran in float16."
+        "no adapter was saved. Lower learning_rate, or train in float32 if the model ran in float16."
     )

@@ -63,7 +63,7 @@ def with_peft(base: LoadedModel, model: Any, config: PeftConfig) -> TrainableMod
     def start_from(tensors: dict[str, torch.Tensor]) -> None:
         check_shapes(tensors, get_peft_model_state_dict(wrapped, save_embedding_layers=False))
         if isinstance(config, PromptLearningConfig):  # the file holds the network's output, not the network
-            raise ValueError("a soft prompt is saved without the network that made it")
+            raise ValueError("its file lacks the network that computes the soft prompt")
         with torch.no_grad():
             set_peft_model_state_dict(wrapped, tensors)
 
@@ -76,7 +76,7 @@ def check_shapes(tensors: dict[str, torch.Tensor], expected: dict[str, torch.Ten
         raise ValueError(f"only {'it' if name in tensors else 'the new run'} has {name}")
     for name, tensor in tensors.items():
         if tensor.shape != expected[name].shape:
-            raise ValueError(f"{name} is {list(tensor.shape)} there and {list(expected[name].shape)} here")
+            raise ValueError(f"{name} has shape {list(tensor.shape)} there and {list(expected[name].shape)} here")
 
 
 def write_tensors(tensors: dict[str, torch.Tensor], file: Path, metadata: dict[str, str] | None = None) -> None:

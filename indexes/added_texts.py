@@ -66,11 +66,11 @@ def read_given(connection: sqlite3.Connection, ids: Sequence[str] | None = None)
 
 def _divided(given: GivenText, tools: Tools) -> Divided:
     if not (isinstance(given.text, str) and is_text(given.text) and is_text(given.id) and given.id):
-        raise IndexingError(f"the text {given.id!r} or its id is no valid text: it is empty or holds half a character.")
+        raise IndexingError(f"the text {given.id!r} or its id is empty or contains a lone surrogate.")
     try:
         metadata = json.dumps(dict(given.metadata), allow_nan=False)
     except (TypeError, ValueError) as error:
-        raise IndexingError(f"the metadata of the text {given.id!r} is not JSON: {error}.") from None
+        raise IndexingError(f"the metadata of the text {given.id!r} cannot be written as JSON: {error}.") from None
     data, now = given.text.encode(), time.time_ns()
     record = Record(given.id, True, len(data), -1, now, now, hashlib.sha256(data).hexdigest(), metadata)
     return divide(record, replace(divide_plain(given.text), format="plain"), tools)

@@ -59,7 +59,7 @@ def build(ids: np.ndarray, read: Read, ask: Callable[[], Vectors]) -> tuple[Any,
         flat.add_with_ids(vectors, ids)
         return flat, 1.0
     logger.warning(
-        "The vectors of %s passages are put into lists, once; for a million that takes over a minute.", f"{len(ids):,}"
+        "Training the approximate index on %s vectors, once; for a million this takes over a minute.", f"{len(ids):,}"
     )
     lists = int(4 * len(ids) ** 0.5)
     chosen = np.random.default_rng(0).choice(ids, min(len(ids), lists * _TRAINING_PER_LIST), replace=False)

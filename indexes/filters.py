@@ -51,19 +51,21 @@ class Filter:
 
     def __post_init__(self) -> None:
         if self.language not in ("", "zh", "en"):
-            raise IndexingError(f"{self.language!r} is not a language that passages are told by; use zh or en.")
+            raise IndexingError(f"{self.language!r} is not a supported language; use zh or en.")
         if isinstance(self.types, str) or not all(isinstance(name, str) for name in self.types):
-            raise IndexingError(f"the types of a filter are {self.types!r}; give a tuple, such as ('pdf', 'docx').")
+            raise IndexingError(
+                f"the types of a filter must be a tuple of names, not {self.types!r}; for example ('pdf', 'docx')."
+            )
         object.__setattr__(self, "types", tuple(_type(name) for name in self.types))
         for name in ("since", "until"):
             if not isinstance(day := getattr(self, name), date | None):
-                raise IndexingError(f"{name} of a filter is {day!r}; give a date, such as date(2026, 1, 31).")
+                raise IndexingError(f"{name} of a filter must be a date, not {day!r}; for example date(2026, 1, 31).")
         if not is_text(self.folder):
-            raise IndexingError("the folder of a filter is not valid text: it holds half a character.")
+            raise IndexingError("the folder of a filter contains a lone surrogate (half a character).")
         try:
             json.dumps(dict(self.metadata), allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise IndexingError(f"the metadata of a filter are not JSON: {error}.") from None
+            raise IndexingError(f"the metadata of a filter cannot be written as JSON: {error}.") from None
 
     def __bool__(self) -> bool:
         return any((self.folder, self.types, self.since, self.until, self.language, self.metadata))
@@ -98,7 +100,7 @@ def chosen_part(among: Filter | None) -> Filter:
     Raises :class:`IndexingError` if ``among`` is not a filter.
     """
     if not isinstance(among, Filter | None):
-        raise IndexingError(f"among is {among!r}; give a filter, such as among=Filter(language='en').")
+        raise IndexingError(f"among must be a Filter, not {among!r}; for example among=Filter(language='en').")
     return among or Filter()
 
 
@@ -118,7 +120,7 @@ def _type(name: str) -> str:
     plain = name.strip().lower().removeprefix(".")
     found = plain if plain in TYPES else _SUFFIXES.get(f".{plain}")
     if not found:
-        raise IndexingError(f'there is no type of documents "{name}"; the types are: {", ".join(TYPES)}.')
+        raise IndexingError(f'unknown document type "{name}"; the types are: {", ".join(TYPES)}.')
     return found
 
 

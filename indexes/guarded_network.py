@@ -63,7 +63,7 @@ class GuardedNetwork(httpcore.NetworkBackend):
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 if number == len(addresses):
                     raise
-        raise IndexingError(f"{host} has no address")
+        raise IndexingError(f"the host {host} has no IP address")
 
 
 class _Hurried(httpcore.NetworkStream):
@@ -108,7 +108,7 @@ def _resolve(host: str, port: int, seconds: float) -> list[str]:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
             answer.set_result(list(dict.fromkeys(str(entry[4][0]) for entry in found)))
         except (OSError, UnicodeError) as error:
-            answer.set_exception(IndexingError(f"the host {host} is not known ({error})"))
+            answer.set_exception(IndexingError(f"the host {host} cannot be resolved ({error})"))
 
     threading.Thread(target=ask, daemon=True).start()
     try:
@@ -130,5 +130,5 @@ def _is_private(address: str, allow_private: bool) -> bool:
     public = ip.is_global and not ip.is_multicast and ip not in _METADATA and not any(ip in net for net in _TUNNELS)
     if public and (ip.version == 4 or ip in _INTERNET6):
         return False
-    remedy = "; --allow-private permits addresses of the local network that you give yourself" if private else ""
-    raise IndexingError(f"its host is at {address}, which is no address of the public internet{remedy}")
+    remedy = "; to allow addresses of the local network, use --allow-private" if private else ""
+    raise IndexingError(f"its host has the address {address}, which is not on the public internet{remedy}")

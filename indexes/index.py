@@ -158,10 +158,10 @@ class Index(CloseReading):
     ) -> list[list[Passage]]:
         """:meth:`search` for several questions, embedded together, on one snapshot of the index."""
         if mode not in get_args(Mode):
-            raise IndexingError(f"{mode!r} is not a way to search; use one of: {', '.join(get_args(Mode))}.")
+            raise IndexingError(f"unknown search mode {mode!r}; use one of: {', '.join(get_args(Mode))}.")
         count = self.domain.settings.retrieval.k if k is None else k
         if not all(isinstance(query, str) and is_text(query) for query in queries):
-            raise IndexingError("a question is not valid text: it holds half a character.")
+            raise IndexingError("the question contains a lone surrogate (half a character).")
         asked = [query for query in queries if query.strip()]
         how = self._how(count, mode, among, diversity, rerank)
         with self._searching(asked, mode) as (connection, vectors):
@@ -178,7 +178,7 @@ class Index(CloseReading):
         except (TypeError, ValueError):  # not numbers
             query = np.empty(0, np.float32)
         if query.shape != (1, dimension) or not np.isfinite(query).all() or not query.any():
-            raise IndexingError(f"a vector of this index has {dimension} finite numbers, not all of them zero.")
+            raise IndexingError(f"a query vector must have {dimension} finite values, not all of them zero.")
         how = self._how(k, "dense", among, diversity, False)
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
@@ -193,9 +193,9 @@ class Index(CloseReading):
     def _how(self, k: int, mode: Mode, among: Filter | None, diversity: float, rerank: bool) -> Search:
         """The search parameters; raises :class:`IndexingError` if a value is out of range."""
         if not (isinstance(k, int) and 1 <= k <= MOST_PASSAGES):
-            raise IndexingError(f"k is {k}, but a search asks for 1 to {MOST_PASSAGES:,} passages.")
+            raise IndexingError(f"k is {k}, but must be an integer from 1 to {MOST_PASSAGES:,}.")
         if not (isinstance(diversity, int | float) and 0 <= diversity <= 1):
-            raise IndexingError(f"diversity is {diversity}, but lies between 0 and 1.")
+            raise IndexingError(f"diversity is {diversity}, but must be from 0 to 1.")
         weight = self.domain.settings.retrieval.dense_weight
         reranker = self._models.reranker() if rerank else None
         scores = reranker.scores if reranker else None
@@ -267,7 +267,7 @@ class Index(CloseReading):
             sql = "SELECT text FROM documents WHERE path = ? AND given = ?"
             row = connection.execute(sql, (document, given)).fetchone() if is_text(document) else None
         if row is None:
-            raise IndexingError(f"{document} is not in the index, or not any more.")
+            raise IndexingError(f"{document} is not in the index (any more).")
         return row[0]
 
     @property
@@ -293,7 +293,7 @@ class Index(CloseReading):
 
     def _check(self, stored: dict[str, Any]) -> None:
         if "fingerprint" in stored and (why := difference(stored, self._models.tools().built_with)):
-            raise IndexingError(f"The index {why}. Make it again with: {self._storage.command} --rebuild")
+            raise IndexingError(f"The index {why}; rebuild it with: {self._storage.command} --rebuild")
 
     def _own_questions(self, connection: sqlite3.Connection) -> Vectors:
         """Question vectors of some sentences of the passages, used to measure recall."""

@@ -105,14 +105,14 @@ def difference(stored: dict[str, object], now: BuiltWith) -> str:
     """Why an index built with ``stored`` cannot be used now, as a clause; empty if it can."""
     if stored["fingerprint"] != now.fingerprint:
         if stored["embedder"] != now.embedder:
-            return f"was made with the embedder {stored['embedder']}, but domain.toml names {now.embedder}"
-        return f"was made with other weights of the embedder {now.embedder}"
+            return f"was built with the embedder {stored['embedder']}, but domain.toml names {now.embedder}"
+        return f"was built with different weights of the embedder {now.embedder}"
     if stored["passage_tokens"] != now.passage_tokens:
-        return f"was made with passage_tokens = {stored['passage_tokens']}, and it is {now.passage_tokens} now"
+        return f"was built with passage_tokens = {stored['passage_tokens']}, but it is {now.passage_tokens} now"
     if (stored["splitter"], stored["segmenter"]) != (now.splitter, now.segmenter):
-        return "was made by another version of Lorewright, which divided texts differently"
+        return "was built by another version of Lorewright, which splits texts differently"
     if stored.get("dictionary", "") != now.dictionary:
-        return "was made with other words in dictionary.txt"
+        return "was built with a different dictionary.txt"
     return ""
 
 
@@ -123,4 +123,4 @@ def prepare(connection: sqlite3.Connection, tools: Tools, command: str) -> None:
         with transaction(connection):
             save_built_with(connection, tools.built_with)
     elif why := difference(stored, tools.built_with):
-        raise IndexingError(f"The index {why}. Make it again with: {command} --rebuild")
+        raise IndexingError(f"The index {why}; rebuild it with: {command} --rebuild")

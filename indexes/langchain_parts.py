@@ -69,7 +69,7 @@ class PassageStore(VectorStore):
     ) -> Self:
         """Create a store with these texts in the folder ``domain``, which is required and is created if missing."""
         if not domain:
-            raise ValueError("name the folder that keeps the texts: from_texts(..., domain='my-domain')")
+            raise ValueError("pass the domain folder to store the texts in: from_texts(..., domain='my-domain')")
         if not isinstance(domain, Domain) and not Path(domain).exists():
             domain = create_domain(domain)
         store = cls(domain, embedding, **kwargs)

@@ -99,14 +99,14 @@ def read_passage(connection: sqlite3.Connection, passage_id: int) -> Passage:
     """One stored passage; raises :class:`IndexingError` if there is none with this id."""
     found = read_passages(connection, [passage_id])
     if not found:
-        raise IndexingError(f"Passage {passage_id} is not in the index, or not any more.")
+        raise IndexingError(f"Passage {passage_id} is not in the index (any more).")
     return found[0]
 
 
 def read_neighbours(connection: sqlite3.Connection, passage_id: int, before: int, after: int) -> list[Passage]:
     """A passage with those before and after it in its document, in the order of the text."""
     if before < 0 or after < 0:
-        raise IndexingError(f"{min(before, after)} passages before or after another are asked for; that is below zero.")
+        raise IndexingError(f"the number of neighbours is {min(before, after)}, but must not be negative.")
     read_passage(connection, passage_id)
     here = "SELECT document_id, start FROM passages WHERE id = ?"
     ids = [passage_id]

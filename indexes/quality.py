@@ -34,15 +34,15 @@ def checked(document: Extracted) -> Extracted:
     texts = [document.text[block.start : block.end] for block in document.blocks]
     sound = [block for block, text in zip(document.blocks, texts, strict=True) if not is_garbled(text)]
     if document.blocks and not sound:
-        raise IndexingError("is garbled: its characters stand for none; save or convert it anew")
+        raise IndexingError("is garbled: most characters are invalid; save or convert it again")
     if document.format == "pdf" and is_enciphered("\n".join(texts)):
-        raise IndexingError("is garbled: its fonts tell wrongly which letters they show; print it to a new PDF")
+        raise IndexingError("is garbled: its fonts map to the wrong letters; print it to a new PDF")
     warnings = [document.warning] if document.warning else []
     if len(sound) < len(texts):
         warnings.append(f"{len(texts) - len(sound)} of its {len(texts)} paragraphs are garbled and were left out")
     with_words = [block for block in sound if _WORD.search(document.text, block.start, block.end)]
     if sound and not with_words:
-        warnings.append("holds no text")
+        warnings.append("contains no text")
     return replace(document, blocks=with_words, warning="; ".join(warnings))
 
 

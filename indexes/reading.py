@@ -145,9 +145,9 @@ class Reader:
                 line = self._answers.get(timeout=max(0.0, min(left, self.silent_seconds)))
             except queue.Empty:
                 seconds = self.total_seconds if left <= self.silent_seconds else self.silent_seconds
-                raise IndexingError(f"took longer than {seconds:g} seconds to read; divide it or convert it") from None
+                raise IndexingError(f"took more than {seconds:g} seconds to read; split it or convert it") from None
             if line is None:
-                raise IndexingError(f"crashed its reader ({self._how_it_ended()}); convert it to another format")
+                raise IndexingError(f"crashed the reader ({self._how_it_ended()}); convert it to another format")
             answer = json.loads(line.decode("utf-8", "surrogatepass"))
             if "page" in answer:
                 self.progress(request, answer["page"], answer["pages"])
@@ -182,7 +182,9 @@ class Reader:
         if ready is None:
             how = self._how_it_ended()
             self._end()
-            raise IndexingError(f"The process that reads documents does not start ({how}); run: lorewright doctor")
+            raise IndexingError(
+                f"The document reader process does not start ({how}); for details run: lorewright doctor"
+            )
         for request in self._asked:
             self._send(request)
 
@@ -191,7 +193,7 @@ class Reader:
         try:
             status = self._child.wait(timeout=5)
         except subprocess.TimeoutExpired:
-            return "it gives no answer"
+            return "no response"
         return f"signal {-status}" if status < 0 else f"exit status {status}"
 
     def _end(self) -> None:

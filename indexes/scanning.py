@@ -31,7 +31,7 @@ def scan(documents: Path) -> Found:
 
     def note_unlisted(error: OSError) -> None:
         if Path(error.filename) == root:
-            raise IndexingError(f"{documents} cannot be listed: {error.strerror}; nothing was changed.") from None
+            raise IndexingError(f"{documents} cannot be listed: {error.strerror}; the index was not changed.") from None
         folder = Path(error.filename).relative_to(root).as_posix()
         found.unlisted.append(folder)
         found.failed.append((folder, f"cannot be listed: {error.strerror}"))
@@ -48,7 +48,7 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
     name = path.relative_to(root).as_posix()
     shown = name.encode(errors="replace").decode()
     if shown != name:
-        found.failed.append((shown, "has a name that is not valid UTF-8; rename it"))
+        found.failed.append((shown, "has a file name that is not valid UTF-8; rename it"))
         return
     try:
         status = path.lstat()
@@ -60,7 +60,7 @@ def _look_at(path: Path, root: Path, found: Found) -> None:
     if stat.S_ISLNK(status.st_mode):
         try:
             if not path.resolve(strict=True).is_relative_to(root):
-                found.failed.append((name, "is a link that leads out of the documents folder; copy the file instead"))
+                found.failed.append((name, "is a link to a file outside the documents folder; copy the file instead"))
         except (OSError, RuntimeError) as error:
             found.failed.append((name, _why_not_followed(error)))
     elif not stat.S_ISREG(status.st_mode):
@@ -81,9 +81,9 @@ def _is_link(path: Path) -> bool:
 
 def _why_not_followed(error: OSError | RuntimeError) -> str:
     if isinstance(error, RuntimeError) or error.errno == errno.ELOOP:  # Python 3.11 and 3.12 raise the first
-        return "is a link that leads in a circle; remove it"
+        return "is a circular link; remove it"
     if isinstance(error, FileNotFoundError):
-        return "is a link to what is not there; remove it, or copy the file here"
+        return "is a broken link; remove it, or copy the file here"
     return f"cannot be read: {error.strerror}"
 
 

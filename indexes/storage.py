@@ -53,7 +53,7 @@ class Storage:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection with one snapshot; raises :class:`IndexingError` if there is no index yet."""
         if not self.exists():
-            raise IndexingError(f"There is no index in {self.path.parent} yet; make one with: {self.command}")
+            raise IndexingError(f"There is no index in {self.path.parent} yet; build it with: {self.command}")
         with self._explained(), self._connected() as connection:
             self._check_format(connection)
             connection.execute("PRAGMA query_only = ON")
@@ -125,17 +125,17 @@ class Storage:
         except sqlite3.DatabaseError as error:
             reason = str(error)
             if "full" in reason or "disk I/O" in reason:
-                advice = "free some space and run the command again; what was finished is kept"
+                advice = "free some space and run the command again; finished work is kept"
             elif "locked" in reason:
-                advice = "another process is writing to it; try again when it has ended"
+                advice = "another process is writing to it; try again later"
             elif "another user wrote" in reason:
                 advice = "try again"
             elif "readonly" in reason or "unable to open" in reason:
-                advice = "check that the folder exists and that you may write to it"
+                advice = "check that the folder exists and is writable"
             elif _is_damage(error):
-                advice = f"the index is damaged; make it again with: {self.command} --rebuild"
+                advice = f"the index is damaged; rebuild it with: {self.command} --rebuild"
             else:
-                advice = "what was finished is kept; try the command again, with --debug if that fails"
+                advice = "finished work is kept; run the command again, with --debug if it fails again"
             raise IndexingError(f"{self.path}: {reason}; {advice}.") from error
 
     def _format(self) -> int:
@@ -146,12 +146,12 @@ class Storage:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(FORMATS):
             raise IndexingError(
-                f"{self.path} was made by a newer Lorewright (format {version}, this one knows {len(FORMATS)}); "
-                f"update Lorewright, or make the index again with: {self.command} --rebuild"
+                f"{self.path} was built by a newer Lorewright (format {version}, this one supports {len(FORMATS)}); "
+                f"update Lorewright, or rebuild the index with: {self.command} --rebuild"
             )
         if version < len(FORMATS):
             command = f"{self.command} --rebuild" if version < WORDS_SINCE else self.command
-            raise IndexingError(f"{self.path} has the older format {version}; bring it up to date with: {command}")
+            raise IndexingError(f"{self.path} has the older format {version}; migrate it with: {command}")
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         with transaction(connection):

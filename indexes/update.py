@@ -75,7 +75,7 @@ class _Known:
 def follow(storage: Storage, documents: Path, tools: Tools, progress: UpdateProgress) -> UpdateReport:
     """Synchronise the index with the files in ``documents``."""
     if not documents.is_dir():
-        raise IndexingError(f"{documents} does not exist; make the folder and put your documents into it.")
+        raise IndexingError(f"{documents} does not exist; create the folder and put your documents into it.")
     found = scan(documents)
     with storage.writing() as connection:
         return _Update(connection, documents, tools, progress).run(found, storage.command)
@@ -104,7 +104,7 @@ class _Update:
         stored = self.connection.execute("SELECT 1 FROM documents LIMIT 1").fetchone()
         if not stored and not found.files and not found.failed:
             self.erase()
-            raise IndexingError(f"{self.documents} holds no documents; put files into it (txt, md, pdf, docx...).")
+            raise IndexingError(f"{self.documents} contains no documents; put files into it (txt, md, pdf, docx...).")
         prepare(self.connection, self.tools, command)
         self.report.failed.extend(found.failed)
         gone = self.gone(found)
@@ -247,7 +247,7 @@ class _Update:
     def fail(self, path: str, error: IndexingError) -> None:
         """Skip a document; its stored version is removed, unless the file could not be opened."""
         if path in self.known and isinstance(error, UnopenedError):
-            self.report.failed.append((path, f"{error}; what was read of it before is kept"))
+            self.report.failed.append((path, f"{error}; the version read before is kept"))
             return
         self.report.failed.append((path, str(error)))
         if path in self.known:

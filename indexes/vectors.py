@@ -113,10 +113,10 @@ class VectorCache:
         with self._lock:
             self._synchronise(connection)
             if self._index is None or not is_approximate(self._index):
-                return "exact: every vector is compared"
+                return "exact (every vector is compared)"
             return (
-                f"approximate: {self._index.nprobe} of {self._index.nlist} lists of vectors are looked at, which found "
-                f"{100 * self._recall:.1f} % of the ten nearest when they were made (recall@10 against exact search)"
+                f"approximate: {self._index.nprobe} of {self._index.nlist} inverted lists are probed; recall@10 was "
+                f"{100 * self._recall:.1f} % of exact search when they were trained"
             )
 
     def save(self, connection: sqlite3.Connection) -> None:

@@ -82,14 +82,14 @@ def fetch_page(
         suffix = _suffix(url, answer)
         return _save(url, documents, suffix, _saved_form(url, suffix, answer))
     except httpcore.TimeoutException:
-        why = f"it took longer than {seconds:g} seconds; try again later, or save it by hand into {documents}"
+        why = f"it took more than {seconds:g} seconds; try again later, or save the page by hand into {documents}"
     except httpcore.ConnectError as error:
-        why = f"no connection could be made ({error})"
+        why = f"the connection failed ({error})"
     except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        why = f"the server did not answer as HTTP asks for ({error})"
+        why = f"the server's response is not valid HTTP ({error})"
     except IndexingError as error:
         why = str(error)
-    raise IndexingError(f"{address} was not fetched: {why}.")
+    raise IndexingError(f"{address} was not downloaded: {why}.")
 
 
 def _parse(address: str, base: httpx.URL | None = None) -> httpx.URL:
@@ -97,14 +97,14 @@ def _parse(address: str, base: httpx.URL | None = None) -> httpx.URL:
     try:
         url = base.join(address) if base else httpx.URL(address.strip())
     except httpx.InvalidURL as error:
-        raise IndexingError(f"it is not a valid address ({str(error).rstrip('.')})") from None
+        raise IndexingError(f"it is not a valid URL ({str(error).rstrip('.')})") from None
     if url.scheme not in ("http", "https"):
-        raise IndexingError("an address of a page must begin with http:// or https://")
+        raise IndexingError("a URL must start with http:// or https://")
     if url.userinfo:
-        raise IndexingError("addresses with a user name or password are not fetched; save the page by hand")
+        raise IndexingError("URLs with a user name or password are not supported; save the page by hand")
     host, port = url.raw_host.decode("ascii").removesuffix("."), 80 if url.port is None else url.port
     if not re.fullmatch(r"[a-z0-9_:][a-z0-9._:-]{0,252}", host) or not 0 < port < 65536:
-        raise IndexingError("it does not name a host, or its port is not one")
+        raise IndexingError("its host or port is invalid")
     place = (f"[{host}]" if ":" in host else host) + (f":{url.port}" if url.port else "")
     return httpx.URL(f"{url.scheme}://{place}{url.raw_path.decode('ascii')}")
 
@@ -135,15 +135,15 @@ def _fetch(url: httpx.URL, allow_private: bool, seconds: float, max_bytes: int) 
                 data = _body(response, received["Content-Encoding"] or "", max_bytes)
                 return _Answer(media, received.get_content_charset(), data)
             if response.status not in _REDIRECTS or not received["Location"]:
-                raise IndexingError(f"the server answered with status {response.status}; look at it in a browser")
+                raise IndexingError(f"the server answered with status {response.status}; open it in a browser")
         try:
             following = _parse(received["Location"], url)
         except IndexingError as error:
-            raise IndexingError(f"it leads on to {received['Location']!r}, and {error}") from None
+            raise IndexingError(f"it redirects to {received['Location']!r}, and {error}") from None
         if url.scheme == "https" and following.scheme == "http":
-            raise IndexingError(f"it leads on from https to {following} without encryption")
+            raise IndexingError(f"it redirects from https to {following}, which is not encrypted")
         url, allow_private = following, allow_private and network.private
-    raise IndexingError(f"it leads on more than {MAX_REDIRECTS} times")
+    raise IndexingError(f"it redirects more than {MAX_REDIRECTS} times")
 
 
 def _body(response: httpcore.Response, coding: str, max_bytes: int) -> bytes:
@@ -156,11 +156,11 @@ def _body(response: httpcore.Response, coding: str, max_bytes: int) -> bytes:
     if coding.lower() in ("", "identity"):
         return bytes(packed)
     if coding.lower() not in ("gzip", "x-gzip"):
-        raise IndexingError(f"the server sent it packed as {coding!r}, which was not asked for")
+        raise IndexingError(f"the server sent the unrequested encoding {coding!r}")
     try:
         data = gzip.GzipFile(fileobj=io.BytesIO(packed)).read(max_bytes + 1)  # never unpacks more than this
     except (OSError, EOFError, zlib.error):
-        raise IndexingError("what the server sent is damaged gzip") from None
+        raise IndexingError("the server sent damaged gzip data") from None
     if len(data) > max_bytes:
         raise too_large
     return data
@@ -176,7 +176,7 @@ def _suffix(url: httpx.URL, answer: _Answer) -> str:
     suffix = ".html" if is_html and answer.media in _VAGUE else _SUFFIXES.get(answer.media, "")
     if suffix:
         return suffix
-    raise IndexingError(f"it is of a kind that is not read ({answer.media!r})")
+    raise IndexingError(f"its type {answer.media!r} is not supported")
 
 
 def _saved_form(url: httpx.URL, suffix: str, answer: _Answer) -> bytes:
@@ -211,7 +211,7 @@ def _save(url: httpx.URL, documents: Path, suffix: str, data: bytes) -> Path:
     # Windows reserves con, nul and other device names, whatever follows the first dot; a stem has a hash before it.
     folder = documents / "web" / re.sub(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", r"\1_", host)
     if not folder.resolve().is_relative_to(documents.resolve()):
-        raise IndexingError(f"{folder} leads out of the documents folder by a link; remove the link")
+        raise IndexingError(f"{folder} is a link to outside the documents folder; remove the link")
     with whole_file(folder / f"{stem}{suffix}") as partial:
         partial.write_bytes(data)
     for other in _KNOWN - {suffix}:

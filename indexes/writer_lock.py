@@ -27,10 +27,10 @@ def only_writer(lock: Path, wait: float | None = None) -> Iterator[None]:
         lock.write_text(str(os.getpid()), encoding="ascii")
     except Timeout:
         holder = lock.read_text(encoding="ascii").strip() or "unknown"
-        raise IndexingError(f"{lock.parent} is being written by process {holder}; wait until it has ended.") from None
+        raise IndexingError(f"{lock.parent} is being written by process {holder}; wait until it ends.") from None
     except OSError as error:
         held.release()
-        raise IndexingError(f"{lock.parent} cannot be written: {error.strerror}.") from None
+        raise IndexingError(f"{lock.parent} is not writable: {error.strerror}.") from None
     try:
         yield
     finally:

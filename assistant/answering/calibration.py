@@ -47,13 +47,13 @@ def fit_refusal(index: Index, questions: Sequence[Question], progress: Progress 
     for language, mine in enough.items():
         features: list[tuple[Features, bool]] = []
         for start in range(0, len(mine), BATCH):
-            progress("fitting refusal", done + start, total)
+            progress("calibrating refusal", done + start, total)
             features += features_of(index, mine[start : start + BATCH])
         done += len(mine)
         if _enough(features):
             fits[language] = fit(features)
     if enough:
-        progress("fitting refusal", total, total)
+        progress("calibrating refusal", total, total)
     index.set_meta(META_KEY, {"format": FORMAT, "made_from": made_from, "fits": fits})
 
 

@@ -96,10 +96,10 @@ class Prompts:
         except UnicodeDecodeError:
             raise AssistantError(f"{file} is not UTF-8 text; save the file as UTF-8.") from None
         except ValueError as error:
-            raise AssistantError(f"{file}: {error}; write {{{{ and }}}} where braces themselves are meant.") from None
+            raise AssistantError(f"{file}: {error}; write {{{{ and }}}} for literal braces.") from None
         if found != VARIABLES[name]:
             wanted = _braced(VARIABLES[name]) or "no {variable}"
-            raise AssistantError(f"{file} must hold {wanted}, but holds {_braced(found) or 'none'}.")
+            raise AssistantError(f"{file} must contain {wanted}, but contains {_braced(found) or 'none'}.")
         return text
 
 

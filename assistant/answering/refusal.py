@@ -67,7 +67,7 @@ class Refusal:
         stored = index.meta(META_KEY)
         if stored and stored.get("format") != FORMAT:
             raise AssistantError(
-                "the refusal thresholds were fitted by another version of Lorewright; fit them again with: "
+                "the refusal thresholds are from another version of Lorewright; calibrate them again with: "
                 + index.domain.command("index")
             )
         return cls(index, default_fits(index.domain.settings.embedder) | (stored["fits"] if stored else {}))
@@ -120,18 +120,18 @@ class Refusal:
         fit = self.fits.get(language)
         level = self.index.domain.settings.answer.refusal
         if fit:
-            said = f"refuses below a probability of {level}"
+            said = f"refuses below an answer probability of {level}"
             if rates := self.rates(language):
                 said = (
                     f"cross-validated at {level!r}: refuses {rates['false_refusals']:.0%} of the answerable, answers "
-                    f"{rates['false_answers']:.0%} of the unanswerable, {rates['unsure_answers']:.0%} with a mark"
+                    f"{rates['false_answers']:.0%} of the unanswerable, {rates['unsure_answers']:.0%} marked as unsure"
                 )
             return f"{language} calibrated on {fit['questions']} training questions ({said})"
-        remedy = f"{LEAST} answerable and {LEAST} unanswerable questions in questions/train.jsonl calibrate it "
-        remedy += "(at the next index, finetune or evaluate)"
+        remedy = f"to calibrate, write at least {LEAST} answerable and {LEAST} unanswerable questions into "
+        remedy += "questions/train.jsonl and run index, finetune or evaluate"
         if f"{language}-{language}" in self.fits:
-            return f"{language} not calibrated, so only what is far from all documents is refused; {remedy}"
-        return f"{language} has no thresholds for this embedder, so nothing is refused in it; {remedy}"
+            return f"{language} not calibrated, so only questions far from all documents are refused; {remedy}"
+        return f"{language} has no thresholds for this embedder, so no question is refused; {remedy}"
 
 
 @cache

@@ -41,18 +41,18 @@ def lorewright(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """A folder of documents becomes a private expert: index it, tune a model on it, and get answers with citations."""
+    """Turn a folder of documents into an expert: index it, fine-tune a model on it, and get answers with citations."""
 
 
 @app.command()
 def new(
     domain: DomainFolder,
     base_model: Annotated[
-        str | None, typer.Option(help="Chat model; see: lorewright models. [default: the best for this machine]")
+        str | None, typer.Option(help="Chat model, see: lorewright models. [default: the best for this machine]")
     ] = None,
-    embedder: Annotated[str | None, typer.Option(help="Embedding model; see: lorewright models")] = None,
+    embedder: Annotated[str | None, typer.Option(help="Embedding model, see: lorewright models.")] = None,
 ) -> None:
-    """Make a new domain folder; put your files into its documents/."""
+    """Create a domain folder; put your files into its documents/."""
     from assistant.cli.model_list import best_chat_model
     from base_models import CATALOGUE, fingerprint
     from domain import Settings
@@ -60,19 +60,19 @@ def new(
     chosen = {key: name for key, name in (("base_model", base_model), ("embedder", embedder)) if name}
     for folder in domain.resolve().parents:
         if (folder / "domain.toml").is_file():
-            raise DomainError(f"{domain} lies inside the domain {folder}; name a folder outside of it.")
+            raise DomainError(f"{domain} is inside the domain {folder}; choose a folder outside it.")
     for name in set(chosen.values()) - set(CATALOGUE):
         fingerprint(name)  # raises an error that explains a wrong name or folder
     if not base_model and (best := best_chat_model().name) != Settings().base_model:
         chosen["base_model"] = best
     made = create_domain(domain, **chosen, adapter="reader")
-    typer.echo(f"Made {domain}. Put documents into {made.documents}, then run: {made.command('index')}")
-    typer.echo(f"It answers with {made.settings.base_model}; for others see: lorewright models")
+    typer.echo(f"Created {domain}. Put documents into {made.documents}, then run: {made.command('index')}")
+    typer.echo(f"The chat model is {made.settings.base_model}; to see others, run: lorewright models")
 
 
 @app.command()
 def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")] = None) -> None:
-    """Download models and prepare them. Without names, the default chat model and embedder."""
+    """Download and prepare models. Without names, the default chat model and embedder."""
     from base_models import CATALOGUE, fetch
     from base_models.acquire.fetch import is_fetched
     from base_models.encoder_selection import choose_encoder
@@ -85,13 +85,13 @@ def pull(names: Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...")
         computed = ""
         if (kind := CATALOGUE[name].kind) != "reranker":
             choice = choose_engine(name) if kind == "chat" else choose_encoder(name, path)
-            computed = f"; computed by {choice.engine}"
-        typer.echo(f"{name}: {'already' if known else 'now'} in {path}{computed}")
+            computed = f"; engine: {choice.engine}"
+        typer.echo(f"{name}: {'already' if known else 'downloaded'} in {path}{computed}")
 
 
 @app.command()
 def models() -> None:
-    """List the models that can be named, and which are here."""
+    """List the models of the catalogue, and which are downloaded."""
     from assistant.cli.model_list import print_models
 
     print_models()
@@ -110,7 +110,7 @@ def ask(
     question: str,
     adapter: Adapter = None,
     answer_anyway: Annotated[
-        bool, typer.Option("--answer-anyway", help="Answer even if the documents seem not to hold the answer.")
+        bool, typer.Option("--answer-anyway", help="Answer even if the documents do not seem to contain the answer.")
     ] = False,
 ) -> None:
     """Answer one question, with citations."""
@@ -125,12 +125,12 @@ def ask(
 @app.command()
 def chat(
     domain: DomainFolder,
-    conversation: Annotated[str, typer.Option(help="Name of the conversation to go on with.")] = "terminal",
+    conversation: Annotated[str, typer.Option(help="Name of the conversation to continue.")] = "terminal",
     adapter: Adapter = None,
 ) -> None:
-    """Talk in the terminal. An empty line or Ctrl-D ends it, and the conversation is kept.
+    """Chat in the terminal. An empty line or Ctrl-D ends the chat; the conversation is saved.
 
-    After a refusal, type ! to get an answer to the same question all the same.
+    After a refusal, type ! to get an answer anyway.
     """
     from assistant.assistant import DEFAULT, Assistant
     from assistant.cli.terminal import read_line, speak
@@ -146,7 +146,7 @@ def chat(
 
 @app.command()
 def agent(domain: DomainFolder, question: str) -> None:
-    """Let the agent answer one question. It searches and calculates when it sees fit."""
+    """Answer one question with the agent. It decides when to search and when to calculate."""
     from assistant.assistant import Assistant
 
     result = Assistant.open(domain).agent.invoke({"messages": [("user", question)]}, {"recursion_limit": 12})
@@ -159,10 +159,12 @@ def agent(domain: DomainFolder, question: str) -> None:
 @app.command()
 def ui(
     domain: DomainFolder,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="First port to try; the next free one is taken.")] = 8501,
-    open_browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="First port to try; if it is taken, the next free one is used.")
+    ] = 8501,
+    open_browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
 ) -> None:
-    """Open the page on 127.0.0.1 and serve it until Ctrl-C."""
+    """Serve the web page on 127.0.0.1 until Ctrl-C."""
     from assistant.cli.page import serve_page
 
     serve_page(Domain.open(domain), port, open_browser)
@@ -170,12 +172,12 @@ def ui(
 
 @app.command()
 def doctor(
-    domain: Annotated[Path | None, typer.Argument(metavar="[DOMAIN]", help="A domain to look at too.")] = None,
-    model: Annotated[str | None, typer.Option(help="Forecast the memory of this chat model instead.")] = None,
-    batch: Annotated[int, typer.Option(min=1, max=4096, help="With --model: how many rows at once.")] = 1,
-    length: Annotated[int, typer.Option(min=8, max=65536, help="With --model: tokens of a row.")] = 256,
+    domain: Annotated[Path | None, typer.Argument(metavar="[DOMAIN]", help="A domain to check too.")] = None,
+    model: Annotated[str | None, typer.Option(help="Estimate the memory that this chat model needs, instead.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="With --model: batch size.")] = 1,
+    length: Annotated[int, typer.Option(min=8, max=65536, help="With --model: sequence length in tokens.")] = 256,
 ) -> None:
-    """Show what helps to find out why something fails. With --model: how much memory that model takes."""
+    """Show hardware, packages, models and settings. With --model, estimate the memory of a model instead."""
     from assistant.cli.doctor_report import print_forecast, print_report
 
     if model:
@@ -216,7 +218,7 @@ def main() -> None:
     except OSError as error:
         if debug:
             raise
-        sys.exit(f"lorewright: {error.strerror or error}: {error.filename or ''} (what was finished is kept)")
+        sys.exit(f"lorewright: {error.strerror or error}: {error.filename or ''} (finished work is kept)")
 
 
 if __name__ == "__main__":

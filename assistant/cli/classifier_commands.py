@@ -13,28 +13,32 @@ from domain import ClassifierConfig, Settings, write_text
 if TYPE_CHECKING:
     from finetune.data.labelled_files import LabelledFile
 
-app = typer.Typer(no_args_is_help=True, help="Train an encoder to tell texts apart, or to tag words.")
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that training left.")]
+app = typer.Typer(no_args_is_help=True, help="Train an encoder to classify texts or tag words.")
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of a trained classifier.")]
 
 
 @app.callback()
 def classifier() -> None:
-    """Train an encoder to tell texts apart, or to tag words."""
+    """Train an encoder to classify texts or tag words."""
 
 
 @app.command()
 @settings_flags(ClassifierConfig, default="")
 def train(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Records with text and label, or tokens and tags.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for what is learnt.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Data file; its records have text and label, or tokens and tags.")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the classifier.")],
     config: dict[str, Any],
-    encoder: Annotated[str, typer.Option(help="An embedder, see: lorewright models; or a folder.")] = (
+    encoder: Annotated[str, typer.Option(help="An embedder (see: lorewright models), or a model folder.")] = (
         Settings().embedder
     ),
-    held_out: Annotated[Path | None, typer.Option(help="Other records to measure on; else those held out.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Train anew into a folder that is finished.")] = False,
+    held_out: Annotated[
+        Path | None, typer.Option(help="Data file to evaluate on. [default: the held-out share of FILE]")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Train again and replace the classifier in FOLDER.")] = False,
 ) -> None:
-    """Train a classifier on a file of labelled texts. Shows how often it is right on texts that it has not learnt."""
+    """Train a classifier on labelled texts, and evaluate it on held-out texts."""
     from assistant.cli.progress_bars import Bars
     from assistant.cli.tables import forecast, trained
     from assistant.finetuning import only_trainer
@@ -51,17 +55,17 @@ def train(
     here = Path(encoder).expanduser()
     name = str(here.resolve()) if encoder not in CATALOGUE and here.is_dir() else encoder
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    left = "no classifier was written. The same command goes on with it where it was last saved."
-    with Bars(left) as bars, only_trainer(folder, "or name another folder"):
+    left = "no classifier was written. Run the same command to resume from the last checkpoint."
+    with Bars(left) as bars, only_trainer(folder, "or choose another folder"):
         report = train_classifier(
             name, data, folder, settings, bars.step, lambda told: typer.echo(forecast(told), err=True)
         )
-    typer.echo(f"{folder}: {trained(report, shortened='cut off at the end')}")
+    typer.echo(f"{folder}: {trained(report, shortened='truncated')}")
     if measured.texts:
-        with Bars(f"{folder} is finished, only its figures were not taken; --again trains it and takes them.") as bars:
-            bars.update("measuring", 0, len(measured.texts))
+        with Bars(f"{folder} is trained but not evaluated; --again trains and evaluates it.") as bars:
+            bars.update("evaluating", 0, len(measured.texts))
             scores = _scores(load_classifier(folder), measured)
-            bars.update("measuring", len(measured.texts), len(measured.texts))
+            bars.update("evaluating", len(measured.texts), len(measured.texts))
         scores["chosen_on_these"] = not held_out
         write_text(folder / "scores.json", json.dumps(scores, ensure_ascii=False, indent=1) + "\n")
         typer.echo(_said(scores))
@@ -70,14 +74,14 @@ def train(
 @app.command()
 def ask(
     folder: Folder,
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts to look at.")],
-    pairs: Annotated[bool, typer.Option("--pairs", help="Every two texts are a pair of one class.")] = False,
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts to classify.")],
+    pairs: Annotated[bool, typer.Option("--pairs", help="Classify the texts two by two, as pairs.")] = False,
 ) -> None:
-    """Say which class each text is of, with its probability; or the tag of each word."""
+    """Print the most probable classes of each text, or the tag of each word."""
     from base_models import load_classifier
 
     if pairs and len(texts) % 2:
-        raise AssistantError(f"--pairs reads texts two by two, and {len(texts)} were given; add the other one.")
+        raise AssistantError(f"--pairs needs an even number of texts, not {len(texts)}; add the missing text.")
     known = load_classifier(folder)
     if known.task == "TOKEN_CLS":
         for text, tags in zip(texts, known.tag([text.split() for text in texts]), strict=True):
@@ -93,14 +97,18 @@ def ask(
 def merge(
     folder: Folder,
     output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="A new folder for the merged model.")],
-    dtype: Annotated[Literal["bfloat16", "float16", "float32"], typer.Option(help="Type of its weights.")] = "float32",
+    dtype: Annotated[
+        Literal["bfloat16", "float16", "float32"], typer.Option(help="Data type of the weights.")
+    ] = "float32",
 ) -> None:
-    """Write encoder and adapter as one model. transformers' pipelines read the folder."""
+    """Merge encoder and adapter into one model, which transformers' pipelines can load."""
     from base_models import merge_adapter
     from base_models.adapter_manifest import read_manifest
 
     result = merge_adapter(read_manifest(folder)["base_model"], folder, output, dtype)
-    typer.echo(f"{output}: as safetensors in {dtype}; its logits differ by at most {result['difference']:.2%}.")
+    typer.echo(
+        f"{output}: merged model, safetensors in {dtype}; its logits differ by at most {result['difference']:.2%}."
+    )
 
 
 LEFT = {"adapter_model.safetensors", "adapter_config.json", "manifest.json", "report.json", "report.md"}
@@ -113,12 +121,12 @@ def _check_replaceable(folder: Path, again: bool) -> None:
 
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if "manifest.json" not in names or "task" not in read_manifest(folder):
-        raise AssistantError(f"{folder} exists already and is no classifier; name a new folder.")
+        raise AssistantError(f"{folder} already exists and is not a classifier; choose a new folder.")
     if not again:
-        raise AssistantError(f"{folder} exists already; name a new folder, or train it anew: --again")
+        raise AssistantError(f"{folder} already exists; choose a new folder, or train it again with --again.")
     if strange := sorted(names - LEFT):
         raise AssistantError(
-            f"{folder} holds {strange[0]}, which no training left; move it away first, or name a new folder."
+            f"{folder} contains {strange[0]}, which training did not write; move it away, or choose a new folder."
         )
 
 
@@ -126,17 +134,21 @@ def _check_measured(measured: "LabelledFile", data: "LabelledFile", apart: bool)
     """Refuse records of another kind or of unknown classes, and, in a file ``apart`` from the data, texts of the
     training data."""
     if measured.texts and measured.task != data.task:
-        raise AssistantError(f"{measured.path} holds records of another kind than {data.path}.")
+        raise AssistantError(
+            f"{measured.path} has records of another kind than {data.path}; give a file for the same task."
+        )
     known = {str(text) for text in data.texts}
     same = sum(str(text) in known for text in measured.texts)
     if apart and same:
         raise AssistantError(
-            f"{same} of the {len(measured.texts)} texts of {measured.path} stand in {data.path} too, so they tell "
-            "nothing of new ones; take them out of one of the two."
+            f"{same} of the {len(measured.texts)} texts in {measured.path} are also in the training data {data.path}; "
+            "remove them from one of the two files."
         )
     unknown = sorted(set(measured.names()) - set(data.names()))
     if unknown:
-        raise AssistantError(f"{measured.path} has the label {unknown[0]!r}, which {data.path} does not teach.")
+        raise AssistantError(
+            f"{measured.path} has the label {unknown[0]!r}, which {data.path} does not have; add examples of it."
+        )
 
 
 def _scores(classifier: Any, measured: "LabelledFile") -> dict[str, Any]:
@@ -171,8 +183,8 @@ def _said(scores: dict[str, Any]) -> str:
     accuracy, low, high = scores["accuracy"]
     f1, f1_low, f1_high = scores["macro_f1"]
     label, share = scores["most_frequent"]
-    chosen = " The state that was kept is the best one on these very texts." if scores["chosen_on_these"] else ""
+    chosen = " The weights were selected on these same texts." if scores["chosen_on_these"] else ""
     return (
-        f"On {scores['texts']} texts that it has not learnt: accuracy {accuracy:.2f} ({low:.2f} to {high:.2f}), macro "
-        f"F1 {f1:.2f} ({f1_low:.2f} to {f1_high:.2f}); always saying {label!r} would be right in {share:.2f}.{chosen}"
+        f"On {scores['texts']} held-out texts: accuracy {accuracy:.2f} ({low:.2f} to {high:.2f}), macro F1 {f1:.2f} "
+        f"({f1_low:.2f} to {f1_high:.2f}); always predicting {label!r} has accuracy {share:.2f}.{chosen}"
     )

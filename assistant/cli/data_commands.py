@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from finetune.data.data_check import DataReport
     from finetune.data.data_files import DataFile
 
-app = typer.Typer(no_args_is_help=True, help="Look at files of examples before a model learns from them.")
+app = typer.Typer(no_args_is_help=True, help="Check example files before training.")
 HELD_OUT = 0.1
 """Share of a file that is held out if no other file is named."""
 SHOWN = 10
@@ -23,24 +23,24 @@ SHOWN = 10
 
 @app.callback()
 def data() -> None:
-    """Look at files of examples before a model learns from them."""
+    """Check example files before training."""
 
 
 @app.command()
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A jsonl, json, csv, tsv, parquet, txt or md file.")],
-    base_model: Annotated[str, typer.Option(help="The model that would learn from it.")] = Settings().base_model,
+    base_model: Annotated[str, typer.Option(help="The model to be trained.")] = Settings().base_model,
     held_out: Annotated[
-        Path | None, typer.Option(help="Held-out examples to look for near-copies of; else a tenth of FILE.")
+        Path | None, typer.Option(help="Held-out examples, checked for near-duplicates. [default: a tenth of FILE]")
     ] = None,
-    max_length: Annotated[int, typer.Option(min=64, help="The most tokens of an example.")] = (
+    max_length: Annotated[int, typer.Option(min=64, help="Maximum tokens per example.")] = (
         FinetuneConfig().max_length
     ),
-    labels: Annotated[Literal["all", "last"], typer.Option(help="Which answers are learnt.")] = "all",
+    labels: Annotated[Literal["all", "last"], typer.Option(help="Which answers to train on.")] = "all",
 ) -> None:
-    """Show what a data file holds and what a model would learn from it: one example, its labelled tokens in colour.
+    """Show the contents of a data file as training sees them, with one example and its labelled tokens in colour.
 
-    Ends with status 3 where the file holds records that cannot be read.
+    Exits with status 3 if the file has records that cannot be read.
     """
     from base_models.loading import load_tokenizer
     from finetune.data.data_check import check_data
@@ -56,7 +56,7 @@ def check(
         _print_near_copies(found, held_out)
     _print_some(found.problems, "problems")
     if not found.conversations and not found.problems:
-        typer.echo(f"{file} holds no record, so there is nothing to learn from", err=True)
+        typer.echo(f"{file} has no records; add examples to it", err=True)
     if found.problems or not found.conversations:
         raise typer.Exit(3)
 
@@ -67,13 +67,13 @@ def _print_report(report: "DataReport", tokenizer: Any, base_model: str, max_len
     lengths = ", ".join(f"{name} {length:,}" for name, length in report.lengths.items())
     typer.echo(
         f"for {base_model}: {report.examples:,} examples, {report.tokens:,} tokens, {report.labelled_tokens:,} of them "
-        f"labelled; tokens of an example: {lengths}"
+        f"labelled; tokens per example: {lengths}"
     )
     typer.echo(
-        f"with max_length {max_length}: {report.shortened} begin later than their conversation, {report.too_long} do "
-        "not fit and would be left out"
+        f"with max_length {max_length}: {report.shortened} lack the first rounds of their conversation, "
+        f"{report.too_long} are too long and would be left out"
     )
-    typer.echo("an example of median length as the model will see it, what it learns in green:")
+    typer.echo("an example of median length in the model's chat format, with its labelled tokens in green:")
     from rich.console import Console
     from rich.text import Text
 
@@ -96,12 +96,12 @@ def _print_near_copies(found: "DataFile", file: Path | None) -> None:
     else:
         held_out = [(place, messages) for place, messages in train if is_held_out(messages, HELD_OUT)]
         train = [(place, messages) for place, messages in train if not is_held_out(messages, HELD_OUT)]
-        where = "that a split by hash holds out"
+        where = "held out by a hash split"
     near = near_copies([messages for _, messages in held_out], [messages for _, messages in train])
     if held_out:
-        typer.echo(f"of the {len(held_out)} {where}, {len(near)} ask nearly what a training conversation asks")
+        typer.echo(f"{len(near)} of the {len(held_out)} questions {where} are near-duplicates of training questions")
     lines = [f"  {held_out[one][0]} and {train[other][0]} share {shared:.0%}" for one, other, shared in near]
-    _print_some(lines, "near-copies")
+    _print_some(lines, "near-duplicates")
 
 
 def _print_some(lines: list[str], what: str) -> None:

@@ -78,11 +78,11 @@ def print_forecast(model: str, batch: int, length: int) -> None:
     from assistant.cli.terminal import waiting
     from base_models.forecast import forecast
 
-    with waiting(f"measuring a layer of {model} on {batch} x {length} tokens"):
+    with waiting(f"measuring one layer of {model} on {batch} x {length} tokens"):
         needs = forecast(model, batch, length)
     free = psutil.virtual_memory().available
     table = Table(title=escape(f"{model}, {batch} x {length} tokens, in GiB"), title_justify="left", title_style="bold")
-    for title in ("", "weights", "working memory", "in all", "free now"):
+    for title in ("", "weights", "working memory", "total", "free now"):
         table.add_column(title, justify="right" if title else "left")
     for need in needs:
         fits = "enough" if need.total < free else "TOO LITTLE"
@@ -112,13 +112,13 @@ def _machine() -> list[tuple[str, str]]:
         (
             "device",
             f"{device}; transformers computes in {str(choose_dtype('auto', device)).removeprefix('torch.')} "
-            "(the faster dtype here); which engine answers is told below",
+            "(the faster dtype here); the engine of each model is listed below",
         ),
         (
             "memory",
             f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free; the default model needs about 2",
         ),
-        ("disk of the cache", f"{disk.free / 2**30:.1f} GiB free; the default models need about 2"),
+        ("cache disk", f"{disk.free / 2**30:.1f} GiB free; the default models need about 2"),
     ]
 
 
@@ -128,7 +128,7 @@ def _packages() -> list[tuple[str, str]]:
         try:
             rows.append((name, version(name)))
         except PackageNotFoundError:
-            rows.append((name, "not installed (optional)" if name in OPTIONAL else "MISSING: run make install"))
+            rows.append((name, "not installed (optional)" if name in OPTIONAL else "MISSING; run: make install"))
     return rows
 
 
@@ -141,24 +141,24 @@ def _engines() -> list[tuple[str, str]]:
     pictures = ("OCR", ocr.name if ocr else 'none; pictures and scans need one: pip install "lorewright[ocr]"')
     if not importlib.util.find_spec("openvino"):
         return [
-            ("transformers", 'for all models; a CPU answers faster with OpenVINO: pip install "lorewright[openvino]"'),
+            ("transformers", 'for all models; OpenVINO is faster on a CPU: pip install "lorewright[openvino]"'),
             pictures,
         ]
     names = [entry.name for entry in CATALOGUE.values() if not entry.missing and is_fetched(entry.name)]
     rows = []
     for name in names:
         choice = known_choice(name)
-        told = f"{choice.engine}: {choice.reason}" if choice else "not timed yet; lorewright pull does"
+        told = f"{choice.engine}: {choice.reason}" if choice else f"not timed yet; run: lorewright pull {name}"
         rows.append((name, told))
-    return [*(rows or [("", "no model is here yet")]), pictures]
+    return [*(rows or [("", "no model is downloaded yet")]), pictures]
 
 
 def _models() -> list[tuple[str, str]]:
-    rows = [("cache", f"{cache_folder()}, {_size(cache_folder()) / 2**20:.0f} MiB in all")]
-    rows += [("exports for OpenVINO", f"{_size(cache_folder() / 'openvino') / 2**20:.0f} MiB")]
+    rows = [("cache", f"{cache_folder()}, {_size(cache_folder()) / 2**20:.0f} MiB in total")]
+    rows += [("OpenVINO exports", f"{_size(cache_folder() / 'openvino') / 2**20:.0f} MiB")]
     rows += [(name, f"{size / 2**20:.0f} MiB, {path.name}") for name, path, size in cached_models()]
     absent = [entry.name for entry in CATALOGUE.values() if not entry.missing and not is_fetched(entry.name)]
-    return [*rows, ("not fetched", ", ".join(absent) or "none")]
+    return [*rows, ("not downloaded", ", ".join(absent) or "none")]
 
 
 def _environment() -> list[tuple[str, str]]:
@@ -167,11 +167,11 @@ def _environment() -> list[tuple[str, str]]:
     rows = [(name, os.environ[name]) for name in VARIABLES if os.environ.get(name)]
     if tracing_is_enabled():
         rows.append(
-            ("warning", "LangSmith tracing is on: it sends every question and answer away. Unset its variables.")
+            ("warning", "LangSmith tracing is on and sends every question and answer to a server; unset its variables.")
         )
     if not importlib.util.find_spec("pip"):
-        rows.append(("warning", "pip is missing, so models cannot be had from the package index."))
-    return rows or [("", "nothing set that changes how Lorewright behaves")]
+        rows.append(("warning", "pip is missing, so models cannot be downloaded from the package index."))
+    return rows or [("", "no variable is set that affects Lorewright")]
 
 
 def _domain(path: Path) -> list[tuple[str, str]]:
@@ -183,7 +183,7 @@ def _domain(path: Path) -> list[tuple[str, str]]:
         ("base model", lambda: _model(domain.settings.base_model)),
         ("embedder", lambda: _model(domain.settings.embedder)),
         ("adapters", lambda: ", ".join(domain.adapter_names()) or "none"),
-        ("adapter that answers", lambda: _adapter(domain)),
+        ("active adapter", lambda: _adapter(domain)),
         ("training questions", lambda: _questions(domain.train_questions)),
         ("held-out questions", lambda: _questions(domain.held_out_questions)),
         ("index", lambda: _index(domain)),
@@ -202,15 +202,15 @@ def _model(name: str) -> str:
     if name not in CATALOGUE:
         fingerprint(name)
         return name
-    return name if is_fetched(name) else f"{name}, not fetched yet (lorewright pull {name})"
+    return name if is_fetched(name) else f"{name}, not downloaded yet; run: lorewright pull {name}"
 
 
 def _adapter(domain: Domain) -> str:
     name = domain.settings.adapter
     if is_shipped(domain, name) and reader_of(domain.settings.base_model):
-        return "reader, as shipped"
+        return "reader, shipped with Lorewright"
     if not name or is_shipped(domain, name):
-        return "none, the base model answers"
+        return "none, the base model is used as it is"
     base = read_manifest(finished_adapter(domain, name))["base_model"]
     return name if base == domain.settings.base_model else f"{name}, PROBLEM: it was trained on {base}"
 

@@ -12,7 +12,8 @@ app = typer.Typer()
 
 DomainFolder = Annotated[Path, typer.Argument(metavar="DOMAIN", help="The domain folder.")]
 Adapter = Annotated[
-    str | None, typer.Option(help="Who answers: a run's name, 'reader', or 'base' for none. [default: domain.toml's]")
+    str | None,
+    typer.Option(help="Adapter to answer with: a run's name, 'reader', or 'base' for none. [default: domain.toml]"),
 ]
 
 
@@ -22,10 +23,12 @@ def finetune(
     domain: DomainFolder,
     config: dict[str, Any],
     run: Annotated[str, typer.Option(help="Name of the run; its adapter is adapters/NAME.")] = "first",
-    base_model: Annotated[str | None, typer.Option(help="Train another chat model, a name or a folder.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Train even if the same run is finished.")] = False,
+    base_model: Annotated[
+        str | None, typer.Option(help="Train another chat model: a name or a folder. [default: domain.toml]")
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Train again even if the same run is finished.")] = False,
 ) -> None:
-    """Train an adapter on questions/train.jsonl. domain.toml's [finetune] keys are the flags."""
+    """Train an adapter on questions/train.jsonl. Every key of [finetune] in domain.toml is also a flag."""
     from assistant.cli.progress_bars import Bars
     from assistant.cli.tables import forecast, trained
     from assistant.finetuning import is_finished, tune, with_base_model
@@ -35,12 +38,12 @@ def finetune(
         opened = with_base_model(opened, base_model)
     settings = validated(FinetuneConfig, {**opened.settings.finetune.model_dump(), **config})
     if not again and is_finished(opened, run, settings):
-        typer.echo(f"{domain}: run {run!r} is finished and nothing it was made from has changed. {_next(opened, run)}")
+        typer.echo(f"{domain}: run {run!r} is finished and its inputs have not changed. {_next(opened, run)}")
         return
     from finetune.methods import refuse_unread  # imported here because it loads torch
 
     refuse_unread(config, settings.method)
-    with Bars("no adapter was written. The same command goes on with it where it was last saved.") as bars:
+    with Bars("no adapter was written. Run the same command to resume from the last checkpoint.") as bars:
         report, rare = tune(
             opened, run, settings, bars.update, bars.step, lambda told: typer.echo(forecast(told), err=True)
         )
@@ -50,19 +53,19 @@ def finetune(
 def _next(domain: Domain, run: str) -> str:
     """The status of a finished run's adapter, and how to let it answer."""
     if domain.settings.adapter == run:
-        return f"Adapter: {domain.adapter(run)}, the one that answers (domain.toml)."
+        return f"Adapter: {domain.adapter(run)}, active (domain.toml)."
     return (
-        f"Adapter: {domain.adapter(run)}, a candidate: `{domain.command('evaluate')}` lets it answer if it is shown "
-        f"to be better, `{domain.command('use')} {run}` in any case."
+        f"Adapter: {domain.adapter(run)}, a candidate: `{domain.command('evaluate')}` activates it if it proves "
+        f"better, `{domain.command('use')} {run}` in any case."
     )
 
 
 @app.command()
 def use(
     domain: DomainFolder,
-    adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, 'reader' or 'base'.")],
+    adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, 'reader', or 'base' for none.")],
 ) -> None:
-    """Choose who answers: a run, the reader or the base model."""
+    """Select the active adapter: a run, the reader or none."""
     from assistant.adapters import is_shipped
     from assistant.adapters import use as use_adapter
 
@@ -70,54 +73,59 @@ def use(
     changed = use_adapter(opened, adapter_name(adapter) or "")
     shipped = "the reader" if is_shipped(opened, adapter) else f"the adapter {adapter!r}"
     who = "the base model" if adapter == "base" else shipped
-    typer.echo(f"{domain}: {who} answers {'from now on' if changed else 'already'} (domain.toml, chosen by hand).")
+    typer.echo(f"{domain}: {who} is {'now' if changed else 'already'} active (domain.toml, selected by hand).")
 
 
 @app.command()
 def adopt(
     domain: DomainFolder,
-    folder: Annotated[Path, typer.Argument(metavar="ADAPTER", help="A LoRA folder that peft has saved elsewhere.")],
-    run: Annotated[str, typer.Option(help="Name for it; it will lie in adapters/NAME.")] = "adopted",
+    folder: Annotated[Path, typer.Argument(metavar="ADAPTER", help="Folder of a LoRA adapter saved by peft.")],
+    run: Annotated[str, typer.Option(help="Name of the copy, which is stored in adapters/NAME.")] = "adopted",
 ) -> None:
-    """Answer with a LoRA that was trained elsewhere. It must be one of the same base model."""
+    """Import a LoRA adapter trained elsewhere. It must have the same base model, and becomes active."""
     from assistant.finetuning import adopt as adopt_into
 
     adopt_into(Domain.open(domain), folder, run)
-    typer.echo(f"{domain}: {folder} is now the adapter {run!r}, and the one that answers (domain.toml).")
+    typer.echo(f"{domain}: {folder} is imported as the adapter {run!r} and is active (domain.toml).")
 
 
 @app.command()
 def merge(
     domain: DomainFolder,
     output: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder for the merged model.")],
-    adapter: Annotated[str | None, typer.Option(help="The run to merge. [default: domain.toml's]")] = None,
-    dtype: Annotated[Literal["bfloat16", "float16", "float32"], typer.Option(help="Type of its weights.")] = "bfloat16",
+    adapter: Annotated[str | None, typer.Option(help="The run to merge. [default: domain.toml]")] = None,
+    dtype: Annotated[
+        Literal["bfloat16", "float16", "float32"], typer.Option(help="Data type of the weights.")
+    ] = "bfloat16",
 ) -> None:
-    """Write base and adapter as one model. Any program that loads safetensors can use the folder."""
+    """Merge the base model and an adapter into one model. Any program that loads safetensors can use it."""
     from assistant.finetuning import merge as merge_into
 
     opened = Domain.open(domain)
     result = merge_into(opened, adapter or opened.settings.adapter, output, dtype)
     typer.echo(
-        f"{output}: base and adapter in one, as safetensors in {dtype}; its logits differ from theirs by at most "
-        f"{result['difference']:.2%} of the largest ({result['allowed']:.1%} allowed)."
+        f"{output}: merged model, safetensors in {dtype}; its logits differ from base and adapter by at most "
+        f"{result['difference']:.2%} of the largest logit ({result['allowed']:.1%} allowed)."
     )
 
 
 @app.command()
 def evaluate(
     domain: DomainFolder,
-    questions: Annotated[int, typer.Option(min=0, help="How many held-out questions; 0 asks all.")] = 0,
-    adapter: Adapter = None,
-    again: Annotated[bool, typer.Option("--again", help="Ask again even if nothing has changed.")] = False,
+    questions: Annotated[int, typer.Option(min=0, help="Number of held-out questions; 0 for all.")] = 0,
+    adapter: Annotated[
+        str | None,
+        typer.Option(help="Adapter to evaluate: a run's name, 'reader' or 'base'. [default: the newest run]"),
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Evaluate again even if nothing has changed.")] = False,
     retrieval: Annotated[
-        bool, typer.Option("--retrieval", help="Only measure how well passages are found, in every way of searching.")
+        bool, typer.Option("--retrieval", help="Evaluate retrieval only, in each search mode.")
     ] = False,
 ) -> None:
-    """Compare base and tuned, without and with the index. An adapter that wins answers from then on.
+    """Compare base and tuned model on held-out questions. Both answer without and with the index.
 
-    Asks the held-out questions; without --adapter, of the newest run. It wins if it is right more often by more than
-    chance, or as often with fewer unsupported sentences, and has forgotten little.
+    Without --adapter, evaluates the newest run. Its adapter becomes active if it is significantly more often right, or
+    as often right with fewer unsupported sentences, and has forgotten little.
     """
     from assistant.cli.progress_bars import Bars
     from assistant.cli.tables import print_evaluation, print_retrieval
@@ -127,12 +135,14 @@ def evaluate(
         from assistant.evaluation.retrieval import evaluate_retrieval
 
         if questions or adapter is not None or again:
-            raise DomainError("--retrieval asks all questions and no model; leave out --questions, --adapter, --again.")
+            raise DomainError(
+                "--retrieval uses all questions and no chat model; leave out --questions, --adapter and --again."
+            )
         print_retrieval(evaluate_retrieval(opened))
         return
     from assistant.evaluation.written_result import evaluate_domain
 
-    with Bars("nothing was written. The same command asks the questions again.") as bars:
+    with Bars("no result was written. The same command starts the evaluation again.") as bars:
         result = evaluate_domain(opened, adapter_name(adapter), questions, again, bars.update)
     print_evaluation(result, opened.command("evaluate") if questions else "")
 

@@ -21,32 +21,35 @@ def index(
     domain: DomainFolder,
     rebuild: Annotated[
         bool,
-        typer.Option("--rebuild", help="Read everything again, for another embedder, dictionary or passage_tokens."),
+        typer.Option(
+            "--rebuild",
+            help="Read all documents again; needed after a change of embedder, dictionary or passage_tokens.",
+        ),
     ] = False,
     url: Annotated[
         list[str] | None,
-        typer.Option(help="First save this web page into documents/web/, anew if it is there; may be repeated."),
+        typer.Option(help="First download this web page into documents/web/, replacing an older copy; repeatable."),
     ] = None,
     allow_private: Annotated[
         bool,
-        typer.Option("--allow-private", help="With --url: also pages of this machine and of the local network."),
+        typer.Option("--allow-private", help="With --url: also allow pages on this machine and the local network."),
     ] = False,
 ) -> None:
-    """Index new and changed documents, remove deleted ones."""
+    """Index new and changed documents, and remove deleted ones."""
     from assistant.cli.progress_bars import Bars
     from assistant.indexing import update_index
     from indexes import IndexingError, fetch_page
 
     if allow_private and not url:
-        raise DomainError("--allow-private says which pages --url may fetch; give it a --url.")
+        raise DomainError("--allow-private only affects --url; add a --url.")
     opened, not_fetched = Domain.open(domain), []
     for address in url or []:
         try:
-            typer.echo(f"{address} is now {fetch_page(address, opened.documents, allow_private)}")
+            typer.echo(f"{address} is saved as {fetch_page(address, opened.documents, allow_private)}")
         except IndexingError as error:
             not_fetched.append(str(error))
     try:
-        with Bars("the documents that were read are kept, the rest is read the next time.") as bars:
+        with Bars("the documents read so far are kept. Run the same command to read the rest.") as bars:
             report = update_index(opened, rebuild, bars.update)
         _print_report(domain, report)
     finally:
@@ -64,17 +67,17 @@ def _print_report(domain: Path, report: "UpdateReport") -> None:
     )
     if report.put_aside:
         typer.echo(
-            f"The damaged index is kept as {report.put_aside}: the texts that programs had added could not be read.",
+            f"The damaged index is kept as {report.put_aside}: texts added by programs could not be read from it.",
             err=True,
         )
     if report.repeated:
-        typer.echo(f"{report.repeated} passages say the same as another one; each is kept once, with all its places.")
+        typer.echo(f"{report.repeated} passages repeat another passage; each text is stored once, with all its places.")
     if report.search:
-        typer.echo(f"Search by meaning is {report.search}.")
+        typer.echo(f"Vector search is {report.search}.")
     for document, other in report.duplicates:
-        typer.echo(plain(f"the same file as {other}: {document}"), err=True)
+        typer.echo(plain(f"duplicate of {other}: {document}"), err=True)
     for document, reason in report.warnings:
-        typer.echo(plain(f"read, but: {document}: {reason}"), err=True)
+        typer.echo(plain(f"read with a warning: {document}: {reason}"), err=True)
     for document, reason in report.failed:
         typer.echo(plain(f"not read: {document}: {reason}"), err=True)
 
@@ -83,7 +86,7 @@ SOME = 10
 """Maximum number of documents or folders named as examples."""
 
 Day = Annotated[
-    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents changed on this day or later.")
+    datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents modified on this day or later.")
 ]
 
 
@@ -91,9 +94,10 @@ Day = Annotated[
 def search(
     domain: DomainFolder,
     query: str,
-    k: Annotated[int, typer.Option(min=1, max=1000, help="How many passages.")] = 5,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Number of passages.")] = 5,
     mode: Annotated[
-        Literal["hybrid", "dense", "full_text"], typer.Option(help="By meaning and words, meaning alone, words alone.")
+        Literal["hybrid", "dense", "full_text"],
+        typer.Option(help="Vectors and full text, vectors only, or full text only."),
     ] = "hybrid",
     folder: Annotated[str, typer.Option(help="Only documents in this folder under documents/.")] = "",
     type: Annotated[
@@ -101,19 +105,23 @@ def search(
     ] = None,
     since: Day = None,
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents changed then or earlier.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only documents modified on this day or earlier.")
     ] = None,
     language: Annotated[str, typer.Option(help="Only passages in this language: zh or en.")] = "",
-    diversity: Annotated[float, typer.Option(min=0, max=1, help="Above 0 prefers passages that differ.")] = 0.0,
-    neighbours: Annotated[int, typer.Option(min=0, max=20, help="Show so many passages before and after.")] = 0,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="Above 0 prefers passages that differ from each other.")
+    ] = 0.0,
+    neighbours: Annotated[
+        int, typer.Option(min=0, max=20, help="Number of passages to show before and after each one.")
+    ] = 0,
 ) -> None:
-    """Show the passages that fit a question best, and why."""
+    """Show the best passages for a query, with their scores."""
     from indexes import Filter, Index
 
     if not query.strip():
         raise DomainError("the question is empty.")
     if since and until and since > until:
-        raise DomainError(f"--since {since:%Y-%m-%d} lies after --until {until:%Y-%m-%d}, so nothing can be found.")
+        raise DomainError(f"--since {since:%Y-%m-%d} is after --until {until:%Y-%m-%d}, so nothing can be found.")
     days = (since.date() if since else None, until.date() if until else None)
     among = Filter(folder, tuple(type or ()), *days, language)
     with Index.open(domain) as opened:
@@ -130,8 +138,8 @@ def _nothing_found(documents: list[str], among: "Filter") -> str:
         folders = sorted({name.rpartition("/")[0] for name in documents} - {""})
         return plain(f"Nothing was found in the folder {among.folder}; folders with documents: {_some(folders)}.")
     if among:
-        return f"Nothing was found among what the filters leave of {len(documents)} documents; try without one of them."
-    return plain(f"Nothing was found. In the index are {len(documents)} documents: {_some(documents)}.")
+        return f"Nothing was found in the filtered part of {len(documents)} documents; try fewer filters."
+    return plain(f"Nothing was found. The index has {len(documents)} documents: {_some(documents)}.")
 
 
 def _some(names: list[str]) -> str:
@@ -142,15 +150,15 @@ def _shown(number: int, passage: "Passage", index: "Index", query: str, mode: st
     shared = index.shared_words(query, passage)
     why = []
     if mode != "full_text":
-        why.append(f"meaning {passage.dense_score:.3f}")
+        why.append(f"vector {passage.dense_score:.3f}")
     if mode != "dense":
-        why.append(f"words {passage.full_text_score:.2f}: {', '.join(shared)}" if shared else "no word in common")
+        why.append(f"full text {passage.full_text_score:.2f}: {', '.join(shared)}" if shared else "no shared word")
     if passage.rerank_score is not None:
         why.append(f"reranker {passage.rerank_score:.3f}")
     lines = [
         plain(f"[{number}] {passage.document}, {passage.place}"),
         f"    score {passage.score:.3f}; {'; '.join(why)}",
-        *(plain(f"    the same is said in {place}") for place in passage.also),
+        *(plain(f"    also in {place}") for place in passage.also),
     ]
     for near in index.neighbours(passage.id, neighbours, neighbours) if neighbours else [passage]:
         if near.id != passage.id:
@@ -162,11 +170,11 @@ def _shown(number: int, passage: "Passage", index: "Index", query: str, mode: st
 
 
 @app.command()
-def export(domain: DomainFolder, target: Annotated[Path, typer.Argument(help="A folder that is made.")]) -> None:
-    """Copy the whole domain, also while it is in use. The copy is a domain of its own."""
+def export(domain: DomainFolder, target: Annotated[Path, typer.Argument(help="The folder to create.")]) -> None:
+    """Copy the domain, even while it is in use. The copy is an independent domain."""
     from assistant.cli.progress_bars import Bars
     from assistant.exporting import export_domain
 
-    with Bars(f"{target} was not made.") as bars:
+    with Bars(f"{target} was not written.") as bars:
         export_domain(Domain.open(domain), target, bars.update)
     typer.echo(f"{domain} is copied to {target}, with its index, adapters and conversations.")

@@ -30,19 +30,21 @@ def print_models() -> None:
     """Print the catalogue, and which of its models are in the cache."""
     console = Console(highlight=False)
     for entry in CATALOGUE.values():
-        here = "from a folder of yours" if entry.missing else "here" if is_fetched(entry.name) else "not fetched"
+        here = "from your own folder" if entry.missing else "downloaded" if is_fetched(entry.name) else "not downloaded"
         console.print(f"[bold]{entry.name}[/bold]: {entry.kind}, {entry.licence}, {here}", soft_wrap=True)
         facts = [
             f"{entry.parameters / 1e9:.2g} billion parameters",
-            f"reads {entry.context_length:,} tokens",
+            f"context of {entry.context_length:,} tokens",
             f"needs about {memory(entry) / 1e9:.1f} GB" + ("" if fits(entry) else ", too much for this machine"),
         ]
         if reader_of(entry.name):
-            facts.append("a reader is shipped for it")
+            facts.append("with a reader")
         if entry.kind == "chat" and not entry.missing and fits(entry) and (seconds := seconds_of_an_answer(entry)):
-            facts.append(f"about {seconds:.0f} s an answer here")
+            facts.append(f"about {seconds:.0f} s per answer here")
         console.print(Padding(f"{entry.summary} {'; '.join(facts)}.", (0, 0, 1, 4)))
-    console.print(f"Cache: {cache_folder()}. Any folder of safetensors that transformers loads can be named too.")
+    console.print(
+        f"Cache: {cache_folder()}. You can also give the folder of any safetensors model that transformers can load."
+    )
 
 
 def memory(entry: Entry) -> float:

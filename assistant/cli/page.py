@@ -29,7 +29,7 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
     # Flags, because environment variables would override the page's own configuration file.
     command += [f"--server.address={ADDRESS}", "--browser.gatherUsageStats=false"]
     command += [f"--server.headless={str(not open_browser).lower()}", "--", str(domain.path.resolve())]
-    typer.echo(f"The page of {domain.path.resolve().name}: http://{ADDRESS}:{chosen}   (Ctrl-C ends it)")
+    typer.echo(f"The page of {domain.path.resolve().name}: http://{ADDRESS}:{chosen}   (stop with Ctrl-C)")
     process = subprocess.Popen(command)
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     try:
@@ -37,9 +37,11 @@ def serve_page(domain: Domain, port: int, open_browser: bool) -> None:
     except KeyboardInterrupt:  # a Ctrl-C from the keyboard reaches the page too
         process.terminate()
         process.wait()
-        typer.echo("\nStopped; conversations are kept.")
+        typer.echo("\nStopped; conversations are saved.")
     if process.returncode not in (0, -signal.SIGINT, -signal.SIGTERM):
-        raise AssistantError(f"the page ended with status {process.returncode}; try: {domain.command('doctor')}")
+        raise AssistantError(
+            f"the page exited with status {process.returncode}; for details run: {domain.command('doctor')}"
+        )
 
 
 def free_port(first: int) -> int:
@@ -53,4 +55,4 @@ def free_port(first: int) -> int:
             except OSError:
                 continue
             return port
-    raise AssistantError(f"no free port from {first} to {first + PORTS_TRIED - 1}; name another with --port.")
+    raise AssistantError(f"no free port from {first} to {first + PORTS_TRIED - 1}; choose another with --port.")

@@ -21,29 +21,31 @@ SETTINGS: dict[str, Any] = {
 """Defaults of a reader's run that differ from the general ones; flags override them. Rows of 1,024 tokens were 1.15
 times as fast as rows of 2,048 with AVX2, because attention computes whole rows (one trial)."""
 
-app = typer.Typer(no_args_is_help=True, help="Train a model to read passages, before any domain.")
+app = typer.Typer(no_args_is_help=True, help="Train a reader: an adapter to answer from passages.")
 
 
 @app.callback()
 def reader() -> None:
-    """Train a model to read passages, before any domain."""
+    """Train a reader: an adapter to answer from passages."""
 
 
 @app.command()
 @settings_flags(FinetuneConfig, default="", other_defaults=SETTINGS)
 def train(
-    file: Annotated[Path, typer.Argument(metavar="DATA", help="Questions about paragraphs, see docs/readers.md.")],
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder for their domain.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="DATA", help="Questions about paragraphs, see docs/readers.md for the format.")
+    ],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the domain to create from them.")],
     config: dict[str, Any],
-    held_out: Annotated[Path, typer.Option(help="Questions of other titles, to measure on.")],
-    base_model: Annotated[str, typer.Option(help="The chat model, a name or a folder.")] = Settings().base_model,
-    questions: Annotated[int, typer.Option(min=0, help="Learn from about so many; 0: all.")] = 0,
-    measured: Annotated[int, typer.Option(min=1, help="How many held-out questions are asked.")] = 100,
+    held_out: Annotated[Path, typer.Option(help="Questions about other titles, to evaluate on.")],
+    base_model: Annotated[str, typer.Option(help="The chat model: a name or a folder.")] = Settings().base_model,
+    questions: Annotated[int, typer.Option(min=0, help="Train on about this many questions; 0 for all.")] = 0,
+    measured: Annotated[int, typer.Option(min=1, help="Number of held-out questions to evaluate on.")] = 100,
 ) -> None:
-    """Train a reader on questions about paragraphs. Shows how often the model is right without and with it.
+    """Train a reader on questions about paragraphs, and compare the model without and with it.
 
-    FOLDER becomes a domain; the adapter is FOLDER/adapters/reader. `lorewright adopt DOMAIN FOLDER/adapters/reader`
-    lets it answer in another domain.
+    FOLDER becomes a domain; the adapter is FOLDER/adapters/reader. To use it in another domain, run:
+    lorewright adopt DOMAIN FOLDER/adapters/reader
     """
     from assistant.cli.progress_bars import Bars
     from assistant.cli.tables import forecast, trained
@@ -52,7 +54,7 @@ def train(
 
     settings = validated(FinetuneConfig, {**SETTINGS, **config})
     train_data, held_out_data = read_reading_data(file), read_reading_data(held_out)
-    left = "the run is not finished. The same command goes on with it where it was last saved."
+    left = "the run is not finished. Run the same command to resume from the last checkpoint."
     with Bars(left) as bars:
         domain = reading_domain(
             folder, base_model, train_data, held_out_data, questions, settings.seed, progress=bars.update
@@ -61,7 +63,7 @@ def train(
             domain, settings, bars.update, bars.step, lambda told: typer.echo(forecast(told), err=True)
         )
     typer.echo(f"{folder}: {trained(report)}")
-    with Bars(f"{domain.adapter(RUN)} is finished, only its figures were not taken.") as bars:
+    with Bars(f"{domain.adapter(RUN)} is trained but not evaluated.") as bars:
         figures = {who or "base": measure_reader(domain, who, measured, bars.update) for who in ("", RUN)}
     write_text(domain.adapter(RUN) / "figures.json", json.dumps(figures, indent=1) + "\n")
     for who, shares in figures.items():

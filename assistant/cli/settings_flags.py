@@ -14,7 +14,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 def settings_flags(
-    table: type[BaseModel], default: str = "domain.toml's, else ", other_defaults: Mapping[str, Any] | None = None
+    table: type[BaseModel], default: str = "domain.toml, else ", other_defaults: Mapping[str, Any] | None = None
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a command that takes ``config: dict``: each key of the table becomes a flag of the same name, with the
     key's docstring as help. ``config`` receives the flags that were given. ``default``
@@ -39,7 +39,7 @@ def settings_flags(
                 default=None,
                 annotation=Annotated[
                     _flag_type(field.annotation),
-                    typer.Option(help=f"{field.description} [default: {default}{defaults[name]}]"),
+                    typer.Option(help=f"{field.description} [default: {default}{_shown(defaults[name])}]"),
                 ],
             )
             for name, field in fields.items()
@@ -49,6 +49,10 @@ def settings_flags(
         return wrapper
 
     return decorate
+
+
+def _shown(default: Any) -> str:
+    return "empty" if default in ("", ()) else str(default)
 
 
 def _flag_type(annotation: Any) -> Any:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 SCORES = {"token_f1": "token F1", "bleu4": "BLEU-4", "rouge1": "ROUGE-1", "rougeL": "ROUGE-L", "exact": "exact match"}
 RIGHT = {
     "right": "right",
-    "right_written": "right in the\nmodel's words",
+    "right_written": "right without\nquotes",
     "wrong": "wrong",
     "refused": "refused",
     "unsure": "answered,\nunsure",
@@ -21,16 +21,16 @@ RIGHT = {
 }
 ERRORS = {
     "false_answers": "answers the\nunanswerable",
-    "unsure_answers": "of these,\nunsure",
+    "unsure_answers": "of which\nunsure",
     "citation_precision": "citation\nprecision",
     "citation_recall": "citation\nrecall",
 }
 
 
 LIKELIHOOD = {
-    "held_out": "gold answers,\nby heart",
-    "general_prompts": "general questions\n(a rise is forgetting)",
-    "general_text": "general text\n(a rise is forgetting)",
+    "held_out": "gold answers,\nno passages",
+    "general_prompts": "general questions\n(higher: forgetting)",
+    "general_text": "general text\n(higher: forgetting)",
 }
 POINTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3)
 """Rates of false refusals at which the trade-off is printed. Chosen."""
@@ -42,7 +42,7 @@ def print_retrieval(result: dict[str, Any]) -> None:
     """Print retrieval scores: one table per language, and the gain by fusing both ways of searching."""
     console = Console(width=max(Console().width, 100))
     for language, found in result["results"].items():
-        title = f"Passages of the gold document found for {found['questions']} questions ({language}), in percent"
+        title = f"Retrieval of the gold document, {found['questions']} questions ({language}), in percent"
         table = Table(title=title, box=box.ROUNDED)
         for heading in ("", *found["figures"]["fused"]):
             table.add_column(heading)
@@ -54,7 +54,7 @@ def print_retrieval(result: dict[str, Any]) -> None:
         for name, above in found["fused above the better leg"].items():
             value, low, high = (100 * part for part in above["fused minus it"])
             console.print(f"{name}: fused minus {above['better leg']} {value:+.1f} ({low:+.1f} to {high:+.1f})")
-    console.print(f"Intervals are 95 % bootstraps over questions. Written to {result['file']}")
+    console.print(f"95 % bootstrap intervals over questions. Written to {result['file']}")
 
 
 def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
@@ -65,35 +65,35 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     console = Console(width=max(Console().width, 100))
     scores = result["table"]
     few = result["questions"] < FEW
-    title = f"Right, wrong or refused: the answerable of {result['questions']} held-out questions"
+    title = f"Answers to the answerable of {result['questions']} held-out questions"
     console.print(_by_cell(title, scores, RIGHT, few, with_intervals=True))
     console.print(
-        "right: all facts of the question stand in the answer, quotes included; unsupported: no passage supports it"
+        "right: the answer, quotes included, contains all facts of the question; unsupported: no passage supports it"
     )
     if result["without_facts"]:
-        unknown = f"; {result['not_judged']} have neither and are not judged" if result["not_judged"] else ""
+        unknown = f"; {result['not_judged']} without these are not scored" if result["not_judged"] else ""
         console.print(
-            f"{result['without_facts']} answerable questions name no facts; the numbers and names of their gold "
-            f"answers stand in{unknown}"
+            f"{result['without_facts']} answerable questions list no facts and are scored by the numbers and names of "
+            f"their gold answers{unknown}"
         )
     for cell, gain in result["gain"]["right_written"].items():
         after, before = result["compared"][cell]
         console.print(
-            f"Right in the model's words, {after} minus {before}, {cell}: {_interval(gain)}: {result['verdict'][cell]}"
+            f"Right without quotes, {after} minus {before}, {cell}: {_interval(gain)}: {result['verdict'][cell]}"
         )
     if result.get("promotion"):
         console.print(result["promotion"])
     console.print(_by_cell("Unanswerable questions, and citations", scores, ERRORS, few))
-    console.print(_by_cell("Answers beside the gold ones", scores, SCORES, few))
-    likelihood = Table(title="Loss, nats a token (perplexity)", box=box.SIMPLE)
+    console.print(_by_cell("Overlap with the gold answers", scores, SCORES, few))
+    likelihood = Table(title="Loss in nats per token (perplexity)", box=box.SIMPLE)
     for title in ("", *LIKELIHOOD.values()):
         likelihood.add_column(title)
     for who, row in result["likelihood"].items():
         show = _interval if who == "rise" else _perplexity
-        likelihood.add_row("rise by tuning" if who == "rise" else who, *(show(row[name]) for name in LIKELIHOOD))
+        likelihood.add_row("change by tuning" if who == "rise" else who, *(show(row[name]) for name in LIKELIHOOD))
     console.print(likelihood)
 
-    found = Table(title="Finding the gold document", box=box.SIMPLE)
+    found = Table(title="Retrieval of the gold document", box=box.SIMPLE)
     for title in ("language", "questions", "hit@1", "hit@5", "MRR"):
         found.add_column(title)
     for language, row in result["retrieval"].items():
@@ -105,9 +105,9 @@ def print_evaluation(result: dict[str, Any], ask_all: str = "") -> None:
     console.print(f"Refusal: {result['refusal']}.")
     if few:
         more = f"; for all: {ask_all}" if ask_all else ""
-        console.print(f"{result['questions']} questions give a first impression only{more}")
+        console.print(f"{result['questions']} questions are too few for a conclusion{more}")
     console.print(
-        "In brackets: 95 % bootstrap intervals over questions; all figures, answers and a picture are in evaluations/."
+        "In brackets: 95 % bootstrap intervals over questions. All scores, answers and a plot are in evaluations/."
     )
 
 
@@ -116,7 +116,7 @@ def _print_trade_off(console: Console, result: dict[str, Any]) -> None:
     curve = result["trade_off"]
     if not curve:
         return
-    table = Table(title="Refusal: what another threshold would do (answer.refusal)", box=box.SIMPLE)
+    table = Table(title="Refusal at other thresholds (answer.refusal)", box=box.SIMPLE)
     for heading in ("threshold", "refuses the answerable", "answers the unanswerable"):
         table.add_column(heading, justify="right")
     for share in POINTS:
@@ -130,7 +130,7 @@ def _by_cell(
 ) -> Table:
     """A row per cell of the 2x2 table, followed by one per language unless there are ``few`` questions."""
     table = Table(title=title, box=box.SIMPLE)
-    table.add_column("who answers")
+    table.add_column("model")
     table.add_column("language")
     for heading in columns.values():
         table.add_column(heading, justify="right")
@@ -150,8 +150,8 @@ def forecast(told: "Forecast") -> str:
     least = f"{told.least_seconds / 60:.0f} min" if told.least_seconds > 90 else f"{told.least_seconds:.0f} s"
     return (
         f"{told.examples} examples in {told.steps} steps, {told.tokens:,} tokens; {told.trained_parameters:,} "
-        f"parameters learn; about {told.memory_bytes / 1e9:.1f} GB beside the model "
-        f"({told.free_bytes / 1e9:.1f} free); at least {least}."
+        f"trainable parameters; about {told.memory_bytes / 1e9:.1f} GB of memory besides the model "
+        f"({told.free_bytes / 1e9:.1f} GB free); at least {least}."
     )
 
 
@@ -160,10 +160,10 @@ def trained(report: "RunReport", rare: int = 0, shortened: str = "without their 
     left = f", {report.over_budget} left out by max_train_tokens" if report.over_budget else ""
     left += f", {report.too_long} longer than max_length" if report.too_long else ""
     left += f", {report.shortened} {shortened}" if report.shortened else ""
-    left += f", {rare} unanswerable ones left out so that refusals stay rare" if rare else ""
+    left += f", {rare} unanswerable left out to keep refusals rare" if rare else ""
     before, after = report.losses()
     short = len(report.steps) < 4 or report.held_out_examples  # too few steps to judge, or the best state was kept
-    risen = "" if after < before or short else "; it did not fall: more examples or steps are needed"
+    risen = "" if after < before or short else "; it did not fall, so use more examples or steps"
     return (
         f"trained {report.trained_parameters:,} parameters on {report.examples} examples ({report.tokens:,} "
         f"tokens{left}) in {report.seconds:.0f} s; loss {before:.3f} -> {after:.3f} (first and last quarter of "

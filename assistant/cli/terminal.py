@@ -37,7 +37,7 @@ def speak(
     streamed, stopped = "", False
     with (
         ctrl_c_sets() as stop,
-        waiting("searching; loading the model, if it is the first question") as begun,
+        waiting("searching, and loading the model for the first question") as begun,
         shown_meanwhile() as show,
     ):
         for piece in assistant.stream(question, conversation, adapter, stop, answer_anyway):
@@ -54,7 +54,7 @@ def speak(
     for line in remarks(answer):
         typer.echo(plain(f"  {line}"))
     if answer.refused and answer.passages:
-        typer.echo(f"  ({anyway} answers from them all the same)")
+        typer.echo(f"  (use {anyway} to get an answer anyway)")
     return not stopped
 
 
@@ -62,15 +62,17 @@ def remarks(answer: Answer) -> list[str]:
     """Notes on an answer: how sure it is, what no passage supports, and other passages."""
     lines = []
     if answer.unsure:
-        lines.append("(unsure: the passages found may not answer this)")
+        lines.append("(unsure: the retrieved passages may not answer this)")
     if answer.unproved:
-        lines.append("(no source: none of the passages that were read says this)")
+        lines.append("(no source: no retrieved passage supports this)")
     if answer.unknown_numbers:
-        lines.append(f"(check: {', '.join(answer.unknown_numbers)} stands in no passage that was read)")
-    lines += [f'(check: the source of this sentence differs in a "not": {sentence})' for sentence in answer.negations]
+        lines.append(f"(check: no retrieved passage contains {', '.join(answer.unknown_numbers)})")
+    lines += [
+        f"(check: this sentence and its source differ in a negation: {sentence})" for sentence in answer.negations
+    ]
     if answer.refused or answer.unsure:
         near = [f"  {passage.document}, {passage.place}: {_beginning(passage.text)}" for passage in answer.nearest]
-        found = "other passages that were found:" if answer.unsure else "nearest passages:"
+        found = "other passages found:" if answer.unsure else "nearest passages:"
         lines += [found, *near] if near else []
     return lines
 
@@ -126,7 +128,7 @@ def ctrl_c_sets() -> Iterator[threading.Event]:
     def interrupted(_signal: int, _frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         stop.set()
-        print("\nStopping at the next word; Ctrl-C again leaves at once.", file=sys.stderr, flush=True)
+        print("\nStopping at the next token; press Ctrl-C again to quit at once.", file=sys.stderr, flush=True)
 
     before = signal.signal(signal.SIGINT, interrupted)
     try:

@@ -19,12 +19,12 @@ def plot_evaluation(result: dict[str, Any], path: Path) -> None:
     figure = Figure(figsize=(15, 4), layout="constrained")
     outcomes, trade_off, losses = figure.subplots(1, 3, width_ratios=(5, 3, 3))
     _outcomes(outcomes, result["table"])
-    outcomes.set(title=f"The answerable of {result['questions']} questions", ylim=(0, 1))
+    outcomes.set(title=f"Answers to the answerable of {result['questions']} questions", ylim=(0, 1))
     _trade_off(trade_off, result)
     if "rise" in result["likelihood"]:
         _bars(losses, ["tuned"], "tuned", [result["likelihood"]["rise"][key] for key in RISES], list(RISES.values()))
         losses.axhline(0, color="black", linewidth=0.8)
-        losses.set(title="Rise of the loss by tuning (nats a token)")
+        losses.set(title="Change of the loss by tuning (nats per token)")
     else:
         losses.set_axis_off()
     with whole_file(path) as partial:
@@ -59,7 +59,7 @@ def _trade_off(axes: Any, result: dict[str, Any]) -> None:
     chosen = (sum(refused) / len(refused), sum(answered) / len(answered))
     axes.plot(*chosen, "o", color="#c0504d", label=f"refusal = {result['refusal_level']}")
     axes.set(
-        title="Refusal, every threshold",
+        title="Refusal at every threshold",
         xlabel="refuses the answerable",
         ylabel="answers the unanswerable",
         xlim=(0, 1),

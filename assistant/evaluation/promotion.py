@@ -32,18 +32,18 @@ def decide(result: dict[str, Any]) -> Decision:
     right, unsupported = (result["gain"][score]["with index"] for score in ("right_written", "unsupported"))
     judged = sum(row["right"] is not None for row in result["answers"]["tuned, with index"])
     if right is None or judged < FEWEST:
-        return Decision(False, f"{judged} questions can be judged, and {FEWEST} are the fewest that prove anything")
+        return Decision(False, f"only {judged} questions can be scored, and a comparison needs at least {FEWEST}")
     rise = max(result["likelihood"]["rise"][text][0] for text in ("general_prompts", "general_text"))
     said = f"right {_signed(right)}, unsupported sentences {_signed(unsupported)}"
     better = right[1] > 0
     as_good = right[0] >= 0 and unsupported is not None and unsupported[2] < 0
     before = {"base": "the base model", "reader": "the reader"}[result["compared"]["with index"][1]]
     if not (better or as_good):
-        return Decision(False, f"{name!r} is not shown to be better than {before}: {said}")
+        return Decision(False, f"{name!r} is not proven better than {before}: {said}")
     if rise > MOST_FORGOTTEN:
         return Decision(
             False,
-            f"{name!r} has forgotten too much: loss on everyday language {rise:+.2f}, at most {MOST_FORGOTTEN:.2f}",
+            f"{name!r} has forgotten too much: loss on general text {rise:+.2f}, allowed {MOST_FORGOTTEN:+.2f}",
         )
     return Decision(True, f"{name!r} is better than {before}: {said}")
 
@@ -56,16 +56,21 @@ def promote(domain: Domain, result: dict[str, Any]) -> str:
     decision = decide(result)
     by_hand = domain.command("use")
     if name == answers:
-        change = "" if decision.won else f"; it answers because domain.toml says so: {by_hand} base takes it off"
+        change = (
+            ""
+            if decision.won
+            else f"; it is active because domain.toml names it; to deactivate it, run: {by_hand} base"
+        )
         return f"{decision.reason}{change}."
     if not decision.won:
-        return f"{decision.reason}; it stays a candidate ({by_hand} {name} lets it answer all the same)."
+        return f"{decision.reason}; it stays a candidate; to activate it anyway, run: {by_hand} {name}"
     if answers and not is_shipped(domain, answers):
         return (
-            f"{decision.reason}; {answers!r} answers, and two adapters are not compared: {by_hand} {name} changes it."
+            f"{decision.reason}; it was not compared with the active adapter {answers!r}; "
+            f"to switch, run: {by_hand} {name}"
         )
     use(domain, name)
-    return f"{decision.reason}, so it answers from now on (domain.toml)."
+    return f"{decision.reason}, so it is now active (domain.toml)."
 
 
 def _signed(gain: tuple[float, float, float]) -> str:

@@ -44,12 +44,15 @@ def evaluate_retrieval(domain: Domain, file: Path | None = None) -> dict[str, An
     asked = [q for q in read_questions(file or domain.held_out_questions) if q.answerable and q.document]
     asked = [question for question in asked if not question.history]
     if not asked:
-        raise DomainError(f"{file or domain.held_out_questions} holds no question that names its document.")
+        raise DomainError(
+            f"{file or domain.held_out_questions} has no answerable question with a document; "
+            "add the key document to its questions."
+        )
     with Index.open(domain) as index:
         if absent := {str(question.document) for question in asked} - {*index.documents()}:
             raise DomainError(
                 f"{file or domain.held_out_questions} names {sorted(absent)[0]}, which is not in the index: "
-                f"write paths as they are under {domain.documents}, and run: {domain.command('index')}"
+                f"write paths relative to {domain.documents}, and run: {domain.command('index')}"
             )
         ranks = {way: ranks_of(found, asked) for way, found in _every_way(index, [q.text for q in asked]).items()}
         generation = index.generation

@@ -91,7 +91,7 @@ def verdict(
     ``rows`` belong to ``after``, which is compared with ``before``.
     """
     if gain is None:
-        return "no question was asked whose answer can be judged, so nothing can be said."
+        return "no answer could be scored, so there is no result."
     _, low, high = gain
     if low > 0:
         return f"{after} is better than {before}."
@@ -105,12 +105,12 @@ def verdict(
     else:
         said = f"{after} is not proven different from {before}."
         seen = (high - low) / 2
-        reasons.append(f"with {len(answerable)} questions to judge a difference below {seen:.2f} may be chance")
+        reasons.append(f"with {len(answerable)} scored questions, a difference below {seen:.2f} may be chance")
     if unasked:
-        reasons.append(f"{unasked} of these were refused before any model was asked")
+        reasons.append(f"{unasked} of these were refused before generation")
     if trained:
-        reasons.append(f"the adapter has learnt from {trained['examples']} examples in {trained['steps']} steps")
-    return f"{said} What may explain it: {'; '.join(reasons)}."
+        reasons.append(f"the adapter was trained on {trained['examples']} examples for {trained['steps']} steps")
+    return f"{said} Possible reasons: {'; '.join(reasons)}."
 
 
 def trade_off(questions: Sequence[Question], found: Sequence[Found]) -> list[dict[str, float]]:

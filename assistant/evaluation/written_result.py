@@ -34,7 +34,9 @@ def evaluate_domain(
         name = ""
     questions = balanced(read_questions(domain.held_out_questions), count)
     if not questions:
-        raise AssistantError(f"{domain.held_out_questions} holds no question, so there is nothing to ask.")
+        raise AssistantError(
+            f"{domain.held_out_questions} has no questions; write held-out questions into it (README shows how)."
+        )
     inputs = inputs_of(domain, domain.held_out_questions)
     with Index.open(domain) as index:
         check_documents(index, questions, domain.held_out_questions)

@@ -54,7 +54,7 @@ def read_reading_data(path: Path) -> list[ReadingQuestion]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError:
-        raise AssistantError(f"{path} does not exist; name a file of questions about paragraphs.") from None
+        raise AssistantError(f"{path} does not exist; give a file of questions about paragraphs.") from None
     except (OSError, UnicodeDecodeError):
         raise AssistantError(f"{path} cannot be read; save it as UTF-8 text.") from None
     for number, line in enumerate(lines, start=1):
@@ -70,11 +70,11 @@ def read_reading_data(path: Path) -> list[ReadingQuestion]:
                 "question, answers and answerable."
             ) from None
         if record["answerable"] and not answers:
-            raise AssistantError(f"{path}, line {number}: an answerable question needs an answer.")
+            raise AssistantError(f"{path}, line {number}: an answerable question needs at least one answer.")
         if context.strip() and question.strip():
             questions.append(ReadingQuestion(f"{number:06}", title, context, question, answers))
     if not questions:
-        raise AssistantError(f"{path} holds no question.")
+        raise AssistantError(f"{path} has no questions; add some, see docs/readers.md for the format.")
     return questions
 
 

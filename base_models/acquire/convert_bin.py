@@ -29,8 +29,8 @@ def shards_of(folder: Path) -> list[Path]:
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise ModelError(
-                f"{folder} lacks {len(missing)} of the {len(names)} shards that {INDEX} names: "
-                f"{', '.join(missing)}; download them into it."
+                f"{folder} lacks {len(missing)} of the {len(names)} shards listed in {INDEX}: "
+                f"{', '.join(missing)}; download them into this folder."
             )
         return [folder / name for name in names]
     single = folder / "pytorch_model.bin"
@@ -75,7 +75,7 @@ def read_bin(shard: Path) -> dict[str, Any]:
             f"{shard} is damaged or not a checkpoint ({str(error).strip().splitlines()[0]}); download it again."
         ) from error
     if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
-        raise ModelError(f"{shard} does not hold tensors by name, so it is no model's weights.")
+        raise ModelError(f"{shard} is not a model checkpoint, because it is not a dict of tensors; download it again.")
     seen: set[int] = set()
     kept = {}
     for name, tensor in tensors.items():

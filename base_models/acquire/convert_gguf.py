@@ -52,7 +52,7 @@ def convert_gguf(file: Path, folder: Path, report: Callable[[int, int], None]) -
     reader = GGUFReader(file)
     architecture = _value(reader, "general.architecture")
     if architecture not in ("llama", "qwen2"):
-        raise ModelError(f"{file} is a GGUF of architecture {architecture!r}; only llama and qwen2 can be converted.")
+        raise ModelError(f"{file} is a GGUF file of architecture {architecture!r}; only llama and qwen2 are supported.")
     tokenizer = _tokenizer(reader, file)
     tied = _write_tensors(reader, folder / "model.safetensors", report)
     tokenizer.save_pretrained(folder)
@@ -123,7 +123,7 @@ def _tokenizer(reader: "GGUFReader", file: Path) -> "PreTrainedTokenizerFast":
 
     kind = (_value(reader, "tokenizer.ggml.model"), _value(reader, "tokenizer.ggml.pre"))
     if kind not in (("gpt2", "qwen2"), ("gpt2", "smollm")):
-        raise ModelError(f"{file} has a tokenizer of the kind {kind}; only qwen2 and smollm can be converted.")
+        raise ModelError(f"{file} has a tokenizer of type {kind}; only qwen2 and smollm are supported.")
     tokens, types = _value(reader, "tokenizer.ggml.tokens"), _value(reader, "tokenizer.ggml.token_type")
     added = [
         AddedToken(token, special=kind_of == CONTROL_TOKEN, normalized=False)

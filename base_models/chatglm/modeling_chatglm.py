@@ -79,7 +79,7 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
     ) -> BaseModelOutputWithPast:
         """See :class:`ChatGLMForConditionalGeneration`."""
         if (input_ids is None) == (inputs_embeds is None):
-            raise ModelError("ChatGLM takes either input_ids or inputs_embeds.")
+            raise ModelError("ChatGLM needs exactly one of input_ids and inputs_embeds.")
         if inputs_embeds is None:
             inputs_embeds = self.word_embeddings(input_ids)
         if use_cache and past_key_values is None:
@@ -91,25 +91,25 @@ class ChatGLMModel(ChatGLMPreTrainedModel):
         visible = visible_columns(input_ids, attention_mask, row, past, self.config)
         if visible is not None and visible.shape != (batch, past + length):
             raise ModelError(
-                f"attention_mask covers {list(visible.shape)}, but the batch has {batch} rows of {past + length} "
-                "tokens, those in the cache included."
+                f"attention_mask has shape {list(visible.shape)}, but the batch has {batch} rows of {past + length} "
+                "tokens, including the cache."
             )
         if position_ids is None:
             if row is not None:
                 position_ids = positions_after(row, past, length)
             elif input_ids is None or past:
                 raise ModelError(
-                    "ChatGLM finds positions in the ids of the whole prompt; give position_ids [batch, 2, length] with "
-                    "inputs_embeds, or with a cache that this model did not fill."
+                    "ChatGLM computes positions from the ids of the whole prompt; with inputs_embeds, or with a cache "
+                    "that this model did not fill, pass position_ids [batch, 2, length]."
                 )
             else:
                 position_ids = positions_of(input_ids, visible, self.config)
         if past and length > 1 and (position_ids[:, 1] == 0).any():
-            raise ModelError("a prompt of ChatGLM reads itself in both directions, so it cannot be split over calls.")
+            raise ModelError("ChatGLM attends to a prompt in both directions, so pass the whole prompt in one call.")
         if position_ids.shape != (batch, 2, length):
             raise ModelError(
-                f"position_ids has shape {list(position_ids.shape)}; ChatGLM has two positions a token, so it must be "
-                f"[{batch}, 2, {length}]. Leave it out, and the model finds the positions in the ids."
+                f"position_ids has shape {list(position_ids.shape)}; with two positions per token, it must be "
+                f"[{batch}, 2, {length}]. If it is left out, the model computes it from the ids."
             )
         prefix = row.prefix if row else None
         if self.config.pre_seq_len and prefix is None:

@@ -83,8 +83,8 @@ def positions_of(input_ids: torch.Tensor, visible: torch.Tensor | None, config: 
             row = int((index == length).int().argmax())
             what = f"<sop> (id {token})" if name == "sop" else f"[gMASK] (id {token}) or [MASK]"
             raise ModelError(
-                f"row {row} of the batch holds no {what}, which ChatGLM needs to know where the prompt ends and the "
-                "answer begins; truncation may have cut it off, or the ids may be of another vocabulary."
+                f"row {row} of the batch has no {what}, which ChatGLM needs to find the end of the prompt; check "
+                "whether it was truncated, or whether the ids are from another vocabulary."
             )
     padding = (
         torch.zeros_like(sop)

@@ -88,7 +88,7 @@ def export_lock(target: Path) -> FileLock:
 
 def print_step(name_or_path: str | Path, step: str) -> None:
     """Print a one-time step for a model and a machine on stderr."""
-    Console(stderr=True, highlight=False).print(f"{name_or_path}, once: {step}", soft_wrap=True)
+    Console(stderr=True, highlight=False).print(f"{name_or_path}, first use: {step}", soft_wrap=True)
 
 
 def _choices() -> dict[str, Any]:

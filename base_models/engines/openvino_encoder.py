@@ -32,9 +32,7 @@ class OpenVinoEncoder:
 
         facts = read_facts(exported)
         if facts is None:
-            raise ModelError(
-                f"{exported} is not a whole export of an embedding model; delete it, and it is exported again."
-            )
+            raise ModelError(f"{exported} is an incomplete export of an embedding model; delete it to export it again.")
         self.prompts: dict[str, str] = facts["prompts"]
         self.most_tokens: int = facts["most_tokens"]
         self._pooling, self._padding = facts["pooling"], facts["padding_id"]
@@ -81,10 +79,10 @@ def export_encoder(model: Any, target: Path) -> None:
     ov = import_openvino()
     kinds = [type(module).__name__ for module in model]
     if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise ModelError(f"embedding models of the modules {', '.join(kinds)} are not exported.")
+        raise ModelError(f"embedding models with the modules {', '.join(kinds)} are not supported by OpenVINO here.")
     pooling = model[1].pooling_mode
     if pooling not in POOLINGS or not model[1].include_prompt:
-        raise ModelError(f"embedding models with the pooling {pooling} are not exported.")
+        raise ModelError(f"embedding models with {pooling} pooling are not supported by OpenVINO here.")
     encoder, tokenizer = model[0].auto_model, model.tokenizer
 
     class Hidden(torch.nn.Module):

@@ -39,7 +39,7 @@ def unsupported(folder: Path) -> str:
     if config.get("bias", "none") != "none" or config.get("lora_bias"):
         return "trained biases"
     if isinstance(start := config.get("init_lora_weights"), str) and start.startswith(CHANGES_THE_BASE):
-        return f"the initialisation {start}, which changes the base,"
+        return f"the initialisation {start} (it changes the base weights)"
     if what := next((what for key, what in NOT_IN_THE_GRAPH.items() if config.get(key)), ""):
         return what
     others = (name for name in tensor_names(folder / "adapter_model.safetensors") if not IN_A_LAYER.match(name))
@@ -52,14 +52,18 @@ def lora_matrices(folder: Path, inputs: Matrices) -> Matrices:
     Raises :class:`ModelError` if a tensor of the adapter belongs to no layer of the graph.
     """
     if reason := unsupported(folder):
-        raise ModelError(f'adapter {folder.name} has {reason}, which the engine "openvino" cannot compute.')
+        raise ModelError(
+            f'adapter {folder.name} has {reason}; the engine "openvino" does not support that, so use "auto".'
+        )
     config = _config(folder)
     matrices: Matrices = {}
     for name, tensor in read_tensors(folder / "adapter_model.safetensors"):
         layer, _, part = name.removeprefix("base_model.model.").removesuffix(".weight").rpartition(".")
         expected = inputs.get(f"{layer}.{part}")
         if expected is None or tensor.shape[part == "lora_A"] != expected.shape[part == "lora_A"]:
-            raise ModelError(f'adapter {folder.name}: its tensor {name} fits no layer of the engine "openvino".')
+            raise ModelError(
+                f"adapter {folder.name}: its tensor {name} fits no layer of the exported model; train it again."
+            )
         matrices[f"{layer}.{part}"] = tensor
     for name in [name for name in matrices if name.endswith(".lora_B")]:
         layer = name.removesuffix(".lora_B")

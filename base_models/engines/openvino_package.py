@@ -32,7 +32,7 @@ def import_openvino() -> Any:
         import openvino
     except ImportError as error:
         raise ModelError(
-            f'The engine "openvino" needs OpenVINO ({error}); pip install "lorewright[openvino]".'
+            f'The engine "openvino" needs OpenVINO ({error}); run: pip install "lorewright[openvino]"'
         ) from None
     return openvino
 

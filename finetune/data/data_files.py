@@ -45,10 +45,10 @@ def read_data(path: Path) -> list[list[Message]]:
     """The conversations of a data file, or a :class:`FinetuneError` with the first invalid record."""
     file = inspect_file(path)
     if file.problems:
-        others = f" ({len(file.problems)} are wrong; see all: lorewright data check {path})"
+        others = f" ({len(file.problems)} records have errors; to see them all, run: lorewright data check {path})"
         raise FinetuneError(file.problems[0] + (others if len(file.problems) > 1 else ""))
     if not file.conversations:
-        raise FinetuneError(f"{path} holds no record, so there is nothing to learn from.")
+        raise FinetuneError(f"{path} has no records; add examples to it.")
     return file.conversations
 
 
@@ -72,13 +72,13 @@ def inspect_file(path: Path) -> DataFile:
 def records(path: Path) -> Iterator[tuple[str, Any]]:
     """Place and value of each record. The content of the file decides its format if it can, else its suffix."""
     if not path.is_file():
-        raise FinetuneError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name one data file.")
+        raise FinetuneError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; give one data file.")
     kind = path.suffix.lower()
     with path.open("rb") as stream:
         if stream.read(4) == b"PAR1":
             return _rows_of_parquet(path)
     if kind not in KINDS or kind == ".parquet":
-        raise FinetuneError(f"{path} is none of the files that are read: {', '.join(KINDS)}.")
+        raise FinetuneError(f"{path} has an unsupported format; use one of: {', '.join(KINDS)}.")
     data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     if kind in (".jsonl", ".json"):
         return _items_of_json(path, data) if data.lstrip()[:1] == b"[" else _lines_of_jsonl(data, whole=kind == ".json")
@@ -104,7 +104,7 @@ def _items_of_json(path: Path, data: bytes) -> Iterator[tuple[str, Any]]:
             f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})."
         ) from None
     except RecursionError:
-        raise FinetuneError(f"{path}: nested too deeply for a list of records.") from None
+        raise FinetuneError(f"{path}: the JSON is nested too deeply for a list of records.") from None
     except ValueError as error:  # a number of thousands of digits
         raise FinetuneError(f"{path} cannot be read: {error}.") from None
     return ((f"item {number}", item) for number, item in enumerate(items, start=1))
@@ -148,7 +148,7 @@ def _decoded_line(line: bytes) -> Any:
     except json.JSONDecodeError as error:
         return Unreadable(f"not valid JSON at column {error.colno} ({error.msg})")
     except RecursionError:
-        return Unreadable("nested too deeply for a record")
+        return Unreadable("the JSON is nested too deeply for a record")
     except ValueError as error:  # a number of thousands of digits
         return Unreadable(f"cannot be read ({error})")
 
@@ -161,7 +161,10 @@ def _rows_of_csv(path: Path, text: str, delimiter: str) -> Iterator[tuple[str, A
     try:
         for row in reader:
             if None in row or None in row.values():
-                yield f"line {line}", Unreadable(f"not {len(reader.fieldnames or ())} cells, as the first line has")
+                yield (
+                    f"line {line}",
+                    Unreadable(f"the row must have {len(reader.fieldnames or ())} cells, like the first line"),
+                )
             else:
                 yield f"line {line}", {key: value if value != "" else None for key, value in row.items()}
             line = reader.line_num + 1
@@ -180,4 +183,4 @@ def _rows_of_parquet(path: Path) -> Iterator[tuple[str, Any]]:
                 number += 1
                 yield f"row {number}", row
     except (ArrowException, OSError, OverflowError) as error:
-        raise FinetuneError(f"{path}: not a parquet file that can be read ({str(error).splitlines()[0]}).") from None
+        raise FinetuneError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]}).") from None

@@ -67,8 +67,8 @@ def choose_examples(
     if len(selected) == replayed:
         shortest = min(len(example.ids) for _, example in fitting)
         raise FinetuneError(
-            f"max_train_tokens={config.max_train_tokens} is too few: the shortest example has {shortest} tokens and is "
-            f"read num_train_epochs={config.num_train_epochs:g} times; raise it."
+            f"max_train_tokens={config.max_train_tokens} is too low: the shortest example has {shortest} tokens, and "
+            f"num_train_epochs is {config.num_train_epochs:g}; raise it."
         )
     over_budget = len(fitting) - (len(selected) - replayed)
     if replayed:
@@ -95,9 +95,7 @@ def _encode(
     held_out: list[Encoded] = []
     for number, messages in enumerate(conversations, start=1):
         if not messages or messages[-1]["role"] not in ("assistant", "text"):
-            raise FinetuneError(
-                f"example {number} does not end with an answer of the assistant; there is nothing to learn."
-            )
+            raise FinetuneError(f"example {number} does not end with an answer of the assistant; add one.")
         examples = examples_of(tokenizer, messages, config.max_length, last_only=config.labels == "last")
         if is_held_out(messages, config.held_out_share):
             held_out += [example for example in examples if len(example.ids) <= config.max_length]
@@ -109,14 +107,14 @@ def _encode(
 def _check_not_empty(config: FinetuneConfig, encoded: Numbered, fitting: Numbered, held_out: list[Encoded]) -> None:
     share = f"held_out_share={config.held_out_share:g}"
     if config.held_out_share and not held_out and encoded:
-        raise FinetuneError(f"{share} holds out none of the {len(encoded)} examples; raise it, or leave it out.")
+        raise FinetuneError(f"{share} holds out none of the {len(encoded)} examples; raise it, or set it to 0.")
     if fitting:
         return
-    reason = "there are no examples to learn from; write questions/train.jsonl first."
+    reason = "there are no examples to train on; write questions/train.jsonl first."
     if encoded:
-        reason = f"none of the {len(encoded)} examples fits into max_length={config.max_length} tokens; raise it."
+        reason = f"all {len(encoded)} examples are longer than max_length={config.max_length} tokens; raise it."
     elif held_out:
-        reason = f"{share} holds out every one of the {len(held_out)} examples; lower it."
+        reason = f"{share} holds out all {len(held_out)} examples; lower it."
     raise FinetuneError(reason)
 
 

@@ -52,14 +52,16 @@ def read_labelled(path: Path) -> LabelledFile:
                 raise ValueError(record.problem)
             task, text, labels = _labelled(record)
             if file.texts and type(text) is not type(file.texts[0]):
-                raise ValueError("another kind than the records before it: texts, pairs of texts, or words with tags")
+                raise ValueError(
+                    "the record is of another kind than the ones before it: texts, pairs of texts, or tagged words"
+                )
         except ValueError as error:
             raise FinetuneError(f"{path}, {place}: {error}.") from None
         file.task = task
         file.texts.append(text)
         file.labels.append(labels)
     if not file.texts:
-        raise FinetuneError(f"{path} holds no record, so there is nothing to learn from.")
+        raise FinetuneError(f"{path} has no records; add labelled texts to it.")
     return file
 
 
@@ -84,22 +86,22 @@ def _labelled(record: Any) -> tuple[str, Text, list[str]]:
         for name in ("text", "text_pair"):
             text = record.get(name, record["text"])
             if not isinstance(text, str) or not text.strip() or not is_text(text):
-                raise ValueError(f'"{name}" must be a text that is not empty and holds no half character')
+                raise ValueError(f'"{name}" must be a non-empty string without lone surrogates')
         pair = (record["text"], record["text_pair"]) if "text_pair" in record else record["text"]
         return "SEQ_CLS", pair, [_name(record["label"], "label")]
     if "tokens" in record and key in record:
         words, tags = json_list(record, "tokens"), json_list(record, key)
         if len(words) != len(tags):
-            raise ValueError(f"{len(words)} tokens and {len(tags)} tags; each token has one")
+            raise ValueError(f"{len(words)} tokens but {len(tags)} tags; give one tag per token")
         if not all(isinstance(word, str) and word.strip() and is_text(word) for word in words):
-            raise ValueError('"tokens" must be texts that are not empty and hold no half character')
+            raise ValueError('"tokens" must be non-empty strings without lone surrogates')
         return "TOKEN_CLS", words, [_name(tag, key) for tag in tags]
     raise ValueError(
-        f'neither "text" and "label" nor "tokens" and "tags", but {", ".join(map(str, record)) or "empty"}'
+        f'the keys must be "text" and "label", or "tokens" and "tags", not {", ".join(map(str, record)) or "none"}'
     )
 
 
 def _name(label: object, key: str) -> str:
     if isinstance(label, bool) or not isinstance(label, str | int) or not str(label).strip() or not is_text(str(label)):
-        raise ValueError(f'"{key}" holds {label!r:.40}, which is no name of a class')
+        raise ValueError(f'"{key}" contains {label!r:.40}, which is not a class name (a string or an integer)')
     return str(label).strip()

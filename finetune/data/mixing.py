@@ -17,7 +17,7 @@ def named_source(entry: str, folder: Path) -> tuple[Path, float]:
     except ValueError:  # the = belongs to the name of the file
         name, share = "", 1.0
     if not 0 < share <= 1000:
-        raise FinetuneError(f"data: the weight of {entry!r} must be above 0 and at most 1000.")
+        raise FinetuneError(f"data: the weight in {entry!r} must be above 0 and at most 1000.")
     return folder / (name or entry), share
 
 
@@ -35,6 +35,8 @@ def mixed(
         whole, rest = divmod(weight, 1)
         taken = available * int(whole) + chance.sample(available, round(rest * len(available)))
         if not taken:
-            raise FinetuneError(f"data: {weight:g} takes none of the {len(available)} examples of {path}; raise it.")
+            raise FinetuneError(
+                f"data: the weight {weight:g} takes none of the {len(available)} examples in {path}; raise it."
+            )
         result += taken
     return result

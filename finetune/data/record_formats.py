@@ -50,7 +50,7 @@ ROLES = {
 def conversation(record: Any) -> tuple[str, list[Message]]:
     """The name of the record's layout, and its conversation; ValueError with what is wrong, without a full stop."""
     if not isinstance(record, dict):
-        raise ValueError(f"a {type(record).__name__} where an object with keys should be")
+        raise ValueError(f"a record must be a JSON object, not {type(record).__name__}")
     record = {str(key).strip().lower(): value for key, value in record.items()}
     present = {key: value for key, value in record.items() if value is not None}
     fitting = [name for name, (keys, _) in LAYOUTS.items() if all(key in present for key in keys)]
@@ -61,7 +61,7 @@ def conversation(record: Any) -> tuple[str, list[Message]]:
                 raise ValueError(f'the {"answer" if empty == needed[-1] else "question"} is empty ("{empty}")')
         known = "; ".join(f"{name}: {', '.join(keys)}" for name, (keys, _) in LAYOUTS.items())
         keys = ", ".join(map(str, present)) or "(none)"
-        raise ValueError(f"none of the known layouts has the keys {keys}; they have {known}")
+        raise ValueError(f"no known layout has the keys {keys}; the layouts are {known}")
     messages = LAYOUTS[fitting[0]][1](present)
     _check(messages)
     return fitting[0], messages
@@ -69,7 +69,7 @@ def conversation(record: Any) -> tuple[str, list[Message]]:
 
 def _messages(record: Record) -> list[Message]:
     if record.get("tools"):
-        raise ValueError('"tools" cannot be learnt here; take the key out, and the calls with it')
+        raise ValueError('training on "tools" is not supported; remove the key and the tool calls')
     turns = json_list(record, "messages")
     return [_turn(turn, f"messages[{place}]", "role", "content") for place, turn in enumerate(turns)]
 
@@ -150,7 +150,7 @@ def _asked_and_answered(record: Record, asked: str, answer: str) -> list[Message
     messages: list[Message] = []
     for place, pair in enumerate(json_list(record, "history", may_be_empty=True)):
         if not isinstance(pair, list | tuple) or len(pair) != 2 or not all(isinstance(said, str) for said in pair):
-            raise ValueError(f"history[{place}] must be a question and its answer, two texts")
+            raise ValueError(f"history[{place}] must be a list of two strings, a question and its answer")
         messages += [{"role": "user", "content": pair[0]}, {"role": "assistant", "content": pair[1]}]
     messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
     return [*_system(record), *messages]
@@ -164,11 +164,11 @@ def _turn(turn: Any, where: str, speaker: str, said: str) -> Message:
     if not isinstance(turn, dict) or not isinstance(turn.get(speaker), str):
         raise ValueError(f'{where} must be an object with the keys "{speaker}" and "{said}"')
     if turn[speaker] not in ROLES:
-        raise ValueError(f"{where}: the role {turn[speaker]!r} is unknown; known are {', '.join(ROLES)}")
+        raise ValueError(f"{where}: unknown role {turn[speaker]!r}; the roles are {', '.join(ROLES)}")
     calls = turn.get("tool_calls") or []
     said_text = turn.get(said) if turn.get(said) is not None or not calls else ""
     if not isinstance(said_text, str):
-        raise ValueError(f'{where}: "{said}" must be a text')
+        raise ValueError(f'{where}: "{said}" must be a string')
     message: dict[str, Any] = {"role": ROLES[turn[speaker]], "content": said_text}
     flags = _flags(turn, where)
     message |= flags if message["role"] == "assistant" else {}
@@ -177,7 +177,7 @@ def _turn(turn: Any, where: str, speaker: str, said: str) -> Message:
             raise ValueError(f'{where}: "tool_calls" must be a list')
         message["tool_calls"] = [_call(call, where) for call in calls]
     if calls and message["role"] != "assistant":
-        raise ValueError(f"{where}: only the assistant calls tools")
+        raise ValueError(f"{where}: only turns of the assistant may have tool_calls")
     return message
 
 
@@ -186,9 +186,7 @@ def _flags(turn: Mapping[str, Any], where: str) -> dict[str, bool]:
     for key in ("weight", "loss", "train"):
         value = turn.get(key)
         if value is not None and value not in (0, 1):  # True and False are 1 and 0
-            raise ValueError(
-                f'{where}: "{key}" must be 0 or 1, true or false, not {value!r:.20}; nothing between is learnt'
-            )
+            raise ValueError(f'{where}: "{key}" must be 0, 1, true or false, not {value!r:.20}')
         if value is not None and not value:
             return {"learnt": False}
     return {}
@@ -204,7 +202,7 @@ def _call(call: Any, where: str) -> dict[str, Any]:
         arguments = json.loads(arguments) if isinstance(arguments, str) else arguments
         json.dumps(arguments)
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: the arguments of {function['name']} are not JSON ({error})") from None
+        raise ValueError(f"{where}: the arguments of {function['name']} are not valid JSON ({error})") from None
     if not isinstance(arguments, dict):
         raise ValueError(f"{where}: the arguments of {function['name']} must be an object")
     named = {"id": call["id"]} if isinstance(call.get("id"), str) else {}
@@ -213,7 +211,9 @@ def _call(call: Any, where: str) -> dict[str, Any]:
 
 def _string(record: Record, key: str) -> str:
     if not isinstance(record[key], str):
-        raise ValueError(f'"{key}" must be a text, not {json.dumps(record[key], ensure_ascii=False, default=str):.60}')
+        raise ValueError(
+            f'"{key}" must be a string, not {json.dumps(record[key], ensure_ascii=False, default=str):.60}'
+        )
     return record[key]
 
 
@@ -224,9 +224,9 @@ def json_list(record: Record, key: str, may_be_empty: bool = False) -> list[Any]
         try:
             value = json.loads(value)
         except json.JSONDecodeError as error:
-            raise ValueError(f'"{key}" must be a list, or the JSON text of one ({error.msg})') from None
+            raise ValueError(f'"{key}" must be a list, or a list as JSON text ({error.msg})') from None
     if not isinstance(value, list) or not (value or may_be_empty):
-        raise ValueError(f'"{key}" must be a list{"" if may_be_empty else " that is not empty"}')
+        raise ValueError(f'"{key}" must be a {"" if may_be_empty else "non-empty "}list')
     return value
 
 
@@ -234,22 +234,22 @@ def _check(messages: list[Message]) -> None:
     """Refuse conversations without a question or an answer, empty turns, and lone surrogates."""
     for place, message in enumerate(messages, start=1):
         if not message.get("tool_calls") and not message["content"].strip():
-            raise ValueError(f"the {message['role']}'s turn, number {place}, is empty")
+            raise ValueError(f"turn {place} ({message['role']}) is empty")
         if not is_text(message["content"]):
-            raise ValueError(f"turn {place} holds half a character (a surrogate such as \\ud83d alone)")
+            raise ValueError(f"turn {place} contains a lone surrogate (half a character, such as \\ud83d)")
     roles = [message["role"] for message in messages]
     if roles == ["text"]:
         return
     if "system" in roles[1:]:
-        raise ValueError("only the first turn may be the system's")
+        raise ValueError("only the first turn may have the role system")
     speakers = roles[1:] if roles[0] == "system" else roles
     if not speakers or speakers[0] != "user":
-        start = speakers[0] if speakers else "end after the system"
-        raise ValueError(f"the conversation must begin with the user, not {start}")
+        start = f", not {speakers[0]}" if speakers else ""
+        raise ValueError(f"the conversation must start with a user turn{start}")
     if speakers[-1] != "assistant":
-        raise ValueError(f"the conversation must end with the assistant's answer, not with the {speakers[-1]}")
+        raise ValueError(f"the conversation must end with an assistant turn, not {speakers[-1]}")
     for before, after in pairwise(speakers):
         if (after == "user" and before != "assistant") or (before, after) == ("assistant", "assistant"):
-            raise ValueError(f"the turns of user and assistant must alternate, but {after} follows {before}")
+            raise ValueError(f"turns of user and assistant must alternate, but {after} follows {before}")
     if not any(message["role"] == "assistant" and message.get("learnt", True) for message in messages):
-        raise ValueError('no answer is to be learnt: each one says so, by "weight", "loss" or "train"')
+        raise ValueError('no answer is left to train on, because "weight", "loss" or "train" excludes all of them')

@@ -22,7 +22,7 @@ def freeze(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) ->
     if config.trainable_layers > len(blocks):
         raise FinetuneError(
             f"trainable_layers is {config.trainable_layers}, but {base.name} has {len(blocks)} layers; lower it, or "
-            "take method full."
+            "use method full."
         )
     return _with_copies(base, model, blocks[-config.trainable_layers :], tied=False)
 

@@ -112,8 +112,8 @@ def adalora(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -
     )
     if steps < ADALORA_STEPS:
         raise FinetuneError(
-            f"adalora shares ranks out over its steps, and this run has {steps}; {ADALORA_STEPS} are needed: more "
-            "examples, more num_train_epochs, or a lower gradient_accumulation_steps."
+            f"adalora needs at least {ADALORA_STEPS} steps, and this run has {steps}; use more examples, raise "
+            "num_train_epochs, or lower gradient_accumulation_steps."
         )
     trainable = with_peft(base, model, peft_config)
     allocator = trainable.model.base_model.rankallocator
@@ -175,7 +175,7 @@ def _targets(base: LoadedModel, model: Any, config: TrainingConfig) -> list[str]
     if wrong or not targets:
         known = sorted({layer.rpartition(".")[2] for layer in layers})
         raise FinetuneError(
-            f"target_modules: {repr(wrong[0]) if wrong else 'an empty list'} names no linear layer of {base.name}; "
+            f"target_modules: {repr(wrong[0]) if wrong else 'an empty list'} matches no linear layer of {base.name}; "
             f"choose from {', '.join(known)}."
         )
     for name, part in layers.items():

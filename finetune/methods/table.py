@@ -63,22 +63,26 @@ class Method:
 
 
 MATRICES = ("r", "lora_alpha", "lora_dropout", "target_modules")
-ON_INT8 = "cannot learn beside bitsandbytes' int8 weights; take quantization nf4 or none"
-FROM_ADAPTER = "which begins in its own way; take plain lora"
+ON_INT8 = "does not work with bitsandbytes' int8 weights; use quantization nf4 or none"
+FROM_ADAPTER = "which initialises its own weights; use plain lora"
 WEIGHTS: Conflicts = {
-    ("packed",): "method {method} cannot train packed weights; take lora, or quantization none and a base that is not "
-    "packed"
+    ("packed",): "method {method} cannot train quantised weights; use lora, or quantization none and an unquantised "
+    "base model"
 }
 WITH_PACKING: Conflicts = {
-    ("packing",): "packing puts several examples into a row, and {method} has one soft prompt a row"
+    (
+        "packing",
+    ): "packing puts several examples into a row, but {method} has one soft prompt per row; leave packing out"
 }
-PROMPT_FROM_ADAPTER = "from_adapter cannot go on with {method}: a soft prompt is saved without the network that made it"
+PROMPT_FROM_ADAPTER = (
+    "from_adapter does not work with {method}, whose adapters lack the network that computes the soft prompt"
+)
 CHECKPOINTING: Conflicts = {
-    ("gradient_checkpointing", "not chatglm"): "gradient_checkpointing and {method} do not go together in peft; leave "
+    ("gradient_checkpointing", "not chatglm"): "peft does not support gradient_checkpointing with {method}; leave "
     "one out"
 }
 EMBEDDINGS: Conflicts = {
-    ("chatglm",): "method {method} puts vectors in place of ids, from which ChatGLM reads its positions; take "
+    ("chatglm",): "method {method} replaces token ids by vectors, but ChatGLM needs the ids to find its positions; use "
     "p-tuning-v2",
     ("from_adapter",): PROMPT_FROM_ADAPTER,
     **WITH_PACKING,
@@ -90,12 +94,17 @@ METHODS: dict[str, Method] = {
         learning_rate=2e-4,  # QLoRA's, for 7 billion weights
         reads=(*MATRICES, "use_rslora", "use_dora", "init_lora_weights", "loraplus_lr_ratio"),
         conflicts={
-            ("pissa", "packed"): "init_lora_weights pissa changes the base, which is packed; leave one of them out",
-            ("pissa", "dora"): "use_dora and init_lora_weights pissa do not go together; leave one out",
-            ("pissa", "from_adapter"): f"from_adapter does not go with pissa, {FROM_ADAPTER}",
+            (
+                "pissa",
+                "packed",
+            ): "init_lora_weights pissa changes the base weights, which are quantised here; leave one out",
+            ("pissa", "dora"): "use_dora and init_lora_weights pissa cannot be combined; leave one out",
+            ("pissa", "from_adapter"): f"from_adapter cannot be combined with pissa, {FROM_ADAPTER}",
             ("dora", "int8"): f"use_dora {ON_INT8}",
-            ("dora", "packed file"): "use_dora needs the lengths of a matrix's rows, and this base is packed; leave it "
-            "out",
+            (
+                "dora",
+                "packed file",
+            ): "use_dora needs the norms of the weight matrices, but this base is quantised; leave it out",
         },
     ),
     "adalora": Method(
@@ -104,14 +113,14 @@ METHODS: dict[str, Method] = {
         reads=MATRICES,
         conflicts={
             ("int8",): f"adalora {ON_INT8}",
-            ("from_adapter",): f"from_adapter does not go with adalora, {FROM_ADAPTER}",
+            ("from_adapter",): f"from_adapter cannot be combined with adalora, {FROM_ADAPTER}",
         },
     ),
     "ia3": Method(
         ia3,
         learning_rate=3e-3,  # T-Few's
         reads=("target_modules",),
-        conflicts={("packed",): "ia3 cannot learn beside packed weights; take lora, or a base that is not packed"},
+        conflicts={("packed",): "ia3 does not work with quantised weights; use lora, or an unquantised base model"},
     ),
     "p-tuning-v2": Method(
         p_tuning_v2,
@@ -124,7 +133,7 @@ METHODS: dict[str, Method] = {
         learning_rate=1e-2,  # chosen
         reads=("num_virtual_tokens", "prefix_projection"),
         conflicts={
-            ("chatglm",): "method prefix-tuning shifts ChatGLM's positions; take p-tuning-v2, its native form",
+            ("chatglm",): "method prefix-tuning would shift ChatGLM's positions; use p-tuning-v2, its native form",
             ("from_adapter",): PROMPT_FROM_ADAPTER,
             **WITH_PACKING,
             **CHECKPOINTING,
@@ -173,16 +182,14 @@ def check_settings(config: FinetuneConfig, base: Any) -> None:
     for name in SWITCHES:
         if getattr(config, name) != FinetuneConfig.model_fields[name].default and name not in method.reads:
             readers = " or ".join(_readers(name))
-            raise FinetuneError(
-                f"{name} belongs to method {readers} and does nothing with {config.method}; leave it out."
-            )
+            raise FinetuneError(f"{name} is for method {readers} and has no effect with {config.method}; leave it out.")
     check_early_stopping(config)
 
 
 def check_early_stopping(config: TrainingConfig) -> None:
     """Raise a :class:`FinetuneError` for early stopping without anything to evaluate on."""
     if config.early_stopping_patience and not config.held_out_share:
-        raise FinetuneError("early_stopping_patience looks at held-out examples; set held_out_share too.")
+        raise FinetuneError("early_stopping_patience needs held-out examples; set held_out_share too.")
 
 
 def refuse_unread(given: Iterable[str], method: str) -> None:
@@ -190,7 +197,9 @@ def refuse_unread(given: Iterable[str], method: str) -> None:
     for name in given:
         readers = [] if name in SWITCHES else _readers(name)
         if readers and method not in readers:
-            raise FinetuneError(f"{name} does nothing with method {method}; leave it out ({', '.join(readers)}).")
+            raise FinetuneError(
+                f"{name} has no effect with method {method}, only with {', '.join(readers)}; leave it out."
+            )
 
 
 def _readers(setting: str) -> list[str]:

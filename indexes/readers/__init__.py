@@ -56,7 +56,7 @@ __all__ = ["NOT_DOCUMENTS", "Block", "Extracted", "read_document", "why_not_read
 
 def why_not_read(name: str, size: int) -> str:
     """Why a file is refused unopened, as the end of a sentence that starts with its name; empty if accepted."""
-    return f"is larger than {MAX_FILE_BYTES // 1_000_000} MB; divide it" if size > MAX_FILE_BYTES else ""
+    return f"is larger than {MAX_FILE_BYTES // 1_000_000} MB; split it" if size > MAX_FILE_BYTES else ""
 
 
 def read_document(name: str, data: bytes, progress: PageProgress = no_progress) -> Extracted:
@@ -69,11 +69,11 @@ def read_document(name: str, data: bytes, progress: PageProgress = no_progress) 
     try:
         document = _read(chosen, data, progress)
     except RecursionError:
-        raise IndexingError("is nested too deeply to be read; save it in a simpler form") from None
+        raise IndexingError("is nested too deeply; save it in a simpler form") from None
     if len(document.text) > MAX_CHARACTERS:
         raise IndexingError(TOO_MUCH_TEXT)
     if not document.blocks and not document.warning:
-        return Extracted(document.text, [], "holds no text", chosen)
+        return Extracted(document.text, [], "contains no text", chosen)
     if chosen not in _NO_PROSE:
         document = articles_apart(document)
     return replace(document, format=chosen)

@@ -49,7 +49,7 @@ def _answer(request: dict[str, str], answers: BinaryIO) -> bytes | None:
 
 
 def _too_little_memory(memory_bytes: int) -> str:
-    return f"needs more than {memory_bytes / 1e9:.3g} GB of memory to be read; divide it"
+    return f"needs more than {memory_bytes / 1e9:.3g} GB of memory to read; split it"
 
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:

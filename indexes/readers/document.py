@@ -9,7 +9,7 @@ from typing import Any
 from indexes.errors import IndexingError
 from indexes.readers.limits import MAX_CHARACTERS
 
-TOO_MUCH_TEXT = f"holds more than {MAX_CHARACTERS // 1_000_000} million characters of text; divide it"
+TOO_MUCH_TEXT = f"contains more than {MAX_CHARACTERS // 1_000_000} million characters of text; split it"
 
 PageProgress = Callable[[int, int], None]
 """Called with the current page, from 1, and the number of pages, by readers that may take long."""

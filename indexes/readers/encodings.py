@@ -56,7 +56,7 @@ def decode(data: bytes, declared: str | None = None) -> str:
     """
     text = _decode(data, declared).replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text or 20 * len(_CONTROL.findall(text[:100_000])) > len(text[:100_000]):
-        raise IndexingError("holds binary data, not text; take it out of the folder, or save it as text")
+        raise IndexingError("contains binary data, not text; remove it, or save it as text")
     return text
 
 
@@ -104,7 +104,7 @@ def _wide(data: bytes) -> str:
         if text and is_wide and "\0" not in text and ordinary / len(text) > most:
             best, most = text, ordinary / len(text)
     if not best:
-        raise IndexingError("holds binary data, not text; take it out of the folder, or save it as text")
+        raise IndexingError("contains binary data, not text; remove it, or save it as text")
     return best
 
 
@@ -143,9 +143,9 @@ def _guess(data: bytes) -> str:
         return text
     is_text = 20 * len(re.findall(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", data)) < len(data)
     raise IndexingError(
-        "is in an encoding that was not recognised; save it as UTF-8"
+        "has an unknown encoding; save it as UTF-8"
         if is_text
-        else "holds binary data, not text; take it out of the folder, or save it as text"
+        else "contains binary data, not text; remove it, or save it as text"
     )
 
 

@@ -21,10 +21,10 @@ TEXT_FORMATS = {
 """Suffix to format of text files; text with any other suffix, or without one, is plain text."""
 
 _ARCHIVE = "is an archive ({}); unpack it into the documents folder"
-_SOUND = "is a recording ({}), and recordings are not heard; put what is said in it into a text file"
-_FILM = "is a film ({}), and films are not watched; put what is said in it into a text file"
-_PROGRAM = "is a program or a part of one ({}), not a document; take it out of the folder"
-_SAVE_AS = "is {}, which is not read; save it as {}"
+_SOUND = "is an audio recording ({}); add a transcript instead"
+_FILM = "is a video ({}); add a transcript instead"
+_PROGRAM = "is a program file ({}), not a document; remove it from the folder"
+_SAVE_AS = "is {}, an unsupported format; save it as {}"
 _MAGIC: list[tuple[int, bytes, str]] = [
     (0, b"\x89PNG\r\n\x1a\n", "picture"),
     (0, b"\xff\xd8\xff", "picture"),
@@ -49,9 +49,9 @@ _MAGIC: list[tuple[int, bytes, str]] = [
     (8, b"WAVEfmt", _SOUND.format("WAV")),
     (8, b"AVI LIST", _FILM.format("AVI")),
     (4, b"ftypM4A", _SOUND.format("M4A")),
-    (4, b"ftyphe", _SAVE_AS.format("a picture in the format HEIC", "PNG or JPEG")),
-    (4, b"ftypmif1", _SAVE_AS.format("a picture in the format HEIC", "PNG or JPEG")),
-    (4, b"ftypavif", _SAVE_AS.format("a picture in the format AVIF", "PNG or JPEG")),
+    (4, b"ftyphe", _SAVE_AS.format("a HEIC picture", "PNG or JPEG")),
+    (4, b"ftypmif1", _SAVE_AS.format("a HEIC picture", "PNG or JPEG")),
+    (4, b"ftypavif", _SAVE_AS.format("an AVIF picture", "PNG or JPEG")),
     (4, b"ftyp", _FILM.format("MP4")),
     (0, b"\x1aE\xdf\xa3", _FILM.format("Matroska or WebM")),
     (0, b"FLV\x01", _FILM.format("FLV")),
@@ -62,7 +62,7 @@ _MAGIC: list[tuple[int, bytes, str]] = [
     (0, b"ITSF\x03", _SAVE_AS.format("a compiled Windows help file (CHM)", "HTML or PDF")),
     (0, b"%!PS", _SAVE_AS.format("a PostScript document", "PDF")),
     (0, b"8BPS", _SAVE_AS.format("a Photoshop picture", "PNG or JPEG")),
-    (0, b"SQLite format 3\0", _SAVE_AS.format("an SQLite database", "CSV, a table at a time")),
+    (0, b"SQLite format 3\0", _SAVE_AS.format("an SQLite database", "CSV, one file per table")),
     (0, b"PAR1", _SAVE_AS.format("a Parquet table", "CSV")),
     (0, b"\x7fELF", _PROGRAM.format("ELF")),
     (0, b"\xca\xfe\xba\xbe", _PROGRAM.format("Java or macOS")),
@@ -72,7 +72,7 @@ _MAGIC: list[tuple[int, bytes, str]] = [
 """Offset, magic bytes, and the format or the error message; the first match counts."""
 
 _OLD_OFFICE = [
-    ("EncryptedPackage", "is protected by a password; save a copy without one"),
+    ("EncryptedPackage", "is password-protected; save a copy without a password"),
     ("__properties_version1.0", "msg"),
     ("WordDocument", "doc"),
     ("Workbook", "xls"),
@@ -149,7 +149,7 @@ def _of_zip(suffix: str, data: bytes) -> str:
     except DamagedError as error:
         raise damaged(_OFFICE.get(suffix, "ZIP archive"), error) from None
     for part, meaning in (
-        ("Index/Document.iwa", _SAVE_AS.format("a document of Pages, Numbers or Keynote", "docx, xlsx or pptx")),
+        ("Index/Document.iwa", _SAVE_AS.format("a Pages, Numbers or Keynote document", "docx, xlsx or pptx")),
     ):
         if part in names:
             raise IndexingError(meaning)
@@ -166,7 +166,7 @@ def _of_zip(suffix: str, data: bytes) -> str:
             if any(name.startswith(folder) for name in names):
                 return found
     if suffix in _OFFICE:
-        raise damaged(_OFFICE[suffix], "it lacks its main parts")
+        raise damaged(_OFFICE[suffix], "its main parts are missing")
     raise IndexingError(_ARCHIVE.format("ZIP"))
 
 
@@ -180,7 +180,7 @@ def _of_text(suffix: str, name: str, data: bytes) -> str:
         return "mail"
     if office := _OFFICE_XML.match(head):
         new = "docx" if office[1].lower() == "word" else "xlsx"
-        raise IndexingError(_SAVE_AS.format(f"a {office[1]} document of 2003 in XML", new))
+        raise IndexingError(_SAVE_AS.format(f"a {office[1]} 2003 XML document", new))
     if _WEB_ARCHIVE.match(head):
         raise IndexingError(_SAVE_AS.format("a web page saved as one file (MHTML)", "HTML or PDF"))
     if name in source_code.NAMES or TEXT_FORMATS.get(suffix) == "code":

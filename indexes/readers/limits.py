@@ -41,7 +41,7 @@ class DamagedError(Exception):
 def damaged(what: str, why: DamagedError | str) -> IndexingError:
     """The error for a document, such as ``"Word document"``, with a missing or broken part."""
     return IndexingError(
-        f"is a damaged {what} ({why}); open it in its own program and save it anew, or get another copy"
+        f"is a damaged {what} ({why}); open it in its own program and save it again, or get another copy"
     )
 
 
@@ -53,17 +53,19 @@ def open_zip(data: bytes) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except BROKEN_ZIP:
-        raise DamagedError("cut short or overwritten") from None
+        raise DamagedError("truncated or overwritten") from None
     entries = archive.infolist()
     inflated = sum(entry.file_size for entry in entries)
     if len(entries) > MAX_ZIP_ENTRIES:
-        raise IndexingError(f"holds more than {MAX_ZIP_ENTRIES:,} parts; divide it")
+        raise IndexingError(f"contains more than {MAX_ZIP_ENTRIES:,} parts; split it")
     if inflated > MAX_ZIP_BYTES:
-        raise IndexingError(f"unfolds to more than {MAX_ZIP_BYTES // 1_000_000} MB; divide it")
+        raise IndexingError(f"expands to more than {MAX_ZIP_BYTES // 1_000_000} MB; split it")
     if inflated > max(UNSUSPECTED_BYTES, MAX_ZIP_RATIO * len(data)):
-        raise IndexingError(f"unfolds to more than {MAX_ZIP_RATIO} times its size, as no document does; save it anew")
+        raise IndexingError(
+            f"expands to more than {MAX_ZIP_RATIO} times its size, which no document does; save it again"
+        )
     if any(entry.flag_bits & 1 for entry in entries):
-        raise IndexingError("is protected by a password; save a copy without one")
+        raise IndexingError("is password-protected; save a copy without a password")
     return archive
 
 
@@ -72,7 +74,7 @@ def read_entry(archive: zipfile.ZipFile, name: str, limit: int = MAX_XML_BYTES) 
     try:
         entry = archive.getinfo(name)
         if entry.file_size > limit:
-            raise IndexingError(f"has a part of more than {limit // 1_000_000} MB ({entry.filename}); divide it")
+            raise IndexingError(f"has a part of more than {limit // 1_000_000} MB ({entry.filename}); split it")
         pieces = []
         with archive.open(entry) as stream:  # read(n) decompresses at most n bytes, read() everything
             while piece := stream.read(1 << 20):
@@ -80,7 +82,7 @@ def read_entry(archive: zipfile.ZipFile, name: str, limit: int = MAX_XML_BYTES) 
     except KeyError:
         raise DamagedError(f"{name} is missing") from None
     except BROKEN_ZIP:
-        raise DamagedError(f"{name} cannot be unpacked") from None
+        raise DamagedError(f"{name} cannot be decompressed") from None
     return b"".join(pieces)
 
 

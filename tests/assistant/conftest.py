@@ -90,8 +90,8 @@ def tea_shop(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str
     models = ["--base-model", "smollm2-135m-instruct", "--embedder", "all-minilm-l6-v2"]
     made = lorewright("new", folder, *models)
     first, second = made.out.splitlines()
-    assert first == f"Made {folder}. Put documents into {folder}/documents, then run: lorewright index {folder}"
-    assert second.startswith("It answers with ")
+    assert first == f"Created {folder}. Put documents into {folder}/documents, then run: lorewright index {folder}"
+    assert second.startswith("The chat model is ")
     (folder / "documents" / "tea.md").write_text(TEA, encoding="utf-8")
     write_questions(
         folder / "questions" / "train.jsonl",
@@ -109,14 +109,12 @@ def tea_shop(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str
     trained = lorewright("finetune", folder, *QUICK)
     assert trained.status == 0, trained.err
     assert trained.out.startswith(f"{folder}: trained ")
-    assert (
-        f"Adapter: {folder}/adapters/first, a candidate: `lorewright evaluate {folder}` lets it answer" in trained.out
-    )
+    assert f"Adapter: {folder}/adapters/first, a candidate: `lorewright evaluate {folder}` activates it" in trained.out
     evaluated = lorewright("evaluate", folder)
     assert evaluated.status == 0, evaluated.err
     assert "the answerable of 1 held-out questions" in evaluated.out
     chosen = lorewright("use", folder, "first")
-    assert chosen.out == f"{folder}: the adapter 'first' answers from now on (domain.toml, chosen by hand).\n"
+    assert chosen.out == f"{folder}: the adapter 'first' is now active (domain.toml, selected by hand).\n"
     return folder
 
 

@@ -319,12 +319,13 @@ def test_two_threads_may_ask_at_once(tuned_handbook):
 
 def test_an_unknown_adapter_is_named_with_those_there_are(tuned_handbook):
     assistant = Assistant.open(tuned_handbook)
-    with pytest.raises(AssistantError, match=r"has no adapter 'frist' \(there are: first\); train one with"):
+    with pytest.raises(AssistantError, match=r"has no adapter 'frist' \(available: first\); train it with"):
         assistant.ask("What is LoRA?", adapter="frist")
 
 
 @pytest.mark.parametrize(
-    ("question", "said"), [("", "is empty"), (" \n", "is empty"), ("?", "holds no word"), ("……？", "holds no word")]
+    ("question", "said"),
+    [("", "is empty"), (" \n", "is empty"), ("?", "contains no words"), ("……？", "contains no words")],
 )
 def test_an_empty_question_is_an_error(assistant, question, said):
     with pytest.raises(AssistantError, match=f"the question {said}"):

@@ -214,9 +214,9 @@ def test_impossible_settings_are_refused_when_the_model_is_made():
 
 
 def test_tool_choice_and_unknown_messages_are_refused_in_one_sentence(smol):
-    with pytest.raises(AssistantError, match="cannot be made to call a tool; leave tool_choice out"):
+    with pytest.raises(AssistantError, match="does not support a forced tool_choice; leave it out"):
         smol.bind_tools([], tool_choice="any")
-    with pytest.raises(AssistantError, match="a message of type 'chat' cannot be shown"):
+    with pytest.raises(AssistantError, match="does not accept messages of type 'chat'"):
         smol.invoke([ChatMessage(role="critic", content="Bad.")])
 
 

@@ -23,8 +23,8 @@ def trained(real_model: Callable[[str], Path], tmp_path_factory: pytest.TempPath
     (folder / "intents.csv").write_text(CSV, encoding="utf-8")
     ended = lorewright("classifier", "train", folder / "intents.csv", folder / "intents", *QUICK)
     assert ended.status == 0, ended.err
-    assert "On 6 texts that it has not learnt: accuracy" in ended.out
-    assert "The state that was kept is the best one on these very texts." in ended.out
+    assert "On 6 held-out texts: accuracy" in ended.out
+    assert "The weights were selected on these same texts." in ended.out
     return folder
 
 
@@ -45,7 +45,7 @@ def test_pairs_are_asked_two_by_two(trained: Path) -> None:
     assert ended.out.strip().endswith("what is 60 | plus 7")
     ended = lorewright("classifier", "ask", trained / "intents", "--pairs", "what is 60")
     assert (ended.status, ended.out) == (1, "")
-    assert "--pairs reads texts two by two, and 1 were given; add the other one." in ended.err
+    assert "--pairs needs an even number of texts, not 1; add the missing text." in ended.err
 
 
 def test_other_texts_can_be_measured_on_and_training_anew_is_asked_for(trained: Path) -> None:
@@ -53,11 +53,11 @@ def test_other_texts_can_be_measured_on_and_training_anew_is_asked_for(trained: 
     other.write_text("text,label\nhow much is 5 plus 5,calculate\ngood morning,chat\n", encoding="utf-8")
     command = ["classifier", "train", trained / "intents.csv", trained / "second", *QUICK, "--held-out", other]
     ended = lorewright(*command)
-    assert "On 2 texts that it has not learnt" in ended.out
-    assert "these very texts" not in ended.out
+    assert "On 2 held-out texts" in ended.out
+    assert "these same texts" not in ended.out
     again = lorewright(*command)
     assert (again.status, again.out) == (1, "")
-    assert "second exists already; name a new folder, or train it anew: --again" in again.err
+    assert "second already exists; choose a new folder, or train it again with --again." in again.err
     assert lorewright(*command, "--again").status == 0
     other.write_text("text,label\nhow much,money\n", encoding="utf-8")
     assert "has the label 'money', which" in lorewright(*command, "--again").err
@@ -67,7 +67,7 @@ def test_a_folder_of_other_things_is_not_replaced(trained: Path, tmp_path: Path)
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
     ended = lorewright("classifier", "train", trained / "intents.csv", tmp_path, *QUICK, "--again")
     assert ended.status == 1
-    assert "exists already and is no classifier; name a new folder" in ended.err
+    assert "already exists and is not a classifier; choose a new folder" in ended.err
     assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "mine"
 
 
@@ -78,7 +78,7 @@ def test_a_file_of_the_users_in_the_folder_keeps_it(trained: Path) -> None:
     (folder / "notes.txt").write_text("mine", encoding="utf-8")
     ended = lorewright(*command)
     assert ended.status == 1
-    assert "holds notes.txt, which no training left; move it away first" in ended.err
+    assert "contains notes.txt, which training did not write; move it away" in ended.err
     assert (folder / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
@@ -88,8 +88,8 @@ def test_texts_that_are_learnt_are_not_measured_on(trained: Path) -> None:
     other.write_text(CSV, encoding="utf-8")
     ended = lorewright(*command, other)
     assert ended.status == 1
-    assert "16 of the 16 texts of" in ended.err
-    assert "16 of the 16 texts of" in lorewright(*command, trained / "intents.csv").err, "nor on the file itself"
+    assert "16 of the 16 texts in" in ended.err
+    assert "16 of the 16 texts in" in lorewright(*command, trained / "intents.csv").err, "nor on the file itself"
     assert not (trained / "x").exists()
 
 
@@ -103,7 +103,7 @@ def test_an_encoder_of_a_folder_is_found_from_everywhere(
     monkeypatch.chdir(tmp_path)
     assert lorewright("classifier", "ask", trained / "fourth", "what is 60 plus 7").status == 0
     gone = lorewright("classifier", "ask", trained / "nowhere", "what is 60 plus 7")
-    assert "nowhere does not exist; name the folder of a finished adapter" in gone.err
+    assert "nowhere does not exist; give the folder of a finished adapter" in gone.err
 
 
 def test_it_becomes_one_model(trained: Path) -> None:

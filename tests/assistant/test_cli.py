@@ -77,14 +77,14 @@ def test_what_is_finished_is_skipped_without_loading_torch(tea_shop):
     shown = light(commands, {"torch"})
     assert shown.stdout.endswith("HEAVY []\n"), shown.stderr
     assert f"{folder}: 0 added, 0 changed, 0 deleted, 1 unchanged; 2 passages.\n" in shown.stdout
-    assert f"{folder}: run 'first' is finished and nothing it was made from has changed. Adapter: " in shown.stdout
+    assert f"{folder}: run 'first' is finished and its inputs have not changed. Adapter: " in shown.stdout
     assert "the answerable of 1 held-out questions" in shown.stdout
 
 
 def test_search_shows_passages_with_their_places_and_scores(tea_shop):
     shown = lorewright("search", tea_shop, "How hot is the water?", "--k", 1)
     assert shown.out.startswith("[1] tea.md, Green tea › Water\n    score ")
-    assert "; meaning 0." in shown.out
+    assert "; vector 0." in shown.out
     assert "Use water of 80 degrees for green tea." in shown.out
     assert "[2]" not in shown.out
 
@@ -131,7 +131,7 @@ def test_evaluate_prints_the_table_and_again_asks_again(shop):
 def test_the_models_and_where_they_lie():
     shown = lorewright("models")
     assert shown.status == 0
-    assert "\nall-minilm-l6-v2: embedder, Apache-2.0, here\n" in shown.out
+    assert "\nall-minilm-l6-v2: embedder, Apache-2.0, downloaded\n" in shown.out
     assert "Cache: " in shown.out
     assert lorewright("pull", "all-minilm-l6-v2").out.startswith("all-minilm-l6-v2: already in ")
 
@@ -142,7 +142,7 @@ def test_an_adapter_of_another_program_is_adopted(shop, tmp_path):
     for name in ("adapter_model.safetensors", "adapter_config.json"):
         shutil.copyfile(shop / "adapters" / "first" / name, elsewhere / name)
     adopted = lorewright("adopt", shop, elsewhere, "--run", "theirs")
-    assert adopted.out == f"{shop}: {elsewhere} is now the adapter 'theirs', and the one that answers (domain.toml).\n"
+    assert adopted.out == f"{shop}: {elsewhere} is imported as the adapter 'theirs' and is active (domain.toml).\n"
     question = "How hot should the water be?"
     answers = [lorewright("ask", shop, question, "--adapter", name).out for name in ("first", "theirs")]
     assert answers[0] == answers[1] != ""

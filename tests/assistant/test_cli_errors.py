@@ -25,9 +25,10 @@ def test_what_is_no_domain_is_told_how_to_become_one(tmp_path):
         ended = lorewright(command[0], absent, *command[1:])
         assert ended.status == 1
         assert ended.out == ""
-        assert ended.err == (f"lorewright: {absent} is not a folder; make a new domain with: lorewright new {absent}\n")
+        assert ended.err == (f"lorewright: {absent} is not a folder; create a domain with: lorewright new {absent}\n")
     assert lorewright("index", tmp_path).err == (
-        f"lorewright: {tmp_path} has no domain.toml, so it is not a domain; make one with: lorewright new {tmp_path}\n"
+        f"lorewright: {tmp_path} is not a domain, because it has no domain.toml; "
+        f"create one with: lorewright new {tmp_path}\n"
     )
 
 
@@ -41,7 +42,7 @@ def test_a_question_may_begin_with_a_dash(tmp_path):
 def test_an_existing_domain_is_not_made_again(shop):
     before = (shop / "domain.toml").read_bytes()
     ended = lorewright("new", shop)
-    assert (ended.status, ended.err) == (1, f"lorewright: {shop} already is a domain; nothing was changed.\n")
+    assert (ended.status, ended.err) == (1, f"lorewright: {shop} is already a domain; choose another folder.\n")
     assert (shop / "domain.toml").read_bytes() == before
 
 
@@ -49,7 +50,7 @@ def test_a_domain_is_not_made_inside_another_one(shop):
     for inside in (shop / "documents" / "foo", shop / "documents" / "a" / ".." / "foo"):
         ended = lorewright("new", inside)
         assert ended.status == 1
-        assert ended.err == f"lorewright: {inside} lies inside the domain {shop}; name a folder outside of it.\n"
+        assert ended.err == f"lorewright: {inside} is inside the domain {shop}; choose a folder outside it.\n"
     assert list((shop / "documents").rglob("domain.toml")) == []
 
 
@@ -77,11 +78,11 @@ def test_an_empty_and_a_missing_documents_folder(tmp_path):
     ended = lorewright("index", folder)
     assert ended.status == 1
     assert ended.err == (
-        f"lorewright: {folder}/documents holds no documents; put files into it (txt, md, pdf, docx...).\n"
+        f"lorewright: {folder}/documents contains no documents; put files into it (txt, md, pdf, docx...).\n"
     )
     (folder / "documents").rmdir()
     assert lorewright("index", folder).err == (
-        f"lorewright: {folder}/documents does not exist; make the folder and put your documents into it.\n"
+        f"lorewright: {folder}/documents does not exist; create the folder and put your documents into it.\n"
     )
 
 
@@ -112,7 +113,7 @@ def test_an_empty_index_is_told_from_a_question_that_is_refused(tmp_path):
     ended = lorewright("ask", folder, "How hot?")
     assert (ended.status, ended.out) == (1, "")
     assert ended.err == (
-        f"lorewright: {folder} has no document in its index; put documents into {folder}/documents, "
+        f"lorewright: {folder} has no documents in its index; put documents into {folder}/documents, "
         f"then run: lorewright index '{folder}'\n"
     )
 
@@ -133,7 +134,7 @@ def test_training_on_nothing_but_unanswerable_questions_is_refused(shop):
     (shop / "questions" / "train.jsonl").write_text(f"{json.dumps(row)}\n", encoding="utf-8")
     ended = lorewright("finetune", shop)
     assert ended.status == 1
-    assert "train.jsonl holds no question that the documents answer, so there is nothing to learn" in ended.err
+    assert "train.jsonl has no answerable questions to train on" in ended.err
 
 
 def test_two_processes_do_not_train_one_run(shop):
@@ -143,14 +144,14 @@ def test_two_processes_do_not_train_one_run(shop):
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
     assert second.status == 1
-    assert "another process is training the run 'first'; wait until it has ended" in second.err
+    assert "another process is training the run 'first'; wait until it ends" in second.err
 
 
 def test_held_out_questions_that_are_none_are_an_error(shop):
     (shop / "questions" / "held_out.jsonl").write_text("\n", encoding="utf-8")
     ended = lorewright("evaluate", shop)
     assert ended.status == 1
-    assert "held_out.jsonl holds no question, so there is nothing to ask" in ended.err
+    assert "held_out.jsonl has no questions; write held-out questions into it" in ended.err
 
 
 def test_a_new_domain_of_a_model_that_is_unknown_is_not_made(tmp_path):
@@ -169,15 +170,15 @@ def test_an_unknown_adapter_is_named(tea_shop, command):
     ended = lorewright(command[0], tea_shop, *command[1:], "--adapter", "frist")
     assert ended.status == 1
     assert ended.err == (
-        f"lorewright: {tea_shop} has no adapter 'frist' (there are: first); "
-        f"train one with: lorewright finetune {tea_shop} --run frist, or ask the base model: --adapter base\n"
+        f"lorewright: {tea_shop} has no adapter 'frist' (available: first); "
+        f"train it with: lorewright finetune {tea_shop} --run frist, or use the base model: --adapter base\n"
     )
 
 
 def test_a_name_that_would_lead_out_of_the_domain_is_refused(tea_shop):
     ended = lorewright("ask", tea_shop, "x", "--adapter", "../../secrets")
     assert ended.status == 1
-    assert "'../../secrets' cannot name an adapter" in ended.err
+    assert "'../../secrets' is not a valid adapter name" in ended.err
 
 
 def test_an_adapter_that_is_gone_can_be_trained_again(shop):
@@ -234,7 +235,7 @@ def test_no_run_may_be_called_base(tea_shop):
     ended = lorewright("finetune", tea_shop, "--run", "base")
     assert (ended.status, ended.err) == (
         1,
-        "lorewright: 'base' means the model without an adapter; choose another name for the run.\n",
+        "lorewright: 'base' is reserved for the model without an adapter; choose another name for the run.\n",
     )
 
 
@@ -287,9 +288,7 @@ def test_ctrl_c_while_training_leaves_no_adapter_and_says_so(shop):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.endswith(
-        "\nStopped; no adapter was written. The same command goes on with it where it was last saved.\n"
-    )
+    assert err.endswith("\nStopped; no adapter was written. Run the same command to resume from the last checkpoint.\n")
     assert "Traceback" not in err
     assert sorted(left.name for left in (shop / "adapters").glob("*")) == ["first.checkpoint", "first.lock"]
     assert (shop / "domain.toml").read_bytes() == settings
@@ -303,7 +302,7 @@ def test_ctrl_c_while_indexing_says_what_is_kept(shop):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.endswith("Stopped; the documents that were read are kept, the rest is read the next time.\n")
+    assert err.endswith("Stopped; the documents read so far are kept. Run the same command to read the rest.\n")
 
 
 def test_ctrl_c_stops_an_answer_at_its_next_word(shop):
@@ -320,7 +319,7 @@ def test_ctrl_c_stops_an_answer_at_its_next_word(shop):
             said += more
     os.close(ours)
     assert process.returncode == 130
-    assert err == "\nStopping at the next word; Ctrl-C again leaves at once.\n"
+    assert err == "\nStopping at the next token; press Ctrl-C again to quit at once.\n"
     assert 0 < len(said) < 4000
 
 
@@ -360,7 +359,7 @@ def test_a_taken_port_is_passed_over_and_said(shop, monkeypatch):
     assert used > port
     assert f"http://127.0.0.1:{used} " in url
     assert process.returncode == 0
-    assert out.endswith("Stopped; conversations are kept.\n")
+    assert out.endswith("Stopped; conversations are saved.\n")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", used)) != 0
 
@@ -371,5 +370,5 @@ def test_no_free_port_is_an_error(monkeypatch):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(AssistantError, match=f"no free port from {port} to {port}; name another with --port"):
+        with pytest.raises(AssistantError, match=f"no free port from {port} to {port}; choose another with --port"):
             page.free_port(port)

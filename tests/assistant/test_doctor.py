@@ -43,8 +43,8 @@ def test_it_tells_the_variables_that_change_what_lorewright_does(tmp_path, monke
     monkeypatch.setenv("LOREWRIGHT_CACHE", str(tmp_path / "not" / "yet"))
     report = told()
     assert "".join(f"LOREWRIGHT_CACHE {tmp_path / 'not' / 'yet'}".split()) in report.replace(" ", "")
-    assert "not fetched" in report
-    assert "multilingual-e5-small" in report.split("not fetched")[1]
+    assert "not downloaded" in report
+    assert "multilingual-e5-small" in report.split("not downloaded")[1]
     assert not (tmp_path / "not").exists() or not list((tmp_path / "not" / "yet").glob("models/*"))
 
 
@@ -55,7 +55,7 @@ def test_it_warns_when_questions_would_be_sent_to_langsmith(monkeypatch, variabl
     assert "LangSmith tracing is on" not in told()
     monkeypatch.setenv(variable, "true")
     get_env_var.cache_clear()
-    assert "LangSmith tracing is on: it sends every question and answer away." in told()
+    assert "LangSmith tracing is on and sends every question and answer to a server" in told()
     monkeypatch.undo()
     get_env_var.cache_clear()
 
@@ -64,13 +64,13 @@ def test_it_names_what_is_missing_and_what_to_do(monkeypatch):
     monkeypatch.setattr(doctor_report, "PACKAGES", ["torch", "never-heard-of"])
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == "pip" else object())
     report = told()
-    assert "never-heard-of MISSING: run make install" in report
-    assert "pip is missing, so models cannot be had from the package index." in report
+    assert "never-heard-of MISSING; run: make install" in report
+    assert "pip is missing, so models cannot be downloaded from the package index." in report
 
 
 def test_it_looks_at_a_domain(tea_shop):
     report = told(tea_shop).split("Domain ")[1]
-    for row in ("base model smollm2-135m-instruct", "adapters first", "adapter that answers first"):
+    for row in ("base model smollm2-135m-instruct", "adapters first", "active adapter first"):
         assert row in report
     assert "training questions 3, of which 1 unanswerable" in report
     assert "held-out questions 1, of which 0 unanswerable" in report
@@ -79,7 +79,7 @@ def test_it_looks_at_a_domain(tea_shop):
 
 
 def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_shop, tmp_path):
-    assert "is not a folder; make a new domain with" in told(tmp_path / "absent")
+    assert "is not a folder; create a domain with" in told(tmp_path / "absent")
     shop = copy_of(tea_shop)
     shutil.rmtree(shop / "index")
     assert "index PROBLEM: " in told(shop)
@@ -87,7 +87,7 @@ def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_sh
     (shop / "questions" / "held_out.jsonl").write_text("{oops}", encoding="utf-8")
     report = told(shop)
     assert "base model smollm2-135m-instruct" in report
-    assert "adapter that answers PROBLEM: " in report
+    assert "active adapter PROBLEM: " in report
     assert "held-out questions PROBLEM: " in report
     set_setting(shop / "domain.toml", "base_model", "smollm2")
     assert "base model PROBLEM: There is no model 'smollm2' in the catalogue" in told(shop)

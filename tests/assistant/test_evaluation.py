@@ -163,14 +163,14 @@ def test_the_report_says_whether_tuning_helped_and_what_may_explain_it():
     trained = {"examples": 43, "tokens": 15000, "steps": 11}
     assert verdict((0.1, 0.02, 0.2), rows, trained) == "tuned is better than base."
     assert verdict((0.01, -0.03, 0.05), rows, trained) == (
-        "tuned is not proven different from base. What may explain it: with 2 questions to judge a difference below "
-        "0.04 may be chance; 1 of these were refused before any model was asked; the adapter has learnt "
-        "from 43 examples in 11 steps."
+        "tuned is not proven different from base. Possible reasons: with 2 scored questions, a difference below "
+        "0.04 may be chance; 1 of these were refused before generation; the adapter was trained "
+        "on 43 examples for 11 steps."
     )
     assert verdict((-0.1, -0.2, -0.02), rows[:1], trained) == (
-        "tuned is worse than base. What may explain it: the adapter has learnt from 43 examples in 11 steps."
+        "tuned is worse than base. Possible reasons: the adapter was trained on 43 examples for 11 steps."
     )
-    assert "nothing can be said" in verdict(None, rows[2:], trained)
+    assert "no answer could be scored" in verdict(None, rows[2:], trained)
     assert verdict((0.0, -0.004, 0.003), rows, trained) == "tuned is right as often as base."
 
 
@@ -284,13 +284,13 @@ def test_the_tables_show_every_figure_and_say_what_is_proven(result, capsys):
     shown = capsys.readouterr().out
     for words in ("the answerable of 4 held-out questions", "base, with index, uncalibrated", "MRR", "token F1"):
         assert words in shown
-    assert "Right in the model's words, tuned minus base, with index" in shown
+    assert "Right without quotes, tuned minus base, with index" in shown
     wrong = result["table"]["tuned, with index"]["all"]["wrong"]
     assert f"{wrong[0]:.2f} ({wrong[1]:.2f} to {wrong[2]:.2f})" in shown
-    assert "can be judged, and 20 are the fewest that prove anything" in " ".join(shown.split())
-    assert "4 questions give a first impression only\n" in shown
+    assert "can be scored, and a comparison needs at least 20" in " ".join(shown.split())
+    assert "4 questions are too few for a conclusion\n" in shown
     print_evaluation(result, "lorewright evaluate shop")
-    assert "4 questions give a first impression only; for all: lorewright evaluate shop\n" in capsys.readouterr().out
+    assert "4 questions are too few for a conclusion; for all: lorewright evaluate shop\n" in capsys.readouterr().out
 
 
 def test_without_held_out_questions_it_is_said_which_file_is_missing(copy_of, tuned_handbook):

@@ -35,9 +35,9 @@ def indexed(shop: Path) -> Path:
     assert ended.status == 0
     assert ended.out == (
         f"{shop}: 3 added, 0 changed, 0 deleted, 0 unchanged; 5 passages.\n"
-        "2 passages say the same as another one; each is kept once, with all its places.\n"
+        "2 passages repeat another passage; each text is stored once, with all its places.\n"
     )
-    assert "the same file as copy.md: tea.md" in ended.err
+    assert "duplicate of copy.md: tea.md" in ended.err
     return shop
 
 
@@ -45,9 +45,9 @@ def test_a_search_says_where_and_why(indexed: Path) -> None:
     shown = lorewright("search", indexed, "How hot should water for green tea be?", "--k", 1).out
     first, reasons, same, text, *_ = shown.splitlines()
     assert first == "[1] copy.md, Green tea › Water"
-    assert "meaning 0." in reasons
+    assert "vector 0." in reasons
     assert reasons.endswith(": water, green, tea")
-    assert same == "    the same is said in tea.md, Green tea › Water"
+    assert same == "    also in tea.md, Green tea › Water"
     assert text.startswith("Use water of 80 degrees")
 
 
@@ -55,31 +55,31 @@ def test_a_search_in_chinese_puts_its_pairs_together(indexed: Path) -> None:
     shown = lorewright("search", indexed, "普洱茶饼怎么存放?", "--k", 1, "--mode", "full_text").out
     assert shown.startswith("[1] zh/puer.md, 普洱 › 储存\n")
     assert ": 普洱茶饼" in shown
-    assert "meaning" not in shown
-    assert "word" not in lorewright("search", indexed, "普洱茶饼怎么存放?", "--k", 1, "--mode", "dense").out
+    assert "vector" not in shown
+    assert "full text" not in lorewright("search", indexed, "普洱茶饼怎么存放?", "--k", 1, "--mode", "dense").out
 
 
 def test_a_search_of_a_part(indexed: Path) -> None:
     assert "[1] zh/puer.md" in lorewright("search", indexed, "green tea", "--folder", "zh").out
     assert "[1] zh/puer.md" in lorewright("search", indexed, "green tea", "--language", "zh").out
     nothing = lorewright("search", indexed, "green tea", "--until", "2001-01-01").out
-    assert nothing.startswith("Nothing was found among what the filters leave of ")
+    assert nothing.startswith("Nothing was found in the filtered part of ")
     nothing = lorewright("search", indexed, "green tea", "--folder", "ZH").out
     assert nothing.startswith("Nothing was found in the folder ZH; folders with documents: ")
     assert "zh" in nothing.partition(": ")[2]
     wrong = lorewright("search", indexed, "green tea", "--since", "2026-02-01", "--until", "2026-01-01")
-    assert wrong.err == "lorewright: --since 2026-02-01 lies after --until 2026-01-01, so nothing can be found.\n"
+    assert wrong.err == "lorewright: --since 2026-02-01 is after --until 2026-01-01, so nothing can be found.\n"
     assert "[1]" in lorewright("search", indexed, "green tea", "--since", "2001-01-01", "--type", "markdown").out
     around = lorewright("search", indexed, "80 degrees", "--k", 1, "--neighbours", 1).out
     assert "\n  found, Green tea › Water:\nUse water of 80 degrees" in around
     assert "three grams" in around.partition("\n  after, ")[2]
     wrong = lorewright("search", indexed, "green tea", "--language", "fr")
-    assert wrong.err == "lorewright: 'fr' is not a language that passages are told by; use zh or en.\n"
+    assert wrong.err == "lorewright: 'fr' is not a supported language; use zh or en.\n"
 
 
 def test_an_empty_document_is_not_said_to_be_read_in_part(indexed: Path) -> None:
     (indexed / "documents" / "empty.txt").touch()
-    assert "\nread, but: empty.txt: holds no text\n" in lorewright("index", indexed).err
+    assert "\nread with a warning: empty.txt: contains no text\n" in lorewright("index", indexed).err
     (indexed / "documents" / "empty.txt").unlink()
     assert lorewright("index", indexed).status == 0
 
@@ -103,8 +103,8 @@ def test_retrieval_is_measured_in_every_way_by_language(indexed: Path) -> None:
     write_questions(indexed / "questions" / "held_out.jsonl", rows)
     ended = lorewright("evaluate", indexed, "--retrieval")
     assert ended.status == 0
-    assert "found for 2 questions (en)" in ended.out
-    assert "found for 1 questions (zh)" in ended.out
+    assert "gold document, 2 questions (en)" in ended.out
+    assert "gold document, 1 questions (zh)" in ended.out
     assert "100.0 (100.0" in ended.out
     (file,) = (indexed / "evaluations").glob("retrieval-*.json")
     stored = json.loads(file.read_text(encoding="utf-8"))
@@ -114,7 +114,7 @@ def test_retrieval_is_measured_in_every_way_by_language(indexed: Path) -> None:
     assert stored["results"]["en"]["figures"]["fused"]["hit@1"] == [1.0, 1.0, 1.0]
     clash = lorewright("evaluate", indexed, "--retrieval", "--again")
     assert clash.status == 1
-    assert clash.err.startswith("lorewright: --retrieval asks all questions and no model")
+    assert clash.err.startswith("lorewright: --retrieval uses all questions and no chat model")
 
 
 def test_ranks_and_figures_by_hand() -> None:
@@ -169,28 +169,28 @@ def test_a_domain_is_copied_whole_while_another_process_writes_to_it(indexed: Pa
 
 def test_a_copy_is_refused_where_it_would_overwrite_or_swallow_itself(indexed: Path, tmp_path: Path) -> None:
     taken = lorewright("export", indexed, tmp_path)
-    assert taken.err == f"lorewright: {tmp_path} exists already; name a folder that does not.\n"
+    assert taken.err == f"lorewright: {tmp_path} already exists; choose a new folder.\n"
     inside = lorewright("export", indexed, indexed / "copy")
-    assert inside.err == f"lorewright: {indexed / 'copy'} lies inside the domain; name a folder outside of it.\n"
+    assert inside.err == f"lorewright: {indexed / 'copy'} is inside the domain; choose a folder outside it.\n"
 
 
 def test_the_users_dictionary_needs_a_rebuild_and_is_then_searched(indexed: Path) -> None:
     def score() -> float:
         shown = lorewright("search", indexed, "普洱茶饼", "--k", 1, "--mode", "full_text").out
-        return float(shown.split("words ")[1].split(":")[0])
+        return float(shown.split("full text ")[1].split(":")[0])
 
     before = score()
     (indexed / "dictionary.txt").write_text("# 我们的词\n普洱茶饼\n", encoding="utf-8")
     refused = lorewright("search", indexed, "普洱茶饼")
     assert refused.err == (
-        "lorewright: The index was made with other words in dictionary.txt. "
-        f"Make it again with: lorewright index {indexed} --rebuild\n"
+        "lorewright: The index was built with a different dictionary.txt; "
+        f"rebuild it with: lorewright index {indexed} --rebuild\n"
     )
     assert lorewright("index", indexed, "--rebuild").status == 0
     assert score() > before
     (indexed / "dictionary.txt").write_bytes(b"\xff\xfe\xff")
     broken = lorewright("search", indexed, "普洱")
-    assert broken.err.endswith("dictionary.txt cannot be read; save it as UTF-8 text, one word on a line.\n")
+    assert broken.err.endswith("dictionary.txt cannot be read; save it as UTF-8 text, one word per line.\n")
     (indexed / "dictionary.txt").unlink()
     assert lorewright("index", indexed, "--rebuild").status == 0
 

@@ -38,7 +38,7 @@ def test_pages_are_saved_indexed_and_found_with_their_documents(wiki, shop):
     assert "was not" not in ended.err
     saved = {path.name.rpartition("-")[0]: path for path in (shop / "documents" / "web" / "127.0.0.1").iterdir()}
     assert ended.out == (
-        f"{wiki}/green.html is now {saved['green']}\n{wiki}/puer.html is now {saved['puer']}\n"
+        f"{wiki}/green.html is saved as {saved['green']}\n{wiki}/puer.html is saved as {saved['puer']}\n"
         f"{shop}: 2 added, 0 changed, 0 deleted, 0 unchanged; 2 passages.\n"
     )
     for name, question, text in [
@@ -59,9 +59,9 @@ def test_a_page_that_cannot_be_had_is_told_and_the_rest_is_indexed(wiki, shop):
     assert ended.status == 3
     assert ended.out == f"{shop}: 1 added, 0 changed, 0 deleted, 0 unchanged; 1 passages.\n"
     assert ended.err.endswith(
-        f"{wiki}/green.html was not fetched: its host is at 127.0.0.1, which is no address of the public internet; "
-        "--allow-private permits addresses of the local network that you give yourself.\n"
-        "file:///etc/passwd was not fetched: an address of a page must begin with http:// or https://.\n"
+        f"{wiki}/green.html was not downloaded: its host has the address 127.0.0.1, which is not on the public "
+        "internet; to allow addresses of the local network, use --allow-private.\n"
+        "file:///etc/passwd was not downloaded: a URL must start with http:// or https://.\n"
     )
     assert not (shop / "documents" / "web").exists()
 
@@ -70,5 +70,5 @@ def test_private_pages_are_allowed_only_together_with_an_address(shop):
     ended = lorewright("index", shop, "--allow-private")
     assert (ended.status, ended.err) == (
         1,
-        "lorewright: --allow-private says which pages --url may fetch; give it a --url.\n",
+        "lorewright: --allow-private only affects --url; add a --url.\n",
     )

@@ -31,14 +31,14 @@ def test_seconds_are_those_that_were_timed_or_in_proportion_to_them(one_is_timed
 def test_nothing_is_told_of_seconds_where_nothing_was_timed(monkeypatch):
     monkeypatch.setattr(model_list, "is_fetched", lambda name: False)
     assert model_list.seconds_of_an_answer(find("qwen3-0.6b")) is None
-    assert "s an answer here" not in lorewright("models").out
+    assert "s per answer here" not in lorewright("models").out
 
 
 def test_what_does_not_fit_is_told(monkeypatch, one_is_timed):
     monkeypatch.setattr(model_list.psutil, "virtual_memory", lambda: SimpleNamespace(total=8e9))
     shown = " ".join(lorewright("models").out.split())
     assert "needs about 19.7 GB, too much for this machine" in shown
-    assert "needs about 1.2 GB; about 10 s an answer here" in shown
+    assert "needs about 1.2 GB; about 10 s per answer here" in shown
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_new_domain_gets_the_largest_that_is_quick_and_can_be_had(here, second
     monkeypatch.setattr(model_list.psutil, "virtual_memory", lambda: SimpleNamespace(total=32e9))
     monkeypatch.setattr(model_list.shutil, "which", lambda name: None)
     made = lorewright("new", tmp_path / "shop")
-    assert f"It answers with {best};" in made.out
+    assert f"The chat model is {best};" in made.out
     assert Domain.open(tmp_path / "shop").settings.base_model == best
     assert lorewright("new", tmp_path / "asked", "--base-model", "smollm2-135m-instruct").status == 0
     assert Domain.open(tmp_path / "asked").settings.base_model == "smollm2-135m-instruct"
@@ -80,4 +80,4 @@ def test_every_model_says_its_size_and_context():
     shown = " ".join(lorewright("models").out.split())
     for entry in CATALOGUE.values():
         assert f"{entry.name}: {entry.kind}, {entry.licence}" in shown
-        assert f"reads {entry.context_length:,} tokens" in shown
+        assert f"context of {entry.context_length:,} tokens" in shown

@@ -35,10 +35,10 @@ def test_a_prompt_in_the_domain_replaces_the_built_in_one(bare_domain):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{passages} {qestion}", r"must hold {passages}, {question}, but holds {passages}, {qestion}\."),
-        ("Nothing.", r"must hold {passages}, {question}, but holds none\."),
-        ('{passages} {question} {"json": 1}', r'but holds {"json"}, {passages}, {question}\.'),
-        ("{passages} {question} {", "braces themselves"),
+        ("{passages} {qestion}", r"must contain {passages}, {question}, but contains {passages}, {qestion}\."),
+        ("Nothing.", r"must contain {passages}, {question}, but contains none\."),
+        ('{passages} {question} {"json": 1}', r'but contains {"json"}, {passages}, {question}\.'),
+        ("{passages} {question} {", "literal braces"),
         ("资料 {passages} {question}".encode("gbk"), "not UTF-8"),
     ],
 )

@@ -98,7 +98,7 @@ def test_a_file_is_read_and_each_paragraph_is_a_document(file: Path, tmp_path: P
     [
         ("{", "line 2: not a question about a paragraph"),
         ('{"question": "?"}', "line 2: not a question about a paragraph"),
-        (json.dumps(record(answers=[])), "line 2: an answerable question needs an answer"),
+        (json.dumps(record(answers=[])), "line 2: an answerable question needs at least one answer"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, said: str) -> None:

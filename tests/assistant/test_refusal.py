@@ -127,7 +127,7 @@ def test_the_fit_is_kept_with_the_index_and_made_again_only_when_questions_or_do
     calls: list[str] = []
     update_index(Domain.open(moved), progress=lambda work, done, total: calls.append(work))
     assert made_from(moved) == first
-    assert "fitting refusal" not in calls
+    assert "calibrating refusal" not in calls
 
     keep_questions(moved, LEAST - 1)
     update_index(Domain.open(moved))
@@ -157,9 +157,8 @@ def test_a_domain_without_questions_refuses_only_what_is_far_from_its_documents_
         refusal = Refusal.of(index)
         assert not refusal.calibrated("en")
         assert refusal.rates("en") is None
-        assert (
-            "en not calibrated, so only what is far from all documents is refused; 8 answerable" in refusal.describe()
-        )
+        said = "en not calibrated, so only questions far from all documents are refused; "
+        assert f"{said}to calibrate, write at least 8 answerable" in refusal.describe()
         for question in UNRELATED:
             assert outcome(index, question) == "refused"
         for question in RELATED:
@@ -194,7 +193,7 @@ def test_thresholds_are_kept_for_the_embedder_they_were_made_with(folder):
         nothing_known = Refusal(index, {})
         (verdict,) = nothing_known.judge(UNRELATED[:1], [index.search(UNRELATED[0])])
         assert (verdict.outcome, verdict.probability) == ("answered", None)
-        assert "en has no thresholds for this embedder, so nothing is refused in it" in nothing_known.describe()
+        assert "en has no thresholds for this embedder, so no question is refused" in nothing_known.describe()
 
 
 def test_questions_that_were_written_after_indexing_are_fitted_when_they_are_used(folder):

@@ -48,13 +48,13 @@ def test_the_reader_answers_by_default_and_can_be_turned_off_and_on(shop: Path) 
     assert assistant.ask(QUESTION).adapter == "reader"
     assert assistant.ask(QUESTION, adapter="").adapter is None
     assistant.close()
-    assert lorewright("doctor", shop).out.count("reader, as shipped") == 1
+    assert lorewright("doctor", shop).out.count("reader, shipped with Lorewright") == 1
     assert lorewright("use", shop, "base").out == (
-        f"{shop}: the base model answers from now on (domain.toml, chosen by hand).\n"
+        f"{shop}: the base model is now active (domain.toml, selected by hand).\n"
     )
     assert Domain.open(shop).settings.adapter == ""
     assert lorewright("use", shop, "reader").out == (
-        f"{shop}: the reader answers from now on (domain.toml, chosen by hand).\n"
+        f"{shop}: the reader is now active (domain.toml, selected by hand).\n"
     )
     assert Domain.open(shop).settings.adapter == "reader"
 
@@ -75,7 +75,7 @@ def test_a_run_goes_on_from_the_reader_where_it_has_its_shapes(shop: Path) -> No
     assert lorewright("finetune", shop, *QUICK, "--run", "on").status == 0
     assert read_manifest(shop / "adapters" / "on")["inputs"]["from_adapter"] == reader["adapter_sha256"]
     again = lorewright("finetune", shop, *QUICK, "--run", "on").out
-    assert "is finished and nothing it was made from has changed" in again
+    assert "is finished and its inputs have not changed" in again
     for name, flags in (("anew", ["--from-adapter", "base"]), ("wider", ["--r", "3"]), ("other", ["--use-rslora"])):
         assert lorewright("finetune", shop, *QUICK, *flags, "--run", name).status == 0
         assert "from_adapter" not in read_manifest(shop / "adapters" / name)["inputs"]

@@ -103,8 +103,8 @@ def test_an_adapter_of_another_base_is_refused(tiny: LoadedModel, smollm2: Loade
     refused(
         tiny,
         foreign,
-        f"adapter foreign was trained on smollm2-135m-instruct .weights {smollm2.fingerprint[:12]}., not on the model "
-        f"that is loaded .weights {tiny.fingerprint[:12]}.; load that one or train again",
+        f"adapter foreign was trained on smollm2-135m-instruct .weights {smollm2.fingerprint[:12]}., not on the "
+        f"loaded model .weights {tiny.fingerprint[:12]}.; load the former, or train again",
     )
 
 
@@ -138,24 +138,24 @@ def test_an_untrained_adapter_is_not_sealed_and_not_loaded(tiny: LoadedModel, ad
 
 
 def test_an_adapter_with_numbers_that_are_not_finite_is_not_sealed(adapter: Path) -> None:
-    with pytest.raises(ModelError, match="holds numbers that are not finite; train again with a lower learning_rate"):
+    with pytest.raises(ModelError, match="contains NaN or infinite values; train again with a lower learning_rate"):
         changed(adapter, lambda tensors: {name: tensor * float("inf") for name, tensor in tensors.items()})
 
 
 def test_missing_tensors_are_refused(tiny: LoadedModel, adapter: Path) -> None:
     changed(adapter, lambda tensors: dict(list(tensors.items())[1:]))
-    refused(tiny, adapter, "adapter first does not fit .*: 1 of its tensors are missing and 0 are unknown to the model")
+    refused(tiny, adapter, "adapter first does not fit .*: 1 tensors are missing and 0 are unexpected")
 
 
 def test_unknown_tensors_are_refused(tiny: LoadedModel, adapter: Path) -> None:
     extra = "base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight"
     changed(adapter, lambda tensors: tensors | {extra: torch.ones(4, 64)})
-    refused(tiny, adapter, "adapter first does not fit .*: 0 of its tensors are missing and 1 are unknown to the model")
+    refused(tiny, adapter, "adapter first does not fit .*: 0 tensors are missing and 1 are unexpected")
 
 
 def test_tensors_of_other_shapes_are_refused(tiny: LoadedModel, adapter: Path) -> None:
     changed(adapter, lambda tensors: {n: t[:2] if "lora_A" in n else t[:, :2] for n, t in tensors.items()})
-    refused(tiny, adapter, "adapter first does not fit .*: its tensors have other names or shapes; train it again")
+    refused(tiny, adapter, "adapter first does not fit .*: its tensors have different names or shapes; train it again")
 
 
 def test_a_refused_adapter_does_not_disturb_those_in_use(tiny: LoadedModel, adapter: Path, tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def write_adapter_beside(loaded: LoadedModel, folder: Path) -> Path:
 
 
 def test_a_folder_that_is_no_adapter_is_told(tiny: LoadedModel, adapter: Path, tmp_path: Path) -> None:
-    refused(tiny, tmp_path / "nowhere", r"nowhere does not exist; name the folder of a finished adapter")
+    refused(tiny, tmp_path / "nowhere", r"nowhere does not exist; give the folder of a finished adapter")
     (adapter / "manifest.json").write_text("{", encoding="utf-8")
     refused(tiny, adapter, r"manifest\.json is damaged .*; train again")
     (adapter / "manifest.json").write_text('{"format": 99}', encoding="utf-8")
-    refused(tiny, adapter, r"manifest\.json has format 99, this version reads 1; train again")
+    refused(tiny, adapter, r"manifest\.json has format 99, but this version reads 1; train again")

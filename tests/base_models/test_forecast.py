@@ -69,7 +69,7 @@ def test_every_use_is_told_and_sums_up(tiny_folder) -> None:
 
 def test_a_model_that_is_not_here_is_not_guessed(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("LOREWRIGHT_CACHE", str(tmp_path))
-    with pytest.raises(ModelError, match="so its shape is not known; run: lorewright pull smollm2-135m-instruct"):
+    with pytest.raises(ModelError, match="so its shape is unknown; run: lorewright pull smollm2-135m-instruct"):
         forecast("smollm2-135m-instruct", 1, 32)
     with pytest.raises(ModelError, match="There is no model 'smollm' in the catalogue"):
         forecast("smollm", 1, 32)

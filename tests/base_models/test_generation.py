@@ -44,7 +44,7 @@ def test_a_prompt_that_the_model_cannot_read_whole_is_refused(tiny: LoadedModel,
         lambda: list(stream(tiny, ask("tea " * most), Sampling(max_new_tokens=1))),
     ):
         with pytest.raises(
-            ModelError, match=rf"the prompt has [\d,]+ tokens, and .* reads at most {most:,}; shorten it"
+            ModelError, match=rf"the prompt has [\d,]+ tokens, but the context of .* is {most:,}; shorten the prompt"
         ):
             call()
 

@@ -50,7 +50,7 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 
 
 def test_an_embedder_cannot_chat() -> None:
-    with pytest.raises(ModelError, match="all-minilm-l6-v2 is an embedder and cannot chat"):
+    with pytest.raises(ModelError, match="all-minilm-l6-v2 is an embedder, not a chat model"):
         load("all-minilm-l6-v2")
 
 
@@ -62,7 +62,7 @@ def changed(tiny_folder: Path, tmp_path: Path) -> Path:
 
 def test_a_model_without_chat_template_is_refused(changed: Path) -> None:
     (changed / "chat_template.jinja").unlink()
-    with pytest.raises(ModelError, match="has no chat template, so it cannot chat; use an instruct model"):
+    with pytest.raises(ModelError, match="is not a chat model, because it has no chat template; use an instruct model"):
         load(changed)
 
 
@@ -79,7 +79,7 @@ def test_a_folder_of_bin_weights_loads_as_safetensors(
 
 def test_a_folder_without_weights_is_refused(changed: Path) -> None:
     (changed / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match=r"holds neither \.safetensors nor \.bin weights"):
+    with pytest.raises(ModelError, match=r"has neither \.safetensors nor \.bin weights"):
         load(changed)
 
 
@@ -117,17 +117,17 @@ def test_a_dtype_is_taken_by_name(tiny_folder: Path, dtype: str) -> None:
 
 
 def test_words_that_are_no_dtype_device_or_quantization_are_refused(tiny_folder: Path) -> None:
-    with pytest.raises(ModelError, match="dtype 'fp32' is unknown; take auto, bfloat16, float16 or float32"):
+    with pytest.raises(ModelError, match="unknown dtype 'fp32'; use auto, bfloat16, float16 or float32"):
         load(tiny_folder, dtype="fp32")
-    with pytest.raises(ModelError, match="device 'gpu' is unknown; take auto, cuda, mps or cpu"):
+    with pytest.raises(ModelError, match="unknown device 'gpu'; use auto, cuda, mps or cpu"):
         load(tiny_folder, device="gpu")
-    with pytest.raises(ModelError, match="quantization 'int4' is unknown; take nf4 or int8"):
+    with pytest.raises(ModelError, match="unknown quantization 'int4'; use nf4 or int8"):
         load(tiny_folder, quantization="int4")  # type: ignore[arg-type]
 
 
 def test_a_device_that_is_not_here_is_refused() -> None:
     absent_here = "mps" if torch.cuda.is_available() else "cuda:1"
-    with pytest.raises(ModelError, match=f"torch finds no {absent_here} on this machine; take auto or cpu"):
+    with pytest.raises(ModelError, match=f"torch finds no {absent_here} device on this machine; use auto or cpu"):
         choose_device(absent_here)
     assert choose_device("cpu") == "cpu"
     assert choose_device(choose_device("auto")) == choose_device("auto")
@@ -171,5 +171,5 @@ def test_without_bitsandbytes_quantization_says_how_to_get_it(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(__import__("sys").modules, "bitsandbytes", None)
-    with pytest.raises(ModelError, match="quantization nf4 needs bitsandbytes: pip install bitsandbytes"):
+    with pytest.raises(ModelError, match="quantization nf4 needs bitsandbytes; run: pip install bitsandbytes"):
         load(tiny_folder, quantization="nf4")

@@ -130,7 +130,7 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
     monkeypatch.setattr(tokenizer, "chat_template", template)
-    with pytest.raises(ModelError, match="writes a turn differently once it is answered"):
+    with pytest.raises(ModelError, match="renders a turn differently once it is answered"):
         encode(tokenizer, CHAT)
 
 
@@ -156,7 +156,7 @@ def test_answers_that_a_template_rewrites_later_are_learnt_one_by_one(
 
 
 def test_an_example_that_begins_with_the_assistant_is_refused(tokenizer: PreTrainedTokenizerBase) -> None:
-    with pytest.raises(ModelError, match="must not begin with the assistant"):
+    with pytest.raises(ModelError, match="must not start with the assistant"):
         encode(tokenizer, CHAT[2:])
 
 
@@ -236,7 +236,7 @@ def test_last_only_learns_the_last_answer_after_as_many_rounds_as_fit(tokenizer:
 def test_what_begins_with_the_assistant_is_refused_however_long_it_is(tokenizer: PreTrainedTokenizerBase) -> None:
     for last_only in (False, True):
         for max_length in (None, 30):
-            with pytest.raises(ModelError, match="must not begin with the assistant"):
+            with pytest.raises(ModelError, match="must not start with the assistant"):
                 examples_of(tokenizer, [CHAT[2], *CHAT[3:]], max_length, last_only)
 
 

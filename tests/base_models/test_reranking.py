@@ -56,5 +56,5 @@ def test_the_domains_reranker_orders_what_was_found(folder: Path, tmp_path: Path
 
 
 def test_what_is_no_reranker_is_refused(tmp_path: Path, real_model) -> None:
-    with pytest.raises(ModelError, match="is not the folder of a reranker"):
+    with pytest.raises(ModelError, match="is not a reranker, because"):
         load_reranker(tmp_path)

@@ -62,27 +62,30 @@ def test_the_chosen_keys_of_a_new_file_are_set(toml: Path) -> None:
 def test_a_chosen_key_that_does_not_exist_is_refused() -> None:
     with pytest.raises(DomainError, match="unknown key 'base_modell'; did you mean 'base_model'"):
         new_settings_text(base_modell="smollm2-135m-instruct")
-    with pytest.raises(DomainError, match="language is 'fr', but: input should be 'auto', 'en' or 'zh'"):
+    with pytest.raises(DomainError, match="language is 'fr', but input should be 'auto', 'en' or 'zh'"):
         new_settings_text(language="fr")
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('"" = 1', ", line 1: unknown key ''; the keys here are base_model"),
+        ('"" = 1', ", line 1: unknown key ''; the known keys are base_model"),
         ("base_modell = 'x'", ", line 1: unknown key 'base_modell'; did you mean 'base_model'?"),
         ("\n# k = 1\n[retrieval]\n# kk = 1\nkk = 3", ", line 5: unknown key 'retrieval.kk'; did you mean 'k'?"),
         ("\n[finetune]\nlora_alfa = 3", ", line 3: unknown key 'finetune.lora_alfa'; did you mean 'lora_alpha'?"),
         ("\n\n[retreival]\nk = 3", ", line 3: unknown key 'retreival'; did you mean 'retrieval'?"),
         (
             "[answer]\nxyz = 1",
-            ", line 2: unknown key 'answer.xyz'; the keys here are "
+            ", line 2: unknown key 'answer.xyz'; the known keys are "
             "max_new_tokens, temperature, repetition_penalty, quotes, refusal.",
         ),
-        ("k = 3\n[retrieval]\nk = 3", ", line 1: unknown key 'k'; the keys here are base_model"),
+        ("k = 3\n[retrieval]\nk = 3", ", line 1: unknown key 'k'; the known keys are base_model"),
         ("'base model' = 'x'", ", line 1: unknown key 'base model'; did you mean 'base_model'?"),
-        ('adapter = ""\n"语言" = "zh"', ", line 2: unknown key '语言'; the keys here are base_model, engine, adapter,"),
-        ("[answer.style]\nx = 1", ", line 1: unknown key 'answer.style'; the keys here are"),
+        (
+            'adapter = ""\n"语言" = "zh"',
+            ", line 2: unknown key '语言'; the known keys are base_model, engine, adapter,",
+        ),
+        ("[answer.style]\nx = 1", ", line 1: unknown key 'answer.style'; the known keys are"),
         ("adapter = ''\nretrieval.kk = 1", ", line 2: unknown key 'retrieval.kk'; did you mean 'k'?"),
         ("adapter = ''\nretrieval = {kk = 1}", ", line 2: unknown key 'retrieval.kk'; did you mean 'k'?"),
         ("\nanswers.temperature = 1", ", line 2: unknown key 'answers'; did you mean 'answer'?"),
@@ -96,32 +99,32 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_key(toml: Path, t
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("base_model = 3", ", line 1: base_model is 3, but: input should be a valid string."),
-        ("\nlanguage = 'fr'", ", line 2: language is 'fr', but: input should be 'auto', 'en' or 'zh'."),
-        ("[finetune]\n\nr = '8'", ", line 3: finetune.r is '8', but: input should be a valid integer."),
-        ("[finetune]\nlearning_rate = inf", ", line 2: finetune.learning_rate is inf, but: input should be a finite"),
-        ("[finetune]\nr = 8.5", ", line 2: finetune.r is 8.5, but: input should be a valid integer."),
-        ("[finetune]\nr = 0", ", line 2: finetune.r is 0, but: input should be greater than or equal to 1."),
+        ("base_model = 3", ", line 1: base_model is 3, but input should be a valid string."),
+        ("\nlanguage = 'fr'", ", line 2: language is 'fr', but input should be 'auto', 'en' or 'zh'."),
+        ("[finetune]\n\nr = '8'", ", line 3: finetune.r is '8', but input should be a valid integer."),
+        ("[finetune]\nlearning_rate = inf", ", line 2: finetune.learning_rate is inf, but input should be a finite"),
+        ("[finetune]\nr = 8.5", ", line 2: finetune.r is 8.5, but input should be a valid integer."),
+        ("[finetune]\nr = 0", ", line 2: finetune.r is 0, but input should be greater than or equal to 1."),
         (
             "[answer]\ntemperature = 3",
-            ", line 2: answer.temperature is 3, but: input should be less than or equal to 2.",
+            ", line 2: answer.temperature is 3, but input should be less than or equal to 2.",
         ),
         (
             "[answer]\nrefusal = 'never'",
-            ', line 2: answer.refusal is \'never\', but: input should be "rare", "balanced", "strict" or a number',
+            ', line 2: answer.refusal is \'never\', but input should be "rare", "balanced", "strict" or a number',
         ),
-        ("[answer]\nrefusal = 1.5", ", line 2: answer.refusal is 1.5, but: input should be"),
+        ("[answer]\nrefusal = 1.5", ", line 2: answer.refusal is 1.5, but input should be"),
         (
             "[finetune]\ntarget_modules = 'q_proj'",
-            ', line 2: finetune.target_modules is \'q_proj\', but: input should be a list, like ["q_proj", "v_proj"].',
+            ', line 2: finetune.target_modules is \'q_proj\', but input should be a list, like ["q_proj", "v_proj"].',
         ),
         (
             "[finetune]\ntarget_modules = [\n  'q_proj',\n  3,\n]",
-            ", line 2: finetune.target_modules is 3, but: input should be a valid string.",
+            ", line 2: finetune.target_modules is 3, but input should be a valid string.",
         ),
-        ("\nretrieval = 3", ", line 2: retrieval is 3, but: input should be a table: its name in brackets"),
-        ("\n[[retrieval]]\nk = 3", ", line 2: retrieval is ({'k': 3},), but: input should be a table:"),
-        ("\ufeffadapter = 3", ", line 1: adapter is 3, but: input should be a valid string."),
+        ("\nretrieval = 3", ", line 2: retrieval is 3, but input should be a table: its name in brackets"),
+        ("\n[[retrieval]]\nk = 3", ", line 2: retrieval is ({'k': 3},), but input should be a table:"),
+        ("\ufeffadapter = 3", ", line 1: adapter is 3, but input should be a valid string."),
     ],
 )
 def test_a_wrong_value_is_named_with_its_line_and_what_would_be_right(toml: Path, text: str, message: str) -> None:
@@ -230,7 +233,7 @@ def test_setting_a_wrong_key_or_value_is_refused_and_the_file_stays(toml: Path) 
     toml.write_text(MINE, encoding="utf-8")
     with pytest.raises(DomainError, match=r"unknown key 'answer\.temprature'; did you mean 'temperature'"):
         set_setting(toml, "answer.temprature", 0.5)
-    with pytest.raises(DomainError, match=r"answer\.temperature is 9, but: input should be less than or equal to 2"):
+    with pytest.raises(DomainError, match=r"answer\.temperature is 9, but input should be less than or equal to 2"):
         set_setting(toml, "answer.temperature", 9)
     assert toml.read_text(encoding="utf-8") == MINE
 

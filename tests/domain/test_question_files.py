@@ -75,10 +75,10 @@ def test_an_empty_file_has_no_questions(file: Path) -> None:
         (line() + ",", ": not valid JSON (Extra data)."),
         ("[1, 2]", ': must be a JSON object like {"messages": [...]}.'),
         (line(answer="8"), ": unknown key 'answer'; the keys are answerable, document, facts, id, language, messages."),
-        ("{}", ': "messages" must be a list of at least a question and its answer.'),
-        (line(messages="hello"), ': "messages" must be a list of at least a question and its answer.'),
-        (line(messages=talk("user")), ': "messages" must be a list of at least a question and its answer.'),
-        (line(messages=["a", "b"]), ': message 1 must be {"role": ..., "content": ...} with a text that is not empty.'),
+        ("{}", ': "messages" must be a list with at least a question and its answer.'),
+        (line(messages="hello"), ': "messages" must be a list with at least a question and its answer.'),
+        (line(messages=talk("user")), ': "messages" must be a list with at least a question and its answer.'),
+        (line(messages=["a", "b"]), ': message 1 must be {"role": ..., "content": ...} with a non-empty text.'),
         (line(messages=[talk("user")[0], {"role": "assistant", "content": " \n"}]), ": message 2 must be"),
         (line(messages=[talk("user")[0], {"role": "assistant", "content": 3}]), ": message 2 must be"),
         (line(messages=talk("user", "user")), ": roles must alternate user, assistant and end with assistant, not"),
@@ -90,15 +90,15 @@ def test_an_empty_file_has_no_questions(file: Path) -> None:
         (line(messages=[{"content": "a"}, {"content": "b"}]), ": roles must alternate"),
         (line(answerable="yes"), ': "answerable" must be true or false.'),
         (line(answerable=None), ': "answerable" must be true or false.'),
-        (line(id=7), ': "id" must be a text.'),
-        (line(language=["zh"]), ': "language" must be a text.'),
-        (line(document=1.5), ': "document" must be a text.'),
+        (line(id=7), ': "id" must be a string.'),
+        (line(language=["zh"]), ': "language" must be a string.'),
+        (line(document=1.5), ': "document" must be a string.'),
         (line(facts="80 degrees"), ': "facts" must be a list of facts, each a list of wordings'),
         (line(facts=["80 degrees"]), ': "facts" must be a list of facts, each a list of wordings'),
         (line(facts=[["80 degrees", " "]]), ': "facts" must be a list of facts, each a list of wordings'),
-        (line(facts=[["80"]], answerable=False), ': "facts" are what a right answer must say'),
-        (line(messages=talk("user", "assistant")).replace("words 0", "\\ud83d"), ": message 1 holds half a character"),
-        ("[" * 100_000, ": nested too deeply for a question."),
+        (line(facts=[["80"]], answerable=False), ': "facts" are for answerable questions only'),
+        (line(messages=talk("user", "assistant")).replace("words 0", "\\ud83d"), "1 contains a lone surrogate"),
+        ("[" * 100_000, ": the JSON is nested too deeply for a question."),
     ],
 )  # fmt: skip
 def test_a_malformed_line_is_named_with_file_line_and_what_is_wrong(file: Path, bad: str, message: str) -> None:
@@ -112,7 +112,7 @@ def test_a_malformed_line_is_named_with_file_line_and_what_is_wrong(file: Path, 
 
 def test_an_id_that_stands_twice_is_named_with_both_lines(file: Path) -> None:
     file.write_text(f"{line(id='a')}\n{line(id='b')}\n{line(id='a')}\n", encoding="utf-8")
-    with pytest.raises(DomainError, match="line 3: the id 'a' stands in line 1 too"):
+    with pytest.raises(DomainError, match="line 3: the id 'a' is already used in line 1"):
         read_questions(file)
 
 
@@ -123,5 +123,5 @@ def test_another_encoding_is_named_with_its_line(file: Path) -> None:
 
 
 def test_a_missing_file_is_named_with_what_to_do(file: Path) -> None:
-    with pytest.raises(DomainError, match="does not exist; write one question a line into it"):
+    with pytest.raises(DomainError, match="does not exist; write one question per line into it"):
         read_questions(file)

@@ -283,7 +283,5 @@ def test_a_run_with_held_out_examples_resumes_bit_for_bit(tiny_folder: Path, tmp
 def test_holding_out_all_is_refused(families: dict[str, LoadedModel], tmp_path: Path) -> None:
     talks = ([{"role": "user", "content": f"{n}?"}, TALKS[0][1]] for n in range(50))
     out = [talk for talk in talks if is_held_out(talk, 0.5)]
-    with pytest.raises(
-        FinetuneError, match=rf"held_out_share=0\.5 holds out every one of the {len(out)} examples; lower it"
-    ):
+    with pytest.raises(FinetuneError, match=rf"held_out_share=0\.5 holds out all {len(out)} examples; lower it"):
         finetune(families["llama"], out, tmp_path / "run", quick(held_out_share=0.5))

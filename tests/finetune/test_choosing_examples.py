@@ -106,14 +106,12 @@ def test_what_is_too_long_is_left_out_and_counted(tokenizer: PreTrainedTokenizer
 
 
 def test_unusable_examples_are_refused_with_the_reason(tokenizer: PreTrainedTokenizerBase) -> None:
-    with pytest.raises(FinetuneError, match=r"there are no examples to learn from; write questions/train\.jsonl first"):
+    with pytest.raises(FinetuneError, match=r"there are no examples to train on; write questions/train\.jsonl first"):
         choose_examples(tokenizer, [], FinetuneConfig())
     long = [[{"role": "user", "content": "and " * 100}, {"role": "assistant", "content": "Yes."}]]
-    with pytest.raises(FinetuneError, match="none of the 1 examples fits into max_length=64 tokens; raise it"):
+    with pytest.raises(FinetuneError, match="all 1 examples are longer than max_length=64 tokens; raise it"):
         choose_examples(tokenizer, long, FinetuneConfig(max_length=64))
-    with pytest.raises(
-        FinetuneError, match=r"max_train_tokens=50 is too few: .* has \d+ tokens and is read num_train_"
-    ):
+    with pytest.raises(FinetuneError, match=r"max_train_tokens=50 is too low: .* has \d+ tokens, and num_train_"):
         choose_examples(tokenizer, CONVERSATIONS, FinetuneConfig(max_train_tokens=50))
     with pytest.raises(FinetuneError, match="example 13 does not end with an answer of the assistant"):
         choose_examples(tokenizer, [*CONVERSATIONS, CONVERSATIONS[0][:2]], FinetuneConfig())

@@ -159,15 +159,15 @@ def test_the_encoder_is_left_as_it_was_and_refuses_what_is_not_its_own(
             assert not torch.equal(model(input_ids=ids).logits, clean)
         with base.using(None) as model:
             assert torch.equal(model(input_ids=ids).logits, clean)
-    with pytest.raises(ModelError, match=r"run was trained on .*, not on the model that is loaded"):
+    with pytest.raises(ModelError, match=r"run was trained on .*, not on the loaded model"):
         load(tiny_folder, adapter=tmp_path / "run")
     talk = [[{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]]
     finetune(load(tiny_folder, dtype="float32"), talk, tmp_path / "chat", FinetuneConfig(learning_rate=5e-3))
     with pytest.raises(ModelError, match="chat is an adapter of a chat model, not a classifier"):
         load_classifier(tmp_path / "chat")
-    with pytest.raises(ModelError, match="is a chat model; take an encoder, such as multilingual-e5-small"):
+    with pytest.raises(ModelError, match="is a chat model; use an encoder, such as multilingual-e5-small"):
         load_encoder(str(tiny_folder), "SEQ_CLS", ["a", "b"])
-    with pytest.raises(ModelError, match="classifies whole texts; ask it with classify"):
+    with pytest.raises(ModelError, match="is a text classifier; call classify"):
         load_classifier(tmp_path / "run").tag([["add"]])
 
 
@@ -185,16 +185,22 @@ def test_long_texts_are_cut_to_what_the_encoder_reads(encoder: str, tmp_path: Pa
 
 
 WRONG: list[tuple[Any, str]] = [
-    ({"text": "Hi"}, 'line 2: neither "text" and "label" nor "tokens" and "tags", but text'),
-    ({"text": "Hi", "text_pair": "you", "label": "chat"}, "line 2: another kind than the records before it"),
-    ({"text": "Hi", "text_pair": 3, "label": "chat"}, 'line 2: "text_pair" must be a text that is not empty'),
-    ({"text": " ", "label": "chat"}, 'line 2: "text" must be a text that is not empty'),
-    ({"text": "Hi", "label": None}, 'line 2: "label" holds None, which is no name of a class'),
-    ({"text": "Hi", "label": ["chat"]}, 'line 2: "label" holds'),
+    ({"text": "Hi"}, 'line 2: the keys must be "text" and "label", or "tokens" and "tags", not text'),
+    (
+        {"text": "Hi", "text_pair": "you", "label": "chat"},
+        "line 2: the record is of another kind than the ones before it",
+    ),
+    ({"text": "Hi", "text_pair": 3, "label": "chat"}, 'line 2: "text_pair" must be a non-empty string'),
+    ({"text": " ", "label": "chat"}, 'line 2: "text" must be a non-empty string'),
+    ({"text": "Hi", "label": None}, 'line 2: "label" contains None, which is not a class name'),
+    ({"text": "Hi", "label": ["chat"]}, 'line 2: "label" contains'),
     (["Hi", "chat"], "line 2: a record must be an object, not list"),
-    ({"tokens": ["Hi", "you"], "tags": ["O"]}, "line 2: 2 tokens and 1 tags; each token has one"),
-    ({"tokens": ["Hi", 3], "ner_tags": ["O", "O"]}, 'line 2: "tokens" must be texts that are not empty'),
-    ({"tokens": ["Hi"], "ner_tags": ["O"]}, "line 2: another kind than the records before it: texts, pairs"),
+    ({"tokens": ["Hi", "you"], "tags": ["O"]}, "line 2: 2 tokens but 1 tags; give one tag per token"),
+    ({"tokens": ["Hi", 3], "ner_tags": ["O", "O"]}, 'line 2: "tokens" must be non-empty strings'),
+    (
+        {"tokens": ["Hi"], "ner_tags": ["O"]},
+        "line 2: the record is of another kind than the ones before it: texts, pairs",
+    ),
 ]
 
 
@@ -205,10 +211,10 @@ def test_an_invalid_record_is_named_with_its_line(tmp_path: Path, record: Any, s
 
 
 def test_data_that_teaches_nothing_is_refused(encoder: str, tmp_path: Path) -> None:
-    with pytest.raises(FinetuneError, match="holds no record"):
+    with pytest.raises(FinetuneError, match="has no records"):
         read_labelled(written(tmp_path, []))
     same = read_labelled(written(tmp_path, [{"text": "Hi", "label": "chat"}, {"text": "Ho", "label": "chat"}]))
-    with pytest.raises(FinetuneError, match=r"every label of .* is 'chat'; there is nothing to tell apart"):
+    with pytest.raises(FinetuneError, match=r"every label in .* is 'chat'; a classifier needs at least two classes"):
         train_classifier(encoder, same, tmp_path / "run", config())
     two = read_labelled(written(tmp_path, [TEXTS[0], TEXTS[2]]))
     with pytest.raises(FinetuneError, match=r"held_out_share=.* of the 2 records of"):
@@ -227,7 +233,7 @@ def test_half_characters_and_words_that_an_encoder_does_not_read_are_named(
             read_labelled(tmp_path / "half.jsonl")
     unread = read_labelled(written(tmp_path, [*WORDS, {"tokens": ["\u200b"], "tags": ["O"]}]))
     real_model("all-minilm-l6-v2")  # to which a zero-width space is nothing
-    with pytest.raises(FinetuneError, match="record 13: the encoder reads none of its words; leave it out"):
+    with pytest.raises(FinetuneError, match="record 13: the text has no tokens for this encoder; remove the record"):
         train_classifier("all-minilm-l6-v2", unread, tmp_path / "run", config(held_out_share=0.0))
 
 
@@ -277,9 +283,9 @@ def test_a_run_with_another_held_out_answer_is_another_run(encoder: str, tmp_pat
 def test_what_is_no_list_of_texts_is_refused(encoder: str, tmp_path: Path) -> None:
     train_classifier(encoder, read_labelled(written(tmp_path, TEXTS)), tmp_path / "run", config(num_train_epochs=1.0))
     known = load_classifier(tmp_path / "run")
-    with pytest.raises(ModelError, match="a list is asked for"):
+    with pytest.raises(ModelError, match="pass a list"):
         known.classify("add 3")
-    with pytest.raises(ModelError, match="half a character"):
+    with pytest.raises(ModelError, match="a lone surrogate"):
         known.classify(["add \ud800"])
     assert known.classify([]) == []
 

@@ -94,13 +94,13 @@ def test_the_command_shows_counts_an_example_and_what_is_wrong(tmp_path: Path, t
     assert "种茶用什么水?<|im_end|>\n<|im_start|>assistant\n八十度。<|im_end|>" in right.output
     near = written(tmp_path / "near.jsonl", talk("第 3 种茶用什么水呢?"))
     compared = CliRunner().invoke(app, [*arguments, "--held-out", str(near)])
-    assert f"of the 1 in {near}, 1 ask nearly what a training conversation asks" in compared.output
+    assert f"1 of the 1 questions in {near} are near-duplicates of training questions" in compared.output
     assert f"{near}, 1 and line 4 share " in compared.output
     with file.open("a", encoding="utf-8") as stream:
         stream.write('{"prompt": "a"}\n' * 12)
     wrong = CliRunner().invoke(app, arguments)
     assert wrong.exit_code == 3
-    assert wrong.stderr.count("none of the known layouts has the keys prompt") == 10
+    assert wrong.stderr.count("no known layout has the keys prompt") == 10
     assert wrong.stderr.splitlines()[-1] == "and 2 more problems"
     assert f"{file}: 9 conversations" in wrong.stdout
 
@@ -120,11 +120,11 @@ def test_a_file_without_records_and_calls_that_a_model_cannot_say_are_refused(
     empty.write_text("\n", encoding="utf-8")
     shown = CliRunner().invoke(app, ["data", "check", str(empty), "--base-model", str(tiny_folder)])
     assert shown.exit_code == 3
-    assert "holds no record, so there is nothing to learn from" in shown.output
+    assert "has no records; add examples to it" in shown.output
     call = {"function": {"name": "search", "arguments": {}}}
     calling = tmp_path / "calls.jsonl"
     calling.write_text(
         json.dumps({"messages": [talk("?")[0], {"role": "assistant", "tool_calls": [call]}]}), encoding="utf-8"
     )
     shown = CliRunner().invoke(app, ["data", "check", str(calling), "--base-model", str(tiny_folder)])
-    assert "has no place for a call of a tool" in str(shown.exception)
+    assert "does not support tool calls" in str(shown.exception)

@@ -94,13 +94,13 @@ def calls(**turn: Any) -> bytes:
 WRONG_CALLS: list[tuple[bytes, str]] = [
     (calls(tool_calls="x"), r'messages\[1\]: "tool_calls" must be a list'),
     (calls(tool_calls=["x"]), r"messages\[1\]: a call must be"),
-    (calls(tool_calls=[{"function": {"name": "f", "arguments": "{"}}]), r"the arguments of f are not JSON"),
+    (calls(tool_calls=[{"function": {"name": "f", "arguments": "{"}}]), r"the arguments of f are not valid JSON"),
     (calls(tool_calls=[{"function": {"name": "f", "arguments": "[1]"}}]), r"the arguments of f must be an object"),
-    (calls(tool_calls=[{"function": {"name": "f"}}], content=[{"type": "text"}]), r'"content" must be a text'),
-    (calls(content="a", weight=0), r"no answer is to be learnt: each one says so"),
-    (calls(content="a", weight=0.5), r'messages\[1\]: "weight" must be 0 or 1, true or false, not 0.5'),
-    (calls(content="a", loss="no"), r'messages\[1\]: "loss" must be 0 or 1'),
-    (json.dumps({"messages": ASKED, "tools": [{"name": "f"}]}).encode(), r'"tools" cannot be learnt here'),
+    (calls(tool_calls=[{"function": {"name": "f"}}], content=[{"type": "text"}]), r'"content" must be a string'),
+    (calls(content="a", weight=0), r"no answer is left to train on, because"),
+    (calls(content="a", weight=0.5), r'messages\[1\]: "weight" must be 0, 1, true or false, not 0.5'),
+    (calls(content="a", loss="no"), r'messages\[1\]: "loss" must be 0, 1, true or false'),
+    (json.dumps({"messages": ASKED, "tools": [{"name": "f"}]}).encode(), r'training on "tools" is not supported'),
     (b'{"prompt": 1' + b"0" * 5000 + b"}", r"line 2: cannot be read"),
 ]
 
@@ -165,31 +165,31 @@ def test_a_line_of_2_mb_is_read(tmp_path: Path) -> None:
 WRONG: list[tuple[bytes, str]] = [
     (b'{"messages": [', r"line 2: not valid JSON at column 15"),
     (b'{"prompt": "\xff", "response": "a"}', r"line 2: not UTF-8 text \(invalid start byte\); save the file as UTF-8"),
-    (b"[1, 2]", r"line 2: a list where an object with keys should be"),
-    (b"7", r"line 2: a int where an object with keys should be"),
-    (b"[" * 5000, r"line 2: (nested too deeply for a record|not valid JSON)"),
-    (b"{}", r"line 2: none of the known layouts has the keys \(none\)"),
-    (b'{"asked": "a", "said": "b"}', r"none of the known layouts has the keys asked, said; they have m"),
+    (b"[1, 2]", r"line 2: a record must be a JSON object, not list"),
+    (b"7", r"line 2: a record must be a JSON object, not int"),
+    (b"[" * 5000, r"line 2: (the JSON is nested too deeply for a record|not valid JSON)"),
+    (b"{}", r"line 2: no known layout has the keys \(none\)"),
+    (b'{"asked": "a", "said": "b"}', r"no known layout has the keys asked, said; the layouts are m"),
     (b'{"instruction": "a", "output": null}', r'line 2: the answer is empty \("output"\)'),
     (b'{"instruction": null, "output": "a"}', r'line 2: the question is empty \("instruction"\)'),
-    (b'{"messages": []}', r'line 2: "messages" must be a list that is not empty'),
-    (b'{"messages": "hello"}', r'"messages" must be a list, or the JSON text of one'),
-    (b'{"messages": [{"role": "user"}]}', r'line 2: messages\[0\]: "content" must be a text'),
+    (b'{"messages": []}', r'line 2: "messages" must be a non-empty list'),
+    (b'{"messages": "hello"}', r'"messages" must be a list, or a list as JSON text'),
+    (b'{"messages": [{"role": "user"}]}', r'line 2: messages\[0\]: "content" must be a string'),
     (b'{"messages": ["hi"]}', r'messages\[0\] must be an object with the keys "role" and "content"'),
-    (b'{"messages": [{"role": "narrator", "content": "a"}]}', r"messages\[0\]: the role 'narrator' is unknown; known"),
-    (b'{"conversations": [{"from": "alien", "value": "a"}]}', r"conversations\[0\]: the role 'alien' is unknown"),
-    (b'{"messages": [{"role": "user", "content": "a"}]}', r"must end with the assistant's answer, not with the user"),
-    (b'{"messages": [{"role": "assistant", "content": "a"}]}', r"must begin with the user, not assistant"),
-    (b'{"messages": [{"role": "system", "content": "a"}]}', r"must begin with the user, not end after the system"),
-    (b'{"prompt": "a", "response": "  "}', r"line 2: the assistant's turn, number 2, is empty"),
-    (b'{"prompt": "", "response": "a"}', r"line 2: the user's turn, number 1, is empty"),
-    (b'{"prompt": 5, "response": "a"}', r'line 2: "prompt" must be a text, not 5'),
-    (b'{"prompt": "\\ud83d", "response": "a"}', r"line 2: turn 1 holds half a character"),
-    (b'{"prompt": "a", "response": "b", "history": [["x"]]}', r"history\[0\] must be a question and its answer"),
+    (b'{"messages": [{"role": "narrator", "content": "a"}]}', r"messages\[0\]: unknown role 'narrator'; the roles"),
+    (b'{"conversations": [{"from": "alien", "value": "a"}]}', r"conversations\[0\]: unknown role 'alien'"),
+    (b'{"messages": [{"role": "user", "content": "a"}]}', r"must end with an assistant turn, not user"),
+    (b'{"messages": [{"role": "assistant", "content": "a"}]}', r"must start with a user turn, not assistant"),
+    (b'{"messages": [{"role": "system", "content": "a"}]}', r"the conversation must start with a user turn"),
+    (b'{"prompt": "a", "response": "  "}', r"line 2: turn 2 \(assistant\) is empty"),
+    (b'{"prompt": "", "response": "a"}', r"line 2: turn 1 \(user\) is empty"),
+    (b'{"prompt": 5, "response": "a"}', r'line 2: "prompt" must be a string, not 5'),
+    (b'{"prompt": "\\ud83d", "response": "a"}', r"line 2: turn 1 contains a lone surrogate"),
+    (b'{"prompt": "a", "response": "b", "history": [["x"]]}', r"history\[0\] must be a list of two strings"),
     (b'{"prompt": "a", "response": "b", "history": {"x": 1}}', r'"history" must be a list\.$'),
     (json.dumps({"messages": [ASKED[0], *ASKED]}).encode(), r"must alternate, but user follows user"),
     (json.dumps({"messages": [*ASKED, ASKED[1]]}).encode(), r"must alternate, but assistant follows assistant"),
-    (json.dumps({"messages": [ASKED[0], SYSTEM, ASKED[1]]}).encode(), r"only the first turn may be the system's"),
+    (json.dumps({"messages": [ASKED[0], SYSTEM, ASKED[1]]}).encode(), r"only the first turn may have the role system"),
 ]  # fmt: skip
 
 
@@ -208,27 +208,38 @@ def test_a_wrong_record_is_refused_with_file_and_line(tmp_path: Path, line: byte
 
 def test_many_wrong_records_are_counted(tmp_path: Path) -> None:
     path = written(tmp_path / "data.jsonl", {"a": 1}, {"b": 2}, {"prompt": "a", "response": "b"})
-    with pytest.raises(FinetuneError, match=r"line 1: .*\(2 are wrong; see all: lorewright data check .*jsonl\)$"):
+    with pytest.raises(
+        FinetuneError,
+        match=r"line 1: .*\(2 records have errors; to see them all, run: lorewright data check .*jsonl\)$",
+    ):
         read_data(path)
 
 
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("empty.jsonl", b"", "holds no record, so there is nothing to learn from"),
-        ("blank.jsonl", b" \n\n", "holds no record"),
-        ("empty.json", b"[]", "holds no record"),
-        ("empty.txt", b" \n", "holds no record"),
-        ("head.csv", b"prompt,response\n", "holds no record"),
+        ("empty.jsonl", b"", "has no records; add examples to it"),
+        ("blank.jsonl", b" \n\n", "has no records"),
+        ("empty.json", b"[]", "has no records"),
+        ("empty.txt", b" \n", "has no records"),
+        ("head.csv", b"prompt,response\n", "has no records"),
         ("broken.json", b'[{"a": 1},\n oops]', r"broken\.json, line 2, column 2: not valid JSON"),
         ("latin.csv", "prompt,response\na,b\nThé,é\n".encode("latin-1"), r"latin\.csv, line 3: not UTF-8 text"),
-        ("short.csv", b"prompt,response\na,b\na\n", r"short\.csv, line 3: not 2 cells, as the first line has"),
-        ("long.csv", b'prompt,response\n"a\nb",c\na,b,c\n', r"long\.csv, line 4: not 2 cells, as the first line has"),
+        (
+            "short.csv",
+            b"prompt,response\na,b\na\n",
+            r"short\.csv, line 3: the row must have 2 cells, like the first line",
+        ),
+        (
+            "long.csv",
+            b'prompt,response\n"a\nb",c\na,b,c\n',
+            r"long\.csv, line 4: the row must have 2 cells, like the first line",
+        ),
         ("open.csv", b'prompt,response\na,b\n"a,b\n', r"open\.csv, line 3: not valid CSV"),
-        ("bytes.parquet", b"PAR1" + b"\x15\x04" * 40 + b"PAR1", r"bytes\.parquet: not a parquet file that can be read"),
-        ("bad.parquet", b"PAR1 and no more", r"bad\.parquet: not a parquet file that can be read"),
-        ("none.parquet", b"hello", r"none\.parquet is none of the files that are read: \.jsonl, \.json, "),
-        ("data.xlsx", b"PK", r"data\.xlsx is none of the files that are read"),
+        ("bytes.parquet", b"PAR1" + b"\x15\x04" * 40 + b"PAR1", r"bytes\.parquet: not a readable parquet file"),
+        ("bad.parquet", b"PAR1 and no more", r"bad\.parquet: not a readable parquet file"),
+        ("none.parquet", b"hello", r"none\.parquet has an unsupported format; use one of: \.jsonl, \.json, "),
+        ("data.xlsx", b"PK", r"data\.xlsx has an unsupported format"),
     ],
 )
 def test_a_file_that_cannot_be_read_as_a_whole_is_refused(tmp_path: Path, name: str, content: bytes, said: str) -> None:
@@ -238,9 +249,9 @@ def test_a_file_that_cannot_be_read_as_a_whole_is_refused(tmp_path: Path, name: 
 
 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FinetuneError, match="is a folder; name one data file"):
+    with pytest.raises(FinetuneError, match="is a folder; give one data file"):
         read_data(tmp_path)
-    with pytest.raises(FinetuneError, match="does not exist; name one data file"):
+    with pytest.raises(FinetuneError, match="does not exist; give one data file"):
         read_data(tmp_path / "absent.jsonl")
 
 
@@ -284,7 +295,7 @@ def test_records_under_one_key_are_read_and_named_by_it(tmp_path: Path, wrapper:
     (tmp_path / "data.json").write_text(json.dumps(wrapper), "utf-8")
     found = inspect_file(tmp_path / "data.json")
     assert len(found.conversations) == 1
-    assert f'"{key}", item 2: the assistant\'s turn, number 2, is empty' in found.problems[0]
+    assert f'"{key}", item 2: turn 2 (assistant) is empty' in found.problems[0]
 
 
 @pytest.mark.parametrize("flag", [{"weight": 0}, {"loss": False}, {"train": False}])

@@ -261,7 +261,7 @@ def test_an_interrupted_run_leaves_what_was_there_and_the_base_usable(
 def test_a_run_that_diverges_saves_nothing_and_leaves_the_base_usable(tiny: LoadedModel, tmp_path: Path) -> None:
     before = digest(tiny.model)
     absurd = quick(learning_rate=1e30, num_train_epochs=3, warmup_steps=0)
-    with pytest.raises(FinetuneError, match=r"nothing was saved\. Lower learning_rate"):
+    with pytest.raises(FinetuneError, match=r"no adapter was saved\. Lower learning_rate"):
         finetune(tiny, EXAMPLES, tmp_path / "run", absurd)
     assert list(tmp_path.iterdir()) == []
     assert digest(tiny.model) == before
@@ -271,7 +271,7 @@ def test_weights_that_are_not_finite_are_refused_before_the_first_step(tiny_fold
     base = load(tiny_folder, dtype="float32", device="cpu")
     with torch.no_grad():
         next(iter(base.model.parameters()))[:] = float("nan")
-    with pytest.raises(FinetuneError, match=r"itself computes numbers that are not finite, so its weights are damaged"):
+    with pytest.raises(FinetuneError, match=r"computes infinite or NaN logits, so its weights are damaged"):
         finetune(base, EXAMPLES, tmp_path / "run", quick())
     assert list(tmp_path.iterdir()) == []
 
@@ -282,7 +282,7 @@ def test_more_tokens_than_the_context_are_refused(tiny: LoadedModel, tmp_path: P
     tiny.model.config.max_position_embeddings = 100
     try:
         with pytest.raises(
-            FinetuneError, match=r"example \d+ has \d+ tokens, and .* reads at most 100; set max_length"
+            FinetuneError, match=r"example \d+ has \d+ tokens, but the context of .* is 100; set max_length"
         ):
             finetune(tiny, [*EXAMPLES, long], tmp_path / "run", quick())
         report = finetune(tiny, [*EXAMPLES, long], tmp_path / "run", quick(max_length=100))
@@ -303,7 +303,7 @@ def test_a_name_of_no_linear_layer_is_refused_with_the_names_there_are(
 ) -> None:
     with pytest.raises(
         FinetuneError,
-        match=rf"target_modules: '{wrong[-1]}' names no linear layer of .*; choose from down_proj, gate_proj, k_proj",
+        match=rf"target_modules: '{wrong[-1]}' matches no linear layer of .*; choose from down_proj, gate_proj, k_proj",
     ):
         finetune(tiny, EXAMPLES, tmp_path / "run", quick(target_modules=wrong))
     assert not [name for name, _ in tiny.model.named_modules() if "lora" in name]
@@ -336,7 +336,7 @@ def test_an_adapter_on_a_bfloat16_base_is_trained_and_kept_in_float32(tiny_folde
 def test_a_base_that_carries_an_adapter_is_not_trained(tiny: LoadedModel, tmp_path: Path) -> None:
     finetune(tiny, EXAMPLES, tmp_path / "run", quick())
     answers(tiny, tmp_path / "run")
-    with pytest.raises(FinetuneError, match="already carries an adapter; load it anew for training"):
+    with pytest.raises(FinetuneError, match="already has an adapter; reload it for training"):
         finetune(tiny, EXAMPLES, tmp_path / "again", quick())
 
 
@@ -354,7 +354,7 @@ def test_a_base_in_nf4_learns_but_not_silently_wrong_after_it_has_answered(
         getattr(getattr(p, "quant_state", None), "packing_format_for_cpu", False) for p in loaded.model.parameters()
     )
     if packed:  # on a processor with avx512_bf16 the weights are laid out for answering now
-        with pytest.raises(FinetuneError, match="cannot learn through weights that it has laid out for answering"):
+        with pytest.raises(FinetuneError, match="cannot train on the weight layout that this leaves"):
             finetune(loaded, EXAMPLES, tmp_path / "second", config)
     else:
         again = finetune(loaded, EXAMPLES, tmp_path / "second", config)

@@ -216,7 +216,7 @@ def test_adalora_ends_with_the_ranks_that_were_asked_for(base_of: Callable[..., 
     tensors = load_file(tmp_path / "run" / "adapter_model.safetensors")
     ranks = [value.shape[0] for name, value in tensors.items() if "lora_E" in name]
     assert sum(ranks) == 4 * len(ranks)
-    with pytest.raises(FinetuneError, match=r"adalora shares ranks out over its steps, and this run has 1; 10 are"):
+    with pytest.raises(FinetuneError, match=r"adalora needs at least 10 steps, and this run has 1; use more"):
         finetune(base, EXAMPLES, tmp_path / "short", config("adalora", num_train_epochs=1))
 
 
@@ -289,33 +289,33 @@ def test_what_a_method_reads_are_settings() -> None:
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
-    ("chatglm", {"method": "prefix-tuning"}, "method prefix-tuning shifts ChatGLM's positions; take p-tuning-v2"),
-    ("chatglm", {"method": "prompt-tuning"}, "method prompt-tuning puts vectors in place of ids.*take p-tuning-v2"),
-    ("chatglm", {"method": "p-tuning"}, "method p-tuning puts vectors in place of ids"),
-    ("llama", {"method": "full", "quantization": "nf4"}, "method full cannot train packed weights; take lora"),
-    ("llama", {"method": "freeze", "quantization": "int8"}, "method freeze cannot train packed weights"),
-    ("llama", {"method": "ia3", "use_dora": True}, "use_dora belongs to method lora and does nothing with ia3"),
-    ("llama", {"method": "full", "loraplus_lr_ratio": 2.0}, "loraplus_lr_ratio belongs to method lora"),
-    ("llama", {"method": "adalora", "init_lora_weights": "pissa"}, "init_lora_weights belongs to method lora"),
+    ("chatglm", {"method": "prefix-tuning"}, "method prefix-tuning would shift ChatGLM's positions; use p-tuning-v2"),
+    ("chatglm", {"method": "prompt-tuning"}, "method prompt-tuning replaces token ids by vectors.*use p-tuning-v2"),
+    ("chatglm", {"method": "p-tuning"}, "method p-tuning replaces token ids by vectors"),
+    ("llama", {"method": "full", "quantization": "nf4"}, "method full cannot train quantised weights; use lora"),
+    ("llama", {"method": "freeze", "quantization": "int8"}, "method freeze cannot train quantised weights"),
+    ("llama", {"method": "ia3", "use_dora": True}, "use_dora is for method lora and has no effect with ia3"),
+    ("llama", {"method": "full", "loraplus_lr_ratio": 2.0}, "loraplus_lr_ratio is for method lora"),
+    ("llama", {"method": "adalora", "init_lora_weights": "pissa"}, "init_lora_weights is for method lora"),
     ("llama", {"quantization": "nf4", "init_lora_weights": "pissa"}, "init_lora_weights pissa changes the base"),
     (
         "llama",
         {"use_dora": True, "init_lora_weights": "pissa"},
-        "use_dora and init_lora_weights pissa do not go together",
+        "use_dora and init_lora_weights pissa cannot be combined",
     ),
-    ("llama", {"method": "ia3", "quantization": "nf4"}, "ia3 cannot learn beside packed weights"),
-    ("llama", {"method": "adalora", "quantization": "int8"}, "adalora cannot learn beside bitsandbytes' int8 weights"),
-    ("llama", {"use_dora": True, "quantization": "int8"}, "use_dora cannot learn beside bitsandbytes' int8 weights"),
-    ("llama", {"early_stopping_patience": 2}, "early_stopping_patience looks at held-out examples; set held_out_share"),
-    ("llama", {"method": "p-tuning", "from_adapter": "first"}, "from_adapter cannot go on with p-tuning"),
+    ("llama", {"method": "ia3", "quantization": "nf4"}, "ia3 does not work with quantised weights"),
+    ("llama", {"method": "adalora", "quantization": "int8"}, "adalora does not work with bitsandbytes' int8 weights"),
+    ("llama", {"use_dora": True, "quantization": "int8"}, "use_dora does not work with bitsandbytes' int8 weights"),
+    ("llama", {"early_stopping_patience": 2}, "early_stopping_patience needs held-out examples; set held_out_share"),
+    ("llama", {"method": "p-tuning", "from_adapter": "first"}, "from_adapter does not work with p-tuning"),
     (
         "llama",
         {"prefix_projection": True},
-        "prefix_projection belongs to method p-tuning-v2 or prefix-tuning and",
+        "prefix_projection is for method p-tuning-v2 or prefix-tuning and",
     ),
     ("llama", {"method": "prefix-tuning", "packing": True}, "packing puts several examples into a row"),
-    ("llama", {"method": "prefix-tuning", "gradient_checkpointing": True}, "gradient_checkpointing and prefix-tuning"),
-    ("llama", {"method": "p-tuning-v2", "gradient_checkpointing": True}, "gradient_checkpointing and p-tuning-v2"),
+    ("llama", {"method": "prefix-tuning", "gradient_checkpointing": True}, "gradient_checkpointing with prefix-tuning"),
+    ("llama", {"method": "p-tuning-v2", "gradient_checkpointing": True}, "gradient_checkpointing with p-tuning-v2"),
 ]
 
 
@@ -331,7 +331,7 @@ def test_more_than_the_model_has_is_refused(base_of: Callable[..., LoadedModel],
     base = base_of("llama", "lora")
     with pytest.raises(FinetuneError, match=r"r is 33, but model\.layers\.0\.self_attn\.k_proj of .* is 32 x 64"):
         finetune(base, EXAMPLES, tmp_path / "run", config("lora", r=33))
-    with pytest.raises(FinetuneError, match=r"trainable_layers is 3, but .* has 2 layers; lower it, or take method f"):
+    with pytest.raises(FinetuneError, match=r"trainable_layers is 3, but .* has 2 layers; lower it, or use method f"):
         finetune(base, EXAMPLES, tmp_path / "run", config("freeze", trainable_layers=3))
     assert list(tmp_path.iterdir()) == []
 

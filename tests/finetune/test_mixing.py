@@ -43,7 +43,7 @@ def test_an_entry_names_a_file_and_its_weight(tmp_path: Path, entry: str, name: 
 
 @pytest.mark.parametrize("entry", ["a.jsonl=0", "a.jsonl=-1", "a.jsonl=1001", "a.jsonl=nan"])
 def test_a_weight_out_of_range_is_refused(tmp_path: Path, entry: str) -> None:
-    with pytest.raises(FinetuneError, match=r"data: the weight of 'a\.jsonl=.*' must be above 0 and at most 1000"):
+    with pytest.raises(FinetuneError, match=r"data: the weight in 'a\.jsonl=.*' must be above 0 and at most 1000"):
         named_source(entry, tmp_path)
 
 
@@ -60,12 +60,14 @@ def test_a_weight_says_how_often_each_is_there(tmp_path: Path, weight: float, co
 
 def test_a_weight_that_takes_nothing_is_refused(tmp_path: Path) -> None:
     file = written(tmp_path / "more.jsonl", 3)
-    with pytest.raises(FinetuneError, match=r"data: 0\.1 takes none of the 3 examples of .*more\.jsonl; raise it"):
+    with pytest.raises(
+        FinetuneError, match=r"data: the weight 0\.1 takes none of the 3 examples in .*more\.jsonl; raise it"
+    ):
         mixed(TALKS, [(file, 0.1)], seed=1)
 
 
 def test_a_wrong_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FinetuneError, match=r"more\.jsonl does not exist; name one data file"):
+    with pytest.raises(FinetuneError, match=r"more\.jsonl does not exist; give one data file"):
         mixed(TALKS, [(tmp_path / "more.jsonl", 1)], seed=1)
 
 
@@ -126,13 +128,13 @@ def test_a_run_continues_from_the_weights_of_another(
 def test_what_cannot_be_gone_on_from_says_why(tiny: LoadedModel, tmp_path: Path) -> None:
     finetune(tiny, TALKS, tmp_path / "first", config(num_train_epochs=1))
     cases: list[tuple[dict[str, Any], str]] = [
-        ({"r": 4}, "first was trained with r 8, and the new run has 4, which would change what it computes"),
-        ({"target_modules": ("q_proj",)}, "the run cannot go on from first: only it has .*k_proj"),
-        ({"method": "ia3"}, "the run cannot go on from first: only"),
-        ({"lora_alpha": 32.0}, r"first was trained with lora_alpha 16(\.0)?, and the new run has 32"),
-        ({"use_rslora": True}, "first was trained with use_rslora False, and the new run has True"),
-        ({"from_adapter": "first", "init_lora_weights": "pissa"}, "from_adapter does not go with pissa"),
-        ({"from_adapter": "first", "method": "adalora"}, "from_adapter does not go with adalora"),
+        ({"r": 4}, "first was trained with r 8, but the new run has 4; use the r, lora_alpha and use_rslora"),
+        ({"target_modules": ("q_proj",)}, "the run cannot continue from first: only it has .*k_proj"),
+        ({"method": "ia3"}, "the run cannot continue from first: only"),
+        ({"lora_alpha": 32.0}, r"first was trained with lora_alpha 16(\.0)?, but the new run has 32"),
+        ({"use_rslora": True}, "first was trained with use_rslora False, but the new run has True"),
+        ({"from_adapter": "first", "init_lora_weights": "pissa"}, "from_adapter cannot be combined with pissa"),
+        ({"from_adapter": "first", "method": "adalora"}, "from_adapter cannot be combined with adalora"),
     ]
     for settings, said in cases:
         with pytest.raises(FinetuneError, match=said):

@@ -52,8 +52,11 @@ def test_memory_grows_with_the_widest_forward_pass_and_with_what_learns(tiny: Lo
 def test_what_memory_cannot_hold_is_refused_with_what_to_lower(tiny: LoadedModel, tmp_path: Path) -> None:
     long = [[{"role": "user", "content": "and " * 1500}, {"role": "assistant", "content": f"{n}"}] for n in range(400)]
     config = FinetuneConfig(per_device_train_batch_size=400, num_train_epochs=1)
-    said = r"the run needs about \d+\.\d GB beside the loaded model, and \d+\.\d GB are free: lower max_length or per_"
+    said = (
+        r"the run needs about \d+\.\d GB of memory besides the loaded model, "
+        r"but only \d+\.\d GB are free; lower max_length or per_"
+    )
     with pytest.raises(FinetuneError, match=said) as raised:
         finetune(tiny, long, tmp_path / "run", config)
-    assert "take gradient_checkpointing; take quantization nf4" in str(raised.value)
+    assert "use gradient_checkpointing; use quantization nf4" in str(raised.value)
     assert list(tmp_path.iterdir()) == []

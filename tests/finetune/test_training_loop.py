@@ -242,7 +242,7 @@ def test_an_absurd_learning_rate_stops_the_run_and_says_so(model: Any, examples:
     done: list[Step] = []
     with pytest.raises(
         FinetuneError,
-        match=r"the loss became (nan|inf) at step 2 on example (7|8|9); nothing was saved\. Lower learning_rate",
+        match=r"the loss became (nan|inf) at step 2 on example (7|8|9); no adapter was saved\. Lower learning_rate",
     ):
         train(model, examples, config(learning_rate=1e30), done.append, numbers=[7, 8, 9])
     assert len(done) == 1
@@ -253,6 +253,8 @@ def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_are_spoi
 ) -> None:
     model.lm_head.weight.register_hook(lambda gradient: gradient * float("inf"))
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(FinetuneError, match=r"the gradient became (nan|inf) at step 1 on example \d, \d, \d; nothing"):
+    with pytest.raises(
+        FinetuneError, match=r"the gradient became (nan|inf) at step 1 on example \d, \d, \d; no adapter"
+    ):
         train(model, examples, config(gradient_accumulation_steps=3))
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())

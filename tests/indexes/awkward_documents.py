@@ -25,8 +25,8 @@ from pypdf import PdfReader, PdfWriter
 
 from indexes.readers.images.ocr import ADVICE, find_engine
 
-BROKEN_PDF = "is a damaged PDF; open it in a PDF program and save it anew"
-UNFOLDS = "unfolds to more than 200 times its size, as no document does; save it anew"
+BROKEN_PDF = "is a damaged PDF; open it in a PDF program and save it again"
+UNFOLDS = "expands to more than 200 times its size, which no document does; save it again"
 
 
 def files() -> list[Awkward]:
@@ -47,11 +47,11 @@ def documents() -> list[Awkward]:
     return [
         Awkward("word.txt", one_paragraph("dongding"), "dongding", "line 1"),
         Awkward("evil.docx", zipped({**unzipped(one_paragraph("evildoer")), **evil}), "evildoer", "line 1"),
-        Awkward("half.docx", word[: len(word) // 2], refused=damaged("Word document", "cut short or overwritten")),
+        Awkward("half.docx", word[: len(word) // 2], refused=damaged("Word document", "truncated or overwritten")),
         Awkward("zeros.docx", zipped({**unzipped(word), "word/document.xml": bytes(30_000_000)}), refused=UNFOLDS),
         Awkward("laughs.docx", laughing, refused=damaged("Word document", "broken XML in line 1")),
         Awkward(
-            "encrypted.docx", ole2("EncryptedPackage"), refused="is protected by a password; save a copy without one"
+            "encrypted.docx", ole2("EncryptedPackage"), refused="is password-protected; save a copy without a password"
         ),
         Awkward(
             "page.xls",
@@ -74,14 +74,14 @@ def documents() -> list[Awkward]:
         Awkward(
             "protected.epub",
             book_sample(**rights),
-            refused="is protected by digital rights management; only its reading program can open it",
+            refused="is protected by digital rights management (DRM); get a copy without DRM",
         ),
         Awkward("deep.zip", archive, refused="is an archive (ZIP); unpack it into the documents folder"),
     ]
 
 
 def damaged(kind: str, why: str) -> str:
-    return f"is a damaged {kind} ({why}); open it in its own program and save it anew, or get another copy"
+    return f"is a damaged {kind} ({why}); open it in its own program and save it again, or get another copy"
 
 
 def one_paragraph(word: str) -> bytes:
@@ -118,11 +118,11 @@ def pdfs() -> list[Awkward]:
         Awkward("half.pdf", half[: len(half) // 2], refused=BROKEN_PDF),
         Awkward("no-pages.pdf", pages(0, {}), refused=BROKEN_PDF),
         Awkward(
-            "password.pdf", encrypted(plain, "secret"), refused="is protected by a password; save a copy without one"
+            "password.pdf", encrypted(plain, "secret"), refused="is password-protected; save a copy without a password"
         ),
         Awkward("no-password.pdf", encrypted(pdf_of(english("unlocked")), ""), "unlocked", "page 1"),
         Awkward("form-feeds.pdf", pdf_of(english("sextant") + "\f", "\f", "Last\fpage."), "sextant", "page 1"),
-        Awkward("blank.pdf", pdf_of(" "), warning="holds no text"),
+        Awkward("blank.pdf", pdf_of(" "), warning="contains no text"),
         Awkward("grey.pdf", pdf_of(""), refused=no_text.format("?" if find_engine() else f"; {ADVICE}")),
         Awkward("scan.pdf", scan, "lacquer", "page 1")
         if find_engine()
@@ -179,19 +179,19 @@ def drawn(line: str) -> Image.Image:
 
 def pictures() -> list[Awkward]:
     png = bytes_of(drawn("The bronze mirror is kept in the cellar"), "PNG")
-    unread = {"warning": "shows no text" if find_engine() else f"is a picture; {ADVICE}"}
+    unread = {"warning": "contains no readable text" if find_engine() else f"is a picture; {ADVICE}"}
     return [
         Awkward("picture.md", png, "bronze mirror", "line 1")
         if find_engine()
         else Awkward("picture.md", png, **unread),
-        Awkward("dot.png", bytes_of(Image.new("L", (1, 1)), "PNG"), warning="shows no text"),
+        Awkward("dot.png", bytes_of(Image.new("L", (1, 1)), "PNG"), warning="contains no readable text"),
         Awkward("white.png", bytes_of(Image.new("L", (300, 300), 255), "PNG"), **unread),
         Awkward(
             "half.png",
             png[: len(png) // 2],
-            refused="is a damaged picture; open it in a picture program and save it anew",
+            refused="is a damaged picture; open it in an image editor and save it again",
         ),
-        Awkward("bomb.png", bomb(20_000), refused="is a picture of more than 100 megapixels; make it smaller"),
+        Awkward("bomb.png", bomb(20_000), refused="is a picture of more than 100 megapixels; scale it down"),
     ]
 
 
@@ -218,10 +218,14 @@ def markup() -> list[Awkward]:
         ),
         Awkward("deep.html", b"<div>" * 5000 + b"Tea.", refused=TOO_DEEP),
         Awkward(
-            "scripts.html", b"<html><script>var kettle = 1;</script><style>p {}</style></html>", warning="holds no text"
+            "scripts.html",
+            b"<html><script>var kettle = 1;</script><style>p {}</style></html>",
+            warning="contains no text",
         ),
         Awkward(
-            "frames.html", b'<html><frameset cols="1,2"><frame src="a.html"></frameset></html>', warning="holds no text"
+            "frames.html",
+            b'<html><frameset cols="1,2"><frame src="a.html"></frameset></html>',
+            warning="contains no text",
         ),
         Awkward("quotes.md", ("> " * 1000 + english("abacus")).encode(), "abacus", "line 1"),
         Awkward("brackets.md", b"[" * 50_000 + b"\n\n" + english("hourglass").encode(), "hourglass", "line 3"),

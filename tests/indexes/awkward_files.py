@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-GARBLED = "is garbled: its characters stand for none; save or convert it anew"
-BINARY = "holds binary data, not text; take it out of the folder, or save it as text"
-TOO_DEEP = "is nested too deeply to be read; save it in a simpler form"
+GARBLED = "is garbled: most characters are invalid; save or convert it again"
+BINARY = "contains binary data, not text; remove it, or save it as text"
+TOO_DEEP = "is nested too deeply; save it in a simpler form"
 
 
 class Awkward(NamedTuple):
@@ -87,10 +87,10 @@ def shapes() -> list[Awkward]:
         Awkward("line-ends.txt", lines, "samovar", "line 1"),
         Awkward("nul.txt", english("gaiwan").encode() + b"\0", refused=BINARY),
         Awkward("late-nul.log", b"a line of text\n" * 1000 + b"\0", refused=BINARY),
-        Awkward("white-space.txt", " \t\n\u3000\n".encode() * 100, warning="holds no text"),
-        Awkward("empty.txt", b"", warning="holds no text"),
-        Awkward("empty.pdf", b"", warning="holds no text"),
-        Awkward("empty.docx", b"", warning="holds no text"),
+        Awkward("white-space.txt", " \t\n\u3000\n".encode() * 100, warning="contains no text"),
+        Awkward("empty.txt", b"", warning="contains no text"),
+        Awkward("empty.pdf", b"", warning="contains no text"),
+        Awkward("empty.docx", b"", warning="contains no text"),
         Awkward("one-character.txt", "鼎".encode(), "鼎", "line 1"),
         text("one-line.txt", english("tray") * 36_000 + english("brazier"), "brazier"),
         text("empty-lines.txt", "\n" * 100_000 + english("sieve"), "sieve", place="line 100001"),
@@ -105,7 +105,7 @@ def shapes() -> list[Awkward]:
         Awkward("open-quote.csv", b'tea,price\n"matcha,9\nhojicha,7\n', "hojicha", "line 1"),
         Awkward(
             *("broken-line.jsonl", b'{"tea": "genmaicha"}\n{"tea": \n{"tea": "kukicha"}\n', "kukicha", "line 3"),
-            warning="has lines that are not JSON and were left out: 2",
+            warning="has lines that are not valid JSON and were left out: 2",
         ),
         Awkward("deep.json", deep.encode(), refused=TOO_DEEP),
         Awkward(
@@ -144,12 +144,12 @@ def names_of_posix() -> list[Awkward]:
         text(" spaces .txt ", english("tablecloth"), "tablecloth"),
         text("CON.txt", english("console"), "console"),
         text("nul", english("nothing"), "nothing"),
-        Awkward("sparse.txt", lambda path: sparse(path, 4_000_000_000), refused="is larger than 200 MB; divide it"),
+        Awkward("sparse.txt", lambda path: sparse(path, 4_000_000_000), refused="is larger than 200 MB; split it"),
         Awkward("sparse-small.txt", lambda path: sparse(path, 190_000_000), refused=BINARY),
     ]
     if sys.platform == "linux":  # macOS and Windows do not allow such names
         name = os.fsdecode(b"caf\xe9.txt")
-        rows.append(Awkward(name, b"Tea.", refused="has a name that is not valid UTF-8; rename it"))
+        rows.append(Awkward(name, b"Tea.", refused="has a file name that is not valid UTF-8; rename it"))
     return rows
 
 
@@ -159,9 +159,9 @@ def sparse(path: Path, size: int) -> None:
 
 
 def links_and_pipes() -> list[Awkward]:
-    circle = "is a link that leads in a circle; remove it"
-    out = "is a link that leads out of the documents folder; copy the file instead"
-    nowhere = "is a link to what is not there; remove it, or copy the file here"
+    circle = "is a circular link; remove it"
+    out = "is a link to a file outside the documents folder; copy the file instead"
+    nowhere = "is a broken link; remove it, or copy the file here"
     return [
         Awkward("out.txt", lambda path: path.symlink_to("/etc/hosts"), refused=out),
         Awkward("out-folder", lambda path: path.symlink_to("/etc"), refused=out),
@@ -180,19 +180,19 @@ def not_documents() -> list[Awkward]:
             Awkward(
                 name,
                 b"ID3\x04" + bytes(100),
-                refused="is a recording (MP3), and recordings are not heard; put what is said in it into a text file",
+                refused="is an audio recording (MP3); add a transcript instead",
             )
             for name in ("song.mp3", "song.txt")
         ),
         Awkward(
             "program",
             b"\x7fELF\x02\x01\x01" + bytes(100),
-            refused="is a program or a part of one (ELF), not a document; take it out of the folder",
+            refused="is a program file (ELF), not a document; remove it from the folder",
         ),
         Awkward(
             "program.exe",
             b"MZ\x90\0\3" + bytes(100),
-            refused="is a program or a part of one (Windows), not a document; take it out of the folder",
+            refused="is a program file (Windows), not a document; remove it from the folder",
         ),
         Awkward("noise.dat", bytes(range(256)) * 40, refused=BINARY),
     ]

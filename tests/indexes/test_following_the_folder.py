@@ -119,7 +119,7 @@ def test_second_update_loads_no_model(tea: Domain, minilm: Embedder) -> None:
 
 def test_missing_and_empty_folders_are_clear_errors(tmp_path: Path, minilm: Embedder) -> None:
     domain = make_domain(tmp_path / "d", {})
-    with pytest.raises(IndexingError, match=r"documents holds no documents; put files into it"):
+    with pytest.raises(IndexingError, match=r"documents contains no documents; put files into it"):
         Index.open(domain, minilm).update()
     domain.documents.rmdir()
     with pytest.raises(IndexingError, match=r"documents does not exist"):
@@ -159,9 +159,7 @@ def test_a_document_that_became_unreadable_no_longer_answers(tea: Domain, minilm
     index.update()
     put(tea, "en/green.md", b"\0\0\0", age=30)
     report = index.update()
-    assert report.failed == [
-        ("en/green.md", "holds binary data, not text; take it out of the folder, or save it as text")
-    ]
+    assert report.failed == [("en/green.md", "contains binary data, not text; remove it, or save it as text")]
     assert not any("80 degrees" in text for text in texts(index))
 
 
@@ -193,7 +191,7 @@ def test_links_that_lead_out_are_refused(tea: Domain, minilm: Embedder, tmp_path
     index = Index.open(tea, minilm)
     report = index.update()
     assert [document for document, _ in report.failed] == ["dotted.txt", "file.txt", "folder"]
-    assert all("leads out of the documents folder" in reason for _, reason in report.failed)
+    assert all("is a link to a file outside the documents folder" in reason for _, reason in report.failed)
     assert report.added == sorted(TEA)
     assert not any("swordfish" in text for text in texts(index))
 
@@ -244,7 +242,7 @@ def test_a_documents_folder_that_cannot_be_listed_changes_nothing(
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "scandir", scandir)
-    with pytest.raises(IndexingError, match="documents cannot be listed: Permission denied; nothing was changed"):
+    with pytest.raises(IndexingError, match="documents cannot be listed: Permission denied; the index was not changed"):
         index.update()
     assert index.documents() == sorted(TEA)
 
@@ -337,7 +335,7 @@ def test_a_known_file_that_cannot_be_opened_keeps_what_was_read_of_it(
     with monkeypatch.context() as patched:
         patched.setattr("indexes.update.scan", scan_and_lose)
         (failed,) = index.update().failed
-    assert failed[1] == "cannot be read: No such file or directory; what was read of it before is kept"
+    assert failed[1] == "cannot be read: No such file or directory; the version read before is kept"
     assert index.search("Green tea is not oxidised", k=1)[0].document == "en/green.md"
     assert index.update().deleted == ["en/green.md"]
 
@@ -345,7 +343,7 @@ def test_a_known_file_that_cannot_be_opened_keeps_what_was_read_of_it(
 def test_a_file_over_the_limit_is_not_opened(tea: Domain, minilm: Embedder) -> None:
     with put(tea, "huge.txt", "x").open("r+b") as file:
         file.truncate(200_000_001)
-    assert Index.open(tea, minilm).update().failed == [("huge.txt", "is larger than 200 MB; divide it")]
+    assert Index.open(tea, minilm).update().failed == [("huge.txt", "is larger than 200 MB; split it")]
 
 
 def test_progress_counts_bytes_up_to_the_end(tea: Domain, minilm: Embedder) -> None:

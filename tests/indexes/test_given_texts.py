@@ -81,7 +81,7 @@ def test_metadata_of_another_type_are_other_metadata(index: Index) -> None:
 
 def test_metadata_that_are_no_json_are_refused_and_harm_nobody(index: Index) -> None:
     index.add([GivenText("good", "A kettle.", {"n": 1})])
-    with pytest.raises(IndexingError, match="the metadata of the text 'bad' is not JSON"):
+    with pytest.raises(IndexingError, match="the metadata of the text 'bad' cannot be written as JSON"):
         index.add([GivenText("bad", "Another.", {"n": float("nan")})])
     assert len(index.search("kettle", among=Filter(metadata={"n": 1}))) == 1
 

@@ -260,9 +260,11 @@ def test_a_damaged_index_says_so_and_a_rebuild_mends_it(index: Index, tea: Domai
 def test_an_index_of_a_newer_version_is_left_alone(index: Index, tea: Domain, minilm: Embedder) -> None:
     with sqlite3.connect(tea.index / "passages.sqlite") as connection:
         connection.execute("PRAGMA user_version = 7")
-    with pytest.raises(IndexingError, match=rf"made by a newer Lorewright \(format 7, this one knows {len(FORMATS)}\)"):
+    with pytest.raises(
+        IndexingError, match=rf"built by a newer Lorewright \(format 7, this one supports {len(FORMATS)}\)"
+    ):
         Index.open(tea, minilm).search("tea")
-    with pytest.raises(IndexingError, match="made by a newer Lorewright"):
+    with pytest.raises(IndexingError, match="built by a newer Lorewright"):
         Index.open(tea, minilm).update()
 
 
@@ -290,7 +292,7 @@ def test_a_rebuild_changes_the_embedder_and_readers_do_not_notice(
         assert snapshot.execute("SELECT count(*) FROM passages").fetchone() == (6,)  # the complete old state
     assert report.passages == 6
     assert found(Index.open(tea, e5))[0][0]
-    with pytest.raises(IndexingError, match="made with the embedder multilingual-e5-small"):
+    with pytest.raises(IndexingError, match="built with the embedder multilingual-e5-small"):
         old.search("tea")
     assert sorted(path.name for path in tea.index.iterdir() if path.suffix == ".sqlite") == ["passages.sqlite"]
 

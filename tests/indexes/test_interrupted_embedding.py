@@ -113,7 +113,7 @@ def test_of_a_book_that_is_taken_away_no_vector_stays(domain: Domain) -> None:
         Index.open(domain, Stopping(1, interrupt)).update()
     assert vector(domain, FIRST) in content(domain)
     (domain.documents / "book.md").unlink()
-    with pytest.raises(IndexingError, match="holds no documents"):
+    with pytest.raises(IndexingError, match="contains no documents"):
         Index.open(domain, never_stopping()).update()
     assert vector(domain, FIRST) not in content(domain)
     put(domain, "book.md", BOOK)

@@ -40,12 +40,12 @@ def old(tmp_path: Path, minilm: Embedder) -> Index:
 
 
 def test_reading_says_which_command_brings_it_up_to_date(old: Index) -> None:
-    with pytest.raises(IndexingError, match=r"has the older format 1; bring it up to date with: .* --rebuild"):
+    with pytest.raises(IndexingError, match=r"has the older format 1; migrate it with: .* --rebuild"):
         old.search("tea")
 
 
 def test_everything_is_taken_over_and_a_rebuild_asked_for(old: Index) -> None:
-    with pytest.raises(IndexingError, match=r"was made by another version of Lorewright.* --rebuild"):
+    with pytest.raises(IndexingError, match=r"was built by another version of Lorewright.* --rebuild"):
         old.update()
     with old._storage.reading() as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(FORMATS),)

@@ -72,8 +72,8 @@ def test_garbled_paragraphs_are_left_out_and_told() -> None:
 
 
 def test_a_document_of_nothing_else_is_refused() -> None:
-    with pytest.raises(IndexingError, match="is garbled: its characters stand for none"):
+    with pytest.raises(IndexingError, match="is garbled: most characters are invalid"):
         checked(read_document("a.txt", CHINESE.encode().decode("cp1252", "replace").encode()))
     pdf = Extracted(shifted(ENGLISH), [Block(0, len(ENGLISH))], format="pdf")
-    with pytest.raises(IndexingError, match="is garbled: its fonts tell wrongly which letters they show"):
+    with pytest.raises(IndexingError, match="is garbled: its fonts map to the wrong letters"):
         checked(pdf)

@@ -165,8 +165,8 @@ def test_pdf_is_known_by_its_content_not_its_name() -> None:
 
 
 def test_empty_documents_are_kept_with_a_warning() -> None:
-    assert read_document("a.md", b"---\ntitle: Only this\n---\n").warning == "holds no text"
-    assert read_document("a.txt", b"").warning == "holds no text"
+    assert read_document("a.md", b"---\ntitle: Only this\n---\n").warning == "contains no text"
+    assert read_document("a.txt", b"").warning == "contains no text"
 
 
 def blocks_of(name: str, data: bytes) -> list[str]:

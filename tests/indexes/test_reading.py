@@ -124,10 +124,10 @@ def test_a_document_that_takes_too_long_is_left_out_and_the_next_is_read(tmp_pat
     requests = [long_page(tmp_path), put(tmp_path, "after.txt", "Read all the same.")]
     with Reader(silent_seconds=0.2) as reader:
         slow = why(next(iter(reader.read_all(requests[:1])))[1])
-    assert slow == "took longer than 0.2 seconds to read; divide it or convert it"
+    assert slow == "took more than 0.2 seconds to read; split it or convert it"
     with Reader(total_seconds=0.2) as reader:
         results = reader.read_all(requests)
-        assert "took longer than 0.2 seconds" in why(next(results)[1])
+        assert "took more than 0.2 seconds" in why(next(results)[1])
         reader.total_seconds = 60
         after = next(results)[1]
     assert isinstance(after, ReadFile)
@@ -142,7 +142,7 @@ def test_a_crash_costs_one_document(tmp_path: Path) -> None:
         assert isinstance(next(results)[1], ReadFile)
         (child,) = children()
         child.send_signal(signal.SIGSEGV)  # the long page is being read ahead
-        assert why(next(results)[1]) == "crashed its reader (signal 11); convert it to another format"
+        assert why(next(results)[1]) == "crashed the reader (signal 11); convert it to another format"
         after = next(results)[1]
     assert isinstance(after, ReadFile)
     assert after.document
@@ -154,7 +154,7 @@ def test_a_document_that_eats_memory_is_left_out_and_the_next_is_read(tmp_path: 
     requests = [put(tmp_path, "a.md", "龙井 *tea*\n\n" * 800_000), put(tmp_path, "b.txt", "After.")]
     with Reader(memory_bytes=500_000_000) as reader:
         (_, eaten), (_, after) = reader.read_all(requests)
-    assert why(eaten) == "needs more than 0.5 GB of memory to be read; divide it"
+    assert why(eaten) == "needs more than 0.5 GB of memory to read; split it"
     assert isinstance(after, ReadFile)
 
 

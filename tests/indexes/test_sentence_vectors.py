@@ -105,7 +105,7 @@ def test_an_index_of_the_format_before_is_brought_up_to_date(tea: Domain, minilm
         connection.execute("DROP TABLE sentence_vectors")
         connection.execute("PRAGMA user_version = 2")
     index, embedded = opened(tea, minilm)
-    with pytest.raises(Exception, match=r"older format 2; bring it up to date with: lorewright index \S+$"):
+    with pytest.raises(Exception, match=r"older format 2; migrate it with: lorewright index \S+$"):
         index.search(QUESTION)
     assert index.update().unchanged == sorted(TEA)
     assert embedded.passages == []

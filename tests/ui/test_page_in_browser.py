@@ -37,7 +37,7 @@ def test_an_english_answer_grows_and_its_source_opens_in_its_place(open_chat, se
     expect(chat.source).to_contain_text("en/lora.md · LoRA ›")
     expect(chat.page.locator(".lw-source")).to_have_count(0)
     chat.source.locator("summary").click()
-    shown = chat.source.get_by_role("region", name="Text of the source")
+    shown = chat.source.get_by_role("region", name="Source text")
     passage = shown.locator("mark").inner_text()
     assert "alpha" in passage
     assert passage in (DOCUMENTS / "en" / "lora.md").read_text("utf-8")
@@ -60,7 +60,7 @@ def test_a_chinese_answer_goes_on_over_a_reload_and_stops_and_is_kept(open_chat,
     assert tokens < handbook.settings.answer.max_new_tokens * 0.8
     chat.page.reload()
     expect(chat.answers).to_have_text(kept, use_inner_text=True)
-    expect(chat.page.get_by_text("回答者：基础模型")).to_be_visible()
+    expect(chat.page.get_by_text("由基础模型回答")).to_be_visible()
 
 
 def test_the_adapter_that_is_chosen_answers_and_is_named(open_chat, server) -> None:
@@ -68,7 +68,7 @@ def test_the_adapter_that_is_chosen_answers_and_is_named(open_chat, server) -> N
     chat.choose_adapter("tiny")
     chat.ask(QUESTION)
     chat.answers.wait_for()
-    expect(chat.page.get_by_text("Answered by the adapter tiny")).to_be_visible()
+    expect(chat.page.get_by_text("Answered by adapter tiny")).to_be_visible()
 
 
 def test_a_damaged_adapter_is_one_sentence_and_the_question_stays(open_chat, server) -> None:
@@ -90,7 +90,7 @@ def test_a_conversation_is_opened_from_the_list_and_deleted_when_that_is_confirm
     entry.click()
     expect(chat.refusals).to_be_visible()
     chat.page.get_by_role("button", name="Delete").click()
-    chat.page.get_by_role("button", name="Delete for good").click()
+    chat.page.get_by_role("button", name="Delete permanently").click()
     expect(entry).to_have_count(0)
     expect(chat.refusals).to_have_count(0)
 
@@ -122,7 +122,7 @@ def test_a_refused_question_is_answered_all_the_same_and_its_nearest_passages_ar
     chat = open_chat(server.url)
     chat.ask(REFUSED_QUESTION)
     expect(chat.refusals).to_contain_text("Nearest passage: ")
-    chat.page.get_by_role("button", name="Answer all the same").click()
+    chat.page.get_by_role("button", name="Answer anyway").click()
     expect(chat.page.locator("[class*=st-key-answer-]")).to_contain_text("Unsure", timeout=120_000)
     expect(chat.refusals).to_have_count(0)
     expect(chat.page.get_by_test_id("stChatMessage")).to_have_count(2)

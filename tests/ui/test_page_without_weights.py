@@ -61,7 +61,7 @@ def test_without_an_index_the_page_names_the_command_and_goes_on_once_it_was_run
 def test_the_page_speaks_chinese_when_asked_to(page, tea: Domain) -> None:
     shown = page(tea.path, language="中文")
     assert shown.chat_input[0].placeholder == "向文档提问"
-    assert shown.selectbox(key="adapter").label == "由谁回答"
+    assert shown.selectbox(key="adapter").label == "适配器"
     assert "文档：1 篇" in _plain(shown.sidebar.caption[-1].value)
 
 
@@ -116,7 +116,7 @@ def test_changed_settings_are_read_again_on_request(page, tea: Domain) -> None:
     text = tea.settings_file.read_text("utf-8").replace('# refusal = "balanced"', "refusal = 0")
     tea.settings_file.write_text(text, "utf-8")
     assert "not calibrated" in _plain(shown.run().sidebar.caption[-1].value)
-    assert "switched off" in _plain(shown.button(key="reload").click().run().sidebar.caption[-1].value)
+    assert "turned off" in _plain(shown.button(key="reload").click().run().sidebar.caption[-1].value)
 
 
 def test_conversations_of_the_command_line_are_listed_and_can_be_deleted(page, tea: Domain) -> None:

@@ -7,7 +7,7 @@ from PIL import Image
 
 from indexes.readers.images.tesseract import find_tesseract
 
-ADVICE = 'to read it: pip install "lorewright[ocr]"'
+ADVICE = 'to read it, run: pip install "lorewright[ocr]"'
 """Advice in messages if no engine is installed."""
 
 

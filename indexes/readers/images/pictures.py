@@ -37,7 +37,7 @@ def read_picture(data: bytes, progress: PageProgress = no_progress) -> Extracted
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise _too_large() from None
     except _BROKEN:
-        raise IndexingError("is a damaged picture; open it in a picture program and save it anew") from None
+        raise IndexingError("is a damaged picture; open it in an image editor and save it again") from None
 
 
 class PicturesInside:
@@ -76,9 +76,9 @@ class PicturesInside:
 def _read(image: Image.Image, progress: PageProgress) -> Extracted:
     pages = getattr(image, "n_frames", 1) if image.format == "TIFF" else 1
     if pages > MAX_PAGES:
-        raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
+        raise IndexingError(f"has more than {MAX_PAGES:,} pages; split it")
     if max(image.size) < SMALLEST:
-        return Extracted("", [], "shows no text", format="picture")
+        return Extracted("", [], "contains no readable text", format="picture")
     engine = find_engine()
     builder = TextBuilder()
     for page in range(pages):
@@ -88,7 +88,7 @@ def _read(image: Image.Image, progress: PageProgress) -> Extracted:
             raise _too_large()
         for paragraph in _paragraphs(image, engine):
             builder.add_block([paragraph], page=page + 1 if pages > 1 else None)
-    warning = "" if builder.blocks else "shows no text"
+    warning = "" if builder.blocks else "contains no readable text"
     if not engine:
         warning = f"is a picture; {ADVICE}"
     return Extracted("".join(builder.parts), builder.blocks, warning, format="picture", needs_ocr=not engine)
@@ -111,4 +111,4 @@ def _upright_gray(image: Image.Image) -> Image.Image:
 
 
 def _too_large() -> IndexingError:
-    return IndexingError(f"is a picture of more than {MAX_PIXELS // 1_000_000} megapixels; make it smaller")
+    return IndexingError(f"is a picture of more than {MAX_PIXELS // 1_000_000} megapixels; scale it down")

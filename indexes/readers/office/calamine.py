@@ -34,7 +34,7 @@ def read_calamine(data: bytes) -> Extracted:
             _add(builder, sheet.name, found.to_python(skip_empty_area=False), merges)
     except CalamineError as error:
         if "password" in str(error).lower() or "encrypt" in str(error).lower():
-            raise IndexingError("is protected by a password; save a copy without one") from None
+            raise IndexingError("is password-protected; save a copy without a password") from None
         raise damaged("workbook", DamagedError(str(error))) from None
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # calamine is Rust: it panics on some files that are cut short

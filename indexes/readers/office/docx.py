@@ -50,7 +50,7 @@ def read_docx(data: bytes, progress: PageProgress = no_progress) -> Extracted:
         part = main_part(archive, "word/document.xml")
         body = child(parse_xml(read_entry(archive, part)), "body")
         if body is None:
-            raise DamagedError("it has no body")
+            raise DamagedError("its body is missing")
         walk = _Walk(archive, part, PicturesInside(progress))
         walk.container(body)
         document = walk.extracted()

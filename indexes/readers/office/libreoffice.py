@@ -13,8 +13,8 @@ from indexes.errors import IndexingError
 
 SECONDS = 100
 KINDS = {
-    ".doc": "a Word document of before 2007 (.doc)",
-    ".ppt": "a PowerPoint presentation of before 2007 (.ppt)",
+    ".doc": "a Word document from before 2007 (.doc)",
+    ".ppt": "a PowerPoint presentation from before 2007 (.ppt)",
     ".rtf": "in Rich Text Format (RTF)",
     ".odp": "an OpenDocument presentation",
 }
@@ -34,7 +34,7 @@ def converted(data: bytes, suffix: str, to: str) -> bytes:
     program = find_libreoffice()
     if not program:
         kind = KINDS[suffix]
-        raise IndexingError(f"is {kind}, which is read where LibreOffice is installed; install it, or save it as {to}")
+        raise IndexingError(f"is {kind}, which needs LibreOffice; install LibreOffice, or save the file as {to}")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"document{suffix}"
         file.write_bytes(data)
@@ -43,7 +43,7 @@ def converted(data: bytes, suffix: str, to: str) -> bytes:
         try:
             subprocess.run([*command, "--outdir", folder, str(file)], capture_output=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
-            raise IndexingError(f"took LibreOffice longer than {SECONDS} seconds; save it as {to}") from None
+            raise IndexingError(f"took LibreOffice more than {SECONDS} seconds; save it as {to}") from None
         made = file.with_suffix(f".{to}")
         if not made.is_file():
             raise IndexingError(f"is a file that LibreOffice cannot read; open it and save it as {to}")

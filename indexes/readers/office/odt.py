@@ -33,7 +33,7 @@ def read_odt(data: bytes) -> Extracted:
     try:
         archive = open_zip(data)
         if b"encryption-data" in read_entry(archive, "META-INF/manifest.xml"):
-            raise IndexingError("is protected by a password; save a copy without one")
+            raise IndexingError("is password-protected; save a copy without a password")
         contents = parse_xml(read_entry(archive, "content.xml"))
         common = parse_xml(read_entry(archive, "styles.xml")) if "styles.xml" in archive.namelist() else None
         walk = _Walk(archive, styles_of(common, contents))

@@ -86,8 +86,7 @@ def read_xlsx(data: bytes) -> Extracted:
     if cells.unknown:
         formulas = "1 formula" if cells.unknown == 1 else f"{cells.unknown} formulas"
         warnings.append(
-            f"has {formulas} without a value, for the program that wrote it does not calculate; "
-            "open it in Excel, WPS or LibreOffice and save it there"
+            f"has {formulas} without a stored result; open it in Excel, WPS or LibreOffice and save it again"
         )
     return builder.extracted("; ".join(filter(None, [*warnings, left_out(cells.left_out)])))
 
@@ -103,7 +102,7 @@ class _Watched:
         piece = self.stream.read(size)
         self.since += len(piece)
         if self.since > MAX_XML_BYTES:
-            raise DamagedError("a sheet has no rows where there should be some")
+            raise DamagedError("a sheet has too much data without a row")
         return piece
 
 
@@ -145,9 +144,9 @@ class _Sheet:
         except KeyError:
             raise DamagedError(f"{part} is missing") from None
         except etree.XMLSyntaxError as error:
-            raise DamagedError(f"{part} holds broken XML in line {error.lineno}") from None
+            raise DamagedError(f"{part} has broken XML in line {error.lineno}") from None
         except BROKEN_ZIP:
-            raise DamagedError(f"{part} cannot be unpacked") from None
+            raise DamagedError(f"{part} cannot be decompressed") from None
         for number in self.hidden_rows if not self.is_filtered else []:
             cells.left_out["hidden rows"] += self.rows.pop(number, None) is not None
         cells.left_out["hidden columns"] += sum(

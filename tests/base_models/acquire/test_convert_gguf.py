@@ -140,7 +140,7 @@ def test_what_cannot_be_converted_is_named(tmp_path: Path) -> None:
     model = original("llama")
     with pytest.raises(ModelError, match="architecture 'gpt2'; only llama and qwen2"):
         convert(write_gguf(tmp_path / "a.gguf", "gpt2", model), tmp_path / "a")
-    with pytest.raises(ModelError, match=r"tokenizer of the kind .*falcon.*only qwen2 and smollm"):
+    with pytest.raises(ModelError, match=r"tokenizer of type .*falcon.*only qwen2 and smollm"):
         convert(write_gguf(tmp_path / "b.gguf", "llama", model, pre="falcon"), tmp_path / "b")
 
 

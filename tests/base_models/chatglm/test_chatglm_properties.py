@@ -196,20 +196,20 @@ def test_beams_sampling_and_streams(cache):
 
 def test_what_a_row_lacks_is_said():
     model = random_model(2, 8, 1)
-    with pytest.raises(ModelError, match=r"row 1 of the batch holds no <sop> \(id 62\)"):
+    with pytest.raises(ModelError, match=r"row 1 of the batch has no <sop> \(id 62\)"):
         model(input_ids=torch.tensor([[5, GMASK, SOP], [5, GMASK, 6]]))
-    with pytest.raises(ModelError, match=r"row 0 of the batch holds no \[gMASK\] \(id 61\) or \[MASK\]"):
+    with pytest.raises(ModelError, match=r"row 0 of the batch has no \[gMASK\] \(id 61\) or \[MASK\]"):
         model(input_ids=torch.tensor([[5, 6, SOP]]))
     with pytest.raises(ModelError, match=r"position_ids has shape \[1, 3\]"):
         model(input_ids=torch.tensor([[5, GMASK, SOP]]), position_ids=torch.tensor([[0, 1, 2]]))
-    with pytest.raises(ModelError, match=r"attention_mask covers \[1, 2\]"):
+    with pytest.raises(ModelError, match=r"attention_mask has shape \[1, 2\]"):
         model(input_ids=torch.tensor([[5, GMASK, SOP]]), attention_mask=torch.tensor([[0, 1]]))
-    with pytest.raises(ModelError, match="either input_ids or inputs_embeds"):
+    with pytest.raises(ModelError, match="exactly one of input_ids and inputs_embeds"):
         model()
 
 
 def test_a_prompt_cannot_be_split():
     model = random_model(2, 8, 1)
     ids = torch.tensor([[5, 6, 7, GMASK, SOP, 8]])
-    with pytest.raises(ModelError, match="cannot be split"):
+    with pytest.raises(ModelError, match="the whole prompt in one call"):
         model.generate(input_ids=ids, max_new_tokens=2, prefill_chunk_size=2, do_sample=False)

@@ -171,10 +171,10 @@ def test_a_released_prefix_checkpoint_loads_from_a_half_precision_model(tmp_path
 
 def test_a_prefix_of_another_model_is_refused(tmp_path):
     save_file({"transformer.prefix_encoder.embedding.weight": torch.zeros(6, 10)}, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match="10 wide, but this model needs 384"):
+    with pytest.raises(ModelError, match="width 10, but this model needs 384"):
         load_prefix(small_model(), tmp_path)
     save_file({"other": torch.zeros(1)}, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match=r"holds no P-tuning v2 prefix"):
+    with pytest.raises(ModelError, match=r"has no P-tuning v2 prefix"):
         load_prefix(small_model(), tmp_path)
 
 
@@ -283,7 +283,7 @@ def test_what_cannot_be_adopted_says_why(small, tmp_path):
     config.write_text("{")
     refused("is damaged")
     config.write_text('{"peft_type": "PREFIX_TUNING"}')
-    refused("only LORA can be adopted")
+    refused("only LORA adapters can be adopted")
     config.write_text(json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["dense"]}))
     refused("neither adapter_model.safetensors nor adapter_model.bin")
     name = "base_model.model.transformer.layers.{}.attention.dense.lora_{}.weight"

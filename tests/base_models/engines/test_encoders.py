@@ -57,7 +57,7 @@ def test_a_far_or_slow_export_is_not_used(
     choice = choose_encoder(folder, folder, "cpu")
     assert choice.engine == "transformers"
     assert set(choice.seconds) == {"transformers", "openvino"}
-    assert choose_encoder(folder, folder, "cuda") == Choice("transformers", "device cuda is asked for", {})
+    assert choose_encoder(folder, folder, "cuda") == Choice("transformers", "device cuda was requested", {})
     assert export_folder(folder).name.startswith(fingerprint(folder)[:16])
 
 
@@ -71,7 +71,7 @@ def test_a_damaged_export_is_made_again(
     weights = export_folder(folder) / "openvino_model.bin"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:1000])
-    with pytest.raises(ModelError, match="is not a whole export of an embedding model"):
+    with pytest.raises(ModelError, match="is an incomplete export of an embedding model"):
         OpenVinoEncoder(folder, export_folder(folder))
     assert choose_encoder(folder, folder, "cpu").engine == "openvino"
     assert weights.read_bytes() == whole

@@ -181,7 +181,7 @@ def test_an_adapter_of_other_layers_or_of_another_base_is_refused(
     with pytest.raises(ModelError, match=r"its tensor .*layers\.7.* fits no layer"):
         fast.next_logits(PROMPTS[0], adapter)
     seal_adapter(adapter, facts | {"base_fingerprint": "0" * 64})
-    with pytest.raises(ModelError, match="not on the model that is loaded"):
+    with pytest.raises(ModelError, match="not on the loaded model"):
         fast.next_logits(PROMPTS[0], adapter)
 
 

@@ -33,8 +33,8 @@ def test_auto_times_both_once_and_keeps_the_choice(
     choice = choose_engine(tiny_folder)
     assert set(choice.seconds) == {"transformers", "openvino"}
     assert choice.engine == min(choice.seconds, key=lambda engine: choice.seconds[engine])
-    assert "of the time in transformers" in choice.reason
-    assert "once: exporting to OpenVINO, tracing" in capfd.readouterr().err
+    assert "of the time of transformers" in choice.reason
+    assert "first use: exporting to OpenVINO, tracing" in capfd.readouterr().err
     monkeypatch.setattr(selection, "_time_both", lambda _: pytest.fail("it is timed again"))
     assert choose_engine(tiny_folder) == known_choice(tiny_folder) == choice
     assert capfd.readouterr().err == ""
@@ -43,10 +43,10 @@ def test_auto_times_both_once_and_keeps_the_choice(
 @pytest.mark.parametrize(
     ("asked", "reason"),
     [
-        ({"engine": "transformers"}, "asked for"),
-        ({"dtype": "float32"}, "dtype float32 is asked for"),
-        ({"quantization": "nf4"}, "quantization nf4 is asked for"),
-        ({"device": "cuda"}, "device cuda is asked for"),
+        ({"engine": "transformers"}, "requested"),
+        ({"dtype": "float32"}, "dtype float32 was requested"),
+        ({"quantization": "nf4"}, "quantization nf4 was requested"),
+        ({"device": "cuda"}, "device cuda was requested"),
     ],
 )
 def test_what_openvino_does_not_do_goes_to_transformers(asked: dict[str, str], reason: str, tiny_folder: Path) -> None:
@@ -64,17 +64,19 @@ def test_an_adapter_that_is_more_than_lora_goes_to_transformers(
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     (adapter / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}), encoding="utf-8")
     assert choose_engine(tiny_folder, adapter=adapter) == Choice("transformers", "adapter a has DoRA", {})
-    with pytest.raises(ModelError, match=r'the engine "openvino" cannot answer with .*: adapter a has DoRA\.'):
+    with pytest.raises(
+        ModelError, match=r'the engine "openvino" does not support .*: adapter a has DoRA; use engine "auto"\.'
+    ):
         choose_engine(tiny_folder, "openvino", adapter=adapter)
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"model_type": "gpt2"}, "models of the type gpt2 are not exported"),
-        ({"quantization_config": {"bits": 4}}, "its weights are packed"),
-        ({"model_type": "mistral", "sliding_window": 512}, "its attention has a sliding window"),
-        ({"rope_scaling": {"rope_type": "dynamic"}}, "its positions are scaled by the length of the text"),
+        ({"model_type": "gpt2"}, "models of type gpt2 are not supported"),
+        ({"quantization_config": {"bits": 4}}, "its weights are quantised"),
+        ({"model_type": "mistral", "sliding_window": 512}, "it uses sliding-window attention"),
+        ({"rope_scaling": {"rope_type": "dynamic"}}, "it scales positions by the length of the text"),
     ],
 )
 def test_models_that_are_not_exported_say_why(
@@ -93,7 +95,7 @@ def test_an_export_that_computes_something_else_is_not_used(
     monkeypatch.setattr(selection, "_logits", lambda loaded, prompt: np.random.default_rng(0).normal(size=49152))
     choice = choose_engine(tiny_folder)
     assert choice.engine == "transformers"
-    assert "the export differs from it" in choice.reason
+    assert "the exported model differs" in choice.reason
 
 
 def test_a_failed_export_leaves_transformers_and_its_reason(
@@ -218,7 +220,7 @@ def test_where_no_export_can_be_written_transformers_answers_and_nothing_is_kept
     assert "could not be exported to" in choice.reason
     assert "LOREWRIGHT_CACHE" in choice.reason
     assert known_choice(tiny_folder) is None
-    with pytest.raises(ModelError, match=r"could not be exported to .*; name a folder that may be written"):
+    with pytest.raises(ModelError, match=r"could not be exported to .*; set LOREWRIGHT_CACHE to a writable folder"):
         load_openvino(tiny_folder)
 
 

@@ -40,7 +40,7 @@ def test_too_many_parts() -> None:
 
 def test_too_much_in_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "MAX_ZIP_BYTES", 10_000)
-    refused("a.docx", word_sample(), "unfolds to more than 0 MB")
+    refused("a.docx", word_sample(), "expands to more than 0 MB")
 
 
 def test_an_archive_that_lies_about_its_sizes() -> None:
@@ -105,7 +105,7 @@ def test_more_text_than_a_document_can_have(monkeypatch: pytest.MonkeyPatch) -> 
         ("a.txt", b"x" * 101),
         ("a.csv", b"ab,cd\n" * 30),
     ]:
-        with pytest.raises(IndexingError, match="holds more than 50 million characters of text; divide it"):
+        with pytest.raises(IndexingError, match="contains more than 50 million characters of text; split it"):
             read(name, data)
 
 

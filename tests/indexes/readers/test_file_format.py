@@ -55,21 +55,21 @@ def test_utf16_pages_are_pages() -> None:
         (OLE2 + "WordDocument".encode("utf-16-le"), "save it as docx"),
         (OLE2 + "Workbook".encode("utf-16-le"), "is a damaged workbook"),
         (OLE2 + "PowerPoint Document".encode("utf-16-le"), "save it as pptx"),
-        (OLE2 + "EncryptedPackage".encode("utf-16-le"), "is protected by a password; save a copy without one"),
+        (OLE2 + "EncryptedPackage".encode("utf-16-le"), "is password-protected; save a copy without a password"),
         (OLE2, "is a file of an old office program"),
         (zipped({"a.txt": "text", "inner.zip": zipped({"b": "c"})}), r"is an archive \(ZIP\); unpack it"),
         (b"Rar!\x1a\x07\x01\0", r"is an archive \(RAR\)"),
         (b"7z\xbc\xaf\x27\x1c\0\x04", r"is an archive \(7z\)"),
-        (b"ID3\x04\0\0\0", r"is a recording \(MP3\).* text file"),
-        (b"RIFF\x24\0\0\0WAVEfmt ", r"is a recording \(WAV\)"),
-        (b"\0\0\0\x20ftypisom\0\0", r"is a film \(MP4\)"),
+        (b"ID3\x04\0\0\0", r"is an audio recording \(MP3\); add a transcript"),
+        (b"RIFF\x24\0\0\0WAVEfmt ", r"is an audio recording \(WAV\)"),
+        (b"\0\0\0\x20ftypisom\0\0", r"is a video \(MP4\)"),
         (b"%!PS-Adobe-3.0\n", "is a PostScript document"),
-        (b"OggS\0\2\0\0", r"is a recording \(Ogg\)"),
+        (b"OggS\0\2\0\0", r"is an audio recording \(Ogg\)"),
         (b"MZ\x90\0\x03\0\0\0", r"is a program .*Windows"),
         (b"SQLite format 3\0", "is an SQLite database"),
         (b"From: <Saved by Blink>\r\nMIME-Version: 1.0\r\nContent-Type: multipart/related;\r\n", r"MHTML"),
         (b"<?xml version='1.0'?>\n<?mso-application progid=\"Excel.Sheet\"?><Workbook/>", "save it as xlsx"),
-        (bytes(range(128, 256)) * 8 + bytes(range(32)), "holds binary data|encoding that was not recognised"),
+        (bytes(range(128, 256)) * 8 + bytes(range(32)), "contains binary data|has an unknown encoding"),
         (
             zipped({"mimetype": "application/vnd.oasis.opendocument.spreadsheet", "content.xml": "<x/>"}),
             "is a damaged workbook",
@@ -95,7 +95,7 @@ def test_a_password_on_an_archive_is_named() -> None:
     data = bytearray(word_sample())
     directory = data.index(b"PK\x01\x02")
     data[directory + 8] |= 1  # the encryption flag in the central directory
-    with pytest.raises(IndexingError, match="is protected by a password; save a copy without one"):
+    with pytest.raises(IndexingError, match="is password-protected; save a copy without a password"):
         read("a.docx", bytes(data))
 
 
@@ -116,4 +116,4 @@ def test_what_a_browser_saves_beside_a_page_is_no_document(tmp_path: Path) -> No
 
 def test_only_its_size_refuses_a_file_before_it_is_opened() -> None:
     assert why_not_read("a.anything", MAX_FILE_BYTES) == ""
-    assert why_not_read("a.txt", MAX_FILE_BYTES + 1) == "is larger than 200 MB; divide it"
+    assert why_not_read("a.txt", MAX_FILE_BYTES + 1) == "is larger than 200 MB; split it"

@@ -346,7 +346,7 @@ def test_charts_and_alternative_texts_are_read_and_bare_pictures_told() -> None:
         "A red valve with two handles"
     ]
     document = read("a.docx", word(paragraph(run("Text.") + picture.format(""))))
-    assert document.warning == "has 1 picture without a text, which was left out"
+    assert document.warning == "has 1 picture without text, which was left out"
 
 
 def test_notes_links_and_hidden_rows_of_a_sheet() -> None:
@@ -390,7 +390,7 @@ def test_the_front_matter_of_markdown_is_searched_and_pictures_as_letters_are_no
     )
     document = read("a.md", source)
     assert blocks("a.md", source) == [(("Rules",), "owner: Team Blue"), (("Rules",), "photo stays.")]
-    assert document.warning == "has 1 picture written as letters, which was left out"
+    assert document.warning == "has 1 picture encoded as text, which was left out"
     toml = "+++\ntitle = 'Rules'\nowner = 'Team Blue'\n+++\nText.\n"
     assert blocks("a.md", toml) == [(("Rules",), "owner = 'Team Blue'"), (("Rules",), "Text.")]
     letters = "".join(chr(ord("a") + n % 26) + "AB7" for n in range(150))

@@ -128,14 +128,14 @@ def test_noise_icons_and_empty_pictures_show_no_text() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (400, 600), dtype=np.uint8)
     for image in (Image.fromarray(noise), Image.new("L", (32, 32)), Image.new("RGB", (500, 300), "white")):
         document = read_picture(bytes_of(image, "PNG"))
-        assert (document.blocks, document.warning, document.needs_ocr) == ([], "shows no text", False)
+        assert (document.blocks, document.warning, document.needs_ocr) == ([], "contains no readable text", False)
 
 
 @pytest.mark.usefixtures("without_engine")
 def test_without_an_engine_a_picture_waits_for_one() -> None:
     document = read_picture(bytes_of(Image.new("L", (200, 100), 255), "PNG"))
     assert (document.blocks, document.needs_ocr) == ([], True)
-    assert document.warning == 'is a picture; to read it: pip install "lorewright[ocr]"'
+    assert document.warning == 'is a picture; to read it, run: pip install "lorewright[ocr]"'
 
 
 @pytest.mark.usefixtures("without_engine")
@@ -149,7 +149,7 @@ def test_damaged_pictures_are_said_to_be() -> None:
 def test_a_picture_that_would_not_fit_into_memory_is_refused_unopened() -> None:
     data = bytearray(bytes_of(Image.new("1", (8, 8)), "BMP"))
     data[18:26] = (60_000).to_bytes(4, "little") * 2  # width and height, as a bomb declares them
-    with pytest.raises(IndexingError, match="is a picture of more than 100 megapixels; make it smaller"):
+    with pytest.raises(IndexingError, match="is a picture of more than 100 megapixels; scale it down"):
         read_picture(bytes(data))
     with pytest.raises(IndexingError, match="more than 100 megapixels"):
         read_picture(bytes_of(Image.new("1", (10_100, 10_000)), "PNG"))
@@ -214,7 +214,7 @@ def test_without_an_engine_pictures_inside_of_documents_are_told(
     for name, data in documents.items():
         document = read_document(name, data)
         assert document.needs_ocr
-        assert document.warning == "has 1 picture without a text, which was left out", name
+        assert document.warning == "has 1 picture without text, which was left out", name
 
 
 def test_a_picture_on_a_page_with_text_is_read_below_it(absent: Absent) -> None:

@@ -98,7 +98,7 @@ def test_a_pdf_that_only_forbids_printing_is_read() -> None:
 
 
 def test_a_password_is_named_as_the_reason() -> None:
-    with pytest.raises(IndexingError, match="is protected by a password; save a copy without one"):
+    with pytest.raises(IndexingError, match="is password-protected; save a copy without a password"):
         read(encrypted("secret"))
 
 
@@ -108,7 +108,7 @@ def test_without_an_engine_scanned_pages_say_what_would_read_them(
     monkeypatch.setitem(sys.modules, "rapidocr", None)
     monkeypatch.setenv("PATH", str(tmp_path))
     document = read(pdf_of("Text.", "", "", "More.", ""))
-    told = 'has no readable text on pages 2-3, 5 (a scan; to read it: pip install "lorewright[ocr]")'
+    told = 'has no readable text on pages 2-3, 5 (a scan; to read it, run: pip install "lorewright[ocr]")'
     assert document.warning == told
     assert document.needs_ocr
     assert not read(pdf_of("Text.")).needs_ocr
@@ -130,5 +130,5 @@ def test_more_pages_than_anybody_reads_are_refused() -> None:
         writer.add_blank_page(10, 10)
     stream = io.BytesIO()
     writer.write(stream)
-    with pytest.raises(IndexingError, match="has more than 10,000 pages; divide it"):
+    with pytest.raises(IndexingError, match="has more than 10,000 pages; split it"):
         read(stream.getvalue())

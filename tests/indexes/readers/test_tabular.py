@@ -59,8 +59,8 @@ def test_formulas_that_were_never_computed_are_counted_with_what_to_do() -> None
     book.create_sheet("Lists").sheet_state = "hidden"
     document = read("a.xlsx", saved(book))
     assert document.warning == (
-        "has hidden sheets, which were left out: Lists; has 2 formulas without a value, for the program that wrote it "
-        "does not calculate; open it in Excel, WPS or LibreOffice and save it there"
+        "has hidden sheets, which were left out: Lists; has 2 formulas without a stored result; "
+        "open it in Excel, WPS or LibreOffice and save it again"
     )
     assert read("a.xlsx", computed_workbook()).warning == ""
 
@@ -270,9 +270,9 @@ def test_json_objects_are_blocks_under_the_keys_that_lead_to_them() -> None:
 def test_json_lines_with_a_broken_line_are_read_without_it() -> None:
     document = read("a.jsonl", JSONL_SAMPLE)
     assert texts("a.jsonl", JSONL_SAMPLE) == ["user: 龙井?\nassistant: 80 度。", "普洱?\n100 度。", "a: NaN"]
-    assert document.warning == "has lines that are not JSON and were left out: 3"
+    assert document.warning == "has lines that are not valid JSON and were left out: 3"
     assert read("a.json", '{"a": 1}\n{"a": 2}\n').text == "a: 1\n\na: 2"
-    with pytest.raises(IndexingError, match="not one of its 2 lines is JSON"):
+    with pytest.raises(IndexingError, match="none of its 2 lines is valid JSON"):
         read("a.jsonl", "{\n[\n")
 
 
