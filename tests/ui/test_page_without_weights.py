@@ -41,7 +41,7 @@ def test_without_a_domain_the_page_says_how_it_is_started(page) -> None:
 
 def test_a_folder_that_is_no_domain_is_named_in_one_sentence(page, tmp_path: Path) -> None:
     shown = page(tmp_path)
-    assert _plain(shown.error[0].value).startswith(f"The assistant cannot be opened: {tmp_path} has no domain.toml")
+    assert _plain(shown.error[0].value).startswith(f"Cannot open the assistant: {tmp_path} is not a domain")
     assert not shown.exception
 
 

@@ -88,7 +88,7 @@ def test_a_bad_older_part_is_thrown_away(toy: Entry, hub: LoopbackHub, tmp_path:
 def test_an_answer_longer_than_the_file_is_not_read_to_its_end(toy: Entry, hub: LoopbackHub, tmp_path: Path) -> None:
     hub.files[WEIGHTS] += bytes(10**6)
     hub.wait_after = 800_000  # the rest is never sent
-    with pytest.raises(ModelError, match=r"delivered model.safetensors with a wrong size or SHA-256"):
+    with pytest.raises(ModelError, match=r"model.safetensors had the wrong size or SHA-256"):
         fetch("toy", progress=False)
     assert stored(tmp_path) == [toy.files[0].sha256]
 
