@@ -128,12 +128,15 @@ def _line(textpage: pdfium.PdfTextPage, piece: str, offset: int, is_visible: Cal
         places = [(-end, -start) for start, end in places]
     width = letters[0][0][1] - letters[0][0][0]
 
-    def is_superscript(index: int) -> bool:
-        return is_raised(*font(textpage, first + index, is_vertical)[:2], base, size)
+    def marked(word: str, begin: int) -> str:
+        def is_superscript(at: int) -> bool:
+            return is_raised(*font(textpage, first + begin + at, is_vertical)[:2], base, size)
+
+        return with_superscripts(word, is_superscript)
 
     for number, begin, length in spans:
         if len(shown[number]) == length:  # every character has one index
-            shown[number] = with_superscripts(shown[number], lambda at, begin=begin: is_superscript(begin + at))
+            shown[number] = marked(shown[number], begin)
     words = [shown[number] for number, _, _ in spans]
     return Line("".join(shown).strip(), words, places, base, size, turned, width)
 
