@@ -34,7 +34,7 @@ from indexes.dictionary import Dictionary
 from indexes.full_text import POSTINGS
 from indexes.readers import Extracted, read_document
 from indexes.readers.document import Block
-from indexes.search import Mode
+from indexes.search_request import Mode
 from indexes.sentences import sentences_of
 from indexes.splitting import Piece, split
 from indexes.storage import save_built_with, transaction

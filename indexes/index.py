@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from indexes.index_models import Models
 from indexes.ingest import difference, prepare
 from indexes.passages import Passage, groups, read_neighbours, read_passage, some_sentences
 from indexes.rebuilding import rebuild_index, unfinished
-from indexes.search import Mode, Scores, Search, candidates, search
+from indexes.search import Scores, SearchTools, candidates, search
+from indexes.search_request import Mode, SearchRequest
 from indexes.sentence_vectors import SentenceVectors
 from indexes.storage import Storage, read_built_with, transaction
 from indexes.update import UpdateProgress, UpdateReport, follow
@@ -31,9 +32,6 @@ from indexes.writer_lock import only_writer
 if TYPE_CHECKING:
     from base_models.embedding import Embedder
     from base_models.reranking import Reranker
-
-MOST_PASSAGES = 10_000
-"""Maximum ``k`` of a search."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -140,10 +138,7 @@ class Index(CloseReading):
     ) -> list[Passage]:
         """The ``k`` best passages for a question (default: the domain's ``retrieval.k``), the best first.
 
-        ``mode`` is "dense" (vectors only), "full_text" (words only, loads no model) or "hybrid" (both, weighted by the
-        domain's ``retrieval.dense_weight``). ``among`` restricts the search to some documents. ``diversity`` above 0
-        (to 1) prefers passages that differ from each other. ``rerank`` reorders the results: in hybrid search by the
-        sentences nearest to the question, then by the domain's ``retrieval.reranker`` if it has one.
+        The other parameters are the fields of :class:`SearchRequest`, which documents them.
         """
         return self.search_many([query], k, mode, among, diversity, rerank)[0]
 
@@ -157,15 +152,14 @@ class Index(CloseReading):
         rerank: bool = True,
     ) -> list[list[Passage]]:
         """:meth:`search` for several questions, embedded together, on one snapshot of the index."""
-        if mode not in get_args(Mode):
-            raise IndexingError(f"unknown search mode {mode!r}; use one of: {', '.join(get_args(Mode))}.")
         count = self.domain.settings.retrieval.k if k is None else k
+        request = SearchRequest(count, mode, chosen_part(among), diversity, rerank)
         if not all(isinstance(query, str) and is_text(query) for query in queries):
             raise IndexingError("the question contains a lone surrogate (half a character).")
         asked = [query for query in queries if query.strip()]
-        how = self._how(count, mode, among, diversity, rerank)
-        with self._searching(asked, mode) as (connection, vectors):
-            results = iter(search(connection, self._vectors, asked, vectors, how))
+        tools = self._search_tools(request)
+        with self._searching(asked, request.mode) as (connection, vectors):
+            results = iter(search(connection, tools, request, asked, vectors))
         return [next(results) if query.strip() else [] for query in queries]
 
     def search_by_vector(
@@ -179,28 +173,29 @@ class Index(CloseReading):
             query = np.empty(0, np.float32)
         if query.shape != (1, dimension) or not np.isfinite(query).all() or not query.any():
             raise IndexingError(f"a query vector must have {dimension} finite values, not all of them zero.")
-        how = self._how(k, "dense", among, diversity, False)
+        request = SearchRequest(k, "dense", chosen_part(among), diversity, rerank=False)
+        tools = self._search_tools(request)
         with self._storage.reading() as connection:
             self._check(read_built_with(connection))
-            return search(connection, self._vectors, [""], query / np.linalg.norm(query), how)[0]
+            return search(connection, tools, request, [""], query / np.linalg.norm(query))[0]
 
     def candidates(self, queries: Sequence[str], among: Filter | None = None) -> list[Scores]:
         """Candidates of hybrid search with both scores, before fusion; used to measure and to fit weights."""
-        how = self._how(1, "hybrid", among, 0.0, False)
-        with self._searching(list(queries), "hybrid") as (connection, vectors):
-            return candidates(connection, self._vectors, list(queries), vectors, how)
+        request = SearchRequest(1, among=chosen_part(among), rerank=False)
+        tools = self._search_tools(request)
+        with self._searching(list(queries), request.mode) as (connection, vectors):
+            return candidates(connection, tools, request, list(queries), vectors)
 
-    def _how(self, k: int, mode: Mode, among: Filter | None, diversity: float, rerank: bool) -> Search:
-        """The search parameters; raises :class:`IndexingError` if a value is out of range."""
-        if not (isinstance(k, int) and 1 <= k <= MOST_PASSAGES):
-            raise IndexingError(f"k is {k}, but must be an integer from 1 to {MOST_PASSAGES:,}.")
-        if not (isinstance(diversity, int | float) and 0 <= diversity <= 1):
-            raise IndexingError(f"diversity is {diversity}, but must be from 0 to 1.")
-        weight = self.domain.settings.retrieval.dense_weight
-        reranker = self._models.reranker() if rerank else None
-        scores = reranker.scores if reranker else None
-        sentences = self._sentence_vectors if rerank and mode == "hybrid" else None
-        return Search(k, mode, weight, chosen_part(among), diversity, self._models.dictionary(), scores, sentences)
+    def _search_tools(self, request: SearchRequest) -> SearchTools:
+        """The parts of this index that the request needs; loads the reranker if it wants one."""
+        reranker = self._models.reranker() if request.rerank else None
+        return SearchTools(
+            self._vectors,
+            self._models.dictionary(),
+            self.domain.settings.retrieval.dense_weight,
+            self._sentence_vectors,
+            reranker.scores if reranker else None,
+        )
 
     @contextmanager
     def _searching(self, queries: list[str], mode: Mode) -> Iterator[tuple[sqlite3.Connection, Vectors | None]]:

@@ -28,10 +28,10 @@ from domain import Domain, create_domain
 from indexes.added_texts import GivenText
 from indexes.errors import IndexingError
 from indexes.filters import Filter, chosen_part
-from indexes.index import MOST_PASSAGES, Index
+from indexes.index import Index
 from indexes.langchain_embeddings import EmbedderOfLangChain, PassageEmbeddings
 from indexes.passages import Passage
-from indexes.search import Mode
+from indexes.search_request import MOST_PASSAGES, Mode
 
 if TYPE_CHECKING:
     from base_models.embedding import Embedder

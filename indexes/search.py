@@ -4,13 +4,13 @@ Hybrid search takes the best candidates of both methods, scores *all* of them wi
 (:func:`fuse`). Adding ranks instead (reciprocal rank fusion) discards how much better a passage is, and was worse than
 the better single method in our trials (``benchmarks/retrieval.py`` measures both). The first few results are then
 reordered by the nearest sentence of each: a passage that repeats the topic's name is near as a whole, but a passage
-that answers has a nearer sentence (:func:`with_sentences`).
+that answers has a nearer sentence (``reordering.py``).
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +20,10 @@ from indexes.filters import Filter
 from indexes.full_text import AskedWord, Weighed, full_text_candidates, look_up, weigh
 from indexes.language import language_of
 from indexes.passages import Passage, read_passages
+from indexes.reordering import SENTENCE_CANDIDATES, Rerank, SentencesOf, diverse, with_reranker, with_sentences
+from indexes.search_request import SearchRequest
 from indexes.vectors import VectorCache, read_vectors
 from indexes.words import asked_words, is_whole
-
-Mode = Literal["hybrid", "dense", "full_text"]
 
 WEIGHED = 2_000
 """If a filter matches at most this many passages, all of them get a full-text score."""
@@ -40,32 +40,22 @@ RARE_SCALE = 4.0
 deviation of cosines. Selected with :data:`FEW_WORDS` from some hundreds of combinations (docs/design.md); nearby
 values did as well."""
 
-SENTENCE_CANDIDATES = 8
-"""Number of first passages that are reordered by their best sentence. Chosen: 5 and 10 gave nearly the same."""
 SENTENCE_WEIGHT = 0.35
 """Weight of the best sentence's cosine relative to one standard deviation of cosines (docs/design.md)."""
 
 Vectors = np.ndarray[Any, np.dtype[np.float32]]
-SentencesOf = Callable[[Sequence[Passage]], Mapping[str, Vectors]]
-"""Maps passages to the vectors of their sentences, [n, d] by passage text."""
-Rerank = Callable[[str, list[str]], Sequence[float]]
-"""Maps a question and texts to one score per text: ``Reranker.scores``."""
 
 
 @dataclass(frozen=True)
-class Search:
-    """Search parameters, shared by all questions of a call."""
+class SearchTools:
+    """What a search uses of its index and domain."""
 
-    k: int
-    mode: Mode
-    dense_weight: float
-    among: Filter
-    diversity: float
-    """0 ranks by score only; higher values rank a passage lower if it resembles a better one."""
+    cache: VectorCache
     dictionary: Dictionary
-    rerank: Rerank | None
-    sentences: SentencesOf | None
-    """None keeps the order of hybrid search."""
+    dense_weight: float
+    sentences: SentencesOf
+    reranker: Rerank | None
+    """None if the domain has no reranker, or the request does not want it."""
 
 
 @dataclass(frozen=True)
@@ -92,61 +82,71 @@ class Scores:
 
 
 def search(
-    connection: sqlite3.Connection, cache: VectorCache, queries: list[str], vectors: Vectors | None, how: Search
+    connection: sqlite3.Connection,
+    tools: SearchTools,
+    request: SearchRequest,
+    queries: list[str],
+    vectors: Vectors | None,
 ) -> list[list[Passage]]:
     """The ``k`` best passages for each query; ``vectors`` (float32 [n, d], of length 1) is None for full text only."""
     results = []
-    found = candidates(connection, cache, queries, vectors, how)
+    found = candidates(connection, tools, request, queries, vectors)
     for query, scores in zip(queries, found, strict=True):
-        if how.mode == "hybrid":
-            total = fuse(scores, how.dense_weight)
+        if request.mode == "hybrid":
+            total = fuse(scores, tools.dense_weight)
             for pair in map(list, scores.translations):
                 total[pair] = np.sort(total[pair])
         else:
-            total = scores.dense if how.mode == "dense" else scores.full_text.bm25
+            total = scores.dense if request.mode == "dense" else scores.full_text.bm25
         order = np.lexsort((scores.ids, -total))
-        if not (how.rerank or how.diversity):
-            order = order[: max(how.k, SENTENCE_CANDIDATES)]
-        figures = np.stack([total, scores.dense, scores.full_text.bm25])[:, order].T.tolist()
+        if not (tools.reranker or request.diversity):
+            order = order[: max(request.k, SENTENCE_CANDIDATES)]
+        ranked = np.stack([total, scores.dense, scores.full_text.bm25])[:, order].T.tolist()
         passages = {
             passage.id: replace(passage, score=score, dense_score=dense, full_text_score=full_text)
             for passage, (score, dense, full_text) in zip(
-                read_passages(connection, scores.ids[order].tolist(), how.among), figures, strict=True
+                read_passages(connection, scores.ids[order].tolist(), request.among), ranked, strict=True
             )
         }
-        if how.sentences and scores.vector is not None and (weight := sentence_weight(scores, how)):
-            passages = with_sentences(passages, scores.vector, weight, how.sentences)
-        if how.rerank:
-            passages = _reranked(query, list(passages.values())[: max(how.k, CANDIDATES)], how.rerank)
+        if scores.vector is not None and (weight := sentence_weight(scores, request, tools.dense_weight)):
+            passages = with_sentences(passages, scores.vector, weight, tools.sentences)
+        if tools.reranker:
+            passages = with_reranker(query, list(passages.values())[: max(request.k, CANDIDATES)], tools.reranker)
         chosen = list(passages)
-        if how.diversity and len(chosen) > 1:
+        if request.diversity and len(chosen) > 1:
             relevance = np.array([passage.score for passage in passages.values()])
-            best = diverse(relevance, read_vectors(connection, np.array(chosen)), how.k, how.diversity)
+            best = diverse(relevance, read_vectors(connection, np.array(chosen)), request.k, request.diversity)
             chosen = [chosen[i] for i in best]
-        results.append([passages[id_] for id_ in chosen[: how.k]])
+        results.append([passages[id_] for id_ in chosen[: request.k]])
     return results
 
 
 def candidates(
-    connection: sqlite3.Connection, cache: VectorCache, queries: list[str], vectors: Vectors | None, how: Search
+    connection: sqlite3.Connection,
+    tools: SearchTools,
+    request: SearchRequest,
+    queries: list[str],
+    vectors: Vectors | None,
 ) -> list[Scores]:
     """For each query, the best candidates of each search method in its mode, scored with both methods."""
-    count = max(how.k, CANDIDATES)
+    count = max(request.k, CANDIDATES)
     nearest: list[list[int]] = [[] for _ in queries]
-    part = _ids_among(connection, how.among)
-    sample, direction = (None, None) if vectors is None or how.mode != "hybrid" else cache.sample(connection)
-    if how.dense_weight in (0, 1):  # a single method: the order is that of its own score
+    part = _ids_among(connection, request.among)
+    sample = direction = None
+    if vectors is not None and request.mode == "hybrid":
+        sample, direction = tools.cache.sample(connection)
+    if tools.dense_weight in (0, 1):  # a single method: the order is that of its own score
         direction = None
     compared = vectors if vectors is None or direction is None else remove_language(vectors, direction)
-    if compared is not None and how.mode != "full_text":
-        nearest = cache.search(connection, compared, count, part)
+    if compared is not None and request.mode != "full_text":
+        nearest = tools.cache.search(connection, compared, count, part)
     results = []
     for position, query in enumerate(queries):
-        asked = look_up(connection, asked_words(query, how.dictionary)) if how.mode != "dense" else []
+        asked = look_up(connection, asked_words(query, tools.dictionary)) if request.mode != "dense" else []
         near = np.array(nearest[position], np.int64)
         if compared is not None and len(near) > count:  # an approximate search returns more; select by exact cosine
             near = near[np.argsort(-(read_vectors(connection, near) @ compared[position]))[:count]]
-        by_words = np.array(_found_by_words(connection, asked, count, how.among, part), np.int64)
+        by_words = np.array(_found_by_words(connection, asked, count, request.among, part), np.int64)
         ids = np.union1d(near, by_words)
         weighed = weigh(connection, asked, ids.tolist())
         kept = np.isin(ids, near) | _best_by_words(ids, by_words, weighed.bm25, count)
@@ -213,63 +213,18 @@ def fuse(scores: Scores, dense_weight: float) -> np.ndarray:
     return 2 * (dense_weight * (1 - vague) * meaning + (1 - dense_weight) * words + rare)
 
 
-def sentence_weight(scores: Scores, how: Search) -> float:
+def sentence_weight(scores: Scores, request: SearchRequest, dense_weight: float) -> float:
     """Weight of the best sentence's cosine in the fused score of one question; 0 disables it.
 
-    It is 0 for a single search method, for passages that are all alike, and for a query with an identifier
-    (192.168.1.10), which words distinguish and vectors do not. As in :func:`fuse`, short queries get a lower weight.
+    It is 0 for a request without reranking, for a single search method, for passages that are all alike, and for a
+    query with an identifier (192.168.1.10), which words distinguish and vectors do not. As in :func:`fuse`, short
+    queries get a lower weight.
     """
-    if how.mode != "hybrid" or how.dense_weight in (0, 1) or scores.deviation <= 1e-4 or scores.identifier:
+    if not request.rerank or request.mode != "hybrid" or dense_weight in (0, 1):
+        return 0.0
+    if scores.deviation <= 1e-4 or scores.identifier:
         return 0.0
     return SENTENCE_WEIGHT * scores.words / (scores.words + FEW_WORDS) / scores.deviation
-
-
-def with_sentences(
-    passages: dict[int, Passage], vector: Vectors, weight: float, sentences_of: SentencesOf
-) -> dict[int, Passage]:
-    """Reorder the first few passages by their score plus the cosine of the sentence nearest to the question.
-
-    The cosine counts relative to the lowest of these passages, so no score decreases and the first few stay before the
-    others.
-    """
-    few = list(passages.values())[:SENTENCE_CANDIDATES]
-    if len(few) < 2:
-        return passages
-    vectors = sentences_of(few)
-    nearest = np.array([float((vectors[passage.text] @ vector).max()) for passage in few])
-    gained = weight * (nearest - nearest.min())
-    scored = [replace(passage, score=passage.score + more) for passage, more in zip(few, gained.tolist(), strict=True)]
-    first = sorted(scored, key=lambda passage: (-passage.score, passage.id))
-    return {passage.id: passage for passage in first} | {
-        id_: passage for id_, passage in passages.items() if id_ not in {passage.id for passage in first}
-    }
-
-
-def diverse(relevance: np.ndarray, vectors: Vectors, k: int, diversity: float) -> list[int]:
-    """Positions of the ``k`` best passages by maximal marginal relevance, the best first.
-
-    Carbonell and Goldstein 1998: each step takes the passage with the highest (1 - diversity) * relevance - diversity *
-    similarity to those already taken. Relevance is scaled to 0...1; similarity is the highest cosine.
-    """
-    spread = np.ptp(relevance)
-    wanted = (relevance - relevance.min()) / spread if spread else np.ones_like(relevance)
-    taken = [int(np.argmax(wanted))]
-    likeness = vectors @ vectors[taken[0]]
-    while len(taken) < min(k, len(relevance)):
-        marginal = (1 - diversity) * wanted - diversity * likeness
-        marginal[taken] = -np.inf
-        taken.append(int(np.argmax(marginal)))
-        likeness = np.maximum(likeness, vectors @ vectors[taken[-1]])
-    return taken
-
-
-def _reranked(query: str, passages: list[Passage], rerank: Rerank) -> dict[int, Passage]:
-    texts = [" > ".join(passage.headings) + "\n" + passage.text for passage in passages]
-    scored = [
-        replace(passage, score=float(score), rerank_score=float(score))
-        for passage, score in zip(passages, rerank(query, texts), strict=True)
-    ]
-    return {passage.id: passage for passage in sorted(scored, key=lambda passage: -passage.score)}
 
 
 def _ids_among(connection: sqlite3.Connection, among: Filter) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from index_samples import make_domain
 from base_models.embedding import Embedder
 from indexes import Index, Passage
 from indexes.evidence import telling_sentences
-from indexes.search import SENTENCE_CANDIDATES, with_sentences
+from indexes.reordering import SENTENCE_CANDIDATES, with_sentences
 
 LONG = "\n\n".join(f"Paragraph {n} tells of the harbour and its {n} boats at some length." for n in range(8))
 TEA = "# Tea: an overview\n\nTea is a drink.\n\n## Water\n\nUse water of 80 degrees.\n\n## Harbour\n\n"
