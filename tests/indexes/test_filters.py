@@ -10,7 +10,7 @@ from index_samples import TEA, make_domain, pdf_of, put
 from base_models.embedding import Embedder
 from indexes import Filter, Index, IndexingError, readers
 from indexes.filters import TYPES
-from indexes.search import Mode
+from indexes.search_request import Mode
 
 
 @pytest.fixture(scope="module")
