@@ -57,7 +57,7 @@ NO_NEGATION = re.compile(
 )
 """Expressions that look like negations but are not: "No, it is open", "No. 5", 特别, 是不是, 不超过."""
 _CLAUSE_END = re.compile(
-    r"[,;:](?=\s|[\u3400-\u9fff])|[，；：。、]|\b(?:because|but|so|since|if|unless|when)\b|因为|但是?|所以|而(?!且)|如果|的",
+    r"([,;:](?=\s|[\u3400-\u9fff])|[，；：。、]|\b(?:because|but|so|since|if|unless|when)\b|因为|但是?|所以|而(?!且)|如果|的)",
     re.IGNORECASE,
 )
 _INSTEAD = re.compile(r"\b(?:instead of|rather than)\b", re.IGNORECASE)
@@ -152,7 +152,12 @@ def _plain(question: Question) -> list[str]:
 
 def _parts(wording: str) -> list[list[str]]:
     """Split a wording at its gaps into runs of tokens."""
-    return [part for piece in wording.replace("...", GAP).split(GAP) if (part := tokens(piece))]
+    return [part for piece in wording.replace("...", GAP).split(GAP) if (part := _compared(piece))]
+
+
+def _compared(text: str) -> list[str]:
+    """The tokens of a text without 的, which is optional as often as not: 80度的水, 80度水."""
+    return [token for token in tokens(text) if token != "的"]
 
 
 def _read(sentence: str) -> Read:
@@ -160,8 +165,10 @@ def _read(sentence: str) -> Read:
     or its own position in a clause without negation; :data:`DENIED` if the clause ends with a negation."""
     read: list[str] = []
     since: list[int] = []
-    for clause in _CLAUSE_END.split(_INSTEAD.sub("without", sentence)):
-        found = tokens(clause)
+    for clause in _CLAUSE_END.split(
+        _INSTEAD.sub("without", sentence)
+    ):  # borders are clauses, too
+        found = _compared(clause)
         denies = not _NEGATIONS.isdisjoint(tokens(NO_NEGATION.sub(" ", clause)))
         begin = len(read)
         if _TRAILING_NEGATION.search(clause):

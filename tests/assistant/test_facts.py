@@ -77,6 +77,20 @@ def test_a_fact_is_said_in_any_of_its_wordings():
     assert not says("Steep it for three minutes.", "2 minutes")
 
 
+@pytest.mark.parametrize(
+    ("answer", "wording"),
+    [
+        ("因为外面的温度比核心的低。", "外面的温度比核心的低"),
+        ("要用80度的水。", "80度水"),
+        ("要用80度水。", "80度的水"),
+        ("It closes because it rains.", "closes because it rains"),
+        ("它小而轻，所以便宜。", "小而轻"),
+    ],
+)
+def test_a_wording_may_hold_the_words_between_two_clauses(answer, wording):
+    assert says(answer, wording)
+
+
 def test_a_gap_stands_for_other_words_of_the_same_sentence():
     assert says("It is scaled by the factor sqrt(56).", "scaled … sqrt 56")
     assert says("scaled sqrt(56)", "scaled … sqrt 56")
