@@ -165,9 +165,7 @@ def _read(sentence: str) -> Read:
     or its own position in a clause without negation; :data:`DENIED` if the clause ends with a negation."""
     read: list[str] = []
     since: list[int] = []
-    for clause in _CLAUSE_END.split(
-        _INSTEAD.sub("without", sentence)
-    ):  # borders are clauses, too
+    for clause in _CLAUSE_END.split(_INSTEAD.sub("without", sentence)):  # borders are clauses, too
         found = _compared(clause)
         denies = not _NEGATIONS.isdisjoint(tokens(NO_NEGATION.sub(" ", clause)))
         begin = len(read)

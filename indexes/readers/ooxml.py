@@ -60,6 +60,11 @@ def below(parent: etree._Element) -> Iterator[etree._Element]:
                 yield from below(choice)
 
 
+def whole_number(text: str, otherwise: int = 0) -> int:
+    """Parse a number of at most seven digits; return ``otherwise`` for any other text."""
+    return int(text) if text.isdecimal() and len(text) <= 7 else otherwise
+
+
 def is_on(switch: etree._Element | None) -> bool:
     """Whether a switch element exists and is not set to false."""
     return switch is not None and attribute(switch, "val", "1") not in ("0", "false", "off")

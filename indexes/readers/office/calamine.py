@@ -14,7 +14,7 @@ from indexes.readers.document import TOO_MUCH_TEXT, Extracted, TextBuilder
 from indexes.readers.limits import MAX_CHARACTERS, DamagedError, damaged
 from indexes.readers.tables.merged_header import Merge
 from indexes.readers.tables.sheets import add_sheet
-from indexes.readers.tables.table_text import one_line, repeated
+from indexes.readers.tables.table_text import fill_down, one_line
 
 Value = int | float | str | bool | datetime | date | time | timedelta
 
@@ -54,10 +54,7 @@ def _add(builder: TextBuilder, name: str, values: list[list[Value]], merges: lis
         if any(texts):
             rows[number] = texts
     for merge in merges:
-        text = repeated(rows[merge.top][merge.left]) if merge.top in rows else ""
-        for number in range(merge.top + 1, merge.bottom + 1):
-            if number in rows and not rows[number][merge.left]:
-                rows[number][merge.left] = text
+        fill_down(rows, merge)
     add_sheet(builder, name, rows, merges)
 
 

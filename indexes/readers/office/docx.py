@@ -14,7 +14,7 @@ from indexes.readers.images.pictures import PicturesInside
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
 from indexes.readers.numbered_sections import under_titles
 from indexes.readers.office.docx_numbering import Numbering
-from indexes.readers.office.docx_styles import CONTENTS, Styles, number_of
+from indexes.readers.office.docx_styles import CONTENTS, Styles
 from indexes.readers.office.docx_text import (
     TRANSPARENT,
     Context,
@@ -26,7 +26,7 @@ from indexes.readers.office.docx_text import (
     is_bold,
     texts_of,
 )
-from indexes.readers.office.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes, related_part
+from indexes.readers.office.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes
 from indexes.readers.omissions import left_out
 from indexes.readers.ooxml import (
     attribute,
@@ -39,6 +39,7 @@ from indexes.readers.ooxml import (
     name_of,
     optional_part,
     relationships,
+    whole_number,
 )
 from indexes.readers.tables.table_text import add_table, one_line
 
@@ -152,15 +153,14 @@ class _Walk:
         for text in said:
             self.builder.add_block([text], self.headings)
         for reference in descendants(drawing, "chart"):
-            chart = related_part(self.archive, self.links, attribute(reference, "id"))
-            caption, rows = chart_rows(chart) if chart is not None else ("", [])
+            caption, rows = chart_rows(self.archive, self.links, attribute(reference, "id"))
             if rows:
                 add_table(self.builder, rows, self.headings, True, caption)
             elif attribute(reference, "id"):
                 self.context.left_out["charts"] += 1
         for reference in descendants(drawing, "relIds"):
-            diagram = related_part(self.archive, self.links, attribute(reference, "dm"))
-            self.builder.add_block(list(diagram_texts(diagram)) if diagram is not None else [], self.headings)
+            texts = diagram_texts(self.archive, self.links, attribute(reference, "dm"))
+            self.builder.add_block(texts, self.headings)
 
     def level_of(self, element: etree._Element) -> int | None:
         """Heading level (0 is the document's title), or None."""
@@ -168,7 +168,7 @@ class _Walk:
         level = self.context.styles[attribute(child(properties, "pStyle"), "val")].level
         own = attribute(child(properties, "outlineLvl"), "val")
         if own and level != CONTENTS:
-            return number_of(own, 9) + 1 if number_of(own, 9) < 9 else None
+            return whole_number(own) + 1 if whole_number(own) < 9 else None
         return level
 
     def end_list(self) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from lxml import etree
 
 from indexes.readers.numerals import numeral
-from indexes.readers.ooxml import attribute, child, is_on
+from indexes.readers.ooxml import attribute, child, is_on, whole_number
 
 _KINDS = {
     "decimal": "1",
@@ -81,10 +81,10 @@ class Numbering:
             levels = _levels(definitions.get(definition))
             found = self._lists[identity] = _List(levels, definition)
             for override in part.iterchildren("{*}lvlOverride"):
-                level = _number(attribute(override, "ilvl"), 0)
+                level = whole_number(attribute(override, "ilvl"))
                 start = attribute(child(override, "startOverride"), "val")
                 if start:
-                    found.starts[level] = _number(start, 1)
+                    found.starts[level] = whole_number(start, 1)
                 if (own := child(override, "lvl")) is not None:
                     found.levels = {**found.levels, level: _level(own)}
 
@@ -122,22 +122,18 @@ class Numbering:
 
 def _levels(definition: etree._Element | None) -> dict[int, _Level]:
     parts = definition.iterchildren("{*}lvl") if definition is not None else ()
-    return {number: _level(part) for part in parts if (number := _number(attribute(part, "ilvl"), 0)) < _MAX_LEVELS}
+    return {number: _level(part) for part in parts if (number := whole_number(attribute(part, "ilvl"))) < _MAX_LEVELS}
 
 
 def _level(part: etree._Element) -> _Level:
     kind = attribute(child(part, "numFmt"), "val", "decimal")
     restart = attribute(child(part, "lvlRestart"), "val")
     return _Level(
-        _number(attribute(child(part, "start"), "val"), 1 if child(part, "start") is None else 0),
+        whole_number(attribute(child(part, "start"), "val"), 1 if child(part, "start") is None else 0),
         _KINDS.get(kind, "1"),
         kind == "bullet",
         attribute(child(part, "lvlText"), "val"),
-        _number(restart, 0) if restart else None,
+        whole_number(restart) if restart else None,
         is_on(child(part, "isLgl")),
         attribute(child(part, "pStyle"), "val"),
     )
-
-
-def _number(text: str, otherwise: int) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else otherwise

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from lxml import etree
 
-from indexes.readers.ooxml import attribute, child, is_on
+from indexes.readers.ooxml import attribute, child, is_on, whole_number
 
 CONTENTS = 99
 """Level of a line of a table of contents."""
@@ -66,11 +66,6 @@ class Styles:
         return False
 
 
-def number_of(text: str, most: int) -> int:
-    """Parse a small number of a file; 0 if it is invalid."""
-    return min(int(text), most) if text.isascii() and text.isdigit() else 0
-
-
 def _with_bases(part: etree._Element | None, parts: dict[str, etree._Element]) -> Style:
     found = Style()
     for _ in range(_MAX_CHAIN):
@@ -83,7 +78,9 @@ def _with_bases(part: etree._Element | None, parts: dict[str, etree._Element]) -
             found,
             level=_level(part) if found.level is None else found.level,
             number=found.number or attribute(child(properties, "numId"), "val"),
-            list_level=number_of(list_level, 8) if found.list_level is None and list_level else found.list_level,
+            list_level=min(whole_number(list_level), 8)
+            if found.list_level is None and list_level
+            else found.list_level,
             switches={**switches, **found.switches},
         )
         part = parts.get(attribute(child(part, "basedOn"), "val"))
@@ -99,4 +96,4 @@ def _level(style: etree._Element) -> int | None:
     if match := _HEADING_STYLE.fullmatch(name):
         return int(match[1])
     outline = attribute(child(style, "pPr", "outlineLvl"), "val")
-    return number_of(outline, 9) + 1 if outline and number_of(outline, 9) < 9 else None
+    return whole_number(outline) + 1 if outline and whole_number(outline) < 9 else None

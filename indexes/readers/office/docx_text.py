@@ -11,10 +11,10 @@ from indexes.errors import IndexingError
 from indexes.readers.limits import MAX_NESTING
 from indexes.readers.links import with_target
 from indexes.readers.office.docx_numbering import Numbering
-from indexes.readers.office.docx_styles import Styles, number_of
+from indexes.readers.office.docx_styles import Styles
 from indexes.readers.office.office_math import formula_text
 from indexes.readers.office.symbols import symbol, without_codes
-from indexes.readers.ooxml import attribute, below, child, descendants, is_on, name_of, raised
+from indexes.readers.ooxml import attribute, below, child, descendants, is_on, name_of, raised, whole_number
 from indexes.readers.tables.merged_header import Merge
 from indexes.readers.tables.table_text import one_line, repeated, row_lines
 
@@ -51,7 +51,7 @@ class Context:
         properties = child(paragraph, "pPr")
         style = attribute(child(properties, "pStyle"), "val")
         if stated := attribute(child(properties, "numPr", "ilvl"), "val"):
-            return number_of(stated, 8)
+            return min(whole_number(stated), 8)
         known = self.styles[style]
         return self.numbering.level_of_style(known.number, style) if known.list_level is None else known.list_level
 
@@ -143,7 +143,7 @@ def _form_field(field_data: etree._Element) -> str:
     if (entries := child(field_data, "ddList")) is not None:
         texts = [attribute(entry, "val") for entry in entries.iterchildren("{*}listEntry")]
         chosen = child(entries, "result")
-        number = number_of(attribute(chosen if chosen is not None else child(entries, "default"), "val", "0"), 1000)
+        number = whole_number(attribute(chosen if chosen is not None else child(entries, "default"), "val", "0"))
         return texts[number] if number < len(texts) else ""
     return ""
 
@@ -170,7 +170,7 @@ def grid_of(table: etree._Element) -> list[Row]:
     rows = []
     for row in _through(table, "tr"):
         if child(row, "trPr", "del") is None:
-            before = number_of(attribute(child(row, "trPr", "gridBefore"), "val"), 64)
+            before = min(whole_number(attribute(child(row, "trPr", "gridBefore"), "val")), 64)
             rows.append(Row(before, _through(row, "tc")))
     return rows
 
@@ -197,7 +197,7 @@ def texts_of(grid: list[Row], depth: int, context: Context, notes: list[Note]) -
     for number, (before, cells) in enumerate(grid):
         row = [""] * before
         for cell in cells:
-            column, span = len(row), number_of(attribute(child(cell, "tcPr", "gridSpan"), "val", "1"), 64)
+            column, span = len(row), min(whole_number(attribute(child(cell, "tcPr", "gridSpan"), "val", "1")), 64)
             merged = child(cell, "tcPr", "vMerge")
             if column in above and merged is not None and attribute(merged, "val", "continue") == "continue":
                 text, merge = above[column]

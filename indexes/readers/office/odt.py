@@ -20,7 +20,7 @@ from indexes.readers.links import with_target
 from indexes.readers.mathml import mathml_text
 from indexes.readers.office.odt_styles import Level, Look, Styles, styles_of
 from indexes.readers.omissions import left_out
-from indexes.readers.ooxml import attribute, child, descendants, name_of, raised
+from indexes.readers.ooxml import attribute, child, descendants, name_of, raised, whole_number
 from indexes.readers.tables.table_text import add_table, one_line, row_lines
 
 _SKIPPED = {"tracked-changes", "sequence-decls", "table-of-content", "forms", "note-citation", "ruby-text", "number"}
@@ -133,10 +133,8 @@ class _Walk:
         for part in _table_rows(table):
             row: list[str] = []
             for cell in part.iterchildren("{*}table-cell", "{*}covered-table-cell"):
-                stated = attribute(cell, "number-columns-repeated", "1")
-                row += [self.text(cell)] * (
-                    min(int(stated), _MAX_REPEATED) if stated.isdecimal() and len(stated) < 9 else 1
-                )
+                count = whole_number(attribute(cell, "number-columns-repeated"), 1)
+                row += [self.text(cell)] * min(count, _MAX_REPEATED)
             yield row
 
     def is_bold(self, row: etree._Element) -> bool:
@@ -221,7 +219,7 @@ def _table_rows(table: etree._Element) -> Iterator[etree._Element]:
 def _count(counts: dict[int, int], level: int, levels: dict[int, Level], stated: str) -> None:
     """Count up a level and restart the levels below it."""
     start = levels[level].start if level in levels else 1
-    counts[level] = int(stated) if stated.isdecimal() and len(stated) < 7 else counts.get(level, start - 1) + 1
+    counts[level] = whole_number(stated, counts.get(level, start - 1) + 1)
     for deeper in [one for one in counts if one > level]:
         del counts[deeper]
 

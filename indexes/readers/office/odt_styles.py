@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from lxml import etree
 
 from indexes.readers.numerals import numeral
-from indexes.readers.ooxml import attribute, child, descendants, name_of
+from indexes.readers.ooxml import attribute, child, descendants, name_of, whole_number
 
 _KINDS = {"1": "1", "a": "a", "A": "A", "i": "i", "I": "I", "①, ②, ③, ...": "①", "01, 02, 03, ...": "01"} | {
     "一, 二, 三, ...": "一",
@@ -92,7 +92,9 @@ def styles_of(*parts: etree._Element | None) -> Styles:
     for part in parts:
         for element in part.iter("{*}list-style", "{*}outline-style") if part is not None else ():
             levels = {
-                number: level for one in element if (level := _level(one)) and (number := _whole(one, "level", 0))
+                number: level
+                for one in element
+                if (level := _level(one)) and (number := whole_number(attribute(one, "level")))
             }
             if name_of(element) == "outline-style":
                 found.outline = levels
@@ -123,11 +125,6 @@ def _level(element: etree._Element) -> Level | None:
         _KINDS.get(stated, "1") if stated else "",
         attribute(element, "num-prefix"),
         attribute(element, "num-suffix"),
-        _whole(element, "start-value", 1),
-        _whole(element, "display-levels", 1),
+        whole_number(attribute(element, "start-value"), 1),
+        whole_number(attribute(element, "display-levels"), 1),
     )
-
-
-def _whole(element: etree._Element, name: str, otherwise: int) -> int:
-    stated = attribute(element, name)
-    return int(stated) if stated.isdecimal() and len(stated) < 7 else otherwise

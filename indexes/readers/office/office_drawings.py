@@ -2,12 +2,11 @@
 
 import re
 import zipfile
-from collections.abc import Iterator
 
 from lxml import etree
 
 from indexes.readers.limits import DamagedError, parse_xml, read_entry
-from indexes.readers.ooxml import Relationship, attribute, child, descendants
+from indexes.readers.ooxml import Relationship, attribute, child, descendants, whole_number
 from indexes.readers.tables.table_text import one_line
 
 _MAX_POINTS = 10_000
@@ -15,8 +14,11 @@ _FILE_NAME = re.compile(r"\S+\.(?:png|jpe?g|gif|bmp|tiff?|webp|emf|wmf|svg)", re
 _NAMELESS = ("picture ", "image ", "图片 ", "grafik ", "chart ", "图表 ")
 
 
-def chart_rows(chart: etree._Element) -> tuple[str, list[list[str]]]:
+def chart_rows(archive: zipfile.ZipFile, links: dict[str, Relationship], identity: str) -> tuple[str, list[list[str]]]:
     """The title of a chart and its cached values: one row per category, one column per series."""
+    chart = _related_part(archive, links, identity)
+    if chart is None:
+        return "", []
     title = child(chart, "chart", "title")
     caption = one_line("".join(text.text or "" for text in descendants(title, "t"))) if title is not None else ""
     categories: dict[int, str] = {}
@@ -41,9 +43,9 @@ def _points(parent: etree._Element | None) -> dict[int, str]:
     if parent is None:
         return {}
     points = {
-        int(number): one_line(value.text or "")
+        number: one_line(value.text or "")
         for point in descendants(parent, "pt")
-        if (number := attribute(point, "idx")).isdecimal() and (value := child(point, "v")) is not None
+        if (number := whole_number(attribute(point, "idx"), -1)) >= 0 and (value := child(point, "v")) is not None
     }
     if points:
         return points
@@ -51,7 +53,7 @@ def _points(parent: etree._Element | None) -> dict[int, str]:
     return {0: text} if text else {}
 
 
-def related_part(archive: zipfile.ZipFile, links: dict[str, Relationship], identity: str) -> etree._Element | None:
+def _related_part(archive: zipfile.ZipFile, links: dict[str, Relationship], identity: str) -> etree._Element | None:
     """The part that a drawing refers to; None if it is missing or damaged."""
     if identity not in links:
         return None
@@ -69,12 +71,12 @@ def part_bytes(archive: zipfile.ZipFile, link: Relationship) -> bytes:
         return b""
 
 
-def diagram_texts(diagram: etree._Element) -> Iterator[str]:
+def diagram_texts(archive: zipfile.ZipFile, links: dict[str, Relationship], identity: str) -> list[str]:
     """The texts of SmartArt in the order of its points."""
-    for point in descendants(diagram, "pt"):
-        text = one_line(" ".join(text.text or "" for text in descendants(point, "t")))
-        if text:
-            yield text
+    diagram = _related_part(archive, links, identity)
+    points = descendants(diagram, "pt") if diagram is not None else ()
+    texts = (one_line(" ".join(text.text or "" for text in descendants(point, "t"))) for point in points)
+    return list(filter(None, texts))
 
 
 def alternative_text(properties: etree._Element | None) -> str:

@@ -15,7 +15,7 @@ from indexes.errors import IndexingError
 from indexes.readers.document import Extracted, PageProgress, TextBuilder, no_progress
 from indexes.readers.images.pictures import PicturesInside
 from indexes.readers.limits import MAX_NESTING, DamagedError, damaged, open_zip, parse_xml, read_entry
-from indexes.readers.office.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes, related_part
+from indexes.readers.office.office_drawings import alternative_text, chart_rows, diagram_texts, part_bytes
 from indexes.readers.office.pptx_text import paragraphs
 from indexes.readers.omissions import left_out
 from indexes.readers.ooxml import (
@@ -27,10 +27,11 @@ from indexes.readers.ooxml import (
     hyperlinks,
     main_part,
     name_of,
+    optional_part,
     relationships,
 )
 from indexes.readers.tables.merged_header import Merge
-from indexes.readers.tables.table_text import add_table, one_line, repeated
+from indexes.readers.tables.table_text import add_table, fill_down, one_line
 
 _FURNITURE = {"dt", "ftr", "hdr", "sldNum", "sldImg"}
 _TITLES = {"title", "ctrTitle"}
@@ -126,9 +127,12 @@ class _Slide:
                     [one_line(" ".join(self.lines(cell))) if isinstance(cell, etree._Element) else cell for cell in row]
                     for row in _cells(table)
                 ]
+                by_number = dict(enumerate(rows))
+                for merge in merges:
+                    fill_down(by_number, merge)
                 add_table(
                     self.builder,
-                    _repeated(rows, table),
+                    rows,
                     self.headings,
                     header,
                     merges=merges,
@@ -138,7 +142,7 @@ class _Slide:
             for reference in descendants(shape, "chart"):
                 self.chart(attribute(reference, "id"))
             for ids in descendants(shape, "relIds"):  # SmartArt keeps its texts in a separate part
-                self.diagram(attribute(ids, "dm"))
+                self.block(diagram_texts(self.archive, self.links, attribute(ids, "dm")))
         elif shape is not self.title and name in ("sp", "cxnSp") and _placeholder(shape)[0] not in _FURNITURE:
             self.block(self.lines(shape))
         elif name == "pic":
@@ -151,13 +155,8 @@ class _Slide:
     def lines(self, shape: etree._Element) -> list[str]:
         return paragraphs(shape, self.addresses, self.not_read)
 
-    def diagram(self, identity: str) -> None:
-        diagram = related_part(self.archive, self.links, identity)
-        self.block(list(diagram_texts(diagram)) if diagram is not None else [])
-
     def chart(self, identity: str) -> None:
-        chart = related_part(self.archive, self.links, identity)
-        caption, rows = chart_rows(chart) if chart is not None else ("", [])
+        caption, rows = chart_rows(self.archive, self.links, identity)
         if rows:
             add_table(self.builder, rows, self.headings, True, caption, slide=self.number)
         else:
@@ -177,16 +176,24 @@ class _Slide:
         return [link for link in self.links.values() if link.kind == kind][:1]
 
     def layout_positions(self) -> dict[str, Position]:
-        """Positions of the layout's placeholders, by index and by type: a slide only stores those that it moved."""
+        """Positions of the layout's placeholders, by index and by type: a slide only stores those that it moved.
+
+        A layout only stores those that it moved from the title and the body of the master.
+        """
         positions: dict[str, Position] = {}
         for link in self.links_of("slideLayout"):
             try:
                 layout = parse_xml(read_entry(self.archive, link.target))
+                master = optional_part(self.archive, relationships(self.archive, link.target), "slideMaster")
             except DamagedError:
                 continue
+            of_master = {
+                _placeholder(shape)[0]: _own_position(shape)
+                for shape in (descendants(master, "sp") if master is not None else ())
+            }
             for shape in descendants(layout, "sp"):
                 kind, index = _placeholder(shape)
-                if position := _own_position(shape):
+                if position := _own_position(shape) or of_master.get("title" if kind in _TITLES else "body"):
                     positions.setdefault(f"index {index}", position)
                     positions.setdefault(f"type {kind}", position)
         return positions
@@ -250,15 +257,6 @@ def _cells(table: etree._Element) -> Iterator[list[etree._Element | str]]:
             "" if any(attribute(cell, name) in ("1", "true") for name in ("hMerge", "vMerge")) else cell
             for cell in descendants(row, "tc")
         ]
-
-
-def _repeated(rows: list[list[str]], table: etree._Element) -> list[list[str]]:
-    """The texts, with a short text of a cell merged over several rows in each of them."""
-    for merge in _merges(table):
-        for number in range(merge.top + 1, min(merge.bottom + 1, len(rows))):
-            if merge.left < len(rows[number]) and merge.left < len(rows[merge.top]):
-                rows[number][merge.left] = repeated(rows[merge.top][merge.left])
-    return rows
 
 
 def _is_bold(row: etree._Element) -> bool:

@@ -10,7 +10,7 @@ from indexes.readers.links import with_target
 from indexes.readers.numerals import numeral
 from indexes.readers.office.office_math import formula_text
 from indexes.readers.office.symbols import without_codes
-from indexes.readers.ooxml import attribute, below, child, descendants, name_of, raised
+from indexes.readers.ooxml import attribute, below, child, descendants, name_of, raised, whole_number
 from indexes.readers.tables.table_text import one_line
 
 _KINDS = {
@@ -63,8 +63,7 @@ def _number(
     kind = attribute(numbered, "type", "arabicPeriod")
     start = attribute(numbered, "startAt", "1")
     before, number = counts.get(level, ("", 0))
-    first = int(start) if start.isdecimal() and len(start) < 6 else 1
-    number = number + 1 if before == kind + start else first
+    number = number + 1 if before == kind + start else whole_number(start, 1)
     counts[level] = kind + start, number
     match = _KIND.fullmatch(kind)
     opening, closing = _AROUND[match[2]] if match else ("", ".")
@@ -77,8 +76,10 @@ def _runs(paragraph: etree._Element, links: Mapping[str, str], left_out: Counter
         name = name_of(element)
         if name in ("br", "tab"):
             parts.append(" ")
-        elif name in ("m", "oMath", "oMathPara"):
+        elif name in ("oMath", "oMathPara"):
             parts.append(formula_text(element))
+        elif name == "m":  # a container of formulas; inside a formula this name is a matrix
+            parts += map(formula_text, element)
         elif name in ("r", "fld"):
             text = "".join(text.text or "" for text in descendants(element, "t"))
             properties = child(element, "rPr")

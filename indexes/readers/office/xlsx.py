@@ -39,17 +39,18 @@ from indexes.readers.ooxml import (
     name_of,
     optional_part,
     relationships,
+    whole_number,
 )
 from indexes.readers.tables.merged_header import Merge
 from indexes.readers.tables.sheets import add_sheet
-from indexes.readers.tables.table_text import one_line, repeated
+from indexes.readers.tables.table_text import fill_down, one_line
 
 MAX_NAME = 31
 """Maximum characters of a sheet's name in Excel."""
 _MAX_COLUMNS = 16_384
 _MAX_ROWS = 1_048_576
-_MAX_MERGED, _MAX_MERGED_ROWS = 20_000, 1_000
-"""Maximum merged cells per sheet, and rows per merged cell, that are filled down; others only fill their first row."""
+_MAX_MERGED = 20_000
+"""Maximum merged cells per sheet that are filled down; others only fill their first row."""
 
 
 def read_xlsx(data: bytes) -> Extracted:
@@ -156,13 +157,12 @@ class _Sheet:
             row[:] = [cell for column, cell in enumerate(row) if column not in self.hidden_columns]
         self.merges = [merge for reference in merged[:_MAX_MERGED] if (merge := self.merge(reference))]
         for merge in self.merges:
-            _fill_down(self.rows, merge)
+            fill_down(self.rows, merge)
         self.drawn = self.besides(archive, part, linked)
         self.rows = {number: row for number, row in sorted(self.rows.items()) if any(row)}
 
     def row(self, element: etree._Element) -> None:
-        stated = element.get("r", "")
-        self.number = int(stated) if stated.isdecimal() and len(stated) < 8 else self.number + 1
+        self.number = whole_number(element.get("r", ""), self.number + 1)
         row: list[str] = []
         is_bold = True
         for cell in element:
@@ -183,9 +183,9 @@ class _Sheet:
                 self.hidden_rows.append(self.number)
 
     def column(self, element: etree._Element) -> None:
-        first, last = (element.get(name, "") for name in ("min", "max"))
-        if _is_hidden(element) and first.isdecimal() and last.isdecimal() and len(first + last) < 12:
-            self.hidden_columns.update(range(int(first) - 1, min(int(last), _MAX_COLUMNS)))
+        first, last = (whole_number(element.get(name, "")) for name in ("min", "max"))
+        if _is_hidden(element) and first:
+            self.hidden_columns.update(range(first - 1, min(last, _MAX_COLUMNS)))
 
     def merge(self, reference: str) -> Merge | None:
         """A merged cell; its columns are counted without hidden ones."""
@@ -244,15 +244,6 @@ def _merge(reference: str) -> Merge | None:
     """Parse ``"B2:C3"``: rows as numbered, columns from 0."""
     match = re.fullmatch(r"([A-Z]{1,3})(\d{1,7}):([A-Z]{1,3})(\d{1,7})", reference)
     return Merge(int(match[2]), _column(match[1]) - 1, int(match[4]), _column(match[3]) - 1) if match else None
-
-
-def _fill_down(rows: dict[int, list[str]], merge: Merge) -> None:
-    first, column = merge.top, merge.left
-    text = repeated(rows[first][column]) if first in rows and column < len(rows[first]) else ""
-    for number in range(first + 1, min(merge.bottom, first + _MAX_MERGED_ROWS) + 1) if text else ():
-        if number in rows:
-            rows[number] += [""] * (column + 1 - len(rows[number]))
-            rows[number][column] = rows[number][column] or text
 
 
 def _column(reference: str) -> int:

@@ -7,16 +7,23 @@ from typing import NamedTuple
 from lxml import etree
 
 from indexes.readers.office.number_formats import number_text, text_text
-from indexes.readers.ooxml import attribute, child, descendants, is_on, name_of
+from indexes.readers.ooxml import attribute, child, descendants, is_on, name_of, whole_number
 from indexes.readers.tables.table_text import one_line
 
 _DATE_FORMATS = {*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)}
-_BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 18: "h:mm", 19: "h:mm", 20: "h:mm"}
+_BUILT_IN = {1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 12: "# ?/?", 13: "# ??/??"}
 _BUILT_IN |= {
+    18: "h:mm",
+    19: "h:mm",
+    20: "h:mm",
     21: "h:mm:ss",
     22: "yyyy-mm-dd h:mm",
     32: "h:mm",
     33: "h:mm:ss",
+    37: "#,##0;(#,##0)",
+    38: "#,##0;(#,##0)",
+    39: "#,##0.00;(#,##0.00)",
+    40: "#,##0.00;(#,##0.00)",
     45: "mm:ss",
     46: "[h]:mm:ss",
     47: "mm:ss",
@@ -39,11 +46,10 @@ def styles_of(styles: etree._Element | None) -> list[CellStyle]:
     fonts = [(is_on(child(font, "b")), is_on(child(font, "strike"))) for font in _below(styles, "fonts")]
     found = []
     for entry in _below(styles, "cellXfs"):
-        identity, font = attribute(entry, "numFmtId", "0"), attribute(entry, "fontId", "0")
-        number = int(identity) if identity.isdecimal() and len(identity) < 6 else 0
+        identity, font = attribute(entry, "numFmtId", "0"), whole_number(attribute(entry, "fontId", "0"), len(fonts))
+        number = whole_number(identity)
         code = custom.get(identity) or _BUILT_IN.get(number) or ("yyyy-mm-dd" if number in _DATE_FORMATS else "")
-        known = font.isdecimal() and int(font) < len(fonts)
-        found.append(CellStyle(code, *(fonts[int(font)] if known else (False, False))))
+        found.append(CellStyle(code, *(fonts[font] if font < len(fonts) else (False, False))))
     return found
 
 
@@ -59,8 +65,8 @@ class Cells:
         """Number of formulas whose value was never computed."""
 
     def style(self, cell: etree._Element) -> CellStyle:
-        number = cell.get("s", "0")
-        return self.styles[int(number)] if number.isdecimal() and int(number) < len(self.styles) else CellStyle()
+        number = whole_number(cell.get("s", "0"), len(self.styles))
+        return self.styles[number] if number < len(self.styles) else CellStyle()
 
     def text(self, cell: etree._Element) -> str:
         kind, style = cell.get("t", "n"), self.style(cell)
@@ -73,8 +79,8 @@ class Cells:
         if not value and kind != "str" and child(cell, "f") is not None:
             self.unknown += 1
         if kind == "s":
-            known = value.isdecimal() and int(value) < len(self.strings)
-            return text_text(self.strings[int(value)], style.format) if known else ""
+            number = whole_number(value, len(self.strings))
+            return text_text(self.strings[number], style.format) if number < len(self.strings) else ""
         if kind == "b":
             return {"1": "TRUE", "0": "FALSE"}.get(value, value)
         if kind == "n" and value:

@@ -16,6 +16,8 @@ BLOCK_ROWS = 100
 """Rows of a long table per block; larger blocks only slow down the splitter."""
 REPEATED_CHARACTERS = 40
 """A cell merged over several rows is repeated in each row up to this length, otherwise it is only in the first."""
+_MAX_MERGED_ROWS = 1_000
+"""Maximum rows of a merged cell that are filled."""
 _LOOKED_AT = 5_000
 """Rows that are searched for group titles."""
 _LONGEST_LABEL = 40
@@ -39,6 +41,15 @@ def one_line(text: str) -> str:
 def repeated(text: str) -> str:
     """The text of a merged cell in the rows below its first."""
     return text if len(text) <= REPEATED_CHARACTERS else ""
+
+
+def fill_down(rows: dict[int, list[str]], merge: Merge) -> None:
+    """Write the text of a merged cell into its empty cells in the rows below; ``rows`` are by number."""
+    text = repeated(rows[merge.top][merge.left]) if merge.left < len(rows.get(merge.top, ())) else ""
+    for number in range(merge.top + 1, min(merge.bottom, merge.top + _MAX_MERGED_ROWS) + 1) if text else ():
+        if number in rows:
+            rows[number] += [""] * (merge.left + 1 - len(rows[number]))
+            rows[number][merge.left] = rows[number][merge.left] or text
 
 
 def add_table(

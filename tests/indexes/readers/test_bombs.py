@@ -7,7 +7,17 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from document_samples import book_sample, read, unzipped, with_part, word, word_sample, workbook_sample, zipped
+from document_samples import (
+    book_sample,
+    computed_workbook,
+    read,
+    unzipped,
+    with_part,
+    word,
+    word_sample,
+    workbook_sample,
+    zipped,
+)
 
 from indexes import IndexingError
 from indexes.readers import limits
@@ -87,6 +97,19 @@ def test_nesting_beyond_reason() -> None:
     deep = "<w:sdt>" * 5000 + "</w:sdt>" * 5000
     data = with_part(word_sample(), "word/document.xml", "<w:body>", f"<w:body>{deep}")
     refused("a.docx", data, "is a damaged Word document|nested")
+
+
+def test_a_number_of_5000_digits_is_no_number() -> None:
+    digits = "9" * 5000
+    text = "<w:p>{}<w:r><w:t>Tea</w:t></w:r></w:p>"
+    outline = f'<w:pPr><w:outlineLvl w:val="{digits}"/></w:pPr>'
+    span = f'<w:tcPr><w:gridSpan w:val="{digits}"/></w:tcPr>'
+    cells = f"<w:tbl><w:tr><w:tc>{span}{text.format('')}</w:tc><w:tc>{text.format('')}</w:tc></w:tr></w:tbl>"
+    assert read("a.docx", word(text.format(outline))).text == "Tea"
+    assert read("a.docx", word(cells)).text == "Tea | Tea"
+    fonts = with_part(computed_workbook(), "xl/styles.xml", 'fontId="0"', f'fontId="{digits}"')
+    strings = with_part(fonts, "xl/worksheets/sheet1.xml", "<v>0</v>", f"<v>{digits}</v>")
+    assert "Tea" in read("a.xlsx", strings).text
 
 
 def test_lists_nested_beyond_reason_end_soon() -> None:

@@ -272,6 +272,20 @@ def test_formulas_symbols_and_forms_of_word() -> None:
     assert "10^6 cycles" in read("a.md", "10<sup>6</sup> cycles").text
 
 
+def test_a_formula_on_a_slide() -> None:
+    deck = pptx.Presentation()
+    frame = deck.slides.add_slide(deck.slide_layouts[6]).shapes.add_textbox(*map(Inches, (1, 1, 4, 4))).text_frame
+    frame.text = "A share of "
+    formula = (
+        '<a14:m xmlns:a14="http://schemas.microsoft.com/office/drawing/2010/main"'
+        ' xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"><m:oMathPara><m:oMath><m:f>'
+        "<m:num><m:r><m:t>3</m:t></m:r></m:num><m:den><m:r><m:t>14</m:t></m:r></m:den></m:f></m:oMath></m:oMathPara>"
+        "</a14:m>"
+    )
+    frame.paragraphs[0]._p.append(etree.fromstring(formula))
+    assert texts("a.pptx", saved(deck)) == ["A share of 3/14"]
+
+
 @pytest.mark.parametrize(
     ("formula", "text"),
     [

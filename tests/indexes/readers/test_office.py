@@ -186,6 +186,15 @@ def test_slides_know_their_number_and_are_read_from_top_left_to_bottom_right() -
     ]
 
 
+def test_a_placeholder_stands_where_the_master_puts_it() -> None:
+    deck = pptx.Presentation()
+    slide = deck.slides.add_slide(deck.slide_layouts[1])
+    assert b"a:off" not in unzipped(saved(deck))["ppt/slides/slide1.xml"].partition(b"<p:sp>")[2]
+    slide.shapes.title.text, slide.placeholders[1].text = "Tea", "The body."
+    slide.shapes.add_textbox(Inches(1), Inches(1.2), Inches(3), Inches(0.3)).text_frame.text = "Above the body."
+    assert texts("a.pptx", saved(deck)) == ["Above the body.", "The body."]
+
+
 def test_groups_on_slides_are_read_and_hidden_slides_are_named() -> None:
     deck = pptx.Presentation()
     slide = deck.slides.add_slide(deck.slide_layouts[6])

@@ -13,6 +13,7 @@ from document_samples import (
     read,
     saved,
     texts,
+    unzipped,
     with_part,
     workbook_sample,
 )
@@ -179,6 +180,18 @@ def test_merged_cells_tell_a_header_of_three_rows_from_data_that_are_merged() ->
 )
 def test_numbers_are_shown_as_their_format_says(value: str, code: str, shown: str) -> None:
     assert number_text(value, code) == shown
+
+
+def test_formats_that_excel_knows_by_a_number_only() -> None:
+    book = openpyxl.Workbook()
+    for row in (["Item", "Share", "Balance"], ["Flour", 0.25, -1234.5], ["Milk", 1.125, 8]):
+        book.active.append(row)
+    for cell, code in (("B2", "# ?/?"), ("B3", "# ??/??"), ("C2", "#,##0.00_);(#,##0.00)"), ("C3", "#,##0_);(#,##0)")):
+        book.active[cell].number_format = code
+    assert b"formatCode" not in unzipped(saved(book))["xl/styles.xml"]
+    assert texts("a.xlsx", saved(book)) == [
+        "Item: Flour; Share: 1/4; Balance: -1234.50\nItem: Milk; Share: 1 1/8; Balance: 8"
+    ]
 
 
 def test_a_format_may_add_to_a_text_or_hide_it() -> None:
