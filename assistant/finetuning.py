@@ -33,7 +33,8 @@ def is_finished(domain: Domain, run: str, config: FinetuneConfig) -> bool:
         return False
     start = start_of(domain, config)
     wanted = json.loads(json.dumps(resolved(config).model_dump()))
-    return (manifest["inputs"], manifest["config"]) == (training_inputs(domain, config, start), wanted)
+    was = {**json.loads(FinetuneConfig().model_dump_json()), **manifest["config"]}  # older runs lack newer settings
+    return (manifest["inputs"], was) == (training_inputs(domain, config, start), wanted)
 
 
 def with_base_model(domain: Domain, name_or_path: str) -> Domain:

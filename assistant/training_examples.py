@@ -8,10 +8,12 @@ There are three kinds of example with passages:
 
 - the right passage with the other retrieved ones (at its own rank, or inserted if it was not found). If the question
   names no document, it is the passage with most of the answer's words, if it has enough of them;
-- only passages that do not answer (DISTRACTORS_ONLY of them): the answer is the refusal;
-- a question that the documents do not answer (UNANSWERABLE per answerable question): the answer is the refusal.
+- only passages that do not answer (``finetune.distractors_share`` of them): the answer is the refusal;
+- a question that the documents do not answer (``finetune.unanswerable_share`` per answerable question): the answer is
+  the refusal.
 
-Both kinds of refusal are kept rare. A small model that sees many of them learns to refuse, whatever the passages say.
+Both kinds of refusal are rare by default. A small model that sees many of them learns to refuse, whatever the passages
+say.
 
 With ``finetune.shared_passages`` a question reuses the passages of an earlier one if they contain its answer (or, for a
 refusal, do not contain it although the index found one of them for this question too). Packing encodes them once for
@@ -28,8 +30,6 @@ from base_models.messages import Message
 from domain import FinetuneConfig, Question
 from indexes import Index, Passage
 
-UNANSWERABLE = 0.1
-DISTRACTORS_ONLY = 0.05
 SUPPORTS = 0.35
 """A passage with this share of the gold answer's words may answer the question, so it is not a distractor."""
 
@@ -39,13 +39,13 @@ def training_conversations(
 ) -> list[list[Message]]:
     """One conversation per selected question, as described above; the same ones for the same seed."""
     chance = random.Random(config.seed)
-    questions = _with_few_unanswerable(questions, config.retrieved_share, chance)
+    questions = _with_few_unanswerable(questions, config, chance)
     asked = [Asked.of(question) for question in questions]
     conversations: list[list[Message]] = []
     earlier: dict[str, list[list[Passage]]] = {"en": [], "zh": []}
     for question, one, passages in zip(questions, asked, search(index, asked), strict=True):
         grounded = chance.random() < config.retrieved_share or not question.answerable
-        shown, right = _shown(index, question, passages, chance) if grounded else (None, None)
+        shown, right = _shown(index, question, passages, config, chance) if grounded else (None, None)
         if config.shared_passages and shown:
             sets = earlier[prompts.language(question.text)]
             fitting = (found for found in sets if _fits(found, question, shown, right))
@@ -69,17 +69,17 @@ def _fits(earlier: Sequence[Passage], question: Question, shown: Sequence[Passag
 
 
 def _with_few_unanswerable(
-    questions: Sequence[Question], retrieved_share: float, chance: random.Random
+    questions: Sequence[Question], config: FinetuneConfig, chance: random.Random
 ) -> list[Question]:
-    """All answerable questions, and as many unanswerable ones as UNANSWERABLE allows, in file order."""
+    """All answerable questions, and as many unanswerable ones as the settings allow, in file order."""
     others = [question for question in questions if not question.answerable]
-    allowed = round((len(questions) - len(others)) * retrieved_share * UNANSWERABLE)
+    allowed = round((len(questions) - len(others)) * config.retrieved_share * config.unanswerable_share)
     kept = {question.id for question in chance.sample(others, min(allowed, len(others)))}
     return [question for question in questions if question.answerable or question.id in kept]
 
 
 def _shown(
-    index: Index, question: Question, found: Sequence[Passage], chance: random.Random
+    index: Index, question: Question, found: Sequence[Passage], config: FinetuneConfig, chance: random.Random
 ) -> tuple[list[Passage] | None, Passage | None]:
     """The passages for the prompt (None: ask without any), and the one that answers, if any."""
     k = index.domain.settings.retrieval.k
@@ -92,7 +92,7 @@ def _shown(
         supporting = [passage for passage in found if supports[passage.id] >= SUPPORTS]
     if not supporting and not question.document:
         return None, None  # unknown whether the retrieved passages support the answer
-    if not supporting or chance.random() < DISTRACTORS_ONLY:
+    if not supporting or chance.random() < config.distractors_share:
         shown = show(index, [passage for passage in found if not _may_answer(passage, question)][:k])
         return [passage for passage in shown if not _may_answer(passage, question)], None
     right = max(supporting, key=lambda passage: supports[passage.id])

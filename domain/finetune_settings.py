@@ -92,9 +92,6 @@ class TrainingConfig(Table):
     report_to: tuple[Literal["tensorboard", "wandb"], ...] = ()
     """Also log to TensorBoard (files in the run's folder) or to Weights & Biases."""
 
-    shared_passages: bool = False
-    """Give questions about the same passages an identical context; packing then computes it once for all of them."""
-
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 42
     """Random seed of the run."""
 
@@ -151,6 +148,15 @@ class FinetuneConfig(TrainingConfig, MethodSettings):
     retrieved_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     """Share of the examples whose prompts include retrieved passages, as when answering with the index."""
 
+    unanswerable_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Maximum number of unanswerable questions per answerable one with passages; their answer is a refusal."""
+
+    distractors_share: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Share of the answerable questions with passages that get only wrong passages; their answer is a refusal."""
+
+    shared_passages: bool = False
+    """Give questions about the same passages an identical context; packing then computes it once for all of them."""
+
 
 class ClassifierConfig(TrainingConfig):
     """One training of a classifier, see docs/finetuning.md."""
@@ -195,6 +201,9 @@ class ClassifierConfig(TrainingConfig):
             "data": (),
             "replay_share": 0,
             "retrieved_share": 0,
+            "unanswerable_share": 0,
+            "distractors_share": 0,
+            "shared_passages": False,
             **self.model_dump(),
         }
 
