@@ -23,8 +23,8 @@ SETTINGS: dict[str, Any] = {
     "lora_alpha": 32.0,
 }
 """Defaults of a reader's run that differ from the general ones; flags override them. Rows of 1,024 tokens were 1.15
-times as fast as rows of 2,048 with AVX2, because attention computes whole rows (one trial). Trained with these shares of
-refusals on 1,000 questions, the 0.5B refused 3 of 10 unanswerable and 1 of 38 answerable questions (one trial)."""
+times as fast as rows of 2,048 with AVX2, because attention computes whole rows (one trial). Trained with these shares
+of refusals on 1,000 questions, the 0.5B refused 3 of 10 unanswerable and 1 of 38 answerable ones (one trial)."""
 
 app = typer.Typer(no_args_is_help=True, help="Train a reader: an adapter to answer from passages.")
 
