@@ -155,7 +155,7 @@ class Index(CloseReading):
         count = self.domain.settings.retrieval.k if k is None else k
         request = SearchRequest(count, mode, chosen_part(among), diversity, rerank)
         if not all(isinstance(query, str) and is_text(query) for query in queries):
-            raise IndexingError("the question contains a lone surrogate (half a character).")
+            raise IndexingError("the question is not valid text: it contains half a character (a lone surrogate).")
         asked = [query for query in queries if query.strip()]
         tools = self._search_tools(request)
         with self._searching(asked, request.mode) as (connection, vectors):

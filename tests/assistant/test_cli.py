@@ -148,4 +148,4 @@ def test_an_adapter_of_another_program_is_adopted(shop, tmp_path):
     assert answers[0] == answers[1] != ""
     again = lorewright("adopt", shop, elsewhere, "--run", "theirs")
     assert again.status == 1
-    assert "has an adapter 'theirs' already" in again.err
+    assert "already has an adapter 'theirs'" in again.err

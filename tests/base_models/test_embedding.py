@@ -169,7 +169,9 @@ def test_an_embedder_is_shared_as_long_as_somebody_holds_it(real_model: Callable
 
 
 def test_what_is_no_embedder_is_explained(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"smollm2-135m-instruct is a chat model .* use multilingual-e5-small"):
+    with pytest.raises(
+        ModelError, match=r"smollm2-135m-instruct is a chat model, not an embedder; use multilingual-e5-small"
+    ):
         load_embedder("smollm2-135m-instruct")
     with pytest.raises(ModelError, match=r"has no modules\.json"):
         load_embedder(tmp_path)

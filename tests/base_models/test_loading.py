@@ -100,7 +100,7 @@ def test_a_model_that_lacks_tensors_is_refused(changed: Path) -> None:
     del tensors["model.layers.1.mlp.up_proj.weight"]
     save_file(tensors, changed / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(
-        ModelError, match=r"is incomplete: it lacks 1 tensors .* model\.layers\.1\.mlp\.up_proj\.weight"
+        ModelError, match=r"is incomplete: it lacks 1 tensors, such as model\.layers\.1\.mlp\.up_proj\.weight"
     ):
         load(changed, dtype="float32")
 

@@ -52,7 +52,7 @@ def without_controls(text: str) -> str:
 def ligatures_in(lines: Iterable[str], known: Collection[str]) -> dict[str, str]:
     """Maps the glyphs of a document to the letters that they stand for; ``known`` are its words in lower case.
 
-    Control characters that no ligature explains are mapped to nothing; letters that none explains are absent.
+    Control characters that no ligature explains are mapped to a space; letters that none explains are absent.
     """
     words: dict[str, set[str]] = defaultdict(set)
     for line in lines:
@@ -64,7 +64,7 @@ def ligatures_in(lines: Iterable[str], known: Collection[str]) -> dict[str, str]
         for glyph in sorted(words.keys() - found.keys()):
             if letters := _ligature(glyph, [restored(word, found) for word in sorted(words[glyph])], known):
                 found[glyph] = letters
-    return {**{glyph: "" for glyph in words if _MOVED.match(glyph)}, **found}
+    return {**{glyph: " " for glyph in words if _MOVED.match(glyph)}, **found}
 
 
 def restored(text: str, ligatures: dict[str, str]) -> str:

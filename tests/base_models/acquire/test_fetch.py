@@ -61,7 +61,7 @@ def test_a_model_comes_from_the_hub_once(toy: Entry, hub: LoopbackHub, tmp_path:
 def test_progress_is_shown_with_bytes(hub: LoopbackHub, capsys: pytest.CaptureFixture[str]) -> None:
     fetch("toy")
     shown = capsys.readouterr()
-    assert "fetch toy" in shown.err
+    assert "download toy" in shown.err
     assert "700.0/700.0 kB" in shown.err
     assert shown.out == ""
 
@@ -136,7 +136,7 @@ def test_wrong_bytes_are_deleted_never_used_and_the_mirror_is_asked(
     with pytest.raises(ModelError, match=r"model.safetensors had the wrong size or SHA-256 and was deleted"):
         fetch("toy", progress=False)
     assert stored(tmp_path) == [toy.files[0].sha256]
-    assert "model.safetensors: what 127.0.0.1" in caplog.text
+    assert "model.safetensors: the file from 127.0.0.1" in caplog.text
 
     hub.files["/models/maker/toy/resolve/master/model.safetensors"] = right
     hub.files["/models/maker/toy/resolve/master/1_Pooling/config.json"] = TOY_FILES["1_Pooling/config.json"]

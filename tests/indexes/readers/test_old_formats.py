@@ -60,7 +60,9 @@ def test_documents_and_presentations_are_read() -> None:
 def test_without_libreoffice_it_is_said_what_would_read_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr("indexes.readers.office.libreoffice.PROGRAMS", ("soffice",))
-    with pytest.raises(IndexingError, match=r"is in Rich Text Format \(RTF\), which is read where LibreOffice is inst"):
+    with pytest.raises(
+        IndexingError, match=r"is in Rich Text Format \(RTF\), which needs LibreOffice; install LibreOffice"
+    ):
         read("a.rtf", RTF)
 
 
