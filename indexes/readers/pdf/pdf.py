@@ -38,7 +38,7 @@ MAX_PAGES = 10_000
 MAX_CHARACTERS = 50_000_000
 
 _NOT_TEXT = re.compile(
-"""Characters without a meaning; U+E009 to U+E00D are line breaks, moved there by ``without_controls``."""
+    """Characters without a meaning; U+E009 to U+E00D are line breaks, moved there by ``without_controls``."""
     "[\ufffd\ue000-\ue008\ue00e-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)"
 )
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
