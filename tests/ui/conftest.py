@@ -46,7 +46,6 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Domain:
 
     made = create_domain(tmp_path_factory.mktemp("page") / "handbook", base_model="smollm2-135m-instruct")
     set_setting(made.settings_file, "answer.max_new_tokens", MOST_TOKENS)
-    set_setting(made.settings_file, "engine", "transformers")  # slow enough to see an answer grow
     for page in (f"{language}/{name}" for language in ("en", "zh") for name in PAGES):
         (made.documents / page).parent.mkdir(exist_ok=True)
         shutil.copy(HANDBOOK / "documents" / page, made.documents / page)
