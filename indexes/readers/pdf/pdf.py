@@ -37,10 +37,8 @@ from indexes.readers.tables.table_text import Header
 MAX_PAGES = 10_000
 MAX_CHARACTERS = 50_000_000
 
-_NOT_TEXT = re.compile(
-    """Characters without a meaning; U+E009 to U+E00D are line breaks, moved there by ``without_controls``."""
-    "[\ufffd\ue000-\ue008\ue00e-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)"
-)
+_NOT_TEXT = re.compile("[\ufffd\ue000-\ue008\ue00e-\uf8ff\x00-\x08\x0e-\x1f]|\\(cid:\\d+\\)")
+"""Characters without a meaning; U+E009 to U+E00D are line breaks, moved there by ``without_controls``."""
 _LIGATURE = re.compile("[\ufb00-\ufb06]")
 _SMALL_SHARE = 0.005
 """Largest share of the page that a picture covers if it is a mark or a rule."""
