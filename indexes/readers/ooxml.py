@@ -13,10 +13,10 @@ from typing import NamedTuple
 from lxml import etree
 
 from indexes.readers.limits import DamagedError, parse_xml, read_entry
+from indexes.readers.superscripts import marked
 
 _NUMBER = re.compile(r"[-+\u2212\u2013]?\d+(?:[.,/]\d+)?")
 _POWER = re.compile(rf"\^{_NUMBER.pattern}")
-_BASE = re.compile(r"[\w)\]}）］]$")
 
 
 class Relationship(NamedTuple):
@@ -72,8 +72,8 @@ def is_on(switch: etree._Element | None) -> bool:
 
 def raised(text: str, before: str) -> str:
     """Format a superscript after ``before``: ``10`` and ``6`` are ``10^6``, ``1`` and ``st`` are ``1st``."""
-    is_power = _NUMBER.fullmatch(text) and _BASE.search(before) and not _POWER.fullmatch(before)
-    return f"^{text}" if is_power else text
+    is_continued = _POWER.fullmatch(before)  # a superscript of two runs
+    return marked(text, before) if _NUMBER.fullmatch(text) and before and not is_continued else text
 
 
 def main_part(archive: zipfile.ZipFile, usual: str) -> str:

@@ -13,7 +13,7 @@ import pypdfium2.raw as raw
 from indexes.readers.lines import SENTENCE_END, After, is_divided
 from indexes.readers.pdf.characters import font, place, runs_down
 from indexes.readers.pdf.columns import Line, in_reading_order
-from indexes.readers.pdf.superscripts import is_raised, with_raised_lines, with_superscripts
+from indexes.readers.pdf.raised_text import is_raised, with_raised_lines, with_superscripts
 from indexes.readers.pdf.table_rows import Cell
 
 _NEARBY = 8

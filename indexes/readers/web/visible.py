@@ -7,6 +7,7 @@ from bs4.element import Tag
 
 from indexes.readers.links import with_target
 from indexes.readers.mathml import mathml_text
+from indexes.readers.superscripts import AFTER_DIGIT, AFTER_UNIT, SQUARE_AND_CUBE
 
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 BLOCKS = re.compile(
@@ -55,9 +56,6 @@ _NOT_SHOWN = re.compile(
 _OPENING = ("aria-controls", "href", "data-target", "data-bs-target", "onclick")
 """Attributes that name the part of the page that a click opens."""
 _NUMBER = re.compile(r"[-+\u2212\u2013]?\d{1,3}")
-_AFTER_DIGIT = re.compile(r"[\d)\]}]$")
-_AFTER_UNIT = re.compile(r"(?<![A-Za-z\u00c0-\u00ff])[A-Za-z\u00b5\u0370-\u03ff]{1,2}$")
-_SQUARE_AND_CUBE = {"2": "²", "3": "³"}
 
 
 def only_visible(soup: BeautifulSoup) -> dict[str, int]:
@@ -193,11 +191,11 @@ def _write_power(superscript: Tag) -> None:
         return
     if before.find_parent(_is_block) is not superscript.find_parent(_is_block):
         return
-    if _AFTER_UNIT.search(before):
-        superscript.string = _SQUARE_AND_CUBE.get(exponent, f"^{exponent}")
+    if AFTER_UNIT.search(before):
+        superscript.string = SQUARE_AND_CUBE.get(exponent, f"^{exponent}")
     elif isinstance(after, str) and after.startswith(("/", "\u2044")):  # five and a half: 5<sup>1</sup>/<sub>2</sub>
         superscript.string = f" {exponent}"
-    elif _AFTER_DIGIT.search(before) or not exponent.isdigit():
+    elif AFTER_DIGIT.search(before) or not exponent.isdigit():
         superscript.string = f"^{exponent}"
 
 

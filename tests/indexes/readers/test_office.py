@@ -150,7 +150,9 @@ def test_powers_are_told_from_digits_in_word_and_on_slides() -> None:
     word_line = line.add_paragraph()
     for text, is_raised in [("10", 0), ("6", 1), ("5", 1), (" of (m)", 0), ("-1", 1), (", the 1", 0), ("st", 1)]:
         word_line.add_run(text).font.superscript = bool(is_raised)
-    assert texts("a.docx", saved(line)) == ["10^65 of (m)^-1, the 1st"]
+    for text, is_raised in [(", 25 m", 0), ("2", 1), (" of land", 0), ("3", 1)]:
+        word_line.add_run(text).font.superscript = bool(is_raised)
+    assert texts("a.docx", saved(line)) == ["10^65 of (m)^-1, the 1st, 25 m² of land[3]"]
     assert texts("a.pptx", saved(deck)) == ["10^6 of (m)-1, the 1st"]
 
 

@@ -17,7 +17,7 @@ from pypdf.generic import (
 
 from indexes.readers.lines import joined
 from indexes.readers.pdf.contents_pages import is_garbled
-from indexes.readers.pdf.superscripts import with_superscripts
+from indexes.readers.pdf.raised_text import with_superscripts
 
 
 def shown(x: int, y: int, text: str, mode: int = 0, colour: str = "0 0 0 rg", size: int = 12) -> str:
@@ -194,6 +194,8 @@ def test_superscripts_are_marked_and_end_no_sentence() -> None:
         ("10-3", (2, 3), "10^-3"),
         ("km2,", (2,), "km²,"),
         ("hives3", (5,), "hives[3]"),
+        ("war3", (3,), "war[3]"),
+        ("(2019)3", (6,), "(2019)^3"),
         ("三百万只。5养", (5,), "三百万只。[5]养"),
         ("noon[6]", (5,), "noon[6]"),
         ("2019", (), "2019"),

@@ -1,18 +1,13 @@
-"""Write superscripts of PDF lines so that they are not read as part of the number or word before them.
-
-``10`` and a raised ``6`` are ``10^6``, a raised ``2`` after ``m`` is ``m²``, and the mark of a note is ``[6]``.
-"""
+"""Find the superscripts of PDF lines by size and height, and mark them as in other formats (``superscripts.py``)."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from indexes.readers.pdf.columns import Line
+from indexes.readers.superscripts import marked
 
 _NUMBER_INSIDE = re.compile(r"(?<=\S)[-+\u2212\u2013]?\d+")
-_UNIT = re.compile(r"(?:^|[^A-Za-z])[A-Za-zµμ]{1,3}$")
-_BASE = re.compile(r"[\d)\]}）］]$")
-_SQUARE_AND_CUBE = {"2": "²", "3": "³"}
 _SMALLER = 0.9
 """Maximum size of a superscript, relative to its line. Chosen; programs take 0.58 to 0.83."""
 _LOWEST, _HIGHEST = 0.2, 1.0
@@ -38,17 +33,9 @@ def with_superscripts(word: str, is_raised: Callable[[int], bool]) -> str:
         while first > match.start() and is_raised(first - 1):
             first -= 1
         if first < match.end():
-            parts += [word[done:first], _marked(word[first : match.end()], word[:first])]
+            parts += [word[done:first], marked(word[first : match.end()], word[:first])]
             done = match.end()
     return "".join([*parts, word[done:]])
-
-
-def _marked(text: str, before: str) -> str:
-    if _UNIT.search(before):
-        return _SQUARE_AND_CUBE.get(text, f"^{text}")
-    if _BASE.search(before) or not text.isdigit():
-        return f"^{text}"
-    return f"[{text}]" if before and before[-1] not in "([（【" else text
 
 
 def with_raised_lines(lines: Sequence[Line]) -> tuple[list[Line], list[int]]:
@@ -66,7 +53,7 @@ def with_raised_lines(lines: Sequence[Line]) -> tuple[list[Line], list[int]]:
         rises = adjoins and is_raised(line.base, line.size, before.base, before.size)
         is_level = adjoins and abs(line.base - before.base) < 0.1 * before.size
         if rises and abs(gap) < _ADJACENT:
-            text = _marked(line.text, before.text) if line.text.isdigit() else line.text
+            text = marked(line.text, before.text) if line.text.isdigit() else line.text
             joined[-1], is_open = _together(before, line, text), True
         elif is_level and -_ADJACENT < gap < (1 if is_open else _SPACE):
             text = f" {line.text}" if gap >= _SPACE else line.text
