@@ -138,7 +138,9 @@ class Index(CloseReading):
     ) -> list[Passage]:
         """The ``k`` best passages for a question (default: the domain's ``retrieval.k``), the best first.
 
-        The other parameters are the fields of :class:`SearchRequest`, which documents them.
+        ``mode`` is "dense" (vectors only), "full_text" (words only, loads no model) or "hybrid" (both). ``among``
+        restricts the search to some documents. ``diversity`` above 0 (to 1) prefers passages that differ from each
+        other. ``rerank`` reorders the results (``search_request.py`` says how).
         """
         return self.search_many([query], k, mode, among, diversity, rerank)[0]
 

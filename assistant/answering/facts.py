@@ -6,7 +6,7 @@ gold answer.
 
 Answer and wording are normalised, then compared token by token:
 
-- full-width and half-width letters, upper and lower case, punctuation, "a", "an" and "the" make no difference;
+- full-width and half-width letters, upper and lower case, punctuation, "a", "an", "the" and 的 make no difference;
 - English words are stemmed (Porter 1980), Chinese is compared by characters;
 - a number is its value: ``4,096`` = ``4096``, ``二十四`` = ``24`` = ``twenty-four``, ``百分之五十`` = ``50 %``,
   ``1e-4`` = ``0.0001``, ``6 万`` = ``60,000``;

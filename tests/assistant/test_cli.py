@@ -1,5 +1,6 @@
 """The command line as a user meets it: what is printed, to the letter, and with which exit status."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,15 @@ def test_what_is_finished_is_skipped_without_loading_torch(tea_shop):
     assert f"{folder}: 0 added, 0 changed, 0 deleted, 1 unchanged; 2 passages.\n" in shown.stdout
     assert f"{folder}: run 'first' is finished and its inputs have not changed. Adapter: " in shown.stdout
     assert "the answerable of 1 held-out questions" in shown.stdout
+
+
+def test_a_run_from_before_a_setting_existed_is_still_finished(shop):
+    file = shop / "adapters" / "first" / "manifest.json"
+    manifest = json.loads(file.read_text("utf-8"))
+    for newer in ("unanswerable_share", "distractors_share"):
+        del manifest["config"][newer]
+    file.write_text(json.dumps(manifest), "utf-8")
+    assert "run 'first' is finished and its inputs have not changed" in lorewright("finetune", shop, *QUICK).out
 
 
 def test_search_shows_passages_with_their_places_and_scores(tea_shop):

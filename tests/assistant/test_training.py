@@ -88,6 +88,21 @@ def test_the_right_passage_is_among_those_shown_and_the_answer_is_the_gold_one(a
     assert refused < 0.3 * len(examples)
 
 
+def test_the_shares_of_refusals_are_settings(assistant, prompts, questions):
+    answerable = [question for question in questions if question.answerable]
+
+    def refusals(asked: list[Question], **shares: float) -> int:
+        config = FinetuneConfig(retrieved_share=1.0, **shares)
+        return sum(is_refusal(one, prompts) for one in training_conversations(assistant.index, prompts, asked, config))
+
+    assert refusals(answerable, distractors_share=1.0) == len(answerable)
+    none = refusals(answerable, distractors_share=0.0)  # but where the search did not find the page at all
+    assert none < 0.05 * len(answerable)
+    allowed = min(len(answerable), len(questions) - len(answerable))
+    assert refusals(questions, distractors_share=0.0, unanswerable_share=0.0) == none
+    assert refusals(questions, distractors_share=0.0, unanswerable_share=1.0) == none + allowed
+
+
 def test_with_shared_passages_questions_about_the_same_passages_are_shown_the_same_ones(
     assistant, prompts, questions, passages
 ):
