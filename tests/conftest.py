@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 Absent = Callable[[str], NoReturn]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`--dist loadgroup`: the assistant's files share domains that take a minute to make, so one process takes all."""
+    for item in items:
+        room = "assistant" if "assistant" in item.path.parts else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(room))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _forget_models() -> Iterator[None]:
     """Models in reference cycles wait for the collector, which does not know that they are large; and glibc keeps what

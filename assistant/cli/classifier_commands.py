@@ -11,6 +11,8 @@ from assistant.errors import AssistantError
 from domain import ClassifierConfig, Settings, write_text
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from finetune.data.labelled_files import LabelledFile
 
 app = typer.Typer(no_args_is_help=True, help="Train an encoder to classify texts or tag words.")
@@ -153,6 +155,7 @@ def _check_measured(measured: "LabelledFile", data: "LabelledFile", apart: bool)
 
 def _scores(classifier: Any, measured: "LabelledFile") -> dict[str, Any]:
     """Accuracy and macro F1, with 95 % intervals over texts."""
+    import numpy as np
     from sklearn.metrics import f1_score
 
     from assistant.evaluation.metrics import bootstrap, ratio
@@ -164,11 +167,13 @@ def _scores(classifier: Any, measured: "LabelledFile") -> dict[str, Any]:
     pairs = list(zip(measured.labels, said, strict=True))
     right = [(sum(a == b for a, b in zip(*pair, strict=True)), len(pair[0])) for pair in pairs]
 
-    def macro_f1(rows: Any) -> float:
-        drawn = [pairs[int(row)] for row in rows]
-        truth = [label for labels, _ in drawn for label in labels]
-        answers = [label for _, labels in drawn for label in labels]
-        return float(f1_score(truth, answers, average="macro", zero_division=0.0))
+    def macro_f1(samples: "np.ndarray") -> "np.ndarray":
+        figures = []
+        for rows in samples.astype(int):
+            truth = [label for row in rows for label in pairs[row][0]]
+            answers = [label for row in rows for label in pairs[row][1]]
+            figures.append(f1_score(truth, answers, average="macro", zero_division=0.0))
+        return np.array(figures)
 
     return {
         "format": 1,

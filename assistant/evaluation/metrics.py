@@ -75,27 +75,27 @@ def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def bootstrap(
-    rows: Sequence[Sequence[float]] | Sequence[float], statistic: Callable[[np.ndarray], float], seed: int = 0
+    rows: Sequence[Sequence[float]] | Sequence[float], statistic: Callable[[np.ndarray], np.ndarray], seed: int = 0
 ) -> tuple[float, float, float] | None:
     """The statistic of all rows with its 95 % bootstrap interval (rows resampled with replacement).
 
-    None if there are no rows or the statistic is undefined (NaN) on them.
+    ``statistic`` is given many samples at once, an array (samples, rows) or (samples, rows, columns), and returns a
+    figure for each. None if there are no rows or the statistic is undefined (NaN) on them.
     """
     data = np.asarray(rows, dtype=float)
-    value = statistic(data) if len(data) else math.nan
+    value = float(statistic(data[None])[0]) if len(data) else math.nan
     if math.isnan(value):
         return None
-    generator = np.random.default_rng(seed)
-    draws = [statistic(data[generator.integers(0, len(data), len(data))]) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    drawn = np.random.default_rng(seed).integers(0, len(data), (RESAMPLES, len(data)))
+    low, high = np.nanpercentile(statistic(data[drawn]), [2.5, 97.5])
     return value, float(low), float(high)
 
 
-def mean(rows: np.ndarray) -> float:
-    return float(np.mean(rows)) if len(rows) else float("nan")
+def mean(samples: np.ndarray) -> np.ndarray:
+    return samples.mean(axis=1)
 
 
-def ratio(rows: np.ndarray) -> float:
+def ratio(samples: np.ndarray) -> np.ndarray:
     """Sum of the first column over the sum of the second: precision or recall pooled over all questions."""
-    total = rows[:, 1].sum()
-    return float(rows[:, 0].sum() / total) if total else float("nan")
+    part, whole = samples[..., 0].sum(axis=1), samples[..., 1].sum(axis=1)
+    return np.divide(part, whole, out=np.full(len(samples), math.nan), where=whole != 0)

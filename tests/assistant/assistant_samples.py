@@ -21,6 +21,7 @@ Use water of 80 degrees for green tea. Boiling water makes it bitter.
 Take three grams of leaves for one cup, and let them draw for two minutes.
 """
 QUICK = ["--num-train-epochs", "4", "--gradient-accumulation-steps", "1", "--warmup-steps", "0", "--r", "2"]
+QUICK += ["--learning-rate", "0.02"]  # else the random model of two layers answers the same after it
 QUICK += ["--replay-share", "0"]  # a small random model's answers to everyday questions teach nothing and take long
 
 

@@ -68,9 +68,9 @@ def test_it_names_what_is_missing_and_what_to_do(monkeypatch):
     assert "pip is missing, so models cannot be downloaded from the package index." in report
 
 
-def test_it_looks_at_a_domain(tea_shop):
+def test_it_looks_at_a_domain(tea_shop, tiny_folder):
     report = told(tea_shop).split("Domain ")[1]
-    for row in ("base model smollm2-135m-instruct", "adapters first", "active adapter first"):
+    for row in (f"base model {tiny_folder}", "adapters first", "active adapter first"):
         assert row in report
     assert "training questions 3, of which 1 unanswerable" in report
     assert "held-out questions 1, of which 0 unanswerable" in report
@@ -78,7 +78,7 @@ def test_it_looks_at_a_domain(tea_shop):
     assert "PROBLEM" not in report
 
 
-def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_shop, tmp_path):
+def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_shop, tiny_folder, tmp_path):
     assert "is not a folder; create a domain with" in told(tmp_path / "absent")
     shop = copy_of(tea_shop)
     shutil.rmtree(shop / "index")
@@ -86,7 +86,7 @@ def test_it_tells_what_is_wrong_with_a_domain_instead_of_failing(copy_of, tea_sh
     set_setting(shop / "domain.toml", "adapter", "frist")
     (shop / "questions" / "held_out.jsonl").write_text("{oops}", encoding="utf-8")
     report = told(shop)
-    assert "base model smollm2-135m-instruct" in report
+    assert f"base model {tiny_folder}" in report
     assert "active adapter PROBLEM: " in report
     assert "held-out questions PROBLEM: " in report
     set_setting(shop / "domain.toml", "base_model", "smollm2")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,19 @@ from domain import Domain, set_setting
 
 MODEL = "smollm2-135m-instruct"
 QUESTION = "How hot should the water be?"
+SHORT = [*QUICK, "--num-train-epochs", "1"]
+
+
+@pytest.fixture(scope="module")
+def read_shop(tea_shop: Path, tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str], Path]) -> Path:
+    """The tea shop with a model of the catalogue and a run of it."""
+    real_model(MODEL)
+    folder = shutil.copytree(tea_shop, tmp_path_factory.mktemp("read") / "shop")
+    shutil.rmtree(folder / "adapters")
+    set_setting(folder / "domain.toml", "base_model", MODEL)
+    set_setting(folder / "domain.toml", "adapter", "")
+    assert lorewright("finetune", folder, *SHORT).status == 0
+    return folder
 
 
 @pytest.fixture
@@ -27,9 +41,9 @@ def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def shop(tea_shop: Path, tmp_path: Path, readers: Path) -> Path:
-    """The tea shop without a run; what it had learnt is the reader now."""
-    folder = shutil.copytree(tea_shop, tmp_path / "shop")
+def shop(read_shop: Path, tmp_path: Path, readers: Path) -> Path:
+    """The shop without a run; what it had learnt is the reader now."""
+    folder = shutil.copytree(read_shop, tmp_path / "shop")
     shutil.move(folder / "adapters" / "first", readers / MODEL / "reader")
     set_setting(folder / "domain.toml", "adapter", "reader")
     return folder
@@ -72,12 +86,12 @@ def test_without_a_reader_the_base_model_answers_and_the_reader_cannot_be_chosen
 
 def test_a_run_goes_on_from_the_reader_where_it_has_its_shapes(shop: Path) -> None:
     reader = read_manifest(reader_of(MODEL))
-    assert lorewright("finetune", shop, *QUICK, "--run", "on").status == 0
+    assert lorewright("finetune", shop, *SHORT, "--run", "on").status == 0
     assert read_manifest(shop / "adapters" / "on")["inputs"]["from_adapter"] == reader["adapter_sha256"]
-    again = lorewright("finetune", shop, *QUICK, "--run", "on").out
+    again = lorewright("finetune", shop, *SHORT, "--run", "on").out
     assert "is finished and its inputs have not changed" in again
     for name, flags in (("anew", ["--from-adapter", "base"]), ("wider", ["--r", "3"]), ("other", ["--use-rslora"])):
-        assert lorewright("finetune", shop, *QUICK, *flags, "--run", name).status == 0
+        assert lorewright("finetune", shop, *SHORT, *flags, "--run", name).status == 0
         assert "from_adapter" not in read_manifest(shop / "adapters" / name)["inputs"]
 
 
@@ -87,7 +101,7 @@ def test_an_evaluation_has_a_row_of_the_reader_and_compares_with_it(shop: Path) 
     assert {cell.split(",")[0] for cell in alone["answers"]} == {"base", "reader"}
     assert set(alone["likelihood"]) == {"base", "tuned", "rise"}
     assert alone["promotion"] == ""
-    assert lorewright("finetune", shop, *QUICK, "--run", "on").status == 0
+    assert lorewright("finetune", shop, *SHORT, "--run", "on").status == 0
     result = evaluate_domain(Domain.open(shop), None, 0, again=False)
     assert result["adapter"] == "on"
     assert result["compared"] == {"without index": ("tuned", "base"), "with index": ("tuned", "reader")}
@@ -95,7 +109,7 @@ def test_an_evaluation_has_a_row_of_the_reader_and_compares_with_it(shop: Path) 
 
 
 def test_a_run_that_wins_answers_in_place_of_the_reader(shop: Path) -> None:
-    assert lorewright("finetune", shop, *QUICK, "--run", "on").status == 0
+    assert lorewright("finetune", shop, *SHORT, "--run", "on").status == 0
     won = {
         "adapter": "on",
         "compared": {"with index": ("tuned", "reader")},
