@@ -1,4 +1,4 @@
-"""A small real domain: three pages of the handbook in each language, indexed once; with the default models, and with a tiny one."""
+"""A small real domain, indexed once: three pages of the handbook in each language; a tea shop; an adapter of each."""
 
 import json
 import shutil

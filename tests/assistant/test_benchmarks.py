@@ -38,6 +38,7 @@ def test_products_of_chatglm_are_timed_beside_the_limits_of_the_machine(tmp_path
     assert all(row["share_of_limit"] > 0 for row in rows.values())
 
 
+@pytest.mark.slow
 def test_both_ocr_engines_read_a_page(tmp_path: Path, absent: Callable[[str], NoReturn]) -> None:
     if not find_tesseract():
         absent("tesseract is not installed")

@@ -137,6 +137,7 @@ def test_training_on_nothing_but_unanswerable_questions_is_refused(shop):
     assert "train.jsonl has no answerable questions to train on" in ended.err
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_train_one_run(shop):
     first = begin("finetune", shop, *QUICK, "--num-train-epochs", "4000")
     wait_for(first.stderr, "training: ")

@@ -95,6 +95,7 @@ def test_a_run_goes_on_from_the_reader_where_it_has_its_shapes(shop: Path) -> No
         assert "from_adapter" not in read_manifest(shop / "adapters" / name)["inputs"]
 
 
+@pytest.mark.slow
 def test_an_evaluation_has_a_row_of_the_reader_and_compares_with_it(shop: Path) -> None:
     alone = evaluate_domain(Domain.open(shop), None, 0, again=False)
     assert list(alone["compared"].items()) == [("with index", ("reader", "base"))]

@@ -142,10 +142,10 @@ def test_what_cannot_be_read_is_named_skipped_and_tried_again(tea: Domain, minil
     put(tea, "broken.pdf", b"%PDF-1.4 broken")
     put(tea, "program.txt", b"\x7fELF\0\0\0\0")
     put(tea, "letter.docx", b"7z\xbc\xaf\x27\x1c")
-    put(tea, "zh/scan.pdf", pdf_of("", ""))
+    put(tea, "zh/broken.xlsx", b"PK\x03\x04 broken")
     report = index.update()
     assert len(report.added) == 4
-    assert [document for document, _ in report.failed] == ["broken.pdf", "letter.docx", "program.txt", "zh/scan.pdf"]
+    assert [document for document, _ in report.failed] == ["broken.pdf", "letter.docx", "program.txt", "zh/broken.xlsx"]
     reasons = dict(report.failed)
     assert reasons["letter.docx"].startswith("is an archive (7z); unpack it")
     assert "damaged" in reasons["broken.pdf"]

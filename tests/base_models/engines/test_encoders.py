@@ -24,7 +24,7 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["multilingual-e5-small", "all-minilm-l6-v2"])
+@pytest.mark.parametrize("name", ["all-minilm-l6-v2", pytest.param("multilingual-e5-small", marks=pytest.mark.slow)])
 def test_vectors_are_those_of_float32(name: str, real_model: Callable[[str], Path], tmp_path: Path) -> None:
     folder = real_model(name)
     reference = SentenceTransformersEncoder(folder, "cpu", "float32")
@@ -61,6 +61,7 @@ def test_a_far_or_slow_export_is_not_used(
     assert export_folder(folder).name.startswith(fingerprint(folder)[:16])
 
 
+@pytest.mark.slow
 def test_a_damaged_export_is_made_again(
     real_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

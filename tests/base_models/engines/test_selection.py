@@ -182,8 +182,17 @@ def _shortened(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
-@pytest.mark.parametrize("damage", [_shortened, Path.unlink], ids=["shortened", "missing"])
-@pytest.mark.parametrize("name", ["openvino_model.bin", "openvino_model.xml", "export.json"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        pytest.param("openvino_model.bin", _shortened, id="weights shortened"),
+        pytest.param("openvino_model.bin", Path.unlink, id="weights missing", marks=pytest.mark.slow),
+        pytest.param("openvino_model.xml", _shortened, id="graph shortened", marks=pytest.mark.slow),
+        pytest.param("openvino_model.xml", Path.unlink, id="graph missing", marks=pytest.mark.slow),
+        pytest.param("export.json", _shortened, id="facts shortened", marks=pytest.mark.slow),
+        pytest.param("export.json", Path.unlink, id="facts missing"),
+    ],
+)
 def test_a_damaged_export_is_made_again(
     name: str, damage: Callable[[Path], None], tiny_folder: Path, own_cache: Path
 ) -> None:
