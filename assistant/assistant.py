@@ -17,13 +17,13 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, RemoveMessage
 from langgraph.graph.state import CompiledStateGraph
 
-from assistant.adapters import READER, adapter_folder, is_shipped
 from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answers import Answer, read_answer
 from assistant.chain import Request, State, answering_chain
 from assistant.chat_model import LocalChatModel
 from assistant.conversations import Conversations
+from assistant.domain_adapters import READER, adapter_folder, is_shipped
 from assistant.errors import AssistantError
 from base_models import find
 from domain import Domain, is_text

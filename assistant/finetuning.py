@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.adapters import adapter_folder, use
+from assistant.domain_adapters import adapter_folder, use
 from assistant.errors import AssistantError
 from assistant.inputs import check_documents, resolved, start_of, training_inputs
 from assistant.progress import Progress

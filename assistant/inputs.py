@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.adapters import finished_adapter
+from assistant.domain_adapters import finished_adapter
 from assistant.errors import AssistantError
 from base_models import fingerprint
 from base_models.adapter_manifest import read_manifest

@@ -23,7 +23,7 @@ def adopt_adapter(source: Path, output: Path, base: LoadedModel) -> None:
     """
     from safetensors.torch import load_file, save_file
 
-    from base_models.chatglm.adapters import convert_merged_linear
+    from base_models.chatglm.adapters_of_2023 import convert_merged_linear
 
     config_file = source / "adapter_config.json"
     if not config_file.is_file():

@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 
 from base_models.adapter_manifest import check_adapter, read_manifest
 from base_models.catalogue import CATALOGUE, find
-from base_models.chatglm.adapters import P_TUNING_V2, load_prefix, remove_prefix
+from base_models.chatglm.adapters_of_2023 import P_TUNING_V2, load_prefix, remove_prefix
 from base_models.engines import Sampling, transformers
 from base_models.errors import ModelError
 from base_models.probe import probe_logits, runs_in

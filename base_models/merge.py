@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from base_models.acquire.fetch import fetch
 from base_models.adapter_manifest import read_manifest
 from base_models.catalogue import CATALOGUE
-from base_models.chatglm.adapters import P_TUNING_V2
+from base_models.chatglm.adapters_of_2023 import P_TUNING_V2
 from base_models.classifier import load_encoder
 from base_models.errors import ModelError
 from base_models.hardware import fits

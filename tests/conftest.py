@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from base_models.loaded_model import LoadedModel
 
 Absent = Callable[[str], NoReturn]
+HANDBOOK = Path(__file__).parents[1] / "examples" / "peft-handbook"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -109,12 +110,14 @@ def real_model(absent: Absent) -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def tiny_folder(real_model: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Llama of two layers with the tokenizer of smollm2, for where only the code matters."""
+    """A random Llama of two layers, for where only the code matters; its tokenizer is smollm2's with 4,000 words."""
     import torch
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     folder = tmp_path_factory.mktemp("tiny")
-    tokenizer = AutoTokenizer.from_pretrained(real_model("smollm2-135m-instruct"))
+    texts = (page.read_text(encoding="utf-8") for page in sorted(HANDBOOK.glob("documents/*/*.md")))
+    of_smollm2 = AutoTokenizer.from_pretrained(real_model("smollm2-135m-instruct"))
+    tokenizer = of_smollm2.train_new_from_iterator(texts, 4000)  # the whole vocabulary takes most of a test's time
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     config = LlamaConfig(

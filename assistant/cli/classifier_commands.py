@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from assistant.cli.settings_flags import settings_flags, validated
+from assistant.cli.training_flags import settings_flags, validated
 from assistant.errors import AssistantError
 from domain import ClassifierConfig, Settings, write_text
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from assistant.adapters import finished_adapter, is_shipped
+from assistant.domain_adapters import finished_adapter, is_shipped
 from base_models import CATALOGUE, fingerprint
 from base_models.acquire.fetch import cache_folder, cached_models, is_fetched
 from base_models.adapter_manifest import read_manifest

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from assistant.cli.settings_flags import settings_flags, validated
+from assistant.cli.training_flags import settings_flags, validated
 from domain import Domain, DomainError, FinetuneConfig
 
 app = typer.Typer()
@@ -66,8 +66,8 @@ def use(
     adapter: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, 'reader', or 'base' for none.")],
 ) -> None:
     """Select the active adapter: a run, the reader or none."""
-    from assistant.adapters import is_shipped
-    from assistant.adapters import use as use_adapter
+    from assistant.domain_adapters import is_shipped
+    from assistant.domain_adapters import use as use_adapter
 
     opened = Domain.open(domain)
     changed = use_adapter(opened, adapter_name(adapter) or "")

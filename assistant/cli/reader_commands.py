@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from assistant.cli.settings_flags import settings_flags, validated
+from assistant.cli.training_flags import settings_flags, validated
 from domain import FinetuneConfig, Settings, write_text
 
 SETTINGS: dict[str, Any] = {

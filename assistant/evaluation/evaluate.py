@@ -24,12 +24,12 @@ from typing import Any, Literal
 
 import psutil
 
-from assistant.adapters import READER
 from assistant.answering.citations import answer_sentences, without_numbers
 from assistant.answering.facts import facts_of, missing_facts
 from assistant.answering.refusal import default_fits
 from assistant.answering.steps import Asked, Finished, Found, decide, find, finish, join, outcome, search
 from assistant.assistant import Assistant
+from assistant.domain_adapters import READER
 from assistant.evaluation.metrics import bleu4, bootstrap, exact_match, ratio, rouge, token_f1
 from assistant.evaluation.scores import Row, gains, pairs_of, retrieval, summary, trade_off, verdict
 from assistant.progress import Progress

@@ -8,7 +8,7 @@ forgotten too much of everyday language.
 from dataclasses import dataclass
 from typing import Any
 
-from assistant.adapters import is_shipped, use
+from assistant.domain_adapters import is_shipped, use
 from domain import Domain
 
 MOST_FORGOTTEN = 0.3

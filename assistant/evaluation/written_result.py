@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from assistant.adapters import READER, adapter_folder, candidate, finished_adapter, is_shipped
+from assistant.domain_adapters import READER, adapter_folder, candidate, finished_adapter, is_shipped
 from assistant.errors import AssistantError
 from assistant.evaluation.sampling import balanced
 from assistant.inputs import check_documents, inputs_of, sha256_of

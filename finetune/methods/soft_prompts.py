@@ -63,11 +63,11 @@ def p_tuning(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) 
 
 
 def p_tuning_v2(base: LoadedModel, model: Any, config: FinetuneConfig, steps: int) -> TrainableModel:
-    """ChatGLM's native prefix, in the layout of the released training code (``base_models/chatglm/adapters.py``); for
-    other models peft's prefix of the same length."""
+    """ChatGLM's native prefix, in the layout of the released training code
+    (``base_models/chatglm/adapters_of_2023.py``); for other models peft's prefix of the same length."""
     if model.config.model_type != "chatglm":
         return _peft_prefix(base, model, config, default_length=128)
-    from base_models.chatglm.adapters import P_TUNING_V2, PREFIX, add_prefix, remove_prefix
+    from base_models.chatglm.adapters_of_2023 import P_TUNING_V2, PREFIX, add_prefix, remove_prefix
 
     length = config.num_virtual_tokens or 128
     initial = None if config.prefix_projection else _keys_and_values(base, model, length)

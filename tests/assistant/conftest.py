@@ -61,7 +61,7 @@ def assistant(handbook: Path) -> Iterator[Assistant]:
 @pytest.fixture(scope="session")
 def tuned_handbook(handbook: Path, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same documents with a random model, for where it does not matter what it says, and its adapter ``first``."""
-    from assistant.adapters import use
+    from assistant.domain_adapters import use
     from assistant.finetuning import tune
 
     folder = tmp_path_factory.mktemp("tuned") / "handbook"

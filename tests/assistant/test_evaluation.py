@@ -11,10 +11,10 @@ from matplotlib.image import imread
 from safetensors.torch import load_file, save_file
 
 from assistant import Assistant
-from assistant.adapters import use
 from assistant.answering.facts import facts_of, missing_facts
 from assistant.answering.steps import Asked, Found, find, search
 from assistant.cli.tables import print_evaluation
+from assistant.domain_adapters import use
 from assistant.evaluation.evaluate import UNCALIBRATED, evaluate
 from assistant.evaluation.metrics import token_f1
 from assistant.evaluation.promotion import FEWEST, MOST_FORGOTTEN, decide

@@ -74,16 +74,16 @@ def changed(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> 
 
 
 def against(tensors: dict[str, torch.Tensor]) -> None:
-    """Turn the sign of what attention puts out."""
+    """Turn the sign of what was learnt."""
     for name, value in tensors.items():
-        if "o_proj.lora_B" in name:
+        if "lora_B" in name:
             value.mul_(-1)
 
 
 def test_an_adapter_that_computes_something_else_is_refused(
     tiny: LoadedModel, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    adapter = run(tiny, tmp_path / "run", learning_rate=1e-1, num_train_epochs=20)
+    adapter = run(tiny, tmp_path / "run")
     changed(adapter, against)
     with (
         pytest.raises(ModelError, match=r"does not reproduce its outputs from training: a logit differs by .*%"),

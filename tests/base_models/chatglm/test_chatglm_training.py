@@ -11,7 +11,13 @@ from safetensors.torch import load_file, save_file
 from base_models import ModelError, load
 from base_models.adapter_manifest import read_manifest
 from base_models.adopt import adopt_adapter
-from base_models.chatglm.adapters import add_prefix, convert_merged_linear, load_prefix, remove_prefix, save_prefix
+from base_models.chatglm.adapters_of_2023 import (
+    add_prefix,
+    convert_merged_linear,
+    load_prefix,
+    remove_prefix,
+    save_prefix,
+)
 from base_models.chatglm.examples import example, pad, text_example
 from base_models.messages import encode, examples_of
 

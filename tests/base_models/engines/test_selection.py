@@ -92,7 +92,10 @@ def test_models_that_are_not_exported_say_why(
 def test_an_export_that_computes_something_else_is_not_used(
     tiny_folder: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(selection, "_logits", lambda loaded, prompt: np.random.default_rng(0).normal(size=49152))
+    def others(loaded: LoadedModel, _prompt: object) -> np.ndarray:
+        return np.random.default_rng(0).normal(size=len(loaded.tokenizer))
+
+    monkeypatch.setattr(selection, "_logits", others)
     choice = choose_engine(tiny_folder)
     assert choice.engine == "transformers"
     assert "the exported model differs" in choice.reason
