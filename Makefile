@@ -48,10 +48,10 @@ models: install
 	$(BIN)/lorewright pull smollm2-135m-instruct all-minilm-l6-v2 multilingual-e5-small qwen2.5-coder-0.5b-instruct
 
 # Models are fetched before the tests; the tests themselves may open no connection but to this machine.
-# Two processes share the files of tests (`make test TEST_PROCESSES=0`: one); each takes up to 5 GB.
+# Two processes share the tests (`make test TEST_PROCESSES=0`: one); each takes up to 5 GB.
 TEST_PROCESSES ?= 2
 test: models lint
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadfile --durations 10
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --durations 10
 
 test-slow: models $(PEER)/installed
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -m slow

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import platform
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from base_models.acquire.fetch import cache_folder, fingerprint
+from base_models.processor import processor
 from domain import write_text
 
 VERSION = 2
@@ -105,14 +105,3 @@ def _key(name_or_path: str | Path) -> str:
     versions = f"torch {version('torch')} openvino {version('openvino')} export {VERSION}"
     gpu = "gpu" if shutil.which("nvidia-smi") else "no gpu"
     return f"{fingerprint(name_or_path)[:16]} {processor()} x{os.cpu_count()} {gpu} {versions}"
-
-
-def processor() -> str:
-    """The processor's name and vector extensions, if the system reports them."""
-    info = Path("/proc/cpuinfo")  # Linux; platform.processor() is empty there
-    if not info.is_file():
-        return platform.processor() or platform.machine()
-    lines = (line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
-    facts = {key.strip(): value.strip() for key, value in lines}
-    vectors = [flag for flag in ("avx2", "avx512f", "amx_int8") if flag in facts.get("flags", "").split()]
-    return " ".join([facts.get("model name", platform.machine()), *vectors])

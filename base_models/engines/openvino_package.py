@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from base_models.engines.choices import processor
 from base_models.errors import ModelError
+from base_models.processor import processor, threads
 from domain import whole_file
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def compiled(folder: Path, **options: str) -> Any:
     """
     ov = import_openvino()
     options |= {"PERFORMANCE_HINT": "LATENCY", "CACHE_MODE": "OPTIMIZE_SIZE"}
-    if threads := os.environ.get("OMP_NUM_THREADS"):
-        options["INFERENCE_NUM_THREADS"] = threads
+    if number := threads():
+        options["INFERENCE_NUM_THREADS"] = str(number)
     graph = folder / "openvino_model.xml"
     cache_key = json.dumps([ov.__version__, processor(), os.cpu_count(), options])
     cached = folder / f"compiled-{hashlib.sha256(cache_key.encode()).hexdigest()[:16]}.blob"

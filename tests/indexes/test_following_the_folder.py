@@ -379,7 +379,7 @@ def test_an_interrupted_update_keeps_what_was_finished(
     assert len(report.added) == 10 - len(kept)
 
 
-@pytest.mark.parametrize("edits", [80, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("edits", [40, pytest.param(2000, marks=pytest.mark.slow)])
 def test_random_edits_never_leave_a_deleted_passage(tea: Domain, minilm: Embedder, edits: int) -> None:
     chance = random.Random(7)
     index = Index.open(tea, minilm)

@@ -41,6 +41,7 @@ def test_vectors_are_those_of_float32(name: str, real_model: Callable[[str], Pat
     assert (alone * exported.encode(TEXTS, "")).sum(1).min() > 0.9999, "padding does not change a vector"
 
 
+@pytest.mark.slow
 def test_a_far_or_slow_export_is_not_used(
     real_model: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
