@@ -53,6 +53,7 @@ def test_quotes_and_rankings_of_a_domain_are_measured(tea_shop: Path, tmp_path: 
     assert json.loads((tmp_path / "ranking.json").read_text("utf-8"))["results"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("openvino_is_here")
 def test_both_engines_answer_a_domain(tea_shop: Path, tmp_path: Path) -> None:
     assert "equal answers" in run("engine_parity", tea_shop, "--results", tmp_path)

@@ -48,6 +48,7 @@ def test_pairs_are_asked_two_by_two(trained: Path) -> None:
     assert "--pairs needs an even number of texts, not 1; add the missing text." in ended.err
 
 
+@pytest.mark.slow
 def test_other_texts_can_be_measured_on_and_training_anew_is_asked_for(trained: Path) -> None:
     other = trained / "other.csv"
     other.write_text("text,label\nhow much is 5 plus 5,calculate\ngood morning,chat\n", encoding="utf-8")
@@ -93,6 +94,7 @@ def test_texts_that_are_learnt_are_not_measured_on(trained: Path) -> None:
     assert not (trained / "x").exists()
 
 
+@pytest.mark.slow
 def test_an_encoder_of_a_folder_is_found_from_everywhere(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

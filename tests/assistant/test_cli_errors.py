@@ -283,7 +283,7 @@ def wait_for(stream, words: str) -> str:
 def test_ctrl_c_while_training_leaves_no_adapter_and_says_so(shop):
     settings = (shop / "domain.toml").read_bytes()
     shutil.rmtree(shop / "adapters")
-    process = begin("finetune", shop, *QUICK, "--num-train-epochs", "4000")
+    process = begin("finetune", shop, *QUICK, "--num-train-epochs", "400")
     wait_for(process.stderr, "reading questions: 3/3")
     wait_for(process.stderr, "training: ")
     process.send_signal(signal.SIGINT)

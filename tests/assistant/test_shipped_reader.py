@@ -84,6 +84,7 @@ def test_without_a_reader_the_base_model_answers_and_the_reader_cannot_be_chosen
     assert f"there is no reader for {MODEL}" in refused.err
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_the_reader_where_it_has_its_shapes(shop: Path) -> None:
     reader = read_manifest(reader_of(MODEL))
     assert lorewright("finetune", shop, *SHORT, "--run", "on").status == 0

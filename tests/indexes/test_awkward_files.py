@@ -67,6 +67,7 @@ def test_nothing_else_is_in_the_report_and_nothing_was_written_beside_the_index(
     check_tables(index)
 
 
+@pytest.mark.slow
 def test_a_second_update_reads_no_file_that_was_stored(indexed: tuple[Index, UpdateReport]) -> None:
     index, first = indexed
     again = index.update()

@@ -120,6 +120,7 @@ def test_xhtml_and_layout_tables_are_read_without_a_warning() -> None:
         assert blocks(read("a.xhtml", page)) == [(("In a table",), "Text.")]
 
 
+@pytest.mark.slow
 def test_html_nested_beyond_reason_is_refused_not_a_crash() -> None:
     with pytest.raises(IndexingError, match="nested too deeply"):
         read("a.html", "<div>" * 5000 + "deep" + "</div>" * 5000)

@@ -236,6 +236,7 @@ def test_ctrl_c_ends_both_and_only_the_parent_speaks(tmp_path: Path) -> None:
     until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
 
 
+@pytest.mark.slow
 def test_a_scan_shows_life_page_by_page(tmp_path: Path, absent: Callable[[str], NoReturn]) -> None:
     from indexes.readers.images.ocr import find_engine
 

@@ -33,7 +33,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 HANDBOOK = Path(__file__).parents[2] / "examples" / "peft-handbook"
 PAGES = ("lora.md", "qlora-nf4.md")
 WAIT_MS = 180_000
-MOST_TOKENS = 400
+MOST_TOKENS = 250
 
 
 @pytest.fixture(scope="package")
