@@ -42,7 +42,8 @@ def handbook(tmp_path_factory: pytest.TempPathFactory, real_model: Callable[[str
     for name in ("train", "held_out"):
         lines = (HANDBOOK / "questions" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
-        kept = [row for row in rows if not row["answerable"] or row["document"] in known]
+        kept = [row for row in rows if row["answerable"] and row["document"] in known]
+        kept += [row for row in rows if not row["answerable"]][:: 2 if name == "train" else 1]  # half, for speed
         write_questions(folder / "questions" / f"{name}.jsonl", kept)
     settings = "[answer]\nmax_new_tokens = 40\n[retrieval]\ncontext_tokens = 400\n"  # short prompts, for speed
     (folder / "domain.toml").write_text(settings, encoding="utf-8")

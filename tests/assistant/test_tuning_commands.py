@@ -1,6 +1,7 @@
 """Every way to train from the command line: methods, further data, replay, going on from a run, merging."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from assistant import Assistant
 from base_models.adapter_manifest import read_manifest
-from domain import Domain
+from domain import Domain, set_setting
 
 
 def manifest(shop: Path, run: str) -> dict:
@@ -40,8 +41,11 @@ def test_a_method_that_does_not_fit_the_model_is_refused_at_once(shop: Path) -> 
 
 @pytest.mark.slow
 def test_further_data_and_replay_are_learnt_and_a_change_of_them_is_noticed(
-    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, real_model: Callable[[str], Path]
 ) -> None:
+    real_model("smollm2-135m-instruct")  # replayed are answers that the base ends, which a random model does not
+    set_setting(shop / "domain.toml", "base_model", "smollm2-135m-instruct")
+    set_setting(shop / "domain.toml", "adapter", "")
     extra = shop / "chats.jsonl"
     extra.write_text('{"prompt": "Hi?", "response": "Hello."}\n' * 4, encoding="utf-8")
     command = ["finetune", shop, *QUICK, "--run", "mixed", "--data", "chats.jsonl=0.5", "--replay-share", "0.25"]

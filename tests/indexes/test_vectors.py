@@ -61,7 +61,7 @@ def test_what_is_deleted_leaves_a_cache_that_another_one_wrote(domain: Domain) -
     assert is_in_the_cache(domain, "Note number 8.")
 
 
-@pytest.mark.parametrize("rebuild", [True, False])
+@pytest.mark.parametrize("rebuild", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_search_that_began_before_a_deletion_does_not_write_its_vectors_back(domain: Domain, rebuild: bool) -> None:
     put(domain, "secret.txt", "The password is swordfish.")
     put(domain, "other.txt", "Other words.")

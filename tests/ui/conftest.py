@@ -51,7 +51,8 @@ def handbook(tmp_path_factory: pytest.TempPathFactory) -> Domain:
         (made.documents / page).parent.mkdir(exist_ok=True)
         shutil.copy(HANDBOOK / "documents" / page, made.documents / page)
     lines = (HANDBOOK / "questions" / "train.jsonl").read_text("utf-8").splitlines()
-    kept = [line for line in lines if '"answerable": false' in line or any(f'/{name}"' in line for name in PAGES)]
+    kept = [line for line in lines if any(f'/{name}"' in line for name in PAGES)]
+    kept += [line for line in lines if '"answerable": false' in line][::3]  # a third, for speed
     made.train_questions.write_text("\n".join(kept) + "\n", "utf-8")
     update_index(made)
     examples = [question.messages for question in read_questions(made.train_questions)[:4]]

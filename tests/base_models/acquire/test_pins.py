@@ -34,7 +34,7 @@ def files(tiny_folder: Path, tmp_path: Path) -> dict[str, bytes]:
     """A chat model in two shards, and what else lies in a repository."""
     from transformers import AutoModelForCausalLM
 
-    AutoModelForCausalLM.from_pretrained(tiny_folder).save_pretrained(tmp_path / "sharded", max_shard_size="7MB")
+    AutoModelForCausalLM.from_pretrained(tiny_folder).save_pretrained(tmp_path / "sharded", max_shard_size="500KB")
     made = {file.name: file.read_bytes() for file in tiny_folder.iterdir() if "safetensors" not in file.name}
     made |= {file.name: file.read_bytes() for file in (tmp_path / "sharded").iterdir()}
     assert sum(name.endswith(".safetensors") for name in made) > 1
