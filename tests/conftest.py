@@ -9,7 +9,6 @@ import platform
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -28,22 +27,7 @@ if TYPE_CHECKING:
     from base_models.loaded_model import LoadedModel
 
 Absent = Callable[[str], NoReturn]
-STARTED = time.monotonic()
 HANDBOOK = Path(__file__).parents[1] / "examples" / "peft-handbook"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`--dist loadgroup`: the assistant's files share domains that take a minute to make, so one process takes all."""
-    for item in items:
-        room = "assistant" if "assistant" in item.path.parts else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(room))
-
-
-def pytest_runtest_setup() -> None:
-    """With LOREWRIGHT_TEST_MINUTES, as in CI, tests that do not start in time are skipped, and counted as such."""
-    minutes = os.environ.get("LOREWRIGHT_TEST_MINUTES")
-    if minutes and time.monotonic() - STARTED > 60 * float(minutes):
-        pytest.skip(f"the {minutes} minutes for tests were over")
 
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
