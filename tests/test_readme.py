@@ -88,6 +88,7 @@ def page_opens(command: list[str], folder: Path) -> None:
         assert process.wait(timeout=120) == 0
 
 
+@pytest.mark.slow
 def test_the_python_snippets(folder) -> None:
     (english,), (chinese,) = (blocks(name, "python") for name in READMES)
     one_process = f"{english}\nprint('=' * 9)\n{chinese}"  # so that the models are loaded once

@@ -280,6 +280,7 @@ def wait_for(stream, words: str) -> str:
     raise AssertionError(f"{words!r} was never said")
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_training_leaves_no_adapter_and_says_so(shop):
     settings = (shop / "domain.toml").read_bytes()
     shutil.rmtree(shop / "adapters")

@@ -5,7 +5,7 @@ together is refused before anything is loaded."""
 
 import importlib.util
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +58,21 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 NOT_CHATGLM = ("prefix tuning", "prompt tuning", "p-tuning")
 COMBINATIONS = ("lora, alpha = r", "rslora", "pissa with rslora", "qdora", "p-tuning v2, projected")
-CHATGLMS_OWN = ("lora", "qlora", "p-tuning v2", "freeze", "full")
+CHATGLMS_OWN = ("lora", "qlora", "p-tuning v2")
 FIRST = {("llama", variant) for variant in VARIANTS if variant not in COMBINATIONS}
 FIRST |= {("chatglm", variant) for variant in CHATGLMS_OWN}
-MATRIX = [
-    pytest.param(family, variant, marks=[] if (family, variant) in FIRST else [pytest.mark.slow])
-    for variant in VARIANTS
-    for family in FAMILIES
-    if not (family == "chatglm" and variant.split(",")[0] in NOT_CHATGLM)
-]
+
+
+def matrix(families: Iterable[str], variants: Iterable[str]) -> list[Any]:
+    """Each variant on each family that has it; what is not in ``FIRST`` is a slow test."""
+    return [
+        pytest.param(family, variant, marks=[] if (family, variant) in FIRST else [pytest.mark.slow])
+        for variant in variants
+        for family in families
+        if not (family == "chatglm" and variant.split(",")[0] in NOT_CHATGLM)
+    ]
+
+
 MERGES = ["lora", "lora, alpha = r", "rslora", "dora", "pissa", "pissa with rslora", "adalora", "ia3", "freeze", "full"]
 
 
@@ -144,7 +150,7 @@ def losses(report: RunReport) -> list[float]:
     return [step.loss for step in report.steps]
 
 
-@pytest.mark.parametrize(("family", "variant"), MATRIX)
+@pytest.mark.parametrize(("family", "variant"), matrix(FAMILIES, VARIANTS))
 def test_it_learns_resumes_saves_loads_and_restores_the_base(
     base_of: Callable[..., LoadedModel], tmp_path: Path, family: str, variant: str
 ) -> None:
@@ -175,8 +181,7 @@ def test_it_learns_resumes_saves_loads_and_restores_the_base(
     assert len(generate(fresh, asked, Sampling(max_new_tokens=3), tmp_path / "whole")) == 2
 
 
-@pytest.mark.parametrize("family", ["llama", "chatglm"])
-@pytest.mark.parametrize("variant", MERGES)
+@pytest.mark.parametrize(("family", "variant"), matrix(["llama", "chatglm"], MERGES))
 def test_what_can_be_merged_computes_the_same_merged(
     base_of: Callable[..., LoadedModel], tmp_path: Path, family: str, variant: str
 ) -> None:
@@ -190,7 +195,7 @@ def test_what_can_be_merged_computes_the_same_merged(
     torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("family", ["llama", "chatglm"])
+@pytest.mark.parametrize("family", ["llama", pytest.param("chatglm", marks=pytest.mark.slow)])
 def test_kinds_of_adapters_are_switched_in_one_model(
     base_of: Callable[..., LoadedModel], tmp_path: Path, family: str
 ) -> None:

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import pytest
 from langchain_core.messages import HumanMessage
 from playwright.sync_api import expect
 
@@ -72,6 +73,7 @@ def test_a_chinese_answer_goes_on_over_a_reload_and_stops_and_is_kept(open_chat,
     expect(chat.page.get_by_text("由基础模型回答")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_the_adapter_that_is_chosen_answers_and_is_named(open_chat, server) -> None:
     chat = open_chat(server.url)
     chat.choose_adapter("tiny")
@@ -159,6 +161,7 @@ def test_a_refusal_looks_different_and_its_rating_is_kept(open_chat, server) -> 
     expect(chat.page.get_by_role("radio", name="Thumbs down")).to_be_checked()
 
 
+@pytest.mark.slow
 def test_conversations_ratings_and_the_answer_that_ctrl_c_broke_off_are_found_after_a_restart(
     open_chat, server, handbook: Domain
 ) -> None:

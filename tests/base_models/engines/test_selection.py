@@ -118,6 +118,7 @@ def test_a_failed_export_leaves_transformers_and_its_reason(
     assert not export_folder(tiny_folder).exists()
 
 
+@pytest.mark.slow
 def test_a_killed_export_leaves_nothing_half(tiny_folder: Path, own_cache: Path) -> None:
     program = f"from base_models import load_openvino; load_openvino({str(tiny_folder)!r})"
     command = [sys.executable, "-c", program]
@@ -149,6 +150,7 @@ def test_answering_imports_no_torch_and_no_telemetry(name: str, real_model: Call
     assert ended.stdout == "The capital of France is Paris.\nFalse None\n"
 
 
+@pytest.mark.slow
 def test_two_processes_export_once(tiny_folder: Path, own_cache: Path) -> None:
     program = f"from base_models import load_openvino; load_openvino({str(tiny_folder)!r}); print('loaded')"
     children = []
