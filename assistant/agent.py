@@ -14,9 +14,9 @@ from langchain_core.tools import BaseTool, tool
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import InjectedState
 
+from assistant.answering.pipeline import Asked, Finished, Found, find, finish
 from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
-from assistant.answering.steps import Asked, Finished, Found, find, finish
 from assistant.answers import answer_message
 from assistant.chain import asked_in
 from assistant.chat_model import LocalChatModel
@@ -46,8 +46,8 @@ def build_agent(llm: LocalChatModel, index: Index, prompts: Prompts, refusal: Re
     """Build LangChain's agent loop over the local model with two tools. Invoke it with ``{"messages": [...]}``.
 
     The base model selects the tools, because adapters are trained to answer; the adapter of ``llm`` writes the answer.
-    Search results are answered, refused and cited as in the answering chain (``answering/steps.py``). Unless only the
-    calculator was used, :func:`assistant.answers.read_answer` can read the last message.
+    Search results are answered, refused and cited as in the answering chain (``answering/pipeline.py``). Only if the
+    calculator alone was used, :func:`assistant.answers.read_answer` cannot read the last message.
     """
     chooser = llm.model_copy(update={"adapter": None})
     tools = [search_tool(index, refusal), calculator]
@@ -111,7 +111,7 @@ class ChooseThenAnswer(AgentMiddleware):
 def search_tool(index: Index, refusal: Refusal) -> BaseTool:
     """A tool that searches the user's documents as the answering chain does.
 
-    The model reads the text; the artifact of the tool message is a :class:`assistant.answering.steps.Found`.
+    The model reads the text; the artifact of the tool message is a :class:`assistant.answering.pipeline.Found`.
     """
 
     @tool(response_format="content_and_artifact")

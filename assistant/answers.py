@@ -8,7 +8,7 @@ from typing import Literal
 from langchain_core.messages import AIMessage
 
 from assistant.answering.citations import Citation
-from assistant.answering.steps import Finished, Found, outcome
+from assistant.answering.pipeline import Finished, Found, outcome
 from indexes import Passage
 
 KEY = "lorewright"

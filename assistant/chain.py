@@ -4,7 +4,7 @@
        │  └────> refuse          the passages do not answer the question: no model call
     talk                         a greeting, thanks, a question about the assistant: no search, no model call
 
-The nodes call ``answering/steps.py``. The state is the list of messages. Each answer is an ``AIMessage`` whose
+The nodes call ``answering/pipeline.py``. The state is the list of messages. Each answer is an ``AIMessage`` whose
 ``additional_kwargs["lorewright"]`` stores the fields of :class:`assistant.answers.Answer`: passages, citations, outcome
 and adapter.
 """
@@ -27,10 +27,10 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from assistant.answering.citations import without_numbers
+from assistant.answering.pipeline import Asked, Finished, Found, Language, answered_anyway, find, finish, recent
 from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answering.small_talk import reply, small_talk
-from assistant.answering.steps import Asked, Finished, Found, Language, answered_anyway, find, finish, recent
 from assistant.answers import KEY, answer_message, outcome_of, small_talk_message
 from assistant.chat_model import LocalChatModel
 from indexes import Index

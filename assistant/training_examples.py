@@ -24,8 +24,8 @@ import random
 from collections.abc import Sequence
 
 from assistant.answering.citations import support
+from assistant.answering.pipeline import Asked, search, show
 from assistant.answering.prompts import Prompts
-from assistant.answering.steps import Asked, search, show
 from base_models.messages import Message
 from domain import FinetuneConfig, Question
 from indexes import Index, Passage

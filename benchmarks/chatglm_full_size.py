@@ -39,7 +39,7 @@ from finetune.batch_plan import plan_batches
 from finetune.data.examples import TrainingData
 from finetune.methods import prepare
 from finetune.objectives import answers
-from finetune.train import TrainingTask, train
+from finetune.training_loop import TrainingTask, train
 
 PROMPT, ANSWER, STEPS, LAYERS = 128, 16, 2, 28
 ROOM_ON_DISK, ROOM_IN_MEMORY = 30e9, 18e9

@@ -17,7 +17,7 @@ import typer
 from hardware import hardware
 
 from assistant import Assistant
-from assistant.answering.steps import Asked, find
+from assistant.answering.pipeline import Asked, find
 from assistant.evaluation.evaluate import Cell, Row, said_in
 from assistant.evaluation.evaluate import _rows as rows_of
 from assistant.evaluation.metrics import bootstrap, ratio

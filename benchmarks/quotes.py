@@ -25,8 +25,8 @@ from unittest.mock import patch
 import typer
 
 from assistant.answering.facts import missing_facts
+from assistant.answering.pipeline import Asked, Found, decide, find, quotes_of, search, search_query
 from assistant.answering.refusal import Refusal, default_fits
-from assistant.answering.steps import Asked, Found, decide, find, quotes_of, search, search_query
 from domain import Domain, Question, read_questions
 from indexes import Index
 

@@ -23,9 +23,9 @@ from domain import Domain, read_questions, write_text
 from indexes import Index
 from indexes.full_text import look_up, weigh
 from indexes.search import Scores, fuse
+from indexes.search_words import asked_words
 from indexes.sentences import sentences_of
 from indexes.vectors import read_vectors
-from indexes.words import asked_words
 
 SENTENCE = 6
 """Minimum characters of a sentence that is compared."""

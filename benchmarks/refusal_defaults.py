@@ -24,8 +24,8 @@ from unittest.mock import patch
 import numpy as np
 import typer
 
+from assistant.answering.pipeline import Asked, search, search_query
 from assistant.answering.refusal import Refusal, default_fits
-from assistant.answering.steps import Asked, search, search_query
 from domain import Domain, Question, read_questions, set_setting
 from indexes import Index, Passage, language_of
 

@@ -30,8 +30,8 @@ from finetune.batches import IGNORED
 from finetune.data.examples import TrainingData, choose_examples
 from finetune.methods import learning_rate
 from finetune.objectives import answers
-from finetune.train import TrainingTask, train
 from finetune.trainable_model import TrainableModel
+from finetune.training_loop import TrainingTask, train
 
 SAMPLE = Path(__file__).parent.parent / "examples" / "peft-handbook"
 

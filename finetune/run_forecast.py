@@ -16,7 +16,7 @@ from domain.finetune_settings import RunConfig
 from finetune.batch_plan import shared_prefixes
 from finetune.errors import FinetuneError
 from finetune.methods import METHODS
-from finetune.train import TrainingTask
+from finetune.training_loop import TrainingTask
 
 OPTIMIZER_BYTES = {"adamw_torch": 12, "adamw_8bit": 6}
 """For each trained weight, besides itself: its gradient and AdamW's two moments."""

@@ -38,8 +38,8 @@ from finetune.report import RunReport, peak_memory, write_description
 from finetune.run import Run
 from finetune.run_forecast import Forecast, check_memory, forecast_run
 from finetune.steps import Step
-from finetune.train import TrainingTask, train
 from finetune.trainable_model import TrainableModel
+from finetune.training_loop import TrainingTask, train
 
 
 def load_base(name_or_path: str, config: FinetuneConfig) -> LoadedModel:

@@ -16,9 +16,9 @@ from indexes.index import Index
 from indexes.language import language_of
 from indexes.passages import Passage
 from indexes.proper_names import names_in
+from indexes.search_words import asked_words, words_of
 from indexes.sentences import sentences_of
 from indexes.update import UpdateReport
-from indexes.words import asked_words, words_of
 
 if TYPE_CHECKING:
     from indexes.web import fetch_page

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from indexes.language import language_of
 from indexes.passages import Passage, read_neighbours, read_passages
-from indexes.words import asked_words
+from indexes.search_words import asked_words
 
 BEFORE = 3
 """Number of preceding passages searched for the start of the section. Chosen."""

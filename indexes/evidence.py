@@ -19,9 +19,9 @@ from indexes.dictionary import Dictionary
 from indexes.full_text import AskedWord, look_up, spaced, weigh
 from indexes.passages import Passage
 from indexes.proper_names import missing_name
+from indexes.search_words import asked_words, is_named_place, words_of
 from indexes.sentences import sentences_of
 from indexes.storage import read_built_with
-from indexes.words import asked_words, is_named_place, words_of
 
 SENTENCES = 3
 """Number of nearest sentences that are averaged, because an answer often spans several sentences."""

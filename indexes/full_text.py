@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from indexes.filters import Filter
+from indexes.search_words import is_beginning, is_named_place, is_whole
 from indexes.storage import read_built_with
-from indexes.words import is_beginning, is_named_place, is_whole
 
 POSTINGS = 30_000
 """Maximum number of occurrences that FTS5 ranks for one question; the remaining words only score candidates."""

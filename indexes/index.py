@@ -22,11 +22,11 @@ from indexes.passages import Passage, groups, read_neighbours, read_passage, som
 from indexes.rebuilding import rebuild_index, unfinished
 from indexes.search import Scores, SearchTools, candidates, search
 from indexes.search_request import Mode, SearchRequest
+from indexes.search_words import shared_words
 from indexes.sentence_vectors import SentenceVectors
 from indexes.storage import Storage, read_built_with, transaction
 from indexes.update import UpdateProgress, UpdateReport, follow
 from indexes.vectors import VectorCache
-from indexes.words import shared_words
 from indexes.writer_lock import only_writer
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from domain import Domain
 from indexes.dictionary import Dictionary, dictionary_of
 from indexes.ingest import Tools
+from indexes.search_words import SEGMENTER_VERSION
 from indexes.splitting import SPLITTER_VERSION
 from indexes.storage import BuiltWith
-from indexes.words import SEGMENTER_VERSION
 
 if TYPE_CHECKING:
     from base_models.embedding import Embedder

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from indexes.full_text import look_up
 from indexes.language import CJK, is_function_word, language_of
 from indexes.passages import Passage
-from indexes.words import indexed_words
+from indexes.search_words import indexed_words
 
 _LATIN = rf"[^\W_{CJK}]"
 _WORD = re.compile(rf"{_LATIN}+(?:[-.]{_LATIN}+)*(?:(?:\+\+|#)(?![^\W\d_{CJK}])|\+(?![\w+]))?")

@@ -22,8 +22,8 @@ from indexes.language import language_of
 from indexes.passages import Passage, read_passages
 from indexes.reordering import SENTENCE_CANDIDATES, Rerank, SentencesOf, diverse, with_reranker, with_sentences
 from indexes.search_request import SearchRequest
+from indexes.search_words import asked_words, is_whole
 from indexes.vectors import VectorCache, read_vectors
-from indexes.words import asked_words, is_whole
 
 WEIGHED = 2_000
 """If a filter matches at most this many passages, all of them get a full-text score."""

@@ -11,10 +11,10 @@ from indexes.duplicates import saying_of
 from indexes.language import language_of
 from indexes.migrations import embedding_key
 from indexes.readers import Extracted
+from indexes.search_words import indexed_words
 from indexes.spellings import date_order
 from indexes.splitting import Piece
 from indexes.storage import WAIT_SECONDS, read_built_with, save_built_with, transaction
-from indexes.words import indexed_words
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from domain import DomainError
 from ui.safe_html import label_text
 from ui.sidebar import show_sidebar
 from ui.speech import Speech
+from ui.translations import LANGUAGES, language_of_browser, words
 from ui.turns import Say, show_answer, show_failure, show_question, show_speech
-from ui.words import LANGUAGES, language_of_browser, words
 
 
 @st.cache_resource(show_spinner=False)

@@ -6,8 +6,8 @@ import streamlit as st
 
 from assistant import Assistant
 from ui.safe_html import label_text
+from ui.translations import LANGUAGES
 from ui.turns import Say
-from ui.words import LANGUAGES
 
 SHOWN = 15
 """Number of conversations listed until the user asks for all."""

@@ -1,1 +1,1 @@
-"""From question to answer: search, refusal, citations and checks. ``steps.py`` is the pipeline that everything uses."""
+"""From question to answer: search, refusal, citations and checks. ``pipeline.py`` is what everything uses."""

@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from assistant.answering.pipeline import Asked, search, search_query
 from assistant.answering.refusal import FORMAT, LANGUAGES, LEAST, META_KEY
-from assistant.answering.steps import Asked, search, search_query
 from assistant.progress import Progress
 from domain import REFUSAL_LEVELS, Question
 from indexes import Index, language_of

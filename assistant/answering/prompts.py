@@ -17,7 +17,7 @@ from domain import Domain
 from indexes import Passage, language_of
 
 if TYPE_CHECKING:
-    from assistant.answering.steps import Asked
+    from assistant.answering.pipeline import Asked
 
 BUILT_IN = Path(__file__).parents[1] / "prompts"
 VARIABLES: dict[str, set[str]] = {

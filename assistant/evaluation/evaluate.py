@@ -8,7 +8,7 @@ the documents. The model's own text is also scored alone; that score compares ba
 share of the model's sentences that no passage supports. Token F1, BLEU and ROUGE against the gold answer are reported
 too.
 
-Answers are computed by ``answering/steps.py`` as in the chain; only decoding is batched. If the domain's refusal is
+Answers are computed by ``answering/pipeline.py`` as in the chain; only decoding is batched. If the domain's refusal is
 calibrated, the cells with the index are also scored with the thresholds of an uncalibrated domain. The result is one
 versioned JSON file in ``evaluations/``. It includes every answer, so that each score can be traced to its answers.
 """
@@ -26,8 +26,8 @@ import psutil
 
 from assistant.answering.citations import answer_sentences, without_numbers
 from assistant.answering.facts import facts_of, missing_facts
+from assistant.answering.pipeline import Asked, Finished, Found, decide, find, finish, join, outcome, search
 from assistant.answering.refusal import default_fits
-from assistant.answering.steps import Asked, Finished, Found, decide, find, finish, join, outcome, search
 from assistant.assistant import Assistant
 from assistant.domain_adapters import READER
 from assistant.evaluation.metrics import bleu4, bootstrap, exact_match, ratio, rouge, token_f1

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from assistant.answering.steps import Found
+from assistant.answering.pipeline import Found
 from assistant.evaluation.metrics import bootstrap, mean, ratio
 from assistant.evaluation.retrieval import FIGURES, ranks_of
 from domain import Question

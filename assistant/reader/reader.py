@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from assistant.answering.facts import missing_facts
+from assistant.answering.pipeline import Asked, search, show
 from assistant.answering.prompts import Prompts
-from assistant.answering.steps import Asked, search, show
 from assistant.chat_model import LocalChatModel
 from assistant.evaluation.metrics import bootstrap, ratio
 from assistant.evaluation.sampling import balanced

@@ -3,9 +3,9 @@
     h = W x + alpha / r * B A x       W [out, in] frozen; A [r, in] and B [out, r] trained, B from zero
 
 rsLoRA scales by alpha / sqrt(r). DoRA trains magnitude and direction of the rows of W + B A separately. PiSSA
-initialises A and B from the principal singular components of W. LoRA+ (in train.py) gives B a higher learning rate than
-A. AdaLoRA trains B E A with a diagonal E, and zeroes its least important entries during the run. IA3 trains a factor
-for each output.
+initialises A and B from the principal singular components of W. LoRA+ (in training_loop.py) gives B a higher learning
+rate than A. AdaLoRA trains B E A with a diagonal E, and zeroes its least important entries during the run. IA3 trains a
+factor for each output.
 """
 
 from dataclasses import replace

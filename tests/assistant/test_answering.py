@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from assistant import Assistant
 from assistant.agent import search_tool
-from assistant.answering.steps import (
+from assistant.answering.pipeline import (
     Asked,
     Found,
     answered_anyway,

@@ -12,8 +12,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 
 from assistant import Answer, Assistant, AssistantError
 from assistant.answering.citations import Citation
+from assistant.answering.pipeline import Asked, Finished, Found
 from assistant.answering.refusal import Refusal
-from assistant.answering.steps import Asked, Finished, Found
 from assistant.answers import KEY, answer_message, read_answer
 from assistant.chain import asked_in
 from assistant.indexing import update_index

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from assistant import Assistant
 from assistant.answering.facts import facts_of, missing_facts
-from assistant.answering.steps import Asked, Found, find, search
+from assistant.answering.pipeline import Asked, Found, find, search
 from assistant.cli.tables import print_evaluation
 from assistant.domain_adapters import use
 from assistant.evaluation.evaluate import UNCALIBRATED, evaluate

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from assistant import AssistantError
+from assistant.answering.pipeline import Asked
 from assistant.answering.prompts import Prompts
-from assistant.answering.steps import Asked
 from domain import Domain
 
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from assistant.answering.citations import support
+from assistant.answering.pipeline import Asked, search, search_query, show
 from assistant.answering.prompts import Prompts
-from assistant.answering.steps import Asked, search, search_query, show
 from assistant.training_examples import SUPPORTS, training_conversations
 from domain import FinetuneConfig, Question, read_questions, set_setting
 from indexes import Index

@@ -23,8 +23,8 @@ from finetune.batches import collate, collate_packed
 from finetune.data.data_check import is_held_out
 from finetune.data.examples import TrainingData
 from finetune.objectives import answers, summed_loss
-from finetune.train import TrainingTask, mean_loss, train
 from finetune.trainable_model import TrainableModel
+from finetune.training_loop import TrainingTask, mean_loss, train
 
 DRAWN = random.Random(1)
 LENGTHS = [DRAWN.randint(5, 200) for _ in range(57)]

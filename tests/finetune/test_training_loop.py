@@ -12,13 +12,13 @@ from base_models.loaded_model import LoadedModel
 from base_models.messages import Encoded, encode
 from domain import FinetuneConfig
 from finetune import FinetuneError, Step
-from finetune import train as loop
+from finetune import training_loop as loop
 from finetune.batch_plan import plan_batches
 from finetune.batches import IGNORED, collate
 from finetune.data.examples import TrainingData
 from finetune.objectives import answers, summed_loss
-from finetune.train import TrainingTask
 from finetune.trainable_model import TrainableModel
+from finetune.training_loop import TrainingTask
 
 PAD = 0
 CPU = torch.device("cpu")

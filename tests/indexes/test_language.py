@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from indexes import language_of
 from indexes.dictionary import Dictionary
 from indexes.full_text import AskedWord, look_up
+from indexes.search_words import asked_words, indexed_words, words_of
 from indexes.sentences import sentences_of
-from indexes.words import asked_words, indexed_words, words_of
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from langchain_core.messages import HumanMessage
 from playwright.sync_api import expect
 
 from assistant import Assistant, Citation
-from assistant.answering.steps import Asked, Finished, Found
+from assistant.answering.pipeline import Asked, Finished, Found
 from assistant.answers import answer_message
 from base_models import load
 from domain import Domain

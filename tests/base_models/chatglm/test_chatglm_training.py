@@ -18,7 +18,7 @@ from base_models.chatglm.adapters_of_2023 import (
     remove_prefix,
     save_prefix,
 )
-from base_models.chatglm.examples import example, pad, text_example
+from base_models.chatglm.training_layouts import example, pad, text_example
 from base_models.messages import encode, examples_of
 
 CONVERSATION = [

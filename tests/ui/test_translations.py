@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ui.words import LANGUAGES, WORDS, language_of_browser, words
+from ui.translations import LANGUAGES, WORDS, language_of_browser, words
 
 SOURCES = Path(__file__).parents[2] / "ui"
 
