@@ -77,6 +77,13 @@ def absent() -> Absent:
 
 
 @pytest.fixture(scope="session")
+def rounds_of() -> Callable[[int], int]:
+    """How many of a long test's rounds are run: all, or the share LOREWRIGHT_ROUNDS, as in CI, but at least 4."""
+    share = float(os.environ.get("LOREWRIGHT_ROUNDS", "1"))
+    return lambda rounds: max(min(rounds, 4), round(rounds * share))
+
+
+@pytest.fixture(scope="session")
 def openvino_is_here(absent: Absent) -> None:
     """For tests of the engine OpenVINO."""
     if importlib.util.find_spec("openvino") is None:

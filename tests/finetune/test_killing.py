@@ -126,6 +126,7 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_the_same(
     encoder: str,
     tmp_path: Path,
     absent: Callable[[str], Any],
+    rounds_of: Callable[[int], int],
     variant: str,
 ) -> None:
     if not hasattr(os, "killpg"):
@@ -142,7 +143,7 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_the_same(
     whole = time.monotonic() - began
 
     killed = inside = 0
-    while killed < KILLS:
+    while killed < rounds_of(KILLS):
         process = start(folder, tmp_path / "killed", config, STEPS, *data)
         in_a_write = killed % 2 == 1
         if not kill_at(process, tmp_path / "killed", drawn.uniform(0, 0.8 * whole), in_a_write):
@@ -153,7 +154,7 @@ def test_a_run_that_is_killed_twenty_times_ends_bit_for_bit_the_same(
             continue
         killed += 1
         inside += in_a_write
-    assert inside >= KILLS // 4
+    assert inside >= rounds_of(KILLS) // 4
     finish(start(folder, tmp_path / "killed", config, STEPS, *data))
 
     (held, tensors), (other_held, other_tensors) = state(tmp_path / "straight"), state(tmp_path / "killed")

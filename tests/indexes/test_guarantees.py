@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,9 +137,11 @@ def _kill_during_update(tea: Domain, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("kills", [2, pytest.param(40, marks=pytest.mark.slow)])
-def test_killed_at_any_moment_nothing_finished_is_lost(tea: Domain, minilm: Embedder, kills: int) -> None:
+def test_killed_at_any_moment_nothing_finished_is_lost(
+    tea: Domain, minilm: Embedder, kills: int, rounds_of: Callable[[int], int]
+) -> None:
     chance = random.Random(kills)
-    for kill in range(kills):
+    for kill in range(rounds_of(kills)):
         for number in range(8):
             put(tea, f"{number}.md", f"# Note {number}\n\nWritten before kill {kill}.\n", age=9000 - kill)
         _kill_during_update(tea, chance)

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -88,12 +89,14 @@ def _has_answer(worker: Worker, seconds: float) -> bool:
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(100, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
-def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(tmp_path: Path, kills: int) -> None:
+def test_nothing_acknowledged_is_lost_and_nothing_is_half_there(
+    tmp_path: Path, kills: int, rounds_of: Callable[[int], int]
+) -> None:
     chance = random.Random(kills)
     domain = make_domain(tmp_path / "tea", {"a.txt": "A first text."})
     log = Log(tmp_path / "log.jsonl")
     log.path.touch()
-    for kill in range(kills):
+    for kill in range(rounds_of(kills)):
         one_life(Worker(domain.path), log, chance, domain, 0.05 + 1.5 * chance.random())
         damage(domain, chance)
         index = Index.open(domain, embedder())

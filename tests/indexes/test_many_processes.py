@@ -1,7 +1,7 @@
 """Two processes write and two search, with the index open and caches in memory, while files change."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ def workers(tmp_path: Path) -> Iterator[list[Worker]]:
 
 @pytest.mark.parametrize("rounds", [8, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_no_search_returns_what_is_gone_or_misses_what_is_there(
-    workers: list[Worker], tmp_path: Path, rounds: int
+    workers: list[Worker], tmp_path: Path, rounds: int, rounds_of: Callable[[int], int]
 ) -> None:
     """Each round: up to five edits, an update by one or both writers, searches during and after it."""
     from domain import Domain
@@ -80,7 +80,7 @@ def test_no_search_returns_what_is_gone_or_misses_what_is_there(
     folder = Folder(domain, chance)
     writers, readers = workers[:2], workers[2:]
     writers[0].ask(update=True)
-    for number in range(rounds):
+    for number in range(rounds_of(rounds)):
         before = set(folder.live.values())
         for _ in range(chance.randint(1, 5)):
             folder.edit()
