@@ -137,6 +137,17 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
             shutil.copyfile(self.vocab_file, target)
         return (str(target),)
 
+    def token_bytes(self) -> list[bytes]:
+        """The bytes that each id adds to a text, for constrained decoding; control tokens and images add none."""
+        pieces, unwritten = self.sentencepiece, {self._convert_token_to_id("</s>"), self.gmask_token_id}
+        unwritten |= set(self.all_special_ids)
+        return [
+            b""
+            if number < self.num_image_tokens or number in unwritten
+            else _piece_bytes(pieces, number - self.num_image_tokens)
+            for number in range(self.vocab_size)
+        ]
+
     # chat
 
     def apply_chat_template(self, conversation: Any, *args: Any, **kwargs: Any) -> Any:
@@ -220,6 +231,14 @@ class ChatGLMTokenizer(PreTrainedTokenizer):
 def _stripping(token: str | AddedToken) -> AddedToken:
     """A special token that strips the blanks around it, as special tokens did in 2023."""
     return AddedToken(str(token), lstrip=True, rstrip=True, special=True, normalized=False)
+
+
+def _piece_bytes(pieces: sentencepiece.SentencePieceProcessor, number: int) -> bytes:
+    piece = pieces.id_to_piece(number)
+    if pieces.is_byte(number):
+        return bytes([int(piece[3:5], 16)])
+    text = piece.replace("\u2581", " ").replace("<n>", "\n").replace("<|tab|>", "\t")
+    return _WRITTEN_BLANKS.sub(lambda written: " " * int(written[1]), text).encode()
 
 
 def _write_blanks(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from base_models.adapter_manifest import check_adapter
+from base_models.constraints import Constraint
 from base_models.engines.openvino_graph import Graph, Matrices, State
 from base_models.engines.openvino_lora import lora_matrices
 from base_models.engines.sampling import Sampling, choose
@@ -45,6 +46,7 @@ class _Request:
     matrices: Matrices
     sampling: Sampling
     end: int
+    constraint: Constraint | None = None
     answer: list[int] = field(default_factory=list)
     tokens: "SimpleQueue[int | BaseException | None]" = field(default_factory=SimpleQueue)
     """The answer, token by token, for the caller's thread; None marks its end."""
@@ -55,8 +57,11 @@ class _Request:
         if self.cancelled:
             self.tokens.put(None)
             return None
-        token = choose(logits, self.answer, self.sampling)
+        allowed = self.constraint.allowed(len(logits)) if self.constraint else None
+        token = choose(logits, self.answer, self.sampling, allowed)
         self.answer.append(token)
+        if self.constraint:
+            self.constraint.add(token)
         self.tokens.put(token)
         if token == self.end or len(self.answer) >= self.sampling.max_new_tokens:
             self.tokens.put(None)
@@ -147,7 +152,8 @@ class OpenVinoModel:
 
     def _submit(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None) -> _Request:
         end = self.tokenizer.eos_token_id
-        request = _Request(list(prompt), self._matrices(adapter or self.adapter), sampling, end)
+        constraint = Constraint(self.tokenizer, sampling.grammar) if sampling.grammar else None
+        request = _Request(list(prompt), self._matrices(adapter or self.adapter), sampling, end, constraint)
         with self._queue:
             self._waiting.append(request)
             if self._worker is None:

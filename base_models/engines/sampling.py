@@ -19,15 +19,19 @@ class Sampling:
     repetition_penalty: float = 1.0
     """Penalises tokens that the answer already contains; not those of the prompt, since a good answer repeats its
     passages."""
+    grammar: str = ""
+    """What the answer must match, made by :mod:`base_models.constraints`; empty allows any text."""
 
 
-def choose(logits: np.ndarray, answer: Sequence[int], sampling: Sampling) -> int:
-    """The next token, given its logits [vocabulary] and the tokens of the answer so far."""
+def choose(logits: np.ndarray, answer: Sequence[int], sampling: Sampling, allowed: np.ndarray | None = None) -> int:
+    """The next token, given its logits [vocabulary], the tokens of the answer so far and which may come next."""
     scores = logits.astype(np.float64)
     if sampling.repetition_penalty != 1.0 and answer:
         seen = np.unique(answer)
         factor = np.where(scores[seen] > 0, 1 / sampling.repetition_penalty, sampling.repetition_penalty)
         scores[seen] *= factor
+    if allowed is not None:
+        scores[~allowed] = -np.inf
     if sampling.temperature <= 0:
         return int(scores.argmax())
     order = np.argsort(-scores)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from transformers import (
+    LogitsProcessor,
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
     StoppingCriteria,
@@ -16,6 +17,7 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 
+from base_models.constraints import Constraint
 from base_models.engines.sampling import TOP_P, Sampling
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ def generate_ids(
     processors = LogitsProcessorList()
     if sampling.repetition_penalty != 1.0:
         processors.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=length))
+    if sampling.grammar:
+        processors.append(_WithinGrammar([Constraint(tokenizer, sampling.grammar) for _ in prompts], length))
     choice: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if sampling.temperature > 0:
         choice = {"do_sample": True, "temperature": sampling.temperature, "top_p": TOP_P, "top_k": None}
@@ -113,6 +117,21 @@ class _Tokens(BaseStreamer):
 
     def end(self) -> None:
         self.queue.put(None)
+
+
+class _WithinGrammar(LogitsProcessor):
+    """Only the tokens that the grammar allows next, for each row of a batch."""
+
+    def __init__(self, constraints: Sequence[Constraint], prompt_length: int):
+        self.constraints, self.prompt_length = constraints, prompt_length
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        for row, constraint in enumerate(self.constraints):
+            if input_ids.shape[1] > self.prompt_length:
+                constraint.add(int(input_ids[row, -1]))
+            allowed = torch.from_numpy(constraint.allowed(scores.shape[-1])).to(scores.device)
+            scores[row] = scores[row].masked_fill(~allowed, -torch.inf)
+        return scores
 
 
 class _Stop(StoppingCriteria):
