@@ -10,7 +10,7 @@ https://github.com/guidance-ai/llguidance, docs/syntax.md); both engines set the
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from llguidance import LLMatcher, LLTokenizer
@@ -21,7 +21,7 @@ from base_models.errors import ModelError
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-WRITTEN = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+WRITTEN: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
 """One way to write an object, that of ``json.dumps``: a small model could go on with blanks until its last token."""
 
 
@@ -85,14 +85,14 @@ def _compiled(tokenizer: "PreTrainedTokenizerBase", grammar: str) -> LLMatcher:
 
 
 @lru_cache(maxsize=4)  # a second or two for 150,000 tokens
-def _vocabulary(tokenizer: "PreTrainedTokenizerBase") -> LLTokenizer:
+def _vocabulary(tokenizer: Any) -> LLTokenizer:
     if tokenizer.is_fast:
         return from_tokenizer(tokenizer)
     if not hasattr(tokenizer, "token_bytes"):
         raise ModelError(
             f"{tokenizer.name_or_path} has a tokenizer written in Python, whose tokens have no known bytes."
         )
-    return LLTokenizer(_Bytes(tokenizer))
+    return LLTokenizer(cast(Any, _Bytes(tokenizer)))
 
 
 @lru_cache(maxsize=4)
