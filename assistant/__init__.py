@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from assistant.answering.citations import Citation
     from assistant.answers import Answer
     from assistant.assistant import Assistant
-    from assistant.chat_model import LocalChatModel
+    from assistant.models.chat_model import LocalChatModel
 
 __all__ = ["Answer", "Assistant", "AssistantError", "Citation", "LocalChatModel"]
 
@@ -20,7 +20,7 @@ _LAZY = {
     "Answer": "answers",
     "Assistant": "assistant",
     "Citation": "answering.citations",
-    "LocalChatModel": "chat_model",
+    "LocalChatModel": "models.chat_model",
 }
 
 

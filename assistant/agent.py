@@ -19,7 +19,7 @@ from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answers import answer_message
 from assistant.chain import asked_in
-from assistant.chat_model import LocalChatModel
+from assistant.models.chat_model import LocalChatModel
 from indexes import Index
 
 ROLES = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}

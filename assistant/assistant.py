@@ -21,10 +21,10 @@ from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answers import Answer, read_answer
 from assistant.chain import Request, State, answering_chain
-from assistant.chat_model import LocalChatModel
 from assistant.conversations import Conversations
 from assistant.domain_adapters import READER, adapter_folder, is_shipped
 from assistant.errors import AssistantError
+from assistant.models.chat_model import LocalChatModel
 from base_models import find
 from domain import Domain, is_text
 from indexes import Index

@@ -32,7 +32,7 @@ from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answering.small_talk import reply, small_talk
 from assistant.answers import KEY, answer_message, outcome_of, small_talk_message
-from assistant.chat_model import LocalChatModel
+from assistant.models.chat_model import LocalChatModel
 from indexes import Index
 
 

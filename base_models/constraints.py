@@ -8,6 +8,7 @@ https://github.com/guidance-ai/llguidance, docs/syntax.md); both engines set the
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
@@ -39,6 +40,13 @@ def regex_grammar(pattern: str) -> str:
 def lark_grammar(rules: str) -> str:
     """A Lark grammar in llguidance's syntax: its rule ``start``, with ``%json {...}`` for a JSON schema inside."""
     return _checked(LLMatcher.grammar_from_lark(rules), f"the grammar {rules[:200]!r}")
+
+
+def literal(tokenizer: "PreTrainedTokenizerBase", text: str) -> str:
+    """A text as part of a Lark grammar; what is a token of its own in this tokenizer is named by its number."""
+    added = tokenizer.get_added_vocab()
+    parts = re.split("(" + "|".join(map(re.escape, added)) + ")", text) if added else [text]
+    return " ".join(f"<[{added[part]}]>" if part in added else json.dumps(part) for part in parts if part) or '""'
 
 
 def _checked(grammar: str, what: str) -> str:

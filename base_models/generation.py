@@ -6,11 +6,11 @@ and decodes the tokens of the answer.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from base_models.engines import Engine, Sampling
+from base_models.engines import Engine, Sampling, Token
 from base_models.errors import ModelError
 from base_models.messages import Message, encode
 
@@ -29,6 +29,8 @@ class Generation:
     completion_tokens: int
     stopped: bool
     """True if the model ended its answer itself, False if it ran into max_new_tokens or was interrupted."""
+    tokens: tuple[Token, ...] = ()
+    """The tokens of a streamed answer, with the log-probabilities that its :class:`Sampling` asked for."""
 
 
 def generate(
@@ -45,7 +47,9 @@ def generate(
     ``adapter`` None uses the adapter given to :func:`load`, if any. ``tools`` are JSON schemas for the chat format.
     ``progress`` is called with the number of newly finished answers.
     """
-    prompts = [_prompt(engine, messages, tools) for messages in conversations]
+    prompts = [encode(engine.tokenizer, messages, tools).ids for messages in conversations]
+    for prompt in prompts:
+        _check_length(engine, prompt)
     order = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     results: dict[int, Generation] = {}
     for start in range(0, len(order), batch_size):
@@ -64,33 +68,58 @@ def stream(
     sampling: Sampling,
     adapter: Path | None = None,
     tools: Sequence[dict] | None = None,
+    stops: Sequence[str] = (),
 ) -> Iterator[str | Generation]:
     """Answer one conversation: yield text as it is decoded, and the whole :class:`Generation` last.
 
-    No yielded text ends inside a character. Closing the iterator stops the model at its next token.
+    The answer ends before the first of the ``stops``. No yielded text ends inside a character, or with what may be the
+    beginning of a stop. Closing the iterator stops the model at its next token.
     """
-    prompt = _prompt(engine, messages, tools)
-    ids: list[int] = []
-    shown = ""
-    with closing(cast(Any, engine.stream_ids(prompt, sampling, adapter))) as tokens:
-        for token in tokens:
-            ids.append(token)
-            text = _visible_text(engine, prompt, ids)
-            if len(text) > len(shown):
-                yield text[len(shown) :]
-                shown = text
-    yield _generation(engine, prompt, ids)
+    yield from stream_after(engine, encode(engine.tokenizer, messages, tools).ids, sampling, adapter, stops)
 
 
-def _prompt(engine: Engine, messages: Sequence[Message], tools: Sequence[dict] | None) -> list[int]:
-    """The ids of a prompt; raises :class:`ModelError` if it leaves no room for an answer."""
-    ids = encode(engine.tokenizer, messages, tools).ids
-    if len(ids) >= engine.context_length:
+def stream_after(
+    engine: Engine, prompt: list[int], sampling: Sampling, adapter: Path | None = None, stops: Sequence[str] = ()
+) -> Iterator[str | Generation]:
+    """As :func:`stream`, of a prompt that is encoded."""
+    _check_length(engine, prompt)
+    tokens: list[Token] = []
+    lengths: list[int] = []
+    shown, text, cut = 0, "", False
+    with closing(cast(Any, engine.stream_ids(prompt, sampling, adapter))) as answer:
+        for token in answer:
+            tokens.append(token)
+            text = _visible_text(engine, prompt, [token.id for token in tokens])
+            if cut := any(stop in text for stop in stops):
+                text = text[: min(text.index(stop) for stop in stops if stop in text)]
+                break
+            lengths.append(len(text))
+            ready = len(text) - _begun(stops, text)
+            if ready > shown:
+                yield text[shown:ready]
+                shown = ready
+    if len(text) > shown:
+        yield text[shown:]
+    if cut:
+        needed = next((number for number, length in enumerate(lengths, 1) if length >= len(text)), len(tokens))
+        yield Generation(text.strip(), len(prompt), needed, True, tuple(tokens[:needed]))
+    else:
+        yield replace(_generation(engine, prompt, [token.id for token in tokens]), tokens=tuple(tokens))
+
+
+def _begun(stops: Sequence[str], text: str) -> int:
+    """Number of characters at the end of ``text`` that may begin a stop."""
+    lengths = [length for stop in stops for length in range(1, len(stop)) if text.endswith(stop[:length])]
+    return max(lengths, default=0)
+
+
+def _check_length(engine: Engine, prompt: Sequence[int]) -> None:
+    """Raises :class:`ModelError` if a prompt leaves no room for an answer."""
+    if len(prompt) >= engine.context_length:
         raise ModelError(
-            f"the prompt has {len(ids):,} tokens, but the context of {engine.name} is {engine.context_length:,}; "
+            f"the prompt has {len(prompt):,} tokens, but the context of {engine.name} is {engine.context_length:,}; "
             "shorten the prompt, or use a model with a longer context."
         )
-    return ids
 
 
 def _generation(engine: Engine, prompt: list[int], ids: list[int]) -> Generation:

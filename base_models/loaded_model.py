@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerBase
 from base_models.adapter_manifest import check_adapter, read_manifest
 from base_models.catalogue import CATALOGUE, find
 from base_models.chatglm.adapters_of_2023 import P_TUNING_V2, load_prefix, remove_prefix
-from base_models.engines import Sampling, transformers
+from base_models.engines import Sampling, Token, transformers
 from base_models.errors import ModelError
 from base_models.probe import probe_logits, runs_in
 from base_models.probe_check import check_logits, check_shift
@@ -66,7 +66,7 @@ class LoadedModel:
         """See :class:`base_models.engines.Engine`."""
         return transformers.generate_ids(self, prompts, sampling, adapter)
 
-    def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[int]:
+    def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[Token]:
         """See :class:`base_models.engines.Engine`."""
         return transformers.stream_ids(self, prompt, sampling, adapter)
 

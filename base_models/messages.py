@@ -150,16 +150,26 @@ def encode_text(tokenizer: "PreTrainedTokenizerBase", text: str, max_length: int
     Only the last chunk ends with the end token. For ChatGLM each chunk is the answer to an empty prompt, [gMASK] <sop>,
     which is not labelled.
     """
-    if _has_bidirectional_prompt(tokenizer):
-        before, ids = tokenizer.build_inputs_with_special_tokens([]), tokenizer.encode_text(text)  # type: ignore[attr-defined]
-    else:
-        ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
-        first = tokenizer("").input_ids[:1]
-        before = first if first == [tokenizer.bos_token_id] else []
+    before, ids = _text_ids(tokenizer, text)
     ids = [*ids, tokenizer.eos_token_id]
     chunk_length = (max_length or sys.maxsize) - len(before)
     chunks = [ids[start : start + chunk_length] for start in range(0, len(ids), chunk_length)]
     return [Encoded([*before, *chunk], [False] * len(before) + [True] * len(chunk)) for chunk in chunks]
+
+
+def text_prompt(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
+    """The prompt of a text to go on from, without the chat format: the start of a chunk of :func:`encode_text`."""
+    before, ids = _text_ids(tokenizer, text)
+    return [*before, *ids]
+
+
+def _text_ids(tokenizer: "PreTrainedTokenizerBase", text: str) -> tuple[list[int], list[int]]:
+    """What stands before a text, and the ids of the text."""
+    if _has_bidirectional_prompt(tokenizer):
+        return tokenizer.build_inputs_with_special_tokens([]), tokenizer.encode_text(text)  # type: ignore[attr-defined]
+    ids = tokenizer(text, add_special_tokens=False, split_special_tokens=True).input_ids
+    first = tokenizer("").input_ids[:1]
+    return (first if first == [tokenizer.bos_token_id] else []), ids
 
 
 def chat_format_hash(tokenizer: "PreTrainedTokenizerBase") -> str:

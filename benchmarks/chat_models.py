@@ -76,7 +76,7 @@ def measure(domain: Domain, questions: list[Any]) -> dict[str, Any]:
         assistant = Assistant(domain, index)
         found = find(index, assistant.refusal, [Asked.of(question) for question in questions])
         engine = assistant.llm.answering
-        sampling, folder = assistant.llm._sampling, assistant.llm.adapter
+        sampling, folder = assistant.llm.sampling(), assistant.llm.adapter
         whole, first, lengths, said = [], [], [], {}
         for position, one in enumerate(found):
             for part in one.asks:

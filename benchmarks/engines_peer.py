@@ -29,7 +29,7 @@ def ours(work: dict[str, Any]) -> Stream:
     def stream(prompt: str, count: int) -> Iterator[str]:
         ids = tokenizer(prompt, add_special_tokens=False).input_ids
         for token in engine.stream_ids(ids, Sampling(max_new_tokens=count)):
-            yield str(tokenizer.decode([token]))
+            yield str(tokenizer.decode([token.id]))
 
     return stream
 

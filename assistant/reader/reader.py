@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from assistant.answering.facts import missing_facts
 from assistant.answering.pipeline import Asked, search, show
 from assistant.answering.prompts import Prompts
-from assistant.chat_model import LocalChatModel
 from assistant.evaluation.metrics import bootstrap, ratio
 from assistant.evaluation.sampling import balanced
 from assistant.finetuning import tune
+from assistant.models.chat_model import LocalChatModel
 from assistant.progress import Progress
 from assistant.reader.reading_data import ReadingQuestion, of_some_titles, write_reading_domain
 from domain import Domain, FinetuneConfig, read_questions

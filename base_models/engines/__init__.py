@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from base_models.engines.sampling import Sampling
+from base_models.engines.sampling import Sampling, Token
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-__all__ = ["Engine", "Sampling"]
+__all__ = ["Engine", "Sampling", "Token"]
 
 
 class Engine(Protocol):
@@ -45,6 +45,6 @@ class Engine(Protocol):
         """The answer to each prompt, with the end token where the model wrote one."""
         ...
 
-    def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[int]:
+    def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[Token]:
         """One answer, token by token; closing the iterator stops the model at its next token."""
         ...

@@ -22,7 +22,7 @@ from base_models.adapter_manifest import check_adapter
 from base_models.constraints import Constraint
 from base_models.engines.openvino_graph import Graph, Matrices, State
 from base_models.engines.openvino_lora import lora_matrices
-from base_models.engines.sampling import Sampling, choose
+from base_models.engines.sampling import Sampling, Token, choose, with_log_probabilities
 from base_models.probe_check import check_shift, probe_ids
 
 if TYPE_CHECKING:
@@ -48,9 +48,12 @@ class _Request:
     end: int
     constraint: Constraint | None = None
     answer: list[int] = field(default_factory=list)
-    tokens: "SimpleQueue[int | BaseException | None]" = field(default_factory=SimpleQueue)
+    tokens: "SimpleQueue[Token | BaseException | None]" = field(default_factory=SimpleQueue)
     """The answer, token by token, for the caller's thread; None marks its end."""
     cancelled: bool = False
+
+    def __post_init__(self) -> None:
+        self.random = np.random.default_rng(self.sampling.seed)
 
     def add_token(self, logits: np.ndarray) -> int | None:
         """Choose the next token and pass it to the caller; None at the end of the answer."""
@@ -58,11 +61,12 @@ class _Request:
             self.tokens.put(None)
             return None
         allowed = self.constraint.allowed(len(logits)) if self.constraint else None
-        token = choose(logits, self.answer, self.sampling, allowed)
+        token = choose(logits, self.answer, self.sampling, allowed, self.random)
         self.answer.append(token)
         if self.constraint:
             self.constraint.add(token)
-        self.tokens.put(token)
+        count = self.sampling.log_probabilities
+        self.tokens.put(Token(token) if count is None else with_log_probabilities(token, logits, count))
         if token == self.end or len(self.answer) >= self.sampling.max_new_tokens:
             self.tokens.put(None)
             return None
@@ -107,12 +111,12 @@ class OpenVinoModel:
         """The answer to each prompt, with the end token if the model generated it. An interrupt cancels them."""
         requests = [self._submit(prompt, sampling, adapter) for prompt in prompts]
         try:
-            return [list(_answer(request)) for request in requests]
+            return [[token.id for token in _answer(request)] for request in requests]
         finally:
             for request in requests:
                 request.cancelled = True
 
-    def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[int]:
+    def stream_ids(self, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[Token]:
         """One answer, token by token; closing the iterator ends it at the next token."""
         request = self._submit(prompt, sampling, adapter)
         try:
@@ -256,7 +260,7 @@ class OpenVinoModel:
         self._prefixes = deque([*others, (request.matrices, ids, state)], CACHED_PREFIXES)
 
 
-def _answer(request: _Request) -> Iterator[int]:
+def _answer(request: _Request) -> Iterator[Token]:
     while (token := request.tokens.get()) is not None:
         if isinstance(token, BaseException):
             raise token

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,7 +18,7 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from base_models.constraints import Constraint
-from base_models.engines.sampling import TOP_P, Sampling
+from base_models.engines.sampling import Sampling, Token, with_log_probabilities
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -53,14 +53,16 @@ def generate_ids(
     ids = torch.tensor([[pad] * (length - len(prompt)) + list(prompt) for prompt in prompts])
     mask = torch.tensor([[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     processors = LogitsProcessorList()
+    if isinstance(streamer, _Tokens) and streamer.log_probabilities is not None:
+        processors.append(streamer.keep_logits)
     if sampling.repetition_penalty != 1.0:
         processors.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty, prompt_ignore_length=length))
     if sampling.grammar:
         processors.append(_WithinGrammar([Constraint(tokenizer, sampling.grammar) for _ in prompts], length))
     choice: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     if sampling.temperature > 0:
-        choice = {"do_sample": True, "temperature": sampling.temperature, "top_p": TOP_P, "top_k": None}
-    with loaded.using(adapter or loaded.adapter) as model, torch.inference_mode():
+        choice = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": None}
+    with loaded.using(adapter or loaded.adapter) as model, torch.inference_mode(), _seeded(sampling, loaded.device):
         output = model.generate(
             input_ids=ids.to(loaded.device),
             attention_mask=mask.to(loaded.device),
@@ -80,9 +82,11 @@ def generate_ids(
     return answers
 
 
-def stream_ids(loaded: Model, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None) -> Iterator[int]:
+def stream_ids(
+    loaded: Model, prompt: Sequence[int], sampling: Sampling, adapter: Path | None = None
+) -> Iterator[Token]:
     """One answer, token by token; closing the iterator stops the model at its next token."""
-    tokens = _Tokens()
+    tokens = _Tokens(sampling.log_probabilities)
     stop = threading.Event()
 
     def work() -> None:
@@ -103,16 +107,35 @@ def stream_ids(loaded: Model, prompt: Sequence[int], sampling: Sampling, adapter
         worker.join()
 
 
+@contextmanager
+def _seeded(sampling: Sampling, device: torch.device) -> Iterator[None]:
+    """torch's random state is that of the seed inside, and outside what it was."""
+    if sampling.seed is None:
+        yield
+        return
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(sampling.seed)
+        yield
+
+
 class _Tokens(BaseStreamer):
     """Passes tokens to another thread; ``generate`` puts the prompt first."""
 
-    def __init__(self) -> None:
-        self.queue: queue.SimpleQueue[int | BaseException | None] = queue.SimpleQueue()
+    def __init__(self, log_probabilities: int | None) -> None:
+        self.queue: queue.SimpleQueue[Token | BaseException | None] = queue.SimpleQueue()
+        self.log_probabilities = log_probabilities
         self.prompt_seen = False
+
+    def keep_logits(self, _ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """A logits processor that changes nothing: the next token is chosen from these logits."""
+        self.logits = scores[0].float().cpu().numpy().copy()
+        return scores
 
     def put(self, value: torch.Tensor) -> None:
         if self.prompt_seen:
-            self.queue.put(int(value))
+            token, count = int(value), self.log_probabilities
+            self.queue.put(Token(token) if count is None else with_log_probabilities(token, self.logits, count))
         self.prompt_seen = True
 
     def end(self) -> None:

@@ -20,9 +20,9 @@ from assistant.answering.pipeline import (
     search,
     search_query,
 )
-from assistant.chat_model import LocalChatModel
 from assistant.evaluation.evaluate import Cell, said_in
 from assistant.indexing import update_index
+from assistant.models.chat_model import LocalChatModel
 from assistant.training_examples import training_conversations
 from base_models.messages import encode
 from domain import Domain, FinetuneConfig, Question, create_domain, set_setting

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from assistant.tool_calls import split_tool_calls
+from assistant.models.tool_calls import split_tool_calls
 
 TOOLS = [{"type": "function", "function": {"name": name}} for name in ("search_documents", "calculator")]
 CALL = '{"name": "calculator", "arguments": {"expression": "2 * (3 + 4)"}}'

@@ -1,0 +1,1 @@
+"""Language models for LangChain: local ones, with tools, structured output and adapters, and remote ones."""
