@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from assistant.answers import Answer
     from assistant.assistant import Assistant
     from assistant.models.chat_model import LocalChatModel
+    from assistant.models.local_llm import LocalLLM
 
-__all__ = ["Answer", "Assistant", "AssistantError", "Citation", "LocalChatModel"]
+__all__ = ["Answer", "Assistant", "AssistantError", "Citation", "LocalChatModel", "LocalLLM"]
 
 _LAZY = {
     "Answer": "answers",
     "Assistant": "assistant",
     "Citation": "answering.citations",
     "LocalChatModel": "models.chat_model",
+    "LocalLLM": "models.local_llm",
 }
 
 

@@ -42,6 +42,11 @@ def lark_grammar(rules: str) -> str:
     return _checked(LLMatcher.grammar_from_lark(rules), f"the grammar {rules[:200]!r}")
 
 
+def json_rule(schema: Mapping[str, Any]) -> str:
+    """A JSON schema as part of a Lark grammar."""
+    return f"%json {json.dumps({**schema, 'x-guidance': WRITTEN})}"
+
+
 def literal(tokenizer: "PreTrainedTokenizerBase", text: str) -> str:
     """A text as part of a Lark grammar; what is a token of its own in this tokenizer is named by its number."""
     added = tokenizer.get_added_vocab()

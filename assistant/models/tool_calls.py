@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from base_models.constraints import lark_grammar, literal
+from base_models.constraints import json_rule, lark_grammar, literal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 MOST_CALLS = 4
 """Calls in one answer, where several are allowed. Chosen: a small model goes on calling until its last token."""
+
+NO_ARGUMENTS = {"type": "object", "properties": {}}
 
 CALL_SIGNS = ("<tool_call>", "[TOOL_CALLS]", "```", "{")
 """What a call, or what a small model writes in place of it, may begin with."""
@@ -86,12 +88,11 @@ def calls_grammar(
     # the first sign of a call, after which text cannot go on as text
     begin = re.match(r"\s*(<[^<>\s]+>|\[[A-Z_]+\]|\S+)", form.before)
     sign = begin[0] if begin else form.before
-    bodies = [
-        f"{literal(tokenizer, form.before[len(sign) :] + tool['function']['name'] + form.between)} "
-        f"%json {json.dumps(closed(tool['function'].get('parameters') or {'type': 'object', 'properties': {}}))} "
-        f"{literal(tokenizer, form.after)}"
-        for tool in tools
-    ]
+    bodies = []
+    for tool in tools:
+        name, schema = tool["function"]["name"], tool["function"].get("parameters") or NO_ARGUMENTS
+        opening = literal(tokenizer, form.before[len(sign) :] + name + form.between)
+        bodies.append(f"{opening} {json_rule(closed(schema))} {literal(tokenizer, form.after)}")
     body = " | ".join(f"({body})" for body in bodies)
     most = MOST_CALLS if parallel else 1
     if required:
