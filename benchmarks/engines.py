@@ -71,7 +71,7 @@ def measure(subject: str, python: str, model: str) -> dict[str, float]:
         given, told = Path(folder) / "in.json", Path(folder) / "out.json"
         given.write_text(json.dumps(work_of(model) | {"subject": subject}), encoding="utf-8")
         peer = Path(__file__).with_name("engines_peer.py")
-        subprocess.run([python, str(peer), str(given), str(told)], check=True, capture_output=True, timeout=1800)
+        subprocess.run([python, str(peer), str(given), str(told)], check=True, stdout=subprocess.DEVNULL, timeout=1800)
         return json.loads(told.read_text(encoding="utf-8"))
 
 

@@ -92,7 +92,7 @@ def test_engines_indexing_and_retrieval_are_compared_with_the_peers(
     shop: Path, tmp_path: Path, peer_python: Path
 ) -> None:
     peer = ["--peer-python", peer_python]
-    run("engines", "--model", "qwen2.5-coder-0.5b-instruct", "--rounds", 1, *peer, "--out", tmp_path / "engines.json")
+    run("engines", "--model", "smollm2-135m-instruct", "--rounds", 1, *peer, "--out", tmp_path / "engines.json")
     assert len(json.loads((tmp_path / "engines.json").read_text("utf-8"))["medians"]) == 4
     few = ["--files", 20, "--characters", 2000]
     run("indexing", shop / "documents", tmp_path / "work", *peer, *few, "--out", tmp_path / "indexing.json")

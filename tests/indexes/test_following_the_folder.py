@@ -379,7 +379,7 @@ def test_an_interrupted_update_keeps_what_was_finished(
     assert len(report.added) == 10 - len(kept)
 
 
-@pytest.mark.parametrize("edits", [20, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("edits", [20, pytest.param(500, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_random_edits_never_leave_a_deleted_passage(
     tea: Domain, minilm: Embedder, edits: int, rounds_of: Callable[[int], int]
 ) -> None:

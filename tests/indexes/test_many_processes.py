@@ -68,7 +68,7 @@ def workers(tmp_path: Path) -> Iterator[list[Worker]]:
         worker.kill()
 
 
-@pytest.mark.parametrize("rounds", [8, pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("rounds", [8, pytest.param(300, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])])
 def test_no_search_returns_what_is_gone_or_misses_what_is_there(
     workers: list[Worker], tmp_path: Path, rounds: int, rounds_of: Callable[[int], int]
 ) -> None:

@@ -86,6 +86,7 @@ def test_two_hundred_examples_and_kill_9(domain):
     assert last < 0.6 * first
     report = json.loads((domain / "flowers" / "adapters" / "first" / "report.json").read_text(encoding="utf-8"))
     assert [step["step"] for step in report["steps"]] == list(range(1, 51))
+    run(domain, "use", "flowers", "first")
     assert "chatglm-6b" in (domain / "flowers" / "domain.toml").read_text(encoding="utf-8")
     assert run(domain, "ask", "flowers", "一号花是什么颜色?").strip()
 
