@@ -6,7 +6,7 @@ and decodes the tokens of the answer.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,7 +29,7 @@ class Generation:
     completion_tokens: int
     stopped: bool
     """True if the model ended its answer itself, False if it ran into max_new_tokens or was interrupted."""
-    tokens: tuple[Token, ...] = ()
+    tokens: tuple[Token, ...] = field(default=(), compare=False, repr=False)
     """The tokens of a streamed answer, with the log-probabilities that its :class:`Sampling` asked for."""
 
 

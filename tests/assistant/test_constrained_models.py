@@ -200,7 +200,8 @@ def at_work() -> list[str]:
 
 async def test_a_cancelled_task_stops_the_model(random_model: LocalChatModel) -> None:
     asked = asyncio.create_task(random_model.ainvoke("茶", max_tokens=100_000, logprobs=False))
-    await asyncio.sleep(1.0)
+    while not asked.done() and not at_work():
+        await asyncio.sleep(0.01)
     assert at_work()
     asked.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -98,7 +98,8 @@ def test_many_at_once_with_several_adapters_answer_as_each_alone(
     together = {}
 
     def ask(which: int, number: int) -> None:
-        together[which, number] = list(fast.stream_ids(PROMPTS[number], TWELVE, adapters[which]))
+        answer = fast.stream_ids(PROMPTS[number], TWELVE, adapters[which])
+        together[which, number] = [token.id for token in answer]
 
     threads = [threading.Thread(target=ask, args=key) for key in asked]
     for thread in threads:
