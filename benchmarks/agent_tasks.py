@@ -2,8 +2,9 @@
 
     python benchmarks/agent_tasks.py examples/peft-handbook [--model NAME] [--adapter FOLDER]
 
-A task is done if the last message matches every regular expression of the task, or, for an impossible one, if it
-refuses. Results: ``results/agent.json``, with the tool calls of each task.
+A task is done if what the model wrote (or, where its text was left out, the quotes) matches every regular expression of
+the task; where nothing needs to be looked up, without a search; an impossible task is done if it is refused. Results:
+``results/agent.json``, with the tool calls of each task.
 """
 
 import argparse
@@ -51,19 +52,19 @@ def main() -> None:
     rates: dict[str, list[bool]] = defaultdict(list)
     for task in done:
         rates[task["kind"]].append(task["done"])
-    table = {kind: f"{sum(rate)}/{len(rate)}" for kind, rate in rates.items()}
+    by_kind = {kind: f"{sum(rate)}/{len(rate)}" for kind, rate in rates.items()}
     total = sum(task["done"] for task in done)
     result = {
         "version": 1,
         "hardware": hardware(),
         "model": model,
-        "table": table,
+        "table": by_kind,
         "done": total,
         "tasks": done,
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     arguments.out.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    print(json.dumps(table, ensure_ascii=False), f"{total} of {len(done)}")
+    print(json.dumps(by_kind, ensure_ascii=False), f"{total} of {len(done)}")
 
 
 def run(assistant: Assistant, task: dict[str, Any]) -> dict[str, Any]:
@@ -76,8 +77,10 @@ def run(assistant: Assistant, task: dict[str, Any]) -> dict[str, Any]:
     ]
     kept = last.additional_kwargs.get(KEY)
     refused = bool(kept) and outcome_of(kept) == "refused"
-    matched = all(re.search(pattern, last.text) for pattern in task["answer"])
-    done = refused if task["kind"] == "impossible" else matched and not refused
+    own = (kept or {}).get("written") or last.text
+    matched = all(re.search(pattern, own) for pattern in task["answer"]) and not refused
+    searched = any(name == "search_documents" for name, _ in calls)
+    done = refused if task["kind"] == "impossible" else matched and not (searched and task["kind"] == "no search")
     print(f"{'done' if done else 'MISS'}  {task['question']}\n      {calls}\n      {last.text[:200]!r}", flush=True)
     return {**task, "done": done, "calls": calls, "said": last.text, "seconds": round(time.monotonic() - started, 1)}
 

@@ -54,6 +54,12 @@ def test_quotes_and_rankings_of_a_domain_are_measured(tea_shop: Path, tmp_path: 
 
 
 @pytest.mark.slow
+def test_the_tasks_of_the_agent_are_counted(tea_shop: Path, tmp_path: Path) -> None:
+    run("agent_tasks", tea_shop, "--only", "impossible", "--out", tmp_path / "agent.json")
+    assert len(json.loads((tmp_path / "agent.json").read_text("utf-8"))["tasks"]) == 5
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("openvino_is_here")
 def test_both_engines_answer_a_domain(tea_shop: Path, tmp_path: Path) -> None:
     assert "equal answers" in run("engine_parity", tea_shop, "--results", tmp_path)
