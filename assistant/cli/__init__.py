@@ -157,6 +157,14 @@ def agent(domain: DomainFolder, question: str) -> None:
 
 
 @app.command()
+def mcp(domain: DomainFolder) -> None:
+    """Serve the domain as a server of the Model Context Protocol (MCP), over standard input and output."""
+    from assistant.mcp_server import run_mcp
+
+    run_mcp(domain)
+
+
+@app.command()
 def ui(
     domain: DomainFolder,
     port: Annotated[
