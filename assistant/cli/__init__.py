@@ -1,5 +1,5 @@
 """The command line. To see what the program can do, read the commands below, and those in index_commands.py,
-finetune_commands.py, data_commands.py, classifier_commands.py and reader_commands.py.
+finetune_commands.py, data_commands.py, classifier_commands.py, reader_commands.py and memory_commands.py.
 
 Each command is a function: its parameters are the arguments, its docstring is the help. Slow imports are inside the
 commands, so that ``lorewright --help`` is fast.
@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from assistant.cli import classifier_commands, data_commands, index_commands, reader_commands
+from assistant.cli import classifier_commands, data_commands, index_commands, memory_commands, reader_commands
 from assistant.cli import finetune_commands as tuning_commands
 from assistant.cli.finetune_commands import Adapter, DomainFolder, adapter_name
 from domain import Domain, DomainError, create_domain
@@ -102,6 +102,7 @@ app.add_typer(tuning_commands.app)  # finetune, use, adopt, merge, evaluate
 app.add_typer(data_commands.app, name="data")
 app.add_typer(classifier_commands.app, name="classifier")
 app.add_typer(reader_commands.app, name="reader")
+app.add_typer(memory_commands.app, name="memory")
 
 
 @app.command()
