@@ -106,10 +106,11 @@ class Assistant:
 
     @cached_property
     def agent(self) -> CompiledStateGraph:
-        """An agent that decides when to search the index or to calculate (LangChain's ``create_agent``)."""
-        from assistant.agent import build_agent  # imported here because it takes a second
+        """An agent that searches, calculates and queries tables, step by step (LangChain's ``create_agent``)."""
+        from assistant.agents.tool_agent import build_agent  # imported here because it takes a second
+        from assistant.tools.toolset import tools_of
 
-        return build_agent(self.llm, self.index, self.prompts, self.refusal)
+        return build_agent(self.llm, self.index, self.prompts, tools_of(self))
 
     def ask(
         self,

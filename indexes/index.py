@@ -281,10 +281,8 @@ class Index(CloseReading):
     def meta(self, key: str) -> Any:
         """The value that :meth:`set_meta` stored under ``key``, or None; a rebuild deletes it."""
         with self._storage.reading() as connection:
-            row = (
-                connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone() if is_text(key) else None
-            )
-        return json.loads(row[0]) if row else None
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)) if is_text(key) else ()
+            return next((json.loads(value) for (value,) in found), None)
 
     def set_meta(self, key: str, value: Any) -> None:
         """Store a small JSON value with the index, such as a calibration on its passages."""

@@ -1,7 +1,12 @@
 """The agent: the whole loop with the real default model."""
 
+import shutil
+
+from assistant import Assistant
 from assistant.answers import read_answer
+from assistant.indexing import update_index
 from assistant.tools.documents import search_tool
+from domain import Domain
 
 
 def calls_of(messages) -> list[tuple[str, dict]]:
@@ -41,3 +46,26 @@ async def test_the_agent_calculates_and_works_in_async_code(assistant):
 def test_a_tool_that_finds_nothing_says_so(assistant):
     tool = search_tool(assistant.index, assistant.refusal)
     assert tool.invoke({"query": " ", "messages": []}) == "Nothing was found."
+
+
+def test_the_agent_queries_a_table_and_cites_its_rows(handbook, tmp_path):
+    folder = shutil.copytree(handbook, tmp_path / "handbook")
+    table = "方法,显存GB,用时分钟\nLoRA,3.1,22\nIA3,2.9,19\n全量,9.8,64\n"
+    (folder / "documents" / "实验.csv").write_text(table, encoding="utf-8")
+    update_index(Domain.open(folder))
+    assistant = Assistant.open(folder)
+    messages = assistant.agent.invoke({"messages": [("user", "表“实验”里，显存GB最大的是哪种方法？")]})["messages"]
+    ((name, arguments),) = calls_of(messages)
+    assert name == "query_table"
+    assert "显存GB" in arguments["sql"]
+    answer = read_answer(messages[-1])
+    assert "全量" in answer.text
+    assert arguments["sql"] in answer.text, "the query is shown, as proof"
+    assert {passage.document for passage in answer.passages} == {"实验.csv"}
+    assistant.close()
+
+
+def test_small_talk_needs_no_tool(assistant):
+    messages = assistant.agent.invoke({"messages": [("user", "你好!")]})["messages"]
+    assert calls_of(messages) == []
+    assert read_answer(messages[-1]).outcome == "small_talk"
