@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -250,9 +249,8 @@ def test_whoever_waits_too_long_for_a_conversation_is_told_what_to_do(memory_fil
     thread = threading.Thread(target=answer)
     thread.start()
     entered.wait(30)
-    started = time.monotonic()
     with memory_file.turn("another"):
-        assert time.monotonic() - started < 10
+        assert thread.is_alive(), "another conversation does not wait"
     with (
         pytest.raises(AssistantError, match="'talk' is answering another question; ask again when that has ended"),
         memory_file.turn("talk"),

@@ -1,7 +1,6 @@
 """Queries over CSV (in GBK) and Excel, and attempts to read files, write, and exhaust the machine."""
 
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def test_queries(query, sql, answer):
         ("SELEC 1", "The query is wrong"),
         ("", "exactly one SELECT"),
         ("SELECT 1; SELECT 2", "exactly one SELECT; this text has 2"),
-        ("SELECT 1) TO '/tmp/x'; COPY (SELECT 2", "The query is wrong"),
+        ("SELECT 1) TO 'written.csv'; COPY (SELECT 2", "The query is wrong"),
     ],
 )
 def test_an_error_says_what_there_is(query, sql, reason):
@@ -126,10 +125,8 @@ def test_a_variable_of_the_program_is_no_table(query):
 
 
 def test_a_query_that_runs_for_ever_is_stopped(query):
-    start = time.monotonic()
     said = query("SELECT count(*) FROM range(10000000000) a, range(1000) b WHERE a.range * b.range % 7 = 3")
     assert f"took more than {SECONDS:g} seconds" in said
-    assert time.monotonic() - start < SECONDS + 5
     assert query("SELECT 1 AS x") == "x\n1", "the next query works"
 
 
