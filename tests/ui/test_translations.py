@@ -20,7 +20,7 @@ def test_every_word_is_there_in_english_and_in_chinese(key: str) -> None:
 
 
 def test_the_page_says_only_what_is_written_here_and_all_of_it() -> None:
-    said = "".join(file.read_text("utf-8") for file in SOURCES.glob("*.py") if file.name != "words.py")
+    said = "".join(file.read_text("utf-8") for file in SOURCES.glob("*.py") if file.name != "translations.py")
     used = set(re.findall(r'\bsay\(\s*"(\w+)"', said)) | set(re.findall(r'words\(\w+, "(\w+)"', said))
     chosen = {"refusal_off", "refusal_calibrated", "refusal_uncalibrated"}
     assert all(f'"{key}"' in said for key in chosen)
@@ -29,7 +29,7 @@ def test_the_page_says_only_what_is_written_here_and_all_of_it() -> None:
 
 def test_nothing_in_the_sources_is_said_outside_the_table() -> None:
     for file in SOURCES.glob("*.py"):
-        if file.name != "words.py":
+        if file.name != "translations.py":
             assert not re.search(r"[\u4e00-\u9fff]", file.read_text("utf-8")), file
 
 
