@@ -180,6 +180,8 @@ def new_settings_text(**selected: str) -> str:
         if table_name:
             lines += [f"[{table_name}]"]
         for key, field in table.model_fields.items():
+            if isinstance(field.default, dict):  # tables whose names the user chooses
+                lines += [f"# {field.description}"]
             if isinstance(field.default, Table | dict):
                 continue
             value = selected.get(key, field.default) if not table_name else field.default

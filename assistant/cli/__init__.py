@@ -168,7 +168,11 @@ def agent(domain: DomainFolder, question: str) -> None:
 
 @app.command()
 def mcp(domain: DomainFolder) -> None:
-    """Serve the domain as a server of the Model Context Protocol (MCP), over standard input and output."""
+    """Serve the domain to MCP clients.
+
+    MCP is the Model Context Protocol: another program starts this command and calls the domain's search and answers as
+    tools, over standard input and output.
+    """
     from assistant.mcp_server import run_mcp
 
     run_mcp(domain)
