@@ -10,6 +10,7 @@ The command line and the page answer questions through this class.
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from assistant.answering.prompts import Prompts
 from assistant.answering.refusal import Refusal
 from assistant.answers import Answer, read_answer
 from assistant.chain import Request, State, answering_chain
-from assistant.conversations import Conversations
+from assistant.conversations import LOCAL_USER, Conversations
 from assistant.domain_adapters import READER, adapter_folder, is_shipped
 from assistant.errors import AssistantError
 from assistant.models.chat_model import LocalChatModel
@@ -100,24 +101,31 @@ class Assistant:
     @cached_property
     def remembering_chain(self) -> CompiledStateGraph[State, Request, State, State]:
         """The answering chain with memory; ``config["configurable"]["thread_id"]`` names the conversation."""
-        saver = self.conversations.saver
-        return answering_chain(self.llm, self.index, self.prompts, self.refusal, saver)
+        kept = self.conversations
+        return answering_chain(self.llm, self.index, self.prompts, self.refusal, kept.saver, kept.store)
 
     @cached_property
     def agent(self) -> CompiledStateGraph:
-        """An agent that decides when to search the index or to calculate (LangChain's ``create_agent``)."""
-        from assistant.agent import build_agent  # imported here because it takes a second
+        """An agent that searches, calculates and queries tables, step by step (LangChain's ``create_agent``)."""
+        from assistant.agents.tool_agent import build_agent  # imported here because it takes a second
+        from assistant.tools.toolset import tools_of
 
-        return build_agent(self.llm, self.index, self.prompts, self.refusal)
+        return build_agent(self.llm, self.index, self.prompts, tools_of(self))
 
     def ask(
-        self, question: str, conversation: str | None = None, adapter: str = DEFAULT, answer_anyway: bool = False
+        self,
+        question: str,
+        conversation: str | None = None,
+        adapter: str = DEFAULT,
+        answer_anyway: bool = False,
+        user: str = LOCAL_USER,
     ) -> Answer:
         """Answer one question; with ``conversation``, as the next turn of that conversation.
 
+        ``user`` is whose conversation it is.
         ``answer_anyway`` answers even if the evidence calls for a refusal; the answer is marked as unsure.
         """
-        for piece in self.stream(question, conversation, adapter, answer_anyway=answer_anyway):
+        for piece in self.stream(question, conversation, adapter, answer_anyway=answer_anyway, user=user):
             if isinstance(piece, Answer):
                 return piece
         raise AssistantError("the answer was stopped before its first token; ask again.")
@@ -129,6 +137,7 @@ class Assistant:
         adapter: str = DEFAULT,
         stop: threading.Event | None = None,
         answer_anyway: bool = False,
+        user: str = LOCAL_USER,
     ) -> Iterator[str | Answer]:
         """Stream the answer: pieces of text while they are decoded, then the complete :class:`Answer`.
 
@@ -140,11 +149,15 @@ class Assistant:
             raise AssistantError("the question is not valid text; is the terminal set to UTF-8?")
         if not any(character.isalnum() for character in question):
             raise AssistantError("the question contains no words." if question.strip() else "the question is empty.")
-        request = Request(self.adapter_folder(adapter), stop or threading.Event(), answer_anyway)
+        request = Request(self.adapter_folder(adapter), stop or threading.Event(), answer_anyway, user)
+        with self.conversations.turn(conversation) if conversation else nullcontext():
+            yield from self._answering(question, conversation, request)
+
+    def _answering(self, question: str, conversation: str | None, request: Request) -> Iterator[str | Answer]:
         chain = self.remembering_chain if conversation else self.chain
         if conversation:
-            self.conversations.touch(conversation, question)
-        replaced = self._refused_turn(conversation, question) if conversation and answer_anyway else []
+            self.conversations.touch(conversation, question, request.user)
+        replaced = self._refused_turn(conversation, question) if conversation and request.answer_anyway else []
         state: State = {"messages": [*replaced, HumanMessage(question, id=uuid.uuid4().hex)]}  # type: ignore[typeddict-item]
         events: Iterator[Any] = chain.stream(
             state,
@@ -159,7 +172,7 @@ class Assistant:
                     message, metadata = event
                     if isinstance(message, AIMessageChunk) and metadata["langgraph_node"] == "answer" and message.text:
                         yield message.text
-                elif mode == "updates" and (event.keys() & {"talk", "answer", "refuse"}):
+                elif mode == "updates" and (event.keys() & {"talk", "remember", "answer", "refuse"}):
                     (update,) = event.values()
                     yield read_answer(update["messages"][-1])
         finally:

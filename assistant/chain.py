@@ -3,6 +3,7 @@
     retrieve ──> answer          the model answers from the passages, with citations
        │  └────> refuse          the passages do not answer the question: no model call
     talk                         a greeting, thanks, a question about the assistant: no search, no model call
+    remember                     "remember that ...": stores a fact about the user (only with a store and a user)
 
 The nodes call ``answering/pipeline.py``. The state is the list of messages. Each answer is an ``AIMessage`` whose
 ``additional_kwargs["lorewright"]`` stores the fields of :class:`assistant.answers.Answer`: passages, citations, outcome
@@ -25,6 +26,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
+from langgraph.store.base import BaseStore
 
 from assistant.answering.citations import without_numbers
 from assistant.answering.pipeline import Asked, Finished, Found, Language, answered_anyway, find, finish, recent
@@ -33,6 +35,7 @@ from assistant.answering.refusal import Refusal
 from assistant.answering.small_talk import reply, small_talk
 from assistant.answers import KEY, answer_message, outcome_of, small_talk_message
 from assistant.models.chat_model import LocalChatModel
+from assistant.user_facts import UserFacts, fact_to_remember
 from indexes import Index
 
 
@@ -56,6 +59,8 @@ class Request:
     """When set, the answer ends at the next token."""
     answer_anyway: bool = False
     """Answer even if the evidence calls for a refusal; the answer is marked as unsure."""
+    user: str = ""
+    """Whose facts are remembered and shown to the model; empty for nobody's."""
 
 
 class State(MessagesState):
@@ -70,22 +75,25 @@ def answering_chain(
     prompts: Prompts,
     refusal: Refusal,
     checkpointer: BaseCheckpointSaver | None = None,
+    store: BaseStore | None = None,
 ) -> CompiledStateGraph[State, Request, State, State]:
     """Compile the chain. Invoke it with ``{"messages": [("user", question)]}``. With a checkpointer it stores the
-    conversation named by ``config["configurable"]["thread_id"]``."""
+    conversation named by ``config["configurable"]["thread_id"]``; with a store, facts about the user of the request."""
     parts = Parts(llm, index, prompts, refusal)
     graph = StateGraph(State, context_schema=Request)
-    for node in (talk, retrieve, answer, refuse):
+    for node in (talk, remember, retrieve, answer, refuse):
         graph.add_node(node.__name__, partial(node, parts))
     graph.add_conditional_edges(START, is_question)
     graph.add_conditional_edges("retrieve", is_answered)
-    for node in (talk, answer, refuse):
+    for node in (talk, remember, answer, refuse):
         graph.add_edge(node.__name__, END)
-    return graph.compile(checkpointer=checkpointer)
+    return graph.compile(checkpointer=checkpointer, store=store)
 
 
-def is_question(state: State) -> Literal["talk", "retrieve"]:
-    """Route the last message: small talk, or a question to search for."""
+def is_question(state: State, runtime: Runtime[Request]) -> Literal["talk", "remember", "retrieve"]:
+    """Route the last message: a fact to remember, small talk, or a question to search for."""
+    if _user(runtime) and fact_to_remember(state["messages"][-1].text):
+        return "remember"
     talk = small_talk(state["messages"][-1].text)
     return "talk" if talk and not _asks_again(talk.intent, state["messages"]) else "retrieve"
 
@@ -96,6 +104,17 @@ def talk(parts: Parts, state: State) -> dict:
     found = small_talk(message)
     assert found is not None
     return {"messages": [small_talk_message(reply(found, message, parts.prompts, parts.index))]}
+
+
+def remember(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
+    """Store the fact that the message states, and say so."""
+    message = state["messages"][-1].text
+    fact = fact_to_remember(message)
+    assert fact
+    assert runtime.store
+    stored = UserFacts(runtime.store).add(_user(runtime), fact)
+    text = parts.prompts.text("remembered", parts.prompts.language(message), fact=stored.text)
+    return {"messages": [small_talk_message(text)]}
 
 
 def retrieve(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
@@ -115,7 +134,10 @@ def answer(parts: Parts, state: State, runtime: Runtime[Request]) -> dict:
     """Generate the answer from the prompt's passages."""
     found, request = state["found"], _request(parts, runtime)
     llm = parts.llm.model_copy(update={"adapter": request.adapter})
-    said = [_streamed(llm, parts.prompts.answering(one.asked, one.shown), request.stop) for one in found.asks]
+    user = _user(runtime)
+    facts = [fact.text for fact in UserFacts(runtime.store).all(user)] if user and runtime.store else []
+    prompts = [parts.prompts.answering(one.asked, one.shown, facts=facts) for one in found.asks]
+    said = [_streamed(llm, prompt, request.stop) for prompt in prompts]
     if all(parts.prompts.is_refusal(whole.text) for whole in said) and not request.stop.is_set():
         return refuse(parts, {**state, "found": replace(found, outcome="refused")})
     texts = [whole.text for whole in said]
@@ -177,6 +199,11 @@ def _refusal(parts: Parts, found: Found) -> str:
 
 def _request(parts: Parts, runtime: Runtime[Request]) -> Request:
     return runtime.context or Request(parts.llm.adapter)
+
+
+def _user(runtime: Runtime[Request]) -> str:
+    """The user whose facts this chain keeps; empty without a store or a user."""
+    return runtime.context.user if runtime.store and runtime.context else ""
 
 
 def _streamed(llm: LocalChatModel, messages: Sequence[dict[str, str]], stop: threading.Event) -> AIMessageChunk:

@@ -28,7 +28,10 @@ WRITTEN: Any = {"whitespace_flexible": False, "item_separator": ", ", "key_separ
 
 def json_grammar(schema: Mapping[str, Any]) -> str:
     """The grammar of a JSON schema; raises :class:`ModelError` for a schema that cannot be enforced."""
-    grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=WRITTEN)
+    try:
+        grammar = LLMatcher.grammar_from_json_schema(json.dumps(schema), overrides=WRITTEN)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the JSON schema cannot be read: {error}; send a flatter one.") from None
     return _checked(grammar, f"the JSON schema {json.dumps(schema, ensure_ascii=False)[:200]}")
 
 

@@ -76,6 +76,11 @@ class Domain:
         return self.path / "conversations.sqlite"
 
     @property
+    def workspace(self) -> Path:
+        """The only folder that an agent may write to; optional."""
+        return self.path / "workspace"
+
+    @property
     def evaluations(self) -> Path:
         return self.path / "evaluations"
 

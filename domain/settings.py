@@ -9,10 +9,10 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import tomlkit
-from pydantic import Field, PlainValidator, ValidationError
+from pydantic import Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from domain.errors import DomainError
@@ -70,6 +70,64 @@ class AnswerSettings(Table):
     """When to refuse: rare, balanced, strict, or the minimum probability of an answer, from 0 (never refuse) to 1."""
 
 
+class McpServer(Table):
+    """A server of the Model Context Protocol: a program that is started, or a URL."""
+
+    command: tuple[str, ...] = ()
+    """The program and its arguments, for example ["python", "server.py"]."""
+
+    url: str = ""
+    """The URL of a server that runs already, for example "http://127.0.0.1:8000/mcp"."""
+
+    read_only: tuple[str, ...] = ()
+    """Tools of this server that run without a person's approval, because they only read."""
+
+    seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    """Seconds that one call may take."""
+
+    @model_validator(mode="after")
+    def _has_one_address(self) -> "McpServer":
+        if bool(self.command) == bool(self.url):
+            raise PydanticCustomError("mcp_server", "A server needs a command or a url, and not both")
+        if self.url and not self.url.startswith(("http://", "https://")):
+            raise PydanticCustomError("mcp_server", "The url of a server must start with http:// or https://")
+        return self
+
+
+class ToolSettings(Table):
+    """Which tools an agent has. Those that write, run code or go out still ask for approval."""
+
+    search: bool = True
+    """Search the documents."""
+
+    read: bool = True
+    """Read a document part by part."""
+
+    list: bool = True
+    """List the documents."""
+
+    calculator: bool = True
+    """Calculate."""
+
+    dates: bool = True
+    """Today's date, and days between dates."""
+
+    tables: bool = True
+    """Query the CSV and Excel files among the documents with SQL, read-only."""
+
+    workspace: bool = False
+    """List, read and write text files in the folder workspace/ of the domain."""
+
+    web: bool = False
+    """Read pages of the public internet."""
+
+    python: bool = False
+    """Run short Python programs without network and files (Linux only)."""
+
+    mcp: dict[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,29}$")], McpServer] = Field(default={})
+    """Servers of the Model Context Protocol by name, each a table [tools.mcp.NAME]."""
+
+
 class Settings(Table):
     """All of ``domain.toml``."""
 
@@ -90,6 +148,7 @@ class Settings(Table):
 
     retrieval: RetrievalSettings = RetrievalSettings()
     answer: AnswerSettings = AnswerSettings()
+    tools: ToolSettings = ToolSettings()
     finetune: FinetuneConfig = FinetuneConfig()
 
 
@@ -121,7 +180,9 @@ def new_settings_text(**selected: str) -> str:
         if table_name:
             lines += [f"[{table_name}]"]
         for key, field in table.model_fields.items():
-            if isinstance(field.default, Table):
+            if isinstance(field.default, dict):  # tables whose names the user chooses
+                lines += [f"# {field.description}"]
+            if isinstance(field.default, Table | dict):
                 continue
             value = selected.get(key, field.default) if not table_name else field.default
             assignment = f"{key} = {tomlkit.item(list(value) if isinstance(value, tuple) else value).as_string()}"
@@ -184,8 +245,8 @@ def _explain(error: ValidationError, path: Path, text: str) -> str:
     name = ".".join([*tables, key])
     if problem["type"] == "extra_forbidden":
         model: Any = Settings
-        for table in tables:
-            model = model.model_fields[table].annotation
+        for table in tables:  # a table of tables, such as tools.mcp, has the type of its values
+            model = get_args(model)[1] if get_args(model) else model.model_fields[table].annotation
         near = difflib.get_close_matches(key, model.model_fields, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"the known keys are {', '.join(model.model_fields)}."
         return f"{where}: unknown key {name!r}; {hint}"

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from domain import is_text
 from indexes.context import context, openings
 from indexes.cross_language import remove_language
 from indexes.definitions import asked_term, defining
+from indexes.errors import IndexingError
 from indexes.evidence import Evidence, evidence, key_sentences
 from indexes.index_models import Models
-from indexes.passages import Passage
+from indexes.passages import Passage, read_passages
 from indexes.sentence_vectors import SentenceVectors
 from indexes.storage import Storage
 from indexes.vectors import VectorCache
@@ -39,6 +41,18 @@ class CloseReading:
                 evidence(connection, question, vector, passages, sentences, dictionary)
                 for question, vector, passages in zip(questions, vectors, found, strict=True)
             ]
+
+    def passages_of(self, document: str) -> list[Passage]:
+        """All passages of a file, in the order of the text; raises :class:`IndexingError` if it is not in the index."""
+        with self._storage.reading() as connection:
+            sql = (
+                "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document_id "
+                "WHERE d.path = ? AND d.given = 0 ORDER BY p.start"
+            )
+            ids = [id_ for (id_,) in connection.execute(sql, (document,))] if is_text(document) else []
+            if not ids:
+                raise IndexingError(f"{document} is not in the index; Index.documents() lists its files.")
+            return read_passages(connection, ids)
 
     def likeness(self, sentences: Sequence[str], passages: Sequence[Passage]) -> tuple[Vectors, list[int]]:
         """Cosine similarity of each sentence and the nearest sentence of each passage, float32 [sentences, passages].

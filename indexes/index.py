@@ -240,11 +240,15 @@ class Index(CloseReading):
         """The embedding model, loaded on first use."""
         return self._models.embedder()
 
+    @property
+    def reranker(self) -> "Reranker | None":
+        """The reranker, loaded on first use; None if the domain has none."""
+        return self._models.reranker()
+
     def documents(self) -> list[str]:
         """The files in the index, as sorted paths under ``documents/``."""
         with self._storage.reading() as connection:
-            rows = connection.execute("SELECT path FROM documents WHERE given = 0 ORDER BY path")
-            return [path for (path,) in rows]
+            return [path for (path,) in connection.execute("SELECT path FROM documents WHERE given = 0 ORDER BY path")]
 
     def warnings(self) -> dict[str, str]:
         """Maps a file's path to what could not be read of it: the end of a sentence that begins with the file name."""
@@ -277,9 +281,8 @@ class Index(CloseReading):
     def meta(self, key: str) -> Any:
         """The value that :meth:`set_meta` stored under ``key``, or None; a rebuild deletes it."""
         with self._storage.reading() as connection:
-            sql = "SELECT value FROM meta WHERE key = ?"
-            row = connection.execute(sql, (key,)).fetchone() if is_text(key) else None
-        return json.loads(row[0]) if row else None
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)) if is_text(key) else ()
+            return next((json.loads(value) for (value,) in found), None)
 
     def set_meta(self, key: str, value: Any) -> None:
         """Store a small JSON value with the index, such as a calibration on its passages."""

@@ -226,6 +226,11 @@ class PassageRetriever(BaseRetriever):
             return passage.text
 
 
+def document_passages(index: Index, document: str) -> list[Document]:
+    """All passages of a file as documents, in the order of the text, for chains that read a whole file."""
+    return [_of_passage(passage, passage.text) for passage in index.passages_of(document)]
+
+
 def _of_file(member: Passage, found: Passage) -> Document:
     """A passage of a file, with the scores of the matching passage that has the same text."""
     scores = {key: getattr(found, key) for key in ("score", "dense_score", "full_text_score")}

@@ -1,6 +1,7 @@
-"""Prompts: text files in ``assistant/prompts/LANGUAGE/``; a domain can override each in its own ``prompts/LANGUAGE/``.
+"""Prompts: files in ``assistant/prompts/LANGUAGE/``; a domain can override each in its own ``prompts/LANGUAGE/``.
 
-The answering chain and the training examples build their messages with the functions here, so that training uses the
+A file is ``NAME.jinja`` or ``NAME.txt`` (prompt_files.py); either form overrides a built-in prompt of that name. The
+answering chain and the training examples build their messages with the functions here, so that training uses the
 prompts of inference.
 """
 
@@ -9,10 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from langchain_core.prompts import PromptTemplate
+from jinja2 import Template
 
+from assistant.answering.prompt_files import prompt_file, read_prompt
 from assistant.answering.question_parts import leaning_on, leans
-from assistant.errors import AssistantError
 from domain import Domain
 from indexes import Passage, language_of
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from assistant.answering.pipeline import Asked
 
 BUILT_IN = Path(__file__).parents[1] / "prompts"
-VARIABLES: dict[str, set[str]] = {
+TRAINED: dict[str, set[str]] = {
     "system": set(),
     "grounded": {"passages", "question"},
     "ungrounded": {"question"},
@@ -35,18 +36,36 @@ VARIABLES: dict[str, set[str]] = {
     "documents": {"count", "documents"},
     "language": set(),
 }
+"""The prompts of :meth:`Prompts.sha256`, with their variables; adapters are trained with some of them."""
+CHAINS: dict[str, set[str]] = {
+    "standalone": {"conversation", "question"},
+    "queries": {"question", "count"},
+    "translate": {"text"},
+    "summarise": {"text"},
+    "combine": {"texts"},
+    "extract": {"text", "columns"},
+    "compare": {"first", "second", "about"},
+    "classify": {"text", "labels"},
+}
+"""The prompts of ``assistant/chains/``."""
+FACTS: dict[str, set[str]] = {"facts": {"facts", "prompt"}, "remembered": {"fact"}}
+"""The prompts for facts about the user."""
+VARIABLES = TRAINED | CHAINS | FACTS
 
 
 class Prompts:
     """The prompts of one domain, in every language."""
 
-    def __init__(self, domain: Domain):
+    def __init__(self, domain: Domain | None = None):
+        """Read the prompts of a domain; without one, the built-in prompts."""
         self.domain = domain
-        self._texts = {(language, name): self._read(language, name) for language in ("en", "zh") for name in VARIABLES}
+        read = {(language, name): self._read(language, name) for language in ("en", "zh") for name in VARIABLES}
+        self._texts = {key: text for key, (text, _) in read.items()}
+        self._templates = {key: template for key, (_, template) in read.items()}
 
     def language(self, question: str) -> str:
         """The language to answer in: the domain's setting, or the language of the question."""
-        chosen = self.domain.settings.language
+        chosen = self.domain.settings.language if self.domain else "auto"
         return language_of(question) if chosen == "auto" else chosen
 
     def refusal(self, language: str) -> str:
@@ -60,14 +79,15 @@ class Prompts:
 
     def text(self, name: str, language: str, **variables: str) -> str:
         """One prompt with its variables filled in."""
-        return PromptTemplate.from_template(self._texts[language, name]).format(**variables)
+        return self._templates[language, name].render(variables)
 
     def answering(
-        self, asked: "Asked", passages: Sequence[Passage] | None, results: Sequence[str] = ()
+        self, asked: "Asked", passages: Sequence[Passage] | None, results: Sequence[str] = (), facts: Sequence[str] = ()
     ) -> list[dict[str, str]]:
         """The messages of the prompt for an answer: with passages, or (None) without an index.
 
-        ``results`` are the outputs of tools other than the search; they follow the passages.
+        ``results`` are the outputs of tools other than the search; they follow the passages. ``facts`` are
+        what the user asked to remember; they stand before the question's message, as data.
         """
         language = asked.language or self.language(asked.question)
         question = asked.question
@@ -80,27 +100,21 @@ class Prompts:
         else:
             listed = "\n\n".join([*(f"[{n}] {p.place}\n{p.text}" for n, p in enumerate(passages, start=1)), *results])
             text = self.text("grounded", language, passages=listed, question=question)
+        if facts:
+            text = self.text("facts", language, facts="\n".join(f"- {fact}" for fact in facts), prompt=text)
         system = {"role": "system", "content": self.text("system", language)}
         return [system, *_needed(asked), {"role": "user", "content": text}]
 
     def sha256(self) -> str:
-        """Hash of all prompts; a run trained with other prompts may not fit."""
-        return hashlib.sha256(repr(sorted(self._texts.items())).encode()).hexdigest()
+        """Hash of the prompts for answering; a run trained with other prompts may not fit."""
+        texts = {(language, name): text for (language, name), text in self._texts.items() if name in TRAINED}
+        return hashlib.sha256(repr(sorted(texts.items())).encode()).hexdigest()
 
-    def _read(self, language: str, name: str) -> str:
-        own = self.domain.prompts / language / f"{name}.txt"
-        file = own if own.is_file() else BUILT_IN / language / f"{name}.txt"
-        try:
-            text = file.read_text(encoding="utf-8-sig").strip()
-            found = set(PromptTemplate.from_template(text).input_variables)
-        except UnicodeDecodeError:
-            raise AssistantError(f"{file} is not UTF-8 text; save the file as UTF-8.") from None
-        except ValueError as error:
-            raise AssistantError(f"{file}: {error}; write {{{{ and }}}} for literal braces.") from None
-        if found != VARIABLES[name]:
-            wanted = _braced(VARIABLES[name]) or "no {variable}"
-            raise AssistantError(f"{file} must contain {wanted}, but contains {_braced(found) or 'none'}.")
-        return text
+    def _read(self, language: str, name: str) -> tuple[str, Template]:
+        own = prompt_file(self.domain.prompts / language, name) if self.domain else None
+        file = own or prompt_file(BUILT_IN / language, name)
+        assert file is not None
+        return read_prompt(file, VARIABLES[name])
 
 
 def _needed(asked: "Asked") -> "Sequence[dict[str, str]]":
@@ -111,7 +125,3 @@ def _needed(asked: "Asked") -> "Sequence[dict[str, str]]":
         return asked.history
     needed = leaning_on([asked.history[at]["content"] for at in questions])
     return asked.history[questions[-len(needed)] :]
-
-
-def _braced(names: set[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in sorted(names))

@@ -1,5 +1,6 @@
 """The command line. To see what the program can do, read the commands below, and those in index_commands.py,
-finetune_commands.py, data_commands.py, classifier_commands.py and reader_commands.py.
+finetune_commands.py, data_commands.py, classifier_commands.py, reader_commands.py, memory_commands.py and
+api_commands.py.
 
 Each command is a function: its parameters are the arguments, its docstring is the help. Slow imports are inside the
 commands, so that ``lorewright --help`` is fast.
@@ -13,7 +14,14 @@ from typing import Annotated
 
 import typer
 
-from assistant.cli import classifier_commands, data_commands, index_commands, reader_commands
+from assistant.cli import (
+    api_commands,
+    classifier_commands,
+    data_commands,
+    index_commands,
+    memory_commands,
+    reader_commands,
+)
 from assistant.cli import finetune_commands as tuning_commands
 from assistant.cli.finetune_commands import Adapter, DomainFolder, adapter_name
 from domain import Domain, DomainError, create_domain
@@ -102,6 +110,8 @@ app.add_typer(tuning_commands.app)  # finetune, use, adopt, merge, evaluate
 app.add_typer(data_commands.app, name="data")
 app.add_typer(classifier_commands.app, name="classifier")
 app.add_typer(reader_commands.app, name="reader")
+app.add_typer(memory_commands.app, name="memory")
+app.add_typer(api_commands.app)  # serve, keys
 
 
 @app.command()
@@ -154,6 +164,18 @@ def agent(domain: DomainFolder, question: str) -> None:
         for call in getattr(message, "tool_calls", []):
             typer.echo(f"[{call['name']} {call['args']}]", err=True)
     typer.echo(result["messages"][-1].text)
+
+
+@app.command()
+def mcp(domain: DomainFolder) -> None:
+    """Serve the domain to MCP clients.
+
+    MCP is the Model Context Protocol: another program starts this command and calls the domain's search and answers as
+    tools, over standard input and output.
+    """
+    from assistant.mcp_server import run_mcp
+
+    run_mcp(domain)
 
 
 @app.command()

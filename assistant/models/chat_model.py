@@ -45,6 +45,7 @@ class LocalChatModel(LocalWeights, BaseChatModel):
     """A chat model on this machine, from the catalogue or a folder.
 
     Every field can be overridden for one call: ``llm.invoke(question, max_tokens=40)``, ``llm.bind(adapter="first")``.
+    ``grammar``, of :mod:`base_models.constraints`, constrains one answer.
     """
 
     batch_size: int = Field(default=8, ge=1)
@@ -118,16 +119,17 @@ class LocalChatModel(LocalWeights, BaseChatModel):
         tool_choice: ToolChoice = None,
         parallel_tool_calls: bool = True,
         response_format: dict[str, Any] | None = None,
+        grammar: str = "",
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         llm = self.overridden(kwargs)
         tools, required = _required(tools, tool_choice)
         tokenizer = llm.answering.tokenizer
         form = call_format(tokenizer)
-        schema, grammar = answer_schema(response_format), ""
+        schema = answer_schema(response_format)
         if schema is not None:
             grammar = json_grammar(schema)
-        elif tools:
+        elif tools and not grammar:
             grammar = calls_grammar(tokenizer, tools, required, parallel_tool_calls)
         written = template_messages(messages, form, tools, schema)
         listed = tools if tools and form.in_template else None

@@ -7,7 +7,6 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 
 from assistant import Assistant
-from assistant.agent import search_tool
 from assistant.answering.pipeline import (
     Asked,
     Found,
@@ -23,6 +22,7 @@ from assistant.answering.pipeline import (
 from assistant.evaluation.evaluate import Cell, said_in
 from assistant.indexing import update_index
 from assistant.models.chat_model import LocalChatModel
+from assistant.tools.documents import search_tool
 from assistant.training_examples import training_conversations
 from base_models.messages import encode
 from domain import Domain, FinetuneConfig, Question, create_domain, set_setting

@@ -37,7 +37,10 @@ def test_a_prompt_in_the_domain_replaces_the_built_in_one(bare_domain):
     [
         ("{passages} {qestion}", r"must contain {passages}, {question}, but contains {passages}, {qestion}\."),
         ("Nothing.", r"must contain {passages}, {question}, but contains none\."),
-        ('{passages} {question} {"json": 1}', r'but contains {"json"}, {passages}, {question}\.'),
+        (
+            '{passages} {question} {"json": 1}',
+            r'line 1: {"json"} is not the name of a variable; write {{ and }} for literal braces\.',
+        ),
         ("{passages} {question} {", "literal braces"),
         ("资料 {passages} {question}".encode("gbk"), "not UTF-8"),
     ],

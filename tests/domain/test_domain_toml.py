@@ -7,9 +7,15 @@ from typing import Literal, get_args, get_origin
 import pytest
 
 from domain import Domain, DomainError, FinetuneConfig, Settings, set_setting
-from domain.settings import AnswerSettings, RetrievalSettings, new_settings_text, read_settings
+from domain.settings import AnswerSettings, McpServer, RetrievalSettings, ToolSettings, new_settings_text, read_settings
 
-TABLES = {"": Settings, "retrieval": RetrievalSettings, "answer": AnswerSettings, "finetune": FinetuneConfig}
+TABLES = {
+    "": Settings,
+    "retrieval": RetrievalSettings,
+    "answer": AnswerSettings,
+    "tools": ToolSettings,
+    "finetune": FinetuneConfig,
+}
 
 
 @pytest.fixture
@@ -45,12 +51,13 @@ def test_a_new_file_shows_every_key_with_its_default_and_its_help() -> None:
         defaults = {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in table()
-            if key not in TABLES  # the tables themselves
+            if key not in TABLES and not isinstance(value, dict)  # the tables themselves
         }
         assert shown == defaults, name
         for key, field in table.model_fields.items():
             if key not in TABLES:
-                assert f"# {field.description}\n# {key} = " in text
+                shown_as = "" if isinstance(field.default, dict) else f"# {key} = "
+                assert f"# {field.description}\n{shown_as}" in text
 
 
 def test_the_chosen_keys_of_a_new_file_are_set(toml: Path) -> None:
@@ -199,7 +206,8 @@ def test_setting_a_missing_key_adds_one_line_and_keeps_the_others_in_order(toml:
 
 
 def test_every_key_of_a_new_file_can_be_set(toml: Path) -> None:
-    other = {str: "zh", int: 7, float: 0.125, tuple: ["k_proj"]}
+    maps = {"url": "http://127.0.0.1:8000/mcp"}
+    other = {str: "zh", int: 7, float: 0.125, tuple: ["k_proj"], dict: {"maps": maps}}
     toml.write_text(new_settings_text(), encoding="utf-8")
     wanted = {}
     for name, table in TABLES.items():
@@ -220,6 +228,8 @@ def test_every_key_of_a_new_file_can_be_set(toml: Path) -> None:
                 value = 1.5
             path = f"{name}.{key}" if name else key
             wanted[path] = tuple(value) if isinstance(value, list) else value
+            if path == "tools.mcp":
+                wanted[path] = {"maps": McpServer(**maps)}
             set_setting(toml, path, value)
     settings = read_settings(toml)
     for path, value in wanted.items():

@@ -24,6 +24,13 @@ _SAMPLE = 20
 
 def read_csv(data: bytes) -> Extracted:
     """One line per row, with the column name before each cell (see ``header_rows.py``); empty rows separate tables."""
+    builder = TextBuilder()
+    add_sheet(builder, "", {number: row for number, row in enumerate(csv_rows(data)) if any(row)})
+    return builder.extracted()
+
+
+def csv_rows(data: bytes) -> list[list[str]]:
+    """The rows of a CSV file, empty ones included; the encoding and the delimiter are detected."""
     text = decode(data)
     text = without_encoded(text)[0] if "base64," in text else text
     stated = _STATED.match(text)
@@ -35,9 +42,7 @@ def read_csv(data: bytes) -> Extracted:
         ]
     except csv.Error as error:
         raise IndexingError(f"is a damaged table ({error}); save it as CSV again") from None
-    builder = TextBuilder()
-    add_sheet(builder, "", {number: row for number, row in enumerate(_without_comments(rows)) if any(row)})
-    return builder.extracted()
+    return _without_comments(rows)
 
 
 def _without_comments(rows: list[list[str]]) -> list[list[str]]:
