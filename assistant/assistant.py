@@ -106,11 +106,16 @@ class Assistant:
 
     @cached_property
     def agent(self) -> CompiledStateGraph:
-        """An agent that searches, calculates and queries tables, step by step (LangChain's ``create_agent``)."""
-        from assistant.agents.tool_agent import build_agent  # imported here because it takes a second
-        from assistant.tools.toolset import tools_of
+        """An agent that searches, calculates and queries tables, step by step (LangChain's ``create_agent``).
 
-        return build_agent(self.llm, self.index, self.prompts, tools_of(self))
+        It has no tool that needs a person's approval, whatever domain.toml switches on.
+        """
+        from assistant.agents.tool_agent import build_agent  # imported here because it takes a second
+        from assistant.tools.toolset import needing_approval, tools_of
+
+        tools = tools_of(self)
+        free = [tool for tool in tools if tool.name not in needing_approval(tools)]
+        return build_agent(self.llm, self.index, self.prompts, free)
 
     def ask(
         self,
