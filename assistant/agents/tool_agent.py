@@ -11,7 +11,6 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any
 
 from langchain.agents import create_agent
@@ -21,7 +20,7 @@ from langchain_core.tools import BaseTool
 from langgraph.graph.state import CompiledStateGraph
 
 from assistant.agents.arguments import fixed_arguments, written_arguments
-from assistant.agents.next_step import answers, possible_tools
+from assistant.agents.next_step import answers, next_tool
 from assistant.answering.pipeline import Asked, Finished, Found, finish, show
 from assistant.answering.prompts import Prompts
 from assistant.answering.small_talk import reply, small_talk
@@ -68,12 +67,11 @@ class _Turn:
     @property
     def worked_out(self) -> list[str]:
         """What was calculated and queried, as lines to answer from."""
-        lines = [
+        return [
             f"{self.calls[one.tool_call_id]['sql']}\n{one.text}" if one.name == "query_table" else one.text
             for one in self.results
             if not isinstance(one.artifact, Found) and answers(one)
         ]
-        return lines
 
 
 class OneStepAtATime(AgentMiddleware):
@@ -100,9 +98,8 @@ class OneStepAtATime(AgentMiddleware):
         replies = [(await handler(one)).result[-1].text for one in step.requests]
         return ModelResponse(result=[step.message(replies)])
 
-    @cached_property
     def _tables(self) -> str:
-        """The tables of the documents, as the model reads them; empty if there are none."""
+        """The tables of the documents now, as the model reads them; empty if there are none."""
         tool = self.offered.get("list_tables")
         listed = tool.invoke({}) if tool and "query_table" in self.offered else ""
         return listed if ROWS.search(listed) else ""
@@ -112,26 +109,27 @@ class OneStepAtATime(AgentMiddleware):
         talk = small_talk(turn.asked.question)
         if talk and not turn.results:
             return small_talk_message(reply(talk, turn.asked.question, self.prompts, self.index))
+        tables = self._tables()
         columns = {
             name: [column.rsplit(" ", 1)[0] for column in listed.split(", ")]
-            for name, _, listed in ROWS.findall(self._tables)
+            for name, _, listed in ROWS.findall(tables)
         }
-        names = possible_tools(turn.asked.question, turn.results, set(self.offered), columns)
-        if not names:
+        tool = next_tool(turn.asked.question, turn.results, set(self.offered), columns)
+        if not tool:
             return self._answering(request, turn)
-        if names[0] == "search_documents":
-            return _call("search_documents", {"query": turn.asked.question})
-        if (fixed := fixed_arguments(names[0], turn.asked.question)) is not None:
-            return _call(names[0], fixed)
-        before = [one.text for one in turn.results if not answers(one)]
-        wanted = written_arguments(names[0], turn.asked.question, turn.found, self._tables, columns, before)
+        if tool == "search_documents":
+            return _call(tool, {"query": turn.asked.question})
+        if (fixed := fixed_arguments(tool, turn.asked.question)) is not None:
+            return _call(tool, fixed)
+        failures = [one.text for one in turn.results if not answers(one)]
+        wanted = written_arguments(tool, turn.asked.question, turn.found, tables, columns, failures)
         model = self.llm.model_copy(update={"adapter": None})
         system, *others = [ROLES[role](text) for role, text in wanted.messages]
         settings = {"grammar": wanted.grammar, "max_tokens": wanted.max_tokens}
         asking = request.override(
             model=model, system_message=system, messages=others, tools=[], model_settings=settings
         )
-        return _Step([asking], lambda replies: _call(names[0], wanted.read(replies[0])))
+        return _Step([asking], lambda replies: _call(tool, wanted.read(replies[0])))
 
     def _turn(self, request: ModelRequest) -> _Turn:
         last = max(number for number, message in enumerate(request.messages) if message.type == "human")
@@ -164,7 +162,7 @@ class OneStepAtATime(AgentMiddleware):
     def _rows_of_tables(self, turn: _Turn) -> Found:
         """The rows of the queried tables that are nearest to the question, to cite."""
         sql = " ".join(str(arguments.get("sql", "")) for arguments in turn.calls.values())
-        files = {file.split(", sheet ")[0] for name, file, _ in ROWS.findall(self._tables) if name in sql}
+        files = {file.split(", sheet ")[0] for name, file, _ in ROWS.findall(self._tables()) if name in sql}
         passages = (
             [one for one in self.index.search(turn.asked.question, 20) if one.document in files][:3] if files else []
         )
@@ -184,23 +182,25 @@ class _Step:
 
 
 def with_results(finished: Finished, lines: Sequence[str], replies: Sequence[str]) -> Finished:
-    """The answer with what was worked out before it; what the model wrote is left out if it lacks the result."""
+    """The answer with what was worked out before it.
+
+    What the model wrote is left out if it lacks the last result; the answer is then marked as unsure.
+    """
     if not lines:
         return finished
     shown = "\n\n".join(_shown(line) for line in lines)
-    said = " ".join(replies)
-    value = re.findall(r"[^\s|=]+", lines[-1].splitlines()[-1])[-1]
-    has_it = value.replace(",", "") in said.replace(",", "")
-    text = (
-        finished.text if has_it else "\n\n".join(part for part in finished.text.split("\n\n") if part.startswith(">"))
-    )
-    written = "\n\n".join(filter(None, [shown, finished.written if has_it else ""]))
-    known = [number for number in finished.unknown_numbers if number not in shown.replace(",", "")]
+    *_, value = ["", *re.findall(r"[^\s|=]+", lines[-1].splitlines()[-1])]
+    if value.replace(",", "") not in " ".join(replies).replace(",", ""):
+        quotes = [part for part in finished.text.split("\n\n") if part.startswith(">")]
+        text = "\n\n".join([shown, *quotes])
+        return replace(
+            finished, text=text, written=shown, unsupported=[], unknown_numbers=[], negations=[], left_out=True
+        )
     return replace(
         finished,
-        text="\n\n".join(filter(None, [shown, text])),
-        written=written,
-        unknown_numbers=known if has_it else [],
+        text="\n\n".join(filter(None, [shown, finished.text])),
+        written="\n\n".join(filter(None, [shown, finished.written])),
+        unknown_numbers=[number for number in finished.unknown_numbers if number not in shown.replace(",", "")],
     )
 
 

@@ -50,7 +50,12 @@ def unknown_numbers(answer: str, question: str, passages: Sequence[Passage]) -> 
 def lacks_number(answer: str, question: str, quotes: Sequence[str]) -> bool:
     """Whether a question asks for a number that the answer lacks and the nearest quotes contain. Such an answer is to
     another question ("多少度?" answered with the origin of the tea)."""
-    return bool(_ASKS_FOR_A_NUMBER.search(question)) and not _numbers(answer) and any(map(_numbers, quotes))
+    return asks_for_a_number(question) and not _numbers(answer) and any(map(_numbers, quotes))
+
+
+def asks_for_a_number(question: str) -> bool:
+    """Whether a question asks how many, how much, how long ..."""
+    return bool(_ASKS_FOR_A_NUMBER.search(question))
 
 
 def differs_in_negation(sentence: str, passage: Passage) -> bool:
