@@ -5,7 +5,6 @@ groups, aggregates, order and limit; no joins.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 
 from base_models.constraints import lark_grammar
@@ -30,17 +29,10 @@ column{n}: {columns}
 
 
 def sql_grammar(tables: Mapping[str, Sequence[str]]) -> str:
-    """The grammar of one SELECT over one of these tables, given the columns of each."""
+    """The grammar of one SELECT over one of these tables, given the columns of each, with names as ``list_tables``
+    writes them: no name needs quotation marks."""
     rules = RULES.format(alternatives=" | ".join(f"query{number}" for number in range(len(tables))))
     for number, (table, columns) in enumerate(tables.items()):
-        listed = " | ".join(json.dumps(_identifier(column), ensure_ascii=False) for column in columns)
-        rules += TABLE.format(n=number, table=_in_literal(_identifier(table)), columns=listed)
+        listed = " | ".join(json.dumps(column, ensure_ascii=False) for column in columns)
+        rules += TABLE.format(n=number, table=table, columns=listed)
     return lark_grammar(rules)
-
-
-def _identifier(name: str) -> str:
-    return name if re.fullmatch(r"\w+", name) and not name[0].isdigit() else '"' + name.replace('"', '""') + '"'
-
-
-def _in_literal(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1]

@@ -10,6 +10,7 @@ from langchain_core.tools.base import ArgsSchema
 from langgraph.errors import GraphBubbleUp
 from pydantic import ValidationError
 
+from assistant.token_estimate import estimated_tokens
 from domain import DomainError
 from indexes import IndexingError
 
@@ -17,7 +18,6 @@ MAX_CHARACTERS = 4000
 """Maximum characters of a result. Chosen."""
 PART_TOKENS = 600
 """Estimated tokens of one part of a long text; as many as ``retrieval.context_tokens`` by default."""
-_WIDE = re.compile(r"[\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff]")
 
 
 def make_tool(
@@ -66,22 +66,16 @@ def part_of(text: str, part: int, name: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    parts, size = [""], 0.0
+    parts, size = [""], 0
     for line in text.splitlines(keepends=True):
         for piece in (line[start : start + PART_TOKENS] for start in range(0, len(line), PART_TOKENS)):
-            cost = _tokens(piece)
+            cost = estimated_tokens(piece)
             if parts[-1] and size + cost > PART_TOKENS:
                 parts.append("")
-                size = 0.0
+                size = 0
             parts[-1] += piece
             size += cost
     return parts
-
-
-def _tokens(text: str) -> float:
-    """Estimated tokens: one for a Chinese character, a third for any other; no tokenizer is loaded to read a file."""
-    wide = len(_WIDE.findall(text))
-    return wide + (len(text) - wide) / 3
 
 
 def _about_arguments(error: ValidationError | Any) -> str:
