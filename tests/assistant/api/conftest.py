@@ -50,7 +50,7 @@ class RunningServer:
         return printed
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # tests of other rooms count the child processes of this one
 def start_api() -> Iterator[Callable[..., RunningServer]]:
     """Starts a server; all of them are ended with the tests."""
     servers: list[RunningServer] = []
@@ -65,7 +65,7 @@ def start_api() -> Iterator[Callable[..., RunningServer]]:
             server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def api(start_api, tea_shop: Path, tmp_path_factory: pytest.TempPathFactory) -> RunningServer:
     """The server that most tests share; 127.0.0.1, without keys."""
     return start_api(tea_shop, tmp_path_factory.mktemp("config"))
